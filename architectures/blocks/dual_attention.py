@@ -1,0 +1,102 @@
+"""Dual attention: position and channel attention side by side (paper 001, section 1.3, eq. 1-8).
+
+The logits of both branches are unscaled inner products. They outgrow fp16 (the channel branch as soon
+as rms(x) > sqrt(65504 / N)), so both are computed in fp32 even under autocast.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def _in_float32(attend: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+    """Run ``attend`` outside autocast in at least fp32 and return its result in the first tensor's type."""
+    with torch.autocast(tensors[0].device.type, enabled=False):
+        wide = [t if t.dtype == torch.float64 else t.float() for t in tensors]
+        return attend(*wide).to(tensors[0].dtype)
+
+
+def _attend_positions(key: Tensor, query: Tensor, value: Tensor) -> Tensor:
+    """E'_j = sum_i softmax_i(key_i . query_j) value_i for tensors of shape (B, C, N)."""
+    # Fused kernels want equal widths, contiguous memory and a head axis; the paper does not scale.
+    q, k, v = (t.transpose(1, 2).unsqueeze(1).contiguous() for t in (query, key, value))
+    return F.scaled_dot_product_attention(q, k, v, scale=1.0).squeeze(1).transpose(1, 2)
+
+
+class PositionAttention(nn.Module):
+    """Every position gathers from all positions that resemble it (PAM, eq. 3-5).
+
+    With B, C, D the 1x1 projections of A and positions i, j:
+    ``E_j = alpha * sum_i softmax_i(B_i . C_j) D_i + A_j``, alpha = 0 at start, so it starts as identity.
+    Memory grows with N, not N^2: the attention is fused.
+
+    Shapes: (B, C, *S) -> (B, C, *S); S has the rank of ``conv_op``.
+    """
+
+    def __init__(self, channels: int, *, conv_op: type[nn.Module] = nn.Conv3d) -> None:
+        super().__init__()
+        self.key = conv_op(channels, channels, 1)
+        self.query = conv_op(channels, channels, 1)
+        self.value = conv_op(channels, channels, 1)
+        self.alpha = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        key, query, value = (p(x).flatten(2) for p in (self.key, self.query, self.value))
+        return self.alpha * _in_float32(_attend_positions, key, query, value).view_as(x) + x
+
+
+def _attend_channels(x: Tensor) -> Tensor:
+    """X A with X = softmax(A A^T) over the last axis, for A of shape (B, C, N)."""
+    return torch.softmax(x @ x.transpose(1, 2), dim=-1) @ x
+
+
+class ChannelAttention(nn.Module):
+    """Every channel gathers from all channels that resemble it (CAM, eq. 6-8).
+
+    ``E_j = beta * sum_i softmax_i(A_j . A_i) A_i + A_j``, beta = 0 at start, so it starts as identity.
+
+    Shapes: (B, C, *S) -> (B, C, *S), S of any rank.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.beta = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.beta * _in_float32(_attend_channels, x.flatten(2)).view_as(x) + x
+
+
+class DualAttention(nn.Module):
+    """Position and channel attention, mixed by two learned weights (DA-Block, eq. 1-2).
+
+    ``softmax(w)_1 PAM(A) + softmax(w)_2 CAM(A)``, w = 0 at start; the block starts as identity.
+
+    Shapes: (B, C, *S) -> (B, C, *S); S has the rank of ``conv_op``.
+
+    Args:
+        channels: C.
+        conv_op: ``nn.Conv2d`` or ``nn.Conv3d``, for PAM's projections.
+    """
+
+    def __init__(self, channels: int, *, conv_op: type[nn.Module] = nn.Conv3d) -> None:
+        super().__init__()
+        self.position = PositionAttention(channels, conv_op=conv_op)
+        self.channel = ChannelAttention()
+        self.channels = channels
+        self.mix = nn.Parameter(torch.zeros(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.mix.softmax(0)
+        return weight[0] * self.position(x) + weight[1] * self.channel(x)
+
+    def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:
+        """Elements kept for one sample: three projections and what each branch gathered."""
+        return np.prod([5 * self.channels, *input_size], dtype=np.int64)

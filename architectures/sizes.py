@@ -1,0 +1,27 @@
+"""Sizes that the strides do not divide: pad before the encoder, crop after the decoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def pad_to_multiple(x: Tensor, multiple: Sequence[int]) -> Tensor:
+    """Repeat the last plane of each spatial axis of ``x`` (B, C, *S) up to a multiple of ``multiple``."""
+    missing = [-n % m for n, m in zip(x.shape[2:], multiple, strict=True)]
+    if not any(missing):
+        return x
+    return F.pad(x, [n for m in reversed(missing) for n in (0, m)], mode="replicate")
+
+
+def crop_to(x: Tensor, size: Sequence[int], stride: Sequence[int]) -> Tensor:
+    """Keep what of ``x`` (B, C, *S) belongs to an input of ``size`` at ``stride``: ceil(size / stride)."""
+    for axis, (n, s) in enumerate(zip(size, stride, strict=True), start=2):
+        if x.shape[axis] != -(-n // s):
+            x = x.narrow(axis, 0, -(-n // s))
+    return x

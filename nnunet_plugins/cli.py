@@ -1,0 +1,57 @@
+"""The command line: `nnunet-plugins COMMAND`. Nothing heavy is imported until a command runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from dataset_conversion.errors import DatasetError
+from nnunet_plugins import __version__
+from nnunet_plugins.commands import convert, demo, doctor, env, evaluate, networks, plan
+from nnunet_plugins.errors import UserError
+
+COMMANDS = {
+    "env": env,
+    "doctor": doctor,
+    "convert": convert,
+    "networks": networks,
+    "plan": plan,
+    "evaluate": evaluate,
+    "demo": demo,
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser with every command; help texts are the command modules' first lines."""
+    top = argparse.ArgumentParser(
+        prog="nnunet-plugins",
+        description="nnU-Net v2 plugins for spine and sacroiliac-joint segmentation.",
+        epilog='Start: nnunet-plugins demo. Before nnU-Net\'s own commands: eval "$(nnunet-plugins env --root DIR)".',
+    )
+    top.add_argument("--version", action="version", version=__version__)
+    top.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, module in COMMANDS.items():
+        about = (module.__doc__ or "").strip().splitlines()[0]
+        module.add_arguments(commands.add_parser(name, help=about.rstrip("."), description=about))
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; a user's mistake is one line on stderr and exit status 2."""
+    arguments = parser().parse_args(argv)
+    try:
+        return COMMANDS[arguments.command].run(arguments)
+    except (UserError, DatasetError, OSError) as error:
+        if arguments.debug:
+            raise
+        print(f"nnunet-plugins {arguments.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"nnunet-plugins {arguments.command}: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""The environment variables through which nnU-Net finds data, results and our trainers.
+
+Standard library only: a shell waits for this at every `eval "$(nnunet-plugins env ...)"`.
+"""
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from nnunet_plugins.errors import UserError
+
+FOLDERS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
+EXTENSIONS = "nnUNet_extTrainer"
+
+# What keeps nnU-Net sane on a few CPU cores: threads that wait asleep instead of spinning, one
+# worker instead of eight or twelve, no compiling for two minutes, no search for a display.
+# Planning crashes on nnUNet_n_proc_DA=0, so 1.
+SMALL_CPU = {
+    "OMP_WAIT_POLICY": "passive",
+    "nnUNet_def_n_proc": "1",
+    "nnUNet_n_proc_DA": "1",
+    "nnUNet_compile": "f",
+    "MPLBACKEND": "Agg",
+}
+
+
+def extension_folder() -> Path:
+    """Return the folder that nnU-Net must search for our trainers."""
+    return Path(__file__).resolve().parent / "nnunet_ext"
+
+
+def variables(
+    root: Path | str | None, *, cpu: bool = False, environ: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the variables to set, for a subprocess or a shell.
+
+    Args:
+        root: folder of nnUNet_raw, nnUNet_preprocessed and nnUNet_results; None keeps the three
+            that are set.
+        cpu: add what a small machine without a GPU needs.
+        environ: what is set now; os.environ by default.
+
+    Raises:
+        UserError: no root and not all three are set, or a path that no variable can carry.
+    """
+    environ = os.environ if environ is None else environ
+    values = {name: _path(name, value) for name, value in _folders(root, environ).items()}
+    values[EXTENSIONS] = _extensions(environ.get(EXTENSIONS, ""))
+    return values | (SMALL_CPU if cpu else {})
+
+
+def exports(
+    root: Path | str | None, *, cpu: bool = False, environ: Mapping[str, str] | None = None
+) -> str:
+    """Return shell text for `eval`: makes the three folders, then exports `variables`.
+
+    Raises:
+        UserError: as `variables` does.
+    """
+    values = variables(root, cpu=cpu, environ=environ)
+    folders = " ".join(shlex.quote(values[name]) for name in FOLDERS)
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
+    return "\n".join([f"mkdir -p -- {folders}", *lines]) + "\n"
+
+
+def _folders(root: Path | str | None, environ: Mapping[str, str]) -> dict[str, str]:
+    if root is not None:
+        if not str(root).strip():
+            raise UserError("env: --root is empty; pass the folder for nnU-Net's data")
+        return {name: os.path.join(root, name) for name in FOLDERS}
+    missing = [name for name in FOLDERS if not environ.get(name)]
+    if missing:
+        raise UserError(
+            f"env: not set: {', '.join(missing)}; pass --root FOLDER, in which nnUNet_raw, "
+            "nnUNet_preprocessed and nnUNet_results will lie"
+        )
+    return {name: environ[name] for name in FOLDERS}
+
+
+def _path(name: str, value: str) -> str:
+    """Make a path absolute, for commands that are run elsewhere."""
+    if any(character in value for character in "\n\r\0"):
+        raise UserError(
+            f"env: {name} would be {value!r}; a line break or NUL is not allowed in it; "
+            "choose another folder"
+        )
+    return os.path.abspath(os.path.expanduser(value))
+
+
+def _extensions(present: str) -> str:
+    """Keep the user's own folders, drop our own that are gone, and end with ours, once."""
+    ours = extension_folder()
+    if os.pathsep in str(ours):
+        raise UserError(
+            f"env: nnunet-plugins is installed in {ours}, and nnU-Net splits {EXTENSIONS} at "
+            f"{os.pathsep!r}; install it in a folder without one"
+        )
+    kept: list[str] = []
+    for entry in present.split(os.pathsep):
+        if not entry.strip():
+            continue
+        folder = Path(_path(EXTENSIONS, entry))
+        # An environment that was deleted leaves its folder behind in the shell.
+        stale = folder.parts[-2:] == ours.parts[-2:] and not folder.exists()
+        if not stale and folder.resolve() != ours and str(folder) not in kept:
+            kept.append(str(folder))
+    return os.pathsep.join([*kept, str(ours)])

@@ -1,0 +1,215 @@
+"""Label maps on disk: pairing them, reading them, and whether two can be compared."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK
+from numpy.typing import NDArray
+
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.labels import Labels
+
+ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
+NAMED = 10  # how many file names a message lists before it counts the rest
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A case: a prediction's file and its reference's."""
+
+    name: str
+    prediction: Path
+    reference: Path
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """A volume of whole numbers and where it lies.
+
+    Attributes:
+        path: its file.
+        voxels: (z, y, x), or (y, x).
+        geometry: ITK's size, spacing (mm), origin (mm) and direction, in x, y, z order.
+    """
+
+    path: Path
+    voxels: NDArray[Any]
+    geometry: dict[str, tuple[float, ...]]
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Voxel size in mm, in the order of the array's axes."""
+        return self.geometry["spacing"][::-1]
+
+
+def find_pairs(
+    prediction: Path, reference: Path, *, chill: bool = False
+) -> tuple[list[Pair], list[str]]:
+    """Pair predictions with references by file name without ending; two files pair as they are.
+
+    Args:
+        prediction: a file or a folder.
+        reference: a file or a folder.
+        chill: leave out references that have no prediction, and say so in the notes.
+
+    Returns:
+        pairs, sorted by name, and notes on files that were left out.
+
+    Raises:
+        UserError: nothing there, the same name twice, or a reference without prediction.
+    """
+    predictions, references = _label_maps(prediction), _label_maps(reference)
+    if prediction.is_file() and reference.is_file():
+        (name,) = references
+        return [Pair(name, prediction, reference)], []
+    missing = sorted(references.keys() - predictions.keys())
+    common = sorted(references.keys() & predictions.keys())
+    if missing and not (chill and common):
+        raise UserError(
+            f"evaluate: {len(missing)} of {len(references)} references in {reference} have no "
+            f"prediction in {prediction}: {_listed(missing)}; predict these cases too"
+            + (", or pass --chill to score only what was predicted" if common else "")
+        )
+    notes = []
+    if missing:
+        notes.append(
+            f"left out: {_count(missing, 'reference')} without prediction: {_listed(missing)}"
+        )
+    extra = sorted(predictions.keys() - references.keys())
+    if extra:
+        notes.append(f"left out: {_count(extra, 'prediction')} without reference: {_listed(extra)}")
+    return [Pair(name, predictions[name], references[name]) for name in common], notes
+
+
+def read(path: Path) -> LabelMap:
+    """Read a label map.
+
+    Raises:
+        UserError: the file cannot be read, is not a single-channel volume of rank 2 or 3, or
+            holds values that are not whole numbers from 0.
+    """
+    try:
+        image = SimpleITK.ReadImage(str(path))
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise UserError(
+            f"{path}: cannot be read ({reason}); is it a whole image file? copy or predict it anew"
+        ) from error
+    if image.GetNumberOfComponentsPerPixel() != 1 or image.GetDimension() not in (2, 3):
+        raise UserError(
+            f"{path}: {image.GetDimension()} axes with {image.GetNumberOfComponentsPerPixel()} "
+            "values a voxel; a label map has 2 or 3 axes and one value a voxel"
+        )
+    voxels = SimpleITK.GetArrayFromImage(image)
+    if not np.issubdtype(voxels.dtype, np.integer):
+        if not (np.isfinite(voxels).all() and np.array_equal(np.rint(voxels), voxels)):
+            raise UserError(
+                f"{path}: holds values that are not whole numbers; is this a probability map or "
+                "an image? pass the label map"
+            )
+        voxels = voxels.astype(np.int32)
+    if voxels.size and voxels.min() < 0:
+        raise UserError(f"{path}: holds the value {voxels.min()}; labels are whole numbers from 0")
+    geometry = {
+        "size": image.GetSize(),
+        "spacing": image.GetSpacing(),
+        "origin": image.GetOrigin(),
+        "direction": image.GetDirection(),
+    }
+    return LabelMap(path, voxels, geometry)
+
+
+def check_geometry(prediction: LabelMap, reference: LabelMap) -> None:
+    """Make sure that voxel i of one is voxel i of the other.
+
+    Headers round differently: allowed are 0.1 % of the spacing, 1 % of a voxel for the origin and
+    0.001 for the direction's cosines.
+
+    Raises:
+        UserError: naming what differs, with both values.
+    """
+    theirs, ours = prediction.geometry, reference.geometry
+    smallest = min(ours["spacing"])
+    allowed = {
+        "size": 0.0,
+        "spacing": 1e-3 * smallest,
+        "origin": 1e-2 * smallest,
+        "direction": 1e-3,
+    }
+    for what, tolerance in allowed.items():
+        a, b = theirs[what], ours[what]
+        if len(a) != len(b) or not np.allclose(a, b, rtol=0, atol=tolerance):
+            unit = " mm" if what in ("spacing", "origin") else ""
+            raise UserError(
+                f"{prediction.path}: {what} {_numbers(a)}{unit} is not the reference's "
+                f"{_numbers(b)}{unit} ({reference.path}); both must lie on one grid: predict from "
+                "the image that the reference was drawn on, or resample the prediction onto the "
+                "reference (nearest neighbour)"
+            )
+
+
+def check_values(image: LabelMap, labels: Labels, *, may_ignore: bool) -> None:
+    """Make sure that a label map holds declared values only.
+
+    Args:
+        image: a prediction or a reference.
+        labels: what is declared.
+        may_ignore: whether the ignore label is allowed (in references).
+
+    Raises:
+        UserError: naming the values.
+    """
+    allowed = labels.known | (
+        {labels.ignore} if may_ignore and labels.ignore is not None else set()
+    )
+    unknown = sorted(values_in(image.voxels) - allowed)
+    if unknown:
+        hint = " (the ignore label belongs in references only)" if labels.ignore in unknown else ""
+        raise UserError(
+            f"{image.path}: holds values {_listed(unknown)} that are not declared{hint}; "
+            f"known are {_listed(sorted(allowed))} ({labels.source}); mend the file, or pass the "
+            "dataset.json that declares them by -djfile FILE"
+        )
+
+
+def values_in(voxels: NDArray[Any]) -> set[int]:
+    """Return the different values of a label map."""
+    # Only where a value differs from the one before: sorting all of a CT takes ten times as long.
+    flat = voxels.ravel()
+    changes = flat[1:][flat[1:] != flat[:-1]]
+    return {int(value) for value in np.unique(np.concatenate([flat[:1], changes]))}
+
+
+def _label_maps(path: Path) -> dict[str, Path]:
+    """Name -> file, for one file or all label maps right in a folder."""
+    if not path.exists():
+        raise UserError(f"evaluate: {path} does not exist; pass a label map or a folder of them")
+    found: dict[str, Path] = {}
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        ending = next((ending for ending in ENDINGS if file.name.lower().endswith(ending)), None)
+        if ending is None or file.name.startswith(".") or not file.is_file():
+            continue
+        name = file.name[: -len(ending)]
+        if name in found:
+            raise UserError(
+                f"evaluate: {found[name]} and {file.name} are one case by name; keep one of them"
+            )
+        found[name] = file
+    if not found:
+        raise UserError(f"evaluate: no label map in {path}; allowed endings: {', '.join(ENDINGS)}")
+    return found
+
+
+def _listed(items: list[Any]) -> str:
+    rest = f" and {len(items) - NAMED} more" if len(items) > NAMED else ""
+    return ", ".join(map(str, items[:NAMED])) + rest
+
+
+def _count(items: list[str], noun: str) -> str:
+    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return "(" + ", ".join(f"{value:.6g}" for value in values) + ")"

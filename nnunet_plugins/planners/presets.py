@@ -1,0 +1,45 @@
+"""Named starting points for plans. Presets are data; options on the command line win over them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What a preset fixes of plan and procedure.
+
+    Attributes:
+        gpu_memory: memory target in GB, in nnU-Net's units (8 is 128^3 voxels at 32 features, batch 2).
+        base_features: channels of the first stage.
+        training: entries of the ``training`` procedure.
+        note: what a user should be told.
+    """
+
+    gpu_memory: float
+    base_features: int
+    training: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+
+PRESETS: dict[str, Preset] = {
+    "cpu": Preset(
+        gpu_memory=0.25,
+        base_features=8,
+        training={
+            "epochs": 10,
+            "iterations_per_epoch": 40,
+            "validation_iterations_per_epoch": 2,
+            "optimizer": "Adam",
+            "initial_lr": 2e-3,
+            "weight_decay": 0.0,
+            "oversample_foreground": 1.0,
+            "augmentation": "none",
+        },
+        note=(
+            "preset cpu: 8 features, a patch of about 64^3 and a few hundred steps without augmentation. "
+            "It is for trying things without a card, not for results."
+        ),
+    ),
+}

@@ -1,0 +1,238 @@
+"""Files: pairing, labels, and everything that makes two of them incomparable."""
+
+import numpy as np
+import pytest
+
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation import evaluate
+from nnunet_plugins.evaluation.cases import find_pairs, read, values_in
+
+LABELS = {"background": 0, "vertebra": 1, "disc": 2, "canal": 3}
+
+
+@pytest.fixture
+def folders(tmp_path, save, spine, declare):
+    """Two perfect cases, as nnU-Net lays them out."""
+    prediction, reference = tmp_path / "pred", tmp_path / "Dataset001_Spine" / "labelsTr"
+    for name in ("a", "b"):
+        save(prediction / f"{name}.nii.gz", spine)
+        save(reference / f"{name}.nii.gz", spine)
+    declare(reference.parent, LABELS)
+    return prediction, reference
+
+
+def test_folders_are_paired_by_name(folders, save, spine):
+    prediction, reference = folders
+    save(prediction / "c.nii.gz", spine)
+    pairs, notes = find_pairs(prediction, reference)
+    assert [pair.name for pair in pairs] == ["a", "b"]
+    assert notes == ["left out: 1 prediction without reference: c"]
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".nrrd", ".mha"])
+def test_every_ending(tmp_path, save, spine, ending):
+    prediction = save(tmp_path / f"p{ending}", spine)
+    reference = save(tmp_path / f"r{ending}", spine)
+    scores = evaluate(prediction, reference)
+    assert [case.name for case in scores.cases] == ["r"]
+    assert scores.mean_foreground_dice == 1
+    assert scores.cases[0].spacing == pytest.approx((3.0, 0.5, 0.8))
+
+
+def test_a_missing_prediction_is_named(folders):
+    prediction, reference = folders
+    (prediction / "b.nii.gz").unlink()
+    with pytest.raises(
+        UserError, match=r"1 of 2 references .* have no prediction .*: b; .*--chill"
+    ):
+        evaluate(prediction, reference)
+    scores = evaluate(prediction, reference, chill=True)
+    assert [case.name for case in scores.cases] == ["a"]
+    assert scores.notes == ("left out: 1 reference without prediction: b",)
+
+
+def test_nothing_in_common_is_an_error_even_when_chilled(folders):
+    prediction, reference = folders
+    for file in list(prediction.iterdir()):
+        file.rename(file.with_name("x" + file.name))
+    with pytest.raises(UserError, match="2 of 2 references"):
+        evaluate(prediction, reference, chill=True)
+
+
+def test_one_name_twice(folders, save, spine):
+    prediction, reference = folders
+    save(prediction / "a.mha", spine)
+    with pytest.raises(UserError, match=r"a\.mha.*one case by name"):
+        evaluate(prediction, reference)
+
+
+def test_no_such_folder_and_an_empty_one(folders, tmp_path):
+    with pytest.raises(UserError, match="does not exist"):
+        evaluate(tmp_path / "nowhere", folders[1])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"no label map in .*allowed endings"):
+        evaluate(tmp_path / "empty", folders[1])
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"spacing": (3.0, 0.5, 0.9)}, r"spacing \(0\.9, 0\.5, 3\) mm .*\(0\.8, 0\.5, 3\) mm"),
+        ({"origin": (1.0, 0.0, 0.0)}, r"origin \(1, 0, 0\) mm .*\(0, 0, 0\) mm.*resample"),
+    ],
+    ids=["spacing", "origin"],
+)
+def test_another_grid(tmp_path, save, spine, change, match):
+    prediction = save(tmp_path / "p.mha", spine, **change)
+    with pytest.raises(UserError, match=match):
+        evaluate(prediction, save(tmp_path / "r.mha", spine))
+
+
+def test_another_size(tmp_path, save, spine):
+    prediction = save(tmp_path / "p.mha", spine[1:])
+    with pytest.raises(UserError, match=r"size \(12, 12, 7\) .*\(12, 12, 8\)"):
+        evaluate(prediction, save(tmp_path / "r.mha", spine))
+
+
+def test_another_direction(tmp_path, save, spine):
+    import SimpleITK
+
+    reference = save(tmp_path / "r.mha", spine)
+    image = SimpleITK.ReadImage(str(reference))
+    image.SetDirection((-1, 0, 0, 0, -1, 0, 0, 0, 1))
+    SimpleITK.WriteImage(image, str(tmp_path / "p.mha"))
+    with pytest.raises(UserError, match=r"direction \(-1, 0, 0"):
+        evaluate(tmp_path / "p.mha", reference)
+
+
+def test_what_headers_round_is_allowed(tmp_path, save, spine):
+    prediction = save(tmp_path / "p.mha", spine, spacing=(3.0, 0.5, 0.80001), origin=(1e-4, 0, 0))
+    assert evaluate(prediction, save(tmp_path / "r.mha", spine)).mean_foreground_dice == 1
+
+
+@pytest.mark.parametrize("which", ["pred", "Dataset001_Spine/labelsTr"])
+def test_values_that_are_not_declared(folders, tmp_path, save, spine, which):
+    save(tmp_path / which / "a.nii.gz", np.where(spine == 3, 7, spine))
+    with pytest.raises(UserError, match=r"a\.nii\.gz: holds values 7 .*known are 0, 1, 2, 3"):
+        evaluate(*folders)
+
+
+def test_the_ignore_label_belongs_in_references(folders, save, spine, declare):
+    prediction, reference = folders
+    declare(prediction, {**LABELS, "ignore": 4})
+    save(prediction / "a.nii.gz", np.where(spine == 3, 4, spine))
+    with pytest.raises(UserError, match="ignore label belongs in references only"):
+        evaluate(prediction, reference)
+
+
+def test_a_probability_map(tmp_path, save, spine):
+    prediction = save(tmp_path / "p.mha", spine * 0.3, dtype=np.float32)
+    with pytest.raises(UserError, match="not whole numbers"):
+        evaluate(prediction, save(tmp_path / "r.mha", spine))
+    bad = np.where(spine == 1, np.nan, spine)
+    with pytest.raises(UserError, match="not whole numbers"):
+        evaluate(save(tmp_path / "n.mha", bad, dtype=np.float32), tmp_path / "r.mha")
+
+
+def test_whole_numbers_stored_as_floats_will_do(tmp_path, save, spine):
+    prediction = save(tmp_path / "p.mha", spine, dtype=np.float64)
+    assert evaluate(prediction, save(tmp_path / "r.mha", spine)).mean_foreground_dice == 1
+
+
+def test_negative_values_and_broken_files(tmp_path, save, spine):
+    with pytest.raises(UserError, match="value -1"):
+        read(save(tmp_path / "p.mha", spine.astype(int) - 1, dtype=np.int16))
+    (tmp_path / "x.nii.gz").write_bytes(b"not an image")
+    with pytest.raises(UserError, match=r"x\.nii\.gz: cannot be read"):
+        read(tmp_path / "x.nii.gz")
+
+
+def test_labels_come_from_the_nearest_dataset_json(folders, declare, tmp_path):
+    prediction, reference = folders
+
+    def names(**options):
+        scores = evaluate(prediction, reference, **options)
+        return next(iter(scores.labels.values)), scores.labels.source
+
+    assert names() == ("vertebra", "dataset.json above the references")
+    declare(reference, {**LABELS, "vertebra": 2, "disc": 1})
+    assert names() == ("vertebra", "dataset.json beside the references")
+    declare(prediction, {"background": 0, "bone": 1, "disc": 2, "canal": 3})
+    assert names() == ("bone", "dataset.json beside the predictions")
+    option = declare(tmp_path / "other", {"background": 0, "os": 1, "disc": 2, "canal": 3})
+    assert names(dataset_json=option) == ("os", "dataset.json")
+
+
+def test_without_dataset_json_labels_are_the_values_found(tmp_path, save, spine):
+    prediction = save(tmp_path / "p.mha", np.where(spine == 3, 40, spine))
+    scores = evaluate(prediction, save(tmp_path / "r.mha", spine))
+    assert list(scores.labels.values) == ["label 1", "label 2", "label 3", "label 40"]
+    assert scores.summary["label 3"].missed == scores.summary["label 40"].false_alarm == 1
+
+
+def test_nothing_found_and_nothing_declared(tmp_path, save, spine):
+    empty = save(tmp_path / "p.mha", 0 * spine)
+    with pytest.raises(UserError, match=r"anything but 0.*-djfile"):
+        evaluate(empty, empty)
+
+
+@pytest.mark.parametrize(
+    ("labels", "match"),
+    [
+        ({"0": "background", "1": "bone"}, "v1 had it the other way round"),
+        ({"background": 0}, "no label beside the background"),
+        ({"background": 0, "all": [0, 1]}, "holds the background 0"),
+        ({"background": 0, "x": 1.5}, r"label 'x' is 1\.5"),
+        ({"background": 0, "x": []}, r"label 'x' is \[\]"),
+        ({"background": 0, "x": 1, "ignore": [2, 3]}, "ignore label must be one value"),
+        ({}, 'has no "labels"'),
+    ],
+)
+def test_a_dataset_json_that_cannot_be(folders, declare, tmp_path, labels, match):
+    with pytest.raises(UserError, match=match):
+        evaluate(*folders, dataset_json=declare(tmp_path / "other", labels))
+
+
+def test_a_dataset_json_that_is_not_there(folders, tmp_path):
+    with pytest.raises(UserError, match=r"none\.json: cannot be read"):
+        evaluate(*folders, dataset_json=tmp_path / "none.json")
+
+
+def test_voxels_to_ignore_are_left_out_of_both(tmp_path, save, spine, declare):
+    # The prediction is wrong in the ignored half only, and the reference says nothing there.
+    reference, prediction = spine.copy(), spine.copy()
+    reference[:, :5] = 4
+    prediction[:, :5] = 1
+    declare(tmp_path, {**LABELS, "ignore": 4})
+    scores = evaluate(
+        save(tmp_path / "p.nii.gz", prediction), save(tmp_path / "r.nii.gz", reference)
+    )
+    assert scores.mean_foreground_dice == 1
+    assert scores.labels.ignore == 4
+    assert "ignore" not in scores.labels.values
+    vertebra = scores.cases[0].labels["vertebra"]
+    assert vertebra.reference_voxels == vertebra.prediction_voxels == 3 * 3 * 6
+    assert vertebra.hd95_mm == 0
+
+
+def test_regions_are_unions_of_their_values(tmp_path, save, spine, declare):
+    # 1 and 2 confused: the region of both is still perfect, its part is not.
+    declare(tmp_path, {"background": 0, "column": [1, 2], "disc": 2, "all": [1, 2, 3]})
+    swapped = np.where(spine == 1, 2, np.where(spine == 2, 1, spine))
+    scores = evaluate(save(tmp_path / "p.mha", swapped), save(tmp_path / "r.mha", spine))
+    found = {name: scores.cases[0].labels[name].dice for name in scores.labels.values}
+    assert found == {"column": 1.0, "disc": 0.0, "all": 1.0}
+    assert scores.cases[0].labels["column"].reference_voxels == np.isin(spine, (1, 2)).sum()
+
+
+def test_two_axes(tmp_path, save, spine):
+    prediction = save(tmp_path / "p.mha", spine[2], spacing=(0.5, 0.8))
+    scores = evaluate(prediction, save(tmp_path / "r.mha", spine[2], spacing=(0.5, 0.8)))
+    assert scores.mean_foreground_dice == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_values_in_finds_every_value(seed):
+    voxels = np.random.default_rng(seed).choice([0, 3, 255], (2, 3, 4)).astype(np.uint8)
+    assert values_in(voxels) == set(voxels.ravel().tolist())
+    assert values_in(np.full((2, 2), 7)) == {7}

@@ -1,0 +1,172 @@
+"""Hand arithmetic on anisotropic grids, the empty masks, and laws that any metric keeps."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from monai.metrics import (
+    compute_average_surface_distance,
+    compute_dice,
+    compute_hausdorff_distance,
+    compute_iou,
+)
+
+from nnunet_plugins.evaluation.metrics import METRICS, _overlap, bounding_box, compare
+
+SPACING = (3.0, 0.5, 0.8)  # mm, z y x: thick slices
+SIZE = (8, 12, 12)
+
+
+def box(*corners, size=SIZE):
+    mask = np.zeros(size, dtype=bool)
+    mask[tuple(slice(start, stop) for start, stop in corners)] = True
+    return mask
+
+
+def blob(seed, size=SIZE):
+    return np.random.default_rng(seed).random(size) > 0.9
+
+
+EMPTY = np.zeros(SIZE, dtype=bool)
+CUBE = box((2, 5), (4, 8), (4, 8))  # 3 x 4 x 4 = 48 voxels of 1.2 mm^3
+
+
+def test_a_box_shifted_by_one_thick_slice():
+    scores = compare(box((3, 6), (4, 8), (4, 8)), CUBE, SPACING)
+    # 2 of 3 slices agree: TP 32, FP 16, FN 16.
+    assert scores.dice == pytest.approx(64 / 96)
+    assert scores.iou == pytest.approx(32 / 64)
+    assert scores.precision == scores.recall == pytest.approx(32 / 48)
+    # Surfaces, of slices of 4 x 4 = 16 with a rim of 12: the end slices whole, the middle its rim.
+    #   prediction 3 (16) on reference 3 (rim): 12 at 0 mm, the 4 inside 0.5 mm (y) from the rim
+    #   prediction 4 (rim) on reference 4 (16): at 0 mm
+    #   prediction 5 (16) on reference 4 (16): at 3 mm
+    # and the other way the same, mirrored: 44 distances each.
+    one_way = 4 * 0.5 + 16 * 3.0
+    assert scores.assd_mm == pytest.approx(2 * one_way / (2 * 44))
+    assert scores.hd95_mm == pytest.approx(3.0)
+    assert (scores.prediction_voxels, scores.reference_voxels) == (48, 48)
+    assert scores.reference_mm3 == pytest.approx(48 * 1.2)
+    assert scores.state == "both present"
+
+
+@pytest.mark.parametrize(("axis", "millimetres"), enumerate(SPACING))
+def test_single_voxels_are_as_far_apart_as_the_spacing_says(axis, millimetres):
+    a, b = EMPTY.copy(), EMPTY.copy()
+    a[4, 4, 4] = True
+    b[tuple(4 + 2 * (here == axis) for here in range(3))] = True
+    scores = compare(a, b, SPACING)
+    assert scores.hd95_mm == scores.assd_mm == pytest.approx(2 * millimetres)
+    assert scores.dice == 0
+
+
+def test_hd95_is_the_larger_of_two_directed_percentiles():
+    line = box((4, 5), (0, 10), (4, 5))
+    start = box((4, 5), (0, 1), (4, 5))
+    # line -> start: 0, 0.5, ... 4.5 mm; its 95th percentile, interpolated at 0.95 * 9 = 8.55 steps.
+    assert compare(line, start, SPACING).hd95_mm == pytest.approx(8.55 * 0.5)
+    assert compare(line, start, SPACING).assd_mm == pytest.approx((0.5 * 45 + 0) / 11)
+
+
+def test_two_axes():
+    a = box((2, 5), (4, 8), size=(8, 12))
+    b = box((3, 6), (4, 8), size=(8, 12))
+    scores = compare(a, b, (3.0, 0.5))
+    assert scores.dice == pytest.approx(2 / 3)
+    assert scores.hd95_mm == pytest.approx(3.0)
+    assert scores.reference_mm3 == pytest.approx(12 * 1.5)  # an area, where there are two axes
+
+
+def test_equal_masks_are_perfect():
+    scores = compare(CUBE, CUBE, SPACING)
+    assert (scores.dice, scores.iou, scores.precision, scores.recall) == (1, 1, 1, 1)
+    assert scores.hd95_mm == scores.assd_mm == 0
+
+
+def test_both_empty_says_nothing():
+    scores = compare(EMPTY, EMPTY, SPACING)
+    assert [getattr(scores, name) for name in METRICS] == [None] * 6
+    assert scores.state == "both empty"
+
+
+def test_a_false_alarm_has_no_recall_and_no_distance():
+    scores = compare(CUBE, EMPTY, SPACING)
+    assert (scores.dice, scores.iou, scores.precision, scores.recall) == (0, 0, 0, None)
+    assert scores.hd95_mm is scores.assd_mm is None
+    assert scores.state == "false alarm"
+
+
+def test_a_missed_label_has_no_precision_and_no_distance():
+    scores = compare(EMPTY, CUBE, SPACING)
+    assert (scores.dice, scores.iou, scores.precision, scores.recall) == (0, 0, None, 0)
+    assert scores.hd95_mm is scores.assd_mm is None
+    assert scores.state == "missed"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_who_is_compared_with_whom_swaps_precision_and_recall_only(seed):
+    there = compare(blob(seed), blob(seed + 10), SPACING)
+    back = compare(blob(seed + 10), blob(seed), SPACING)
+    for name in ("dice", "iou", "hd95_mm", "assd_mm"):
+        assert getattr(there, name) == pytest.approx(getattr(back, name))
+    assert there.precision == pytest.approx(back.recall)
+
+
+def test_distances_scale_with_the_voxel_and_overlap_does_not():
+    small = compare(blob(1), blob(2), SPACING)
+    large = compare(blob(1), blob(2), tuple(2 * size for size in SPACING))
+    assert large.hd95_mm == pytest.approx(2 * small.hd95_mm)
+    assert large.assd_mm == pytest.approx(2 * small.assd_mm)
+    assert large.reference_mm3 == pytest.approx(8 * small.reference_mm3)
+    assert large.dice == small.dice
+
+
+@pytest.mark.parametrize("place", [(0, 0, 0), (9, 7, 5)], ids=["in the corner", "amid"])
+def test_cropping_changes_nothing(place):
+    small = (blob(3), blob(4))
+    large = [np.zeros((20, 24, 22), dtype=bool) for _ in small]
+    for mask, into in zip(small, large, strict=True):
+        into[tuple(slice(at, at + size) for at, size in zip(place, SIZE, strict=True))] = mask
+    scores = compare(*large, SPACING)
+    x, y = (torch.from_numpy(mask)[None, None] for mask in large)
+    options = {"include_background": True, "spacing": list(SPACING)}
+    hd95 = compute_hausdorff_distance(x, y, percentile=95, **options).item()
+    assd = compute_average_surface_distance(x, y, symmetric=True, **options).item()
+    assert (scores.hd95_mm, scores.assd_mm) == (hd95, assd)
+    assert scores.dice == pytest.approx(compute_dice(x, y, include_background=True).item())
+    assert scores.iou == pytest.approx(compute_iou(x, y, include_background=True).item())
+
+
+def test_the_box_is_clipped_at_the_image():
+    mask = box((0, 2), (5, 6), (11, 12))
+    assert bounding_box(mask, margin=1) == (slice(0, 3), slice(4, 7), slice(10, 12))
+    assert EMPTY[bounding_box(EMPTY)].size == 0
+
+
+def test_masks_are_left_as_they_are():
+    a, b = blob(5), blob(6)
+    kept = a.copy(), b.copy()
+    compare(a, b, SPACING)
+    assert np.array_equal(a, kept[0])
+    assert np.array_equal(b, kept[1])
+
+
+def test_counts_are_exact_beyond_float32():
+    a = np.ones((1, 4097, 4097), dtype=bool)  # 16 785 409 voxels; float32 counts to 16 777 216
+    b = a.copy()
+    b[0, 0, 0] = False
+    hits = int(np.count_nonzero(a & b))
+    assert _overlap(hits, 1, 0)["precision"] == hits / a.size
+    assert hits / a.size < 1
+
+
+def test_different_shapes_are_refused():
+    with pytest.raises(ValueError, match="same shape and rank"):
+        compare(CUBE, CUBE[1:], SPACING)
+    with pytest.raises(ValueError, match="same shape and rank"):
+        compare(CUBE, CUBE, (1.0, 1.0))
+
+
+def test_volume_of_nothing_is_zero():
+    assert math.isclose(compare(EMPTY, EMPTY, SPACING).reference_mm3, 0.0)
