@@ -1,0 +1,185 @@
+"""Where voxels lie in the body: affines, LPS order, a mask placed on an image's grid.
+
+Index and point order is (x, y, z) as in SimpleITK; arrays are (z, y, x). Points are in mm, LPS:
+x grows to the patient's left, y to the back, z to the head.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import SimpleITK as sitk  # noqa: N813
+
+from dataset_conversion.errors import DatasetError
+
+ALIGNED = 0.1  # voxels: how far a corner may lie off the other grid
+VOLUME_CHANGE = 0.10  # how much a label may grow or shrink when resampled
+ORTHONORMAL = 1e-3  # largest entry of the change that makes a direction orthonormal
+NOISE = 1e-5  # below this, rounding of float32 headers: not worth a word
+
+
+def affine(image: sitk.Image) -> np.ndarray:
+    """Return the 4 x 4 matrix from index (x, y, z, 1) to LPS mm."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * np.asarray(image.GetSpacing())
+    matrix[:3, 3] = image.GetOrigin()
+    return matrix
+
+
+def place(array: np.ndarray, matrix: np.ndarray) -> sitk.Image:
+    """Make a volume from an array (z, y, x) and its 4 x 4 affine (orthogonal columns, LPS mm)."""
+    spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array))
+    image.SetSpacing([float(v) for v in spacing])
+    image.SetDirection([float(v) for v in (matrix[:3, :3] / spacing).ravel()])
+    image.SetOrigin([float(v) for v in matrix[:3, 3]])
+    return image
+
+
+def like(array: np.ndarray, image: sitk.Image) -> sitk.Image:
+    """Make a volume from an array (z, y, x) with an image's geometry and none of its metadata."""
+    result = sitk.GetImageFromArray(np.ascontiguousarray(array))
+    result.SetSpacing(image.GetSpacing())
+    result.SetDirection(image.GetDirection())
+    result.SetOrigin(image.GetOrigin())
+    return result
+
+
+def to_lps(image: sitk.Image) -> sitk.Image:
+    """Flip and permute the axes so that x, y, z run nearest to left, posterior, superior.
+
+    Nothing is resampled; an oblique direction stays oblique.
+    """
+    return sitk.DICOMOrient(image, "LPS")
+
+
+def orthonormal(matrix: np.ndarray, who: str) -> tuple[np.ndarray, str | None]:
+    """Return the affine with an orthonormal direction, and a note when that moved anything.
+
+    Args:
+        matrix: 4 x 4 affine.
+        who: the file, for messages.
+
+    Raises:
+        DatasetError: not finite, a zero spacing, or off by more than 1e-3 (sheared).
+    """
+    if not np.isfinite(matrix).all():
+        raise DatasetError(f"{who}: its affine holds NaN or inf; export the volume again")
+    spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+    if (spacing < 1e-6).any():
+        raise DatasetError(f"{who}: spacing {_mm(spacing)} mm has a zero; export the volume again")
+    direction = matrix[:3, :3] / spacing
+    u, _, vt = np.linalg.svd(direction)
+    nearest = u @ vt
+    off = float(np.abs(direction - nearest).max())
+    if off > ORTHONORMAL:
+        raise DatasetError(
+            f"{who}: its axes are sheared (off by {off:.2g}, allowed {ORTHONORMAL:g}); resample "
+            "the volume to an orthogonal grid, for CT with a tilted gantry e.g. with dcm2niix"
+        )
+    result = matrix.copy()
+    result[:3, :3] = nearest * spacing
+    if off <= NOISE:
+        return result, None
+    return result, f"axes were off orthonormal by {off:.1e} and have been straightened"
+
+
+def on_grid(mask: sitk.Image, image: sitk.Image, who: str) -> tuple[sitk.Image, str | None]:
+    """Place a label map on an image's grid; return it and a note when it had to be resampled.
+
+    A mask that is a flipped, permuted or cropped part of the grid is copied voxel by voxel. One
+    on another grid that lies inside the image (within one voxel) is resampled, nearest neighbour.
+
+    Raises:
+        DatasetError: the two do not prove to show the same part of the body, or a label's volume
+            changes by more than 10 % in resampling.
+    """
+    to_image = np.linalg.inv(affine(image)) @ affine(mask)
+    steps = np.round(to_image)
+    corners = _corners(mask, 0.0)
+    size = np.asarray(image.GetSize())
+    permutes = bool((np.abs(steps[:3, :3]).sum(0) == 1).all() and (
+        np.abs(steps[:3, :3]).sum(1) == 1).all())  # fmt: skip
+    if permutes and np.abs((to_image - steps)[:3] @ corners).max() <= ALIGNED:
+        first, last = _range(steps @ corners)
+        if (first >= 0).all() and (last <= size - 1).all():
+            return _copied(mask, image, steps, first.astype(int)), None
+    same_count = sorted(mask.GetSize()) == sorted(image.GetSize())
+    first, last = _range(to_image @ _corners(mask, 0.5))
+    inside = (first >= -1.5).all() and (last <= size + 0.5).all()
+    if same_count or not inside:
+        raise DatasetError(_apart(mask, image, who))
+    return _resampled(mask, image, who)
+
+
+def _corners(image: sitk.Image, margin: float) -> np.ndarray:
+    """Homogeneous indices of the eight corners (4, 8), `margin` voxels beyond the centres."""
+    ends = [(-margin, n - 1 + margin) for n in image.GetSize()]
+    return np.array([(*corner, 1.0) for corner in itertools.product(*ends)]).T
+
+
+def _range(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return points[:3].min(1), points[:3].max(1)
+
+
+def _copied(mask: sitk.Image, image: sitk.Image, steps: np.ndarray, at: np.ndarray) -> sitk.Image:
+    """Copy a mask whose index -> index matrix is a signed permutation; `at` is its first index."""
+    values = sitk.GetArrayFromImage(mask).T  # (x, y, z), as the matrix speaks
+    source = [int(np.abs(steps[axis, :3]).argmax()) for axis in range(3)]
+    values = values.transpose(source)
+    flips = tuple(axis for axis in range(3) if steps[axis, source[axis]] < 0)
+    values = np.flip(values, flips)
+    full = np.zeros(image.GetSize(), dtype=values.dtype)
+    full[tuple(slice(a, a + n) for a, n in zip(at, values.shape, strict=True))] = values
+    return like(full.T, image)
+
+
+def _resampled(mask: sitk.Image, image: sitk.Image, who: str) -> tuple[sitk.Image, str]:
+    """Resample by nearest neighbour and compare each label's volume before and after."""
+    result = sitk.Resample(mask, image, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
+    before, after = _volumes(mask), _volumes(result)
+    changed = [
+        f"label {value}: {volume:.0f} -> {after.get(value, 0.0):.0f} mm3"
+        for value, volume in before.items()
+        if abs(after.get(value, 0.0) - volume) > VOLUME_CHANGE * volume
+    ]
+    if changed:
+        raise DatasetError(
+            f"{who}: on the image's grid a label's volume changes by more than 10 % "
+            f"({'; '.join(changed)}); export the mask in the image's own geometry"
+        )
+    return like(sitk.GetArrayFromImage(result), image), (
+        f"mask resampled (nearest) from {_mm(mask.GetSpacing())} mm to the image's "
+        f"{_mm(image.GetSpacing())} mm grid"
+    )
+
+
+def _volumes(mask: sitk.Image) -> dict[int, float]:
+    """Volume of each label in mm3, background left out."""
+    values, counts = np.unique(sitk.GetArrayViewFromImage(mask), return_counts=True)
+    voxel = float(np.prod(mask.GetSpacing()))
+    return {int(v): int(n) * voxel for v, n in zip(values, counts, strict=True) if v != 0}
+
+
+def _apart(mask: sitk.Image, image: sitk.Image, who: str) -> str:
+    """Say how a mask and an image lie to each other: offset, spacing, size."""
+
+    def middle(volume: sitk.Image) -> np.ndarray:
+        return (affine(volume) @ (*((np.asarray(volume.GetSize()) - 1) / 2), 1.0))[:3]
+
+    offset = middle(mask) - middle(image)
+    return (
+        f"{who}: the mask does not lie on its image: centres are {np.linalg.norm(offset):.1f} mm "
+        f"apart ({_mm(offset)} mm in x, y, z LPS); size {_size(mask)} against {_size(image)}, "
+        f"spacing {_mm(mask.GetSpacing())} against {_mm(image.GetSpacing())} mm. Export the mask "
+        "with this image as its reference geometry"
+    )
+
+
+def _mm(values: np.ndarray | tuple[float, ...]) -> str:
+    return " x ".join(f"{float(v):.4g}" for v in values)
+
+
+def _size(image: sitk.Image) -> str:
+    return "x".join(str(n) for n in image.GetSize())

@@ -1,0 +1,29 @@
+"""The key from case ids back to patients: a CSV that stays outside the dataset."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+from dataset_conversion.errors import DatasetError
+
+
+def check_key(key: Path, target: Path) -> None:
+    """Stop at a key that would travel with the dataset, or whose folder does not exist."""
+    if target.resolve() in key.resolve().parents:
+        raise DatasetError(f"{key}: the key lies inside the dataset {target}; keep it elsewhere")
+    if not key.resolve().parent.is_dir():
+        raise DatasetError(f"{key}: its folder does not exist; make it first")
+
+
+def write_key(key: Path, folders: Mapping[str, Path]) -> None:
+    """Write one row a case: its id and its source folder."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["case", "folder"])
+    rows.writerows((case, str(folder)) for case, folder in sorted(folders.items()))
+    temporary = key.with_name(f".{key.name}.tmp")
+    temporary.write_text(text.getvalue(), encoding="utf-8")
+    temporary.replace(key)

@@ -1,0 +1,172 @@
+"""Find the image and the mask in one patient's folder."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataset_conversion.dicom_series import Series, find_series
+from dataset_conversion.errors import DatasetError
+from dataset_conversion.masks import is_slicer, looks_like_labels
+from dataset_conversion.volumes import UNREADABLE, is_volume
+
+_STRANGERS = frozenset(("thumbs.db", "desktop.ini", "dicomdir"))
+
+
+@dataclass(frozen=True)
+class Patient:
+    """What was found: an image (a file or a DICOM series) and perhaps a mask."""
+
+    folder: Path
+    image: Path | Series
+    mask: Path | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def image_files(self) -> tuple[Path, ...]:
+        """All files of the image."""
+        return self.image.paths if isinstance(self.image, Series) else (self.image,)
+
+
+def ignored(name: str) -> bool:
+    """Say whether a file or folder is no one's data: dot files, temporary and system files."""
+    low = name.lower()
+    return low.startswith(".") or ".tmp" in low or low in _STRANGERS
+
+
+def patient_folders(source: Path) -> list[Path]:
+    """Return the patients' folders in a source folder, sorted.
+
+    Raises:
+        DatasetError: no folder, no patients, or images that lie outside a patient's folder.
+    """
+    if not source.is_dir():
+        raise DatasetError(f"{source}: no such folder; give the folder that holds the patients")
+    entries = sorted(path for path in _listed(source) if not ignored(path.name))
+    loose = [path for path in entries if path.is_file() and _is_data(path)]
+    if loose:
+        raise DatasetError(
+            f"{source}: {len(loose)} images lie directly in it ({loose[0].name}, ...); put each "
+            "patient's image and mask in a folder of their own"
+        )
+    for path in entries:
+        _refuse_link(path)
+    folders = [path for path in entries if path.is_dir()]
+    if not folders:
+        raise DatasetError(f"{source}: holds no patients; one folder for each is expected")
+    return folders
+
+
+def read_patient(folder: Path, *, mask_pattern: str, modality: str,
+                 series: str | None) -> Patient:  # fmt: skip
+    """Find a patient's image and mask by name and, where names do not tell, by content.
+
+    Raises:
+        DatasetError: none or several of one kind, a mask alone, links, unreadable files, and
+            what `find_series` stops at.
+    """
+    files = _files(folder)
+    strange = [path for path in files if path.name.lower().endswith(UNREADABLE)]
+    if strange:
+        raise DatasetError(
+            f"{folder}: {_names(strange, folder)}: this format is not read; convert it to "
+            ".nii.gz, .nrrd or .mha, or take it away"
+        )
+    volumes = [path for path in files if is_volume(path)]
+    others = [path for path in files if not is_volume(path)]
+    found, notes = find_series(others, str(folder), modality=modality, wanted=series)
+    masks = [p for p in volumes if is_slicer(p) or re.search(mask_pattern, p.name, re.IGNORECASE)]
+    images: list[Path | Series] = [path for path in volumes if path not in masks]
+    if found is not None:
+        images.append(found)
+    if len(images) + len(masks) == 2 and len(images) != 1:
+        images, masks = _by_content(images, masks, folder)
+    _check_counts(images, masks, folder)
+    return Patient(folder, images[0], masks[0] if masks else None, tuple(notes))
+
+
+def _by_content(images: Sequence[Path | Series], masks: Sequence[Path],
+                folder: Path) -> tuple[list[Path | Series], list[Path]]:  # fmt: skip
+    """Tell two volumes apart that their names do not: only one may look like labels."""
+    both = [*images, *masks]
+    labels = [p for p in both if isinstance(p, Path) and (is_slicer(p) or looks_like_labels(p))]
+    if len(labels) != 1:
+        raise DatasetError(
+            f"{folder}: which is the mask cannot be told from {_names(both, folder)}; give "
+            "--mask-pattern TEXT that only masks' names contain"
+        )
+    return [p for p in both if p is not labels[0]], labels
+
+
+def _check_counts(images: Sequence[Path | Series], masks: Sequence[Path], folder: Path) -> None:
+    if len(masks) > 1:
+        raise DatasetError(
+            f"{folder}: {len(masks)} masks, one is needed: {_names(masks, folder)}; keep one, or "
+            "narrow --mask-pattern"
+        )
+    if len(images) > 1:
+        raise DatasetError(
+            f"{folder}: {len(images)} images, one is needed: {_names(images, folder)}; keep one, "
+            "or make --mask-pattern match the masks"
+        )
+    if not images and masks:
+        raise DatasetError(
+            f"{folder}: a mask without its image: {_names(masks, folder)}; add the image, or "
+            "change --mask-pattern if this is the image"
+        )
+    if not images:
+        raise DatasetError(
+            f"{folder}: no image found (a DICOM series, .nii, .nii.gz, .nrrd or .mha); add it, or "
+            "take the folder away"
+        )
+
+
+def _files(folder: Path) -> list[Path]:
+    found = []
+    for path in sorted(_listed(folder)):
+        if ignored(path.name):
+            continue
+        _refuse_link(path)
+        found += _files(path) if path.is_dir() else [path]
+    return found
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise DatasetError(f"{folder}: cannot be listed ({error.strerror})") from error
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        gone = "" if path.exists() else " to nowhere"
+        raise DatasetError(
+            f"{path}: a symbolic link{gone}; put the file or folder itself there (a link may "
+            "leave the folder, or show one patient twice)"
+        )
+    if not os.access(path, os.R_OK):
+        raise DatasetError(f"{path}: may not be read; mend its permissions")
+
+
+def _is_data(path: Path) -> bool:
+    if is_volume(path):
+        return True
+    try:
+        with path.open("rb") as stream:
+            return stream.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def _names(items: Sequence[Path | Series], folder: Path) -> str:
+    shown = [
+        f"a DICOM series of {len(item.paths)} slices"
+        if isinstance(item, Series)
+        else str(item.relative_to(folder))
+        for item in items
+    ]
+    return ", ".join(shown)

@@ -1,0 +1,1 @@
+"""Synthetic patients, written in each dataset's own on-disk format."""

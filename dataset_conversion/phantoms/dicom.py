@@ -1,0 +1,104 @@
+"""Write a volume as a DICOM CT series, the way a scanner's archive exports it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
+
+INTERCEPT = -1024
+
+
+def uid(*parts: object) -> UID:
+    """Return a valid UID that is the same for the same parts."""
+    text = "/".join(str(part) for part in parts)
+    return UID(f"2.25.{int.from_bytes(hashlib.sha256(text.encode()).digest()[:15], 'big')}")
+
+
+def write_series(folder: Path, array: np.ndarray, affine: np.ndarray, *, key: str,
+                 tags: Mapping[str, Any] | None = None, positions: np.ndarray | None = None,
+                 preamble: bool = True) -> list[Path]:  # fmt: skip
+    """Write one file a slice: u16, slope 1, intercept -1024, the last slice in the first file.
+
+    Args:
+        folder: made if missing.
+        array: HU (z, y, x), from -1024 up.
+        affine: 4 x 4 from index (x, y, z) to LPS mm.
+        key: what the UIDs are made from.
+        tags: DICOM keywords to set or overwrite; a value of None leaves the tag out.
+        positions: ImagePositionPatient of each slice (z, 3), where they shall not fit the affine.
+        preamble: False leaves out the 128 bytes, 'DICM' and the file meta group.
+
+    Returns:
+        The files, in the order of the slices.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    direction = affine[:3, :3] / spacing
+    files = []
+    for index, plane in enumerate(array):
+        at = affine[:3, 3] + affine[:3, 2] * index if positions is None else positions[index]
+        header = _header(key, index)
+        header.ImagePositionPatient = [_short(v) for v in at]
+        header.ImageOrientationPatient = [_short(v) for v in direction[:, :2].T.ravel()]
+        header.PixelSpacing = [_short(spacing[1]), _short(spacing[0])]
+        header.SliceThickness = _short(spacing[2])
+        header.InstanceNumber = len(array) - index
+        header.Rows, header.Columns = plane.shape
+        stored = np.clip(plane.astype(np.int32) - INTERCEPT, 0, 65535).astype("<u2")
+        header.PixelData = stored.tobytes()
+        for name, value in (tags or {}).items():
+            if value is None:
+                delattr(header, name)
+            else:
+                setattr(header, name, value)
+        path = folder / f"IM{len(array) - index:04d}.dcm"
+        header.save_as(path, enforce_file_format=True)
+        if not preamble:
+            whole = path.read_bytes()
+            # The meta group's length follows its first tag: 132 + 12 bytes, then that many.
+            length = int.from_bytes(whole[140:144], "little")
+            path.write_bytes(whole[144 + length :])
+        files.append(path)
+    return files
+
+
+def _header(key: str, index: int) -> FileDataset:
+    """Return what all slices have in common, and the slice's own UID."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = CTImageStorage
+    meta.MediaStorageSOPInstanceUID = uid(key, "slice", index)
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.ImplementationClassUID = uid("nnunet-plugins phantom")
+    header = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    header.SpecificCharacterSet = "ISO_IR 192"
+    header.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    header.SOPClassUID = CTImageStorage
+    header.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
+    header.StudyInstanceUID = uid(key, "study")
+    header.SeriesInstanceUID = uid(key, "series")
+    header.FrameOfReferenceUID = uid(key, "frame")
+    header.StudyDate = header.SeriesDate = "20240101"
+    header.StudyTime = "120000"
+    header.Modality = "CT"
+    header.Manufacturer = "Phantom"
+    header.SeriesDescription = "Pelvis 1.5 bone"
+    header.PatientName, header.PatientID = "Phantom^Nobody", "PHANTOM"
+    header.PatientPosition = "HFS"
+    header.StudyID, header.SeriesNumber = "1", 2
+    header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
+    header.BitsAllocated = header.BitsStored = 16
+    header.HighBit, header.PixelRepresentation = 15, 0
+    header.RescaleSlope, header.RescaleIntercept = 1, INTERCEPT
+    header.RescaleType = "HU"
+    return header
+
+
+def _short(value: float) -> str:
+    """Write a number in the 16 characters that DICOM's decimal strings allow."""
+    return f"{float(value):.9g}"

@@ -1,0 +1,48 @@
+"""Plans-like arguments for small networks, 2D and 3D."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+CONV = {2: nn.Conv2d, 3: nn.Conv3d}
+NORM = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
+
+
+def arguments(rank: int, *, residual: bool = False, **changes: Any) -> dict[str, Any]:
+    """Arguments as nnU-Net's plans carry them: three stages, the second anisotropic in 3D."""
+    kernels = [[1] + [3] * (rank - 1) if rank == 3 else [3, 3]] + [[3] * rank] * 2
+    strides = [[1] * rank, [1, 2, 2] if rank == 3 else [2, 2], [2] * rank]
+    return {
+        "input_channels": 2,
+        "n_stages": 3,
+        "features_per_stage": [8, 16, 32],
+        "conv_op": CONV[rank],
+        "kernel_sizes": kernels,
+        "strides": strides,
+        "num_classes": 3,
+        "n_conv_per_stage_decoder": [2, 2],
+        "conv_bias": True,
+        "norm_op": NORM[rank],
+        "norm_op_kwargs": {"eps": 1e-5, "affine": True},
+        "dropout_op": None,
+        "dropout_op_kwargs": None,
+        "nonlin": nn.LeakyReLU,
+        "nonlin_kwargs": {"inplace": True},
+        "deep_supervision": True,
+        ("n_blocks_per_stage" if residual else "n_conv_per_stage"): [2, 2, 2],
+        **changes,
+    }
+
+
+@pytest.fixture(params=[2, 3], ids=["2d", "3d"])
+def rank(request: pytest.FixtureRequest) -> int:
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)

@@ -1,0 +1,117 @@
+import gzip
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk  # noqa: N813
+from making import AFFINE, ct, image, nifti
+
+from dataset_conversion.errors import DatasetError
+from dataset_conversion.geometry import affine
+from dataset_conversion.volumes import read_image
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".nrrd", ".mha"])
+def test_values_and_geometry_are_read_as_written(tmp_path, ending):
+    path = tmp_path / f"v{ending}"
+    sitk.WriteImage(image(ct()), str(path), True)
+    read, notes = read_image(path)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read), ct())
+    np.testing.assert_allclose(affine(read), AFFINE, atol=1e-4)
+    assert notes == ()
+
+
+def test_nifti_geometry_agrees_with_itk(tmp_path):
+    path = nifti(tmp_path / "v.nii.gz", ct())
+    np.testing.assert_allclose(
+        affine(read_image(path)[0]), affine(sitk.ReadImage(str(path))), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".nrrd", ".mha"])
+@pytest.mark.parametrize("compressed", [True, False])
+def test_truncated_files_stop(tmp_path, ending, compressed):
+    path = tmp_path / f"v{ending}"
+    sitk.WriteImage(image(ct()), str(path), compressed)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(DatasetError, match=f"v{ending}: is truncated or damaged"):
+        read_image(path)
+
+
+def test_a_wrong_checksum_stops(tmp_path):
+    path = nifti(tmp_path / "v.nii.gz", ct())
+    content = bytearray(path.read_bytes())
+    content[-6] ^= 0xFF  # in the CRC that ends a gzip file
+    path.write_bytes(bytes(content))
+    with pytest.raises(DatasetError, match=r"v\.nii\.gz: cannot be read .*CRC"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("ending", [".nii.gz", ".nrrd", ".mha"])
+def test_nan_and_inf_stop(tmp_path, bad, ending):
+    array = ct().astype(np.float32)
+    array[1, 2, 3] = bad
+    path = tmp_path / f"v{ending}"
+    sitk.WriteImage(image(array), str(path))
+    with pytest.raises(DatasetError, match=r"1 voxels are NaN or inf"):
+        read_image(path)
+
+
+def test_four_dimensions_stop_with_the_choice(tmp_path):
+    made = nib.Nifti1Image(np.zeros((4, 5, 6, 3), np.int16), np.eye(4))
+    nib.save(made, tmp_path / "v.nii.gz")
+    with pytest.raises(DatasetError, match=r"4D: choose volume k \(0 to 2\)"):
+        read_image(tmp_path / "v.nii.gz")
+
+
+def test_a_fourth_axis_of_one_is_no_fourth_dimension(tmp_path):
+    made = nib.Nifti1Image(ct().T[..., None], np.eye(4))
+    nib.save(made, tmp_path / "v.nii.gz")
+    np.testing.assert_array_equal(
+        sitk.GetArrayFromImage(read_image(tmp_path / "v.nii.gz")[0]), ct()
+    )
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nrrd"])
+def test_colour_stops(tmp_path, ending):
+    path = tmp_path / f"v{ending}"
+    rgb = sitk.GetImageFromArray(np.zeros((4, 5, 6, 3), np.uint8), isVector=True)
+    sitk.WriteImage(rgb, str(path))
+    with pytest.raises(DatasetError, match=r"3 values a voxel|choose volume k"):
+        read_image(path)
+
+
+def test_scale_factors_of_an_image_are_applied(tmp_path):
+    path = nifti(tmp_path / "v.nii.gz", ct())
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    content[112:120] = np.array([2, -24], "<f4").tobytes()  # scl_slope, scl_inter
+    path.write_bytes(gzip.compress(bytes(content)))
+    read = sitk.GetArrayFromImage(read_image(path)[0])
+    np.testing.assert_array_equal(read, ct().astype(float) * 2 - 24)
+
+
+def test_no_orientation_stops(tmp_path):
+    made = nib.Nifti1Image(ct().T, np.eye(4))
+    made.set_qform(None, 0)
+    made.set_sform(None, 0)
+    nib.save(made, tmp_path / "v.nii")
+    with pytest.raises(DatasetError, match="says nothing of orientation"):
+        read_image(tmp_path / "v.nii")
+
+
+def test_shear_in_a_file_is_noted_or_stops(tmp_path):
+    little, much = AFFINE.copy(), AFFINE.copy()
+    little[0, 1], much[0, 1] = 5e-4, 0.05
+    read, notes = read_image(nifti(tmp_path / "little.nii.gz", ct(), little))
+    np.testing.assert_allclose(affine(read), AFFINE, atol=2e-3)
+    assert len(notes) == 1
+    with pytest.raises(DatasetError, match="sheared"):
+        read_image(nifti(tmp_path / "much.nii.gz", ct(), much))
+
+
+def test_no_volume_at_all_stops(tmp_path):
+    for name in ("a.nii.gz", "b.nrrd", "c.mha"):
+        (tmp_path / name).write_bytes(b"not a volume")
+        with pytest.raises(DatasetError, match=name):
+            read_image(tmp_path / name)
