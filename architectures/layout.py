@@ -14,4 +14,6 @@ def channels_last_on_cpu(x: Tensor) -> Tensor:
     """
     if x.device.type != "cpu":
         return x
-    return x.contiguous(memory_format=torch.channels_last if x.ndim == 4 else torch.channels_last_3d)
+    return x.contiguous(
+        memory_format=torch.channels_last if x.ndim == 4 else torch.channels_last_3d
+    )

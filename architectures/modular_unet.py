@@ -224,7 +224,8 @@ class ModularUNet(AbstractDynamicNetworkArchitectures):
         sizes = [[n // r for n, r in zip(input_size, reach, strict=True)] for reach in self.reach]
         if hasattr(self.bottleneck, "compute_conv_feature_map_size"):
             total += self.bottleneck.compute_conv_feature_map_size(sizes[-1])
-        for gate, at in zip(self.decoder.gates or (), reversed(sizes[:-1]), strict=False):
+        gates: Any = self.decoder.gates or ()
+        for gate, at in zip(gates, reversed(sizes[:-1]), strict=False):
             total += gate.compute_conv_feature_map_size(at)
         return total
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 
 from dataset_conversion.errors import together
 

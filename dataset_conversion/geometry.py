@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 
 from dataset_conversion.errors import DatasetError
 

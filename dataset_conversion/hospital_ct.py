@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 
 from dataset_conversion.case import Case, Output, Sample
 from dataset_conversion.dicom_series import Series, read_series

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 
 FILE = "preview.png"
 MOST_ROWS = 24
@@ -31,7 +31,8 @@ class Row:
 
 
 def draw(path: Path, rows: Sequence[Row], names: Mapping[int, str], title: str,
-         display: tuple[float, float] | None, scratch: Path) -> None:  # fmt: skip
+         display: tuple[float, float] | None, scratch: Path,
+         what: str = "cases") -> None:  # fmt: skip
     """Draw up to 24 cases, evenly chosen, and write a PNG that is the same every time.
 
     Args:
@@ -41,6 +42,7 @@ def draw(path: Path, rows: Sequence[Row], names: Mapping[int, str], title: str,
         title: above the picture.
         display: (low, high) shown black and white; None takes the 1st and 99.5th percentile.
         scratch: folder on the same disk for the unfinished file.
+        what: what the rows are, in the plural.
     """
     # Matplotlib takes a second to import; only here is it needed. No pyplot: no global state.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -50,7 +52,7 @@ def draw(path: Path, rows: Sequence[Row], names: Mapping[int, str], title: str,
     cuts = [_cuts(row, display) for row in chosen]
     tallest = [min(1.25, max(cut.tall / cut.wide for cut in three)) * _CELL for three in cuts]
     shown = (
-        f"{len(chosen)} of {len(rows)} cases" if len(chosen) < len(rows) else f"{len(rows)} cases"
+        f"{len(chosen)} of {len(rows)} {what}" if len(chosen) < len(rows) else f"{len(rows)} {what}"
     )
     head, foot = 0.98, 0.32 + 0.3 * -(-len(names) // 4)
     height = head + sum(tallest) + 0.1 * len(chosen) + foot

@@ -14,7 +14,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 from nibabel.filebasedimages import ImageFileError
 
 from dataset_conversion.errors import DatasetError

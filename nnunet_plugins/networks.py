@@ -24,7 +24,11 @@ if getattr(architectures, "__owner__", None) != "nnunet-plugins":
     )
 
 #: Network name -> class. ModularUNet is the plain U-Net of nnU-Net, the papers' baseline.
-NETWORKS: dict[str, type[nn.Module]] = {"ModularUNet": ModularUNet, "SEUNet": SEUNet, "MAGUNet": MAGUNet}
+NETWORKS: dict[str, type[nn.Module]] = {
+    "ModularUNet": ModularUNet,
+    "SEUNet": SEUNet,
+    "MAGUNet": MAGUNet,
+}
 
 #: What nnU-Net's own plans name; ours take the same arguments.
 HOSTS = ("PlainConvUNet", "ResidualEncoderUNet")

@@ -18,7 +18,9 @@ def _integer(least: int) -> Callable[[Any], bool]:
     return lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= least
 
 
-def _number(least: float, most: float = float("inf"), *, above: bool = False) -> Callable[[Any], bool]:
+def _number(
+    least: float, most: float = float("inf"), *, above: bool = False
+) -> Callable[[Any], bool]:
     def check(value: Any) -> bool:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return False
@@ -85,7 +87,9 @@ def read_procedure(configuration: Mapping[str, Any]) -> dict[str, Any]:
     """
     entry = configuration.get("training", {})
     if not isinstance(entry, dict):
-        raise UserError(f"plans: training is {entry!r}; an object with keys {', '.join(KEYS)} is wanted")
+        raise UserError(
+            f"plans: training is {entry!r}; an object with keys {', '.join(KEYS)} is wanted"
+        )
     unknown = sorted(set(entry) - set(KEYS))
     if unknown:
         raise UserError(

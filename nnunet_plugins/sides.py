@@ -42,7 +42,10 @@ def allowed_mirror_axes(
     in_patch = list(transpose_forward).index(left_right) - (3 - rank)
     kept = tuple(a for a in axes if a != in_patch)
     if in_patch < 0:
-        return kept, f"mirroring axes {list(kept)}: labels {names} have sides, left-right is across slices"
+        return (
+            kept,
+            f"mirroring axes {list(kept)}: labels {names} have sides, left-right is across slices",
+        )
     return kept, (
         f"mirroring axes {list(kept)}: left-right (axis {in_patch} of the patch) is off, "
         f"labels {names} have sides"

@@ -75,7 +75,9 @@ class PluginTrainer(nnUNetTrainer):
         super().on_train_start()
         network = getattr(self.network, "module", self.network)
         network = getattr(network, "_orig_mod", network)
-        self.print_to_log_file(f"network: {type(network).__name__}; procedure of the plans: {self.procedure}")
+        self.print_to_log_file(
+            f"network: {type(network).__name__}; procedure of the plans: {self.procedure}"
+        )
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
         """nnU-Net's SGD with polynomial decay unless the procedure says otherwise."""

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.geometry import place

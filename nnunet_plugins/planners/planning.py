@@ -107,7 +107,10 @@ def plan(request: Request) -> Path:
     splits = target.parent / "splits_final.json"
     _check_splits(Path(os.fspath(nnUNet_raw)) / dataset / "splits_final.json", splits)
     extract_fingerprint_dataset(
-        int(dataset[7:10]), num_processes=request.processes, check_dataset_integrity=True, verbose=False
+        int(dataset[7:10]),
+        num_processes=request.processes,
+        check_dataset_integrity=True,
+        verbose=False,
     )
     preset = PRESETS.get(request.preset or "")
     default_memory = preset.gpu_memory if preset else 8.0
@@ -119,7 +122,9 @@ def plan(request: Request) -> Path:
         training=training,
         base_features=preset.base_features if preset else None,
         batch_size=request.batch_size or (PAPER_BATCH_SIZE if request.recipe == "paper" else None),
-        gpu_memory_target_in_gb=default_memory if request.gpu_memory is None else request.gpu_memory,
+        gpu_memory_target_in_gb=default_memory
+        if request.gpu_memory is None
+        else request.gpu_memory,
         plans_name=name,
     )
     planner.plan_experiment()
@@ -130,7 +135,10 @@ def plan(request: Request) -> Path:
 
 
 def _dataset(name_or_id: str) -> str:
-    for variable, path in (("nnUNet_raw", nnUNet_raw), ("nnUNet_preprocessed", nnUNet_preprocessed)):
+    for variable, path in (
+        ("nnUNet_raw", nnUNet_raw),
+        ("nnUNet_preprocessed", nnUNet_preprocessed),
+    ):
         if not path.is_set():
             raise UserError(
                 f'{variable} is not set; run eval "$(nnunet-plugins env --root FOLDER)" in this shell first'

@@ -21,7 +21,9 @@ def standardised(x: torch.Tensor, norm: nn.Module) -> torch.Tensor:
     axes = tuple(range(2, x.ndim))
     mean, variance = x.mean(axes, keepdim=True), x.var(axes, unbiased=False, keepdim=True)
     shape = (1, -1, *[1] * (x.ndim - 2))
-    return (x - mean) / torch.sqrt(variance + norm.eps) * norm.weight.view(shape) + norm.bias.view(shape)
+    return (x - mean) / torch.sqrt(variance + norm.eps) * norm.weight.view(shape) + norm.bias.view(
+        shape
+    )
 
 
 def by_group(x: torch.Tensor, conv: nn.Module) -> torch.Tensor:
@@ -60,7 +62,12 @@ def test_recomputing_changes_memory_not_results(rank: int) -> None:
     again.load_state_dict(keep.state_dict())
     results = []
     for block in (keep, again):
-        x = torch.arange(2 * 8 * 6**rank, dtype=torch.float32).view(2, 8, *[6] * rank).sin().requires_grad_()
+        x = (
+            torch.arange(2 * 8 * 6**rank, dtype=torch.float32)
+            .view(2, 8, *[6] * rank)
+            .sin()
+            .requires_grad_()
+        )
         g = x.detach().cos().requires_grad_()
         saved: list[int] = []
         with torch.autograd.graph.saved_tensors_hooks(
@@ -74,7 +81,9 @@ def test_recomputing_changes_memory_not_results(rank: int) -> None:
     assert results[1][-1] < results[0][-1]
 
 
-@pytest.mark.parametrize(("channels", "groups", "expected"), [(8, 2, 2), (8, 64, 2), (6, 4, 1), (32, 4, 4)])
+@pytest.mark.parametrize(
+    ("channels", "groups", "expected"), [(8, 2, 2), (8, 64, 2), (6, 4, 1), (32, 4, 4)]
+)
 def test_groups_divide_both_widths(channels: int, groups: int, expected: int) -> None:
     assert LargeKernelGate(channels, groups=groups).gating.groups == expected
 

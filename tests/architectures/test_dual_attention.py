@@ -28,7 +28,9 @@ def test_position_attention_equals_equations_3_to_5(rank: int) -> None:
     for j in range(n):
         weights = torch.exp(torch.stack([b[:, i] @ c[:, j] for i in range(n)]))
         weights = weights / weights.sum()
-        expected[:, j] = block.alpha * sum(weights[i] * d[:, i] for i in range(n)) + a[0].flatten(1)[:, j]
+        expected[:, j] = (
+            block.alpha * sum(weights[i] * d[:, i] for i in range(n)) + a[0].flatten(1)[:, j]
+        )
     assert_close(block(a)[0].flatten(1), expected)
 
 
@@ -82,9 +84,12 @@ def test_attention_is_really_fused() -> None:
     """N = 6,912 positions: an N x N matrix in fp32 would take 191 MB; the largest map here has 1.8 MB."""
     block = PositionAttention(64, conv_op=nn.Conv3d)
     x = torch.randn(1, 64, 12, 24, 24)
-    with torch.profiler.profile(
-        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
-    ) as profile, torch.no_grad():
+    with (
+        torch.profiler.profile(
+            activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
+        ) as profile,
+        torch.no_grad(),
+    ):
         block(x)
     largest = max(e.cpu_memory_usage for e in profile.events())
     assert largest < 20e6

@@ -33,7 +33,9 @@ def test_with_plain_slots_it_is_nnunets_own(rank: int, residual: bool) -> None:
     x = torch.randn(2, 2, *[16] * rank)
     for a, b in zip(ours(x), own(x), strict=True):
         assert_close(a, b)
-    assert ours.compute_conv_feature_map_size([16] * rank) == own.compute_conv_feature_map_size([16] * rank)
+    assert ours.compute_conv_feature_map_size([16] * rank) == own.compute_conv_feature_map_size(
+        [16] * rank
+    )
 
 
 @pytest.mark.parametrize("residual", ENCODERS)
@@ -90,18 +92,23 @@ def test_each_slot_switches_by_itself(slots: tuple[str, str, str]) -> None:
     network = MAGUNet(**arguments(2, stem=stem, bottleneck=bottleneck, skip=skip))
     names = {type(m).__name__ for m in network.modules()}
     assert ("MultiScaleFusion" in names) == (stem == "mff")
-    assert ("DualAttention" in names, "SqueezeExcite" in names) == (bottleneck == "da", bottleneck == "se")
+    assert ("DualAttention" in names, "SqueezeExcite" in names) == (
+        bottleneck == "da",
+        bottleneck == "se",
+    )
     assert ("LargeKernelGate" in names) == (skip == "lgag")
     network(torch.randn(1, 2, 16, 16))[0].mean().backward()
 
 
 def test_gates_take_the_plans_kernels_and_arguments_reach_the_blocks() -> None:
-    network = MAGUNet(
-        **arguments(3, skip_kwargs={"groups": 1}, stem_kwargs={"scales": [3, 5, 7]})
-    )
+    network = MAGUNet(**arguments(3, skip_kwargs={"groups": 1}, stem_kwargs={"scales": [3, 5, 7]}))
     assert [gate.skip.kernel_size for gate in network.decoder.gates] == [(3, 3, 3), (1, 3, 3)]
     assert {gate.skip.groups for gate in network.decoder.gates} == {1}
-    assert [b.kernel_size for b in network.encoder.stages[0][0].branches] == [(1, 3, 3), (1, 5, 5), (1, 7, 7)]
+    assert [b.kernel_size for b in network.encoder.stages[0][0].branches] == [
+        (1, 3, 3),
+        (1, 5, 5),
+        (1, 7, 7),
+    ]
 
 
 def test_se_adds_under_one_percent_of_parameters() -> None:

@@ -58,7 +58,9 @@ def test_each_branch_sees_as_far_as_its_kernel(rank: int) -> None:
         (30, (3, 5, 7), [14, 8, 8]),
     ],
 )
-def test_widths_share_the_channels(channels: int, scales: tuple[int, ...], widths: list[int]) -> None:
+def test_widths_share_the_channels(
+    channels: int, scales: tuple[int, ...], widths: list[int]
+) -> None:
     assert branch_widths(channels, scales) == widths
 
 

@@ -3,7 +3,7 @@ import warnings
 import numpy as np
 import pydicom
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 from making import AFFINE, ct, series
 
 from dataset_conversion.dicom_series import find_series, read_series

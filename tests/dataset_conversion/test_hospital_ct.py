@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 from making import AFFINE, SMALL, ct, label_file, labels, nifti, patient, series, tree
 
 from dataset_conversion.dicom_series import find_series, read_series

@@ -2,7 +2,7 @@ import gzip
 
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 from making import AFFINE, ct, labels, nifti
 
 from dataset_conversion.errors import DatasetError

@@ -3,7 +3,7 @@ import time
 import numpy as np
 import pydicom
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 from making import tree
 
 from dataset_conversion.errors import DatasetError

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import nibabel as nib
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 from making import AFFINE, ct, image, labels, tree
 
 from dataset_conversion import files, raw_dataset

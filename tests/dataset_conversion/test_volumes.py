@@ -3,7 +3,7 @@ import gzip
 import nibabel as nib
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 from making import AFFINE, ct, image, nifti
 
 from dataset_conversion.errors import DatasetError
