@@ -123,11 +123,13 @@ class PluginTrainer(nnUNetTrainer):
         )
         if "mirror_axes" in self.procedure and allowed != wanted:
             raise UserError(f"plans: training.mirror_axes is {list(wanted)}, but {reason}")
+        if self.procedure.get("augmentation") == "none":
+            # What was not mirrored in training must not be mirrored at prediction.
+            dummy_2d, initial, allowed = False, patch, ()
+            reason = "mirroring is off: training.augmentation is none"
         self.print_to_log_file(reason)
         # The predictor takes None, not an empty tuple, for no mirroring.
         self.inference_allowed_mirroring_axes = allowed or None
-        if self.procedure.get("augmentation") == "none":
-            dummy_2d, initial, allowed = False, patch, ()
         return rotation, dummy_2d, initial, allowed
 
     def get_training_transforms(self, *args: Any, **kwargs: Any) -> Any:

@@ -28,13 +28,13 @@ PRESETS: dict[str, Preset] = {
         gpu_memory=0.25,
         base_features=8,
         training={
-            "epochs": 10,
-            "iterations_per_epoch": 40,
-            "validation_iterations_per_epoch": 2,
+            "epochs": 8,
+            "iterations_per_epoch": 50,
+            "validation_iterations_per_epoch": 1,
             "optimizer": "Adam",
-            "initial_lr": 2e-3,
+            "initial_lr": 3e-3,
             "weight_decay": 0.0,
-            "oversample_foreground": 1.0,
+            "oversample_foreground": 0.67,
             "augmentation": "none",
         },
         note=(
