@@ -6,6 +6,7 @@ name stays as nnU-Net has it.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from nnunet_plugins.errors import UserError
@@ -19,7 +20,7 @@ def _integer(least: int) -> Callable[[Any], bool]:
 
 
 def _number(
-    least: float, most: float = float("inf"), *, above: bool = False
+    least: float, most: float = sys.float_info.max, *, above: bool = False
 ) -> Callable[[Any], bool]:
     def check(value: Any) -> bool:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -40,7 +41,8 @@ def _weights(value: Any) -> bool:
 
 
 def _axes(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and all(_integer(0)(v) and v <= 2 for v in value)
+    whole = isinstance(value, (list, tuple)) and all(_integer(0)(v) and v <= 2 for v in value)
+    return whole and len(set(value)) == len(value)  # prediction flips no axis twice
 
 
 OPTIMIZERS = ("SGD", "Adam", "AdamW")
@@ -58,7 +60,7 @@ KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "optimizer": (_one_of(*OPTIMIZERS), " or ".join(OPTIMIZERS)),
     "loss": (_weights, '{"dice": weight, "ce": weight}, weights of 0 or more, not all 0'),
     "oversample_foreground": (_number(0, 1), "a share from 0 to 1"),
-    "mirror_axes": (_axes, "a list of axes of the patch, 0 to 2; [] for none"),
+    "mirror_axes": (_axes, "a list of axes of the patch, 0 to 2, each once; [] for none"),
     "augmentation": (_one_of(*AUGMENTATIONS), " or ".join(AUGMENTATIONS)),
     "deep_supervision": (lambda v: isinstance(v, bool), "true or false"),
     "save_every": (_integer(1), "a whole number of epochs, 1 or more"),

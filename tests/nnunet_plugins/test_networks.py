@@ -1,0 +1,103 @@
+"""Public names, and which network plans get: theirs if it is ours, else the trainer's in their topology."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import pytest
+import torch
+
+import architectures
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.networks import HOSTS, NETWORKS, build, find, public_name
+
+from ..contract.making import OURS, PLAIN, RESIDUAL, architecture
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_public_name_is_the_class_under_its_own_name(name):
+    module, _, last = public_name(name).rpartition(".")
+    assert module == "nnunet_plugins.networks"
+    assert getattr(import_module(module), last) is find(name) is NETWORKS[name]
+    assert NETWORKS[name].__name__ == name
+
+
+@pytest.mark.parametrize("ask", [find, public_name])
+@pytest.mark.parametrize("name", ["UNet", "magunet", "", "build", "PlainConvUNet"])
+def test_an_unknown_network_is_named_with_the_known_ones(ask, name):
+    with pytest.raises(UserError, match=rf"no network called '{name}'; known: ModularUNet, SEUNet"):
+        ask(name)
+
+
+def test_another_package_called_architectures_is_refused(monkeypatch):
+    monkeypatch.setattr(architectures, "__owner__", "somebody else")
+    monkeypatch.delitem(sys.modules, "nnunet_plugins.networks")
+    with pytest.raises(ImportError, match=r"'architectures' at .*__init__\.py is not the one of"):
+        import_module("nnunet_plugins.networks")
+
+
+@pytest.mark.parametrize("rank", [2, 3])
+@pytest.mark.parametrize("default", NETWORKS)
+@pytest.mark.parametrize("planned", [PLAIN, RESIDUAL, "any.where.PlainConvUNet"])
+def test_plans_of_nnunet_get_the_default_in_their_topology(planned, default, rank):
+    entry = architecture(planned, rank)
+    if planned == RESIDUAL:
+        entry["arch_kwargs"]["n_conv_per_stage_decoder"] = [2, 1]
+    made = build(default, entry, 2, 5, True)
+    assert type(made) is NETWORKS[default]
+    assert made.residual == (planned == RESIDUAL)
+    assert made.encoder.output_channels == [4, 8, 16]
+    assert made.encoder.strides == entry["arch_kwargs"]["strides"]
+    assert made.encoder.kernel_sizes == entry["arch_kwargs"]["kernel_sizes"]
+    outputs = made(torch.randn(1, 2, *[8] * rank))
+    assert [tuple(y.shape) for y in outputs] == [
+        (1, 5, *[8] * rank),
+        (1, 5, *([8, 4, 4] if rank == 3 else [4, 4])),
+    ]
+
+
+@pytest.mark.parametrize("default", NETWORKS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_plans_that_name_a_network_of_ours_get_it_whatever_the_trainer(name, default):
+    assert type(build(default, architecture(OURS.format(name)), 1, 3, False)) is NETWORKS[name]
+
+
+def test_arguments_of_a_row_reach_the_network():
+    entry = architecture(OURS.format("MAGUNet"))
+    entry["arch_kwargs"] |= {"stem": "plain", "bottleneck": "plain", "skip": "plain"}
+    made = build("SEUNet", entry, 1, 3, False)
+    baseline = build("ModularUNet", architecture(), 1, 3, False)
+    assert list(made.state_dict()) == list(baseline.state_dict())
+
+
+@pytest.mark.parametrize("deep", [True, False])
+def test_deep_supervision_is_the_callers_choice(deep):
+    made = build("MAGUNet", architecture(), 1, 3, deep)
+    assert made.decoder.deep_supervision is deep
+    assert isinstance(made(torch.randn(1, 1, 8, 8, 8)), list) is deep
+
+
+@pytest.mark.parametrize("default", NETWORKS)
+@pytest.mark.parametrize(
+    "planned", ["their.networks.Primus", "architectures.mag_unet.MAGUNet", "MAGUNet", "PlainConv"]
+)
+def test_a_foreign_network_is_a_clear_error_with_both_cures(planned, default):
+    with pytest.raises(UserError) as caught:
+        build(default, architecture(planned), 1, 3, True)
+    said = str(caught.value)
+    assert f"network_class_name is {planned}; {default} can stand in for" in said
+    assert all(host in said for host in HOSTS)
+    assert "nnUNetTrainer" in said
+    assert f"nnunet-plugins plan --network {default}" in said
+
+
+def test_a_name_of_ours_that_is_gone_is_an_error_not_the_default():
+    with pytest.raises(UserError, match="no network called 'OldUNet'; known: "):
+        build("MAGUNet", architecture(OURS.format("OldUNet")), 1, 3, True)
+
+
+def test_building_leaves_the_plans_alone():
+    entry, same = architecture(), architecture()
+    build("MAGUNet", entry, 1, 3, True)
+    assert entry == same
