@@ -23,6 +23,7 @@ PLANS = "MAGUNetPlansCPU"
 CONFIGURATION = "3d_fullres"
 SHAPE, SPACING = (48, 96, 96), (3.6, 3.6, 3.6)  # voxels z, y, x; mm x, y, z
 TRAINING_PATIENTS = 5
+ITERATIONS = 20  # per epoch
 
 
 @dataclass
@@ -65,7 +66,8 @@ class Demo:
         self._step("convert", "nnunet-plugins", "convert", "hospital-ct", "hospital", "-d", str(DATASET),
                    "--labels", "hospital/labels.json", "--key", "key.csv")  # fmt: skip
         self._step("plan", "nnunet-plugins", "plan", str(DATASET), "--network", NETWORK, "--preset", "cpu",
-                   "-c", CONFIGURATION, "--epochs", str(self.epochs), "--force")  # fmt: skip
+                   "-c", CONFIGURATION, "--epochs", str(self.epochs), "--iterations", str(ITERATIONS),
+                   "--force")  # fmt: skip
         self._step("train", "nnUNetv2_train", str(DATASET), CONFIGURATION, "0", "-p", PLANS, "-tr",
                    f"{NETWORK}Trainer", "-device", self.device)  # fmt: skip
         self._step(

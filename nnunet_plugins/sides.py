@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dataset_conversion.labels import has_side
+from nnunet_plugins.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,6 +35,10 @@ def allowed_mirror_axes(
         return tuple(axes), f"mirroring axes {list(axes)}: no label has a side"
     names = ", ".join(sided)
     left_right = entry.get("left_right_axis")
+    if left_right not in (None, 0, 1, 2):
+        raise UserError(
+            f"dataset.json: {ENTRY}.left_right_axis is {left_right!r}; allowed: 0, 1 or 2 of the z, y, x array"
+        )
     if left_right is None:
         return (), (
             f"mirroring is off: labels {names} have sides and dataset.json does not say which axis is "

@@ -15,7 +15,7 @@ ROWS = (
     ("SEUNet", "SEUNetTrainer", "000", "squeeze-and-excitation at the bottleneck"),
     (
         "ModularUNet",
-        "(any of ours)",
+        "ModularUNetTrainer",
         "",
         "nnU-Net's own U-Net, the papers' baseline; every slot can be filled",
     ),

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
+import json
+import os
+import sys
+from typing import Any
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="native",
         help="training procedure: nnU-Net's or the paper's",
     )
+    parser.add_argument("--verbose", action="store_true", help="show what nnU-Net prints")
     parser.add_argument("--force", action="store_true", help="write over plans of the same name")
     procedure = parser.add_argument_group("training procedure (written into the plans)")
     procedure.add_argument("--epochs", type=int, metavar="N")
@@ -56,9 +63,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan, preprocess, and say what to type next."""
-    import json
-    import os
-
     from nnunet_plugins.errors import UserError
     from nnunet_plugins.planners.planning import Request, plan
     from nnunet_plugins.planners.presets import PRESETS
@@ -84,16 +88,54 @@ def run(arguments: argparse.Namespace) -> int:
         batch_size=arguments.batch_size,
         training=training,
         configurations=tuple(arguments.configurations),
-        processes=arguments.processes or int(os.environ.get("nnUNet_def_n_proc", 8)),
+        processes=_processes() if arguments.processes is None else arguments.processes,
         force=arguments.force,
     )
-    target = plan(request)
-    print(f"\nplans: {target}")
+    # nnU-Net prints every step of its search; what matters is told below. Progress bars go to stderr.
+    with contextlib.redirect_stdout(sys.stdout if arguments.verbose else io.StringIO()):
+        target = plan(request)
+    plans = json.loads(target.read_text(encoding="utf-8"))
+    print(_table(plans))
+    print(f"\nplans  {target}")
     if arguments.preset:
-        print(PRESETS[arguments.preset].note)
+        print(f"note   {PRESETS[arguments.preset].note}")
+    ready = [c for c in request.configurations if c in plans["configurations"]]
+    fold = "0" if (target.parent / "splits_final.json").exists() else "all"
     print(
-        "train: nnUNetv2_train "
-        f"{arguments.dataset} {request.configurations[-1] if len(request.configurations) == 1 else '3d_fullres'} 0 "
-        f"-p {request.name()} -tr MAGUNetTrainer   # any trainer of ours builds the plans' network"
+        f"train  nnUNetv2_train {int(plans['dataset_name'][7:10])} "
+        f"{'3d_fullres' if '3d_fullres' in ready else ready[-1]} {fold} -p {request.name()} "
+        f"-tr {request.network}Trainer"
     )
     return 0
+
+
+def _processes() -> int:
+    from nnunet_plugins.errors import UserError
+
+    wanted = os.environ.get("nnUNet_def_n_proc", str(min(8, os.cpu_count() or 1)))
+    if not wanted.isdigit():
+        raise UserError(f"nnUNet_def_n_proc is {wanted!r}; a whole number of 1 or more is wanted")
+    return int(wanted)
+
+
+def _table(plans: dict[str, Any]) -> str:
+    """What nnU-Net decided, a line a configuration."""
+    rows = [("configuration", "patch", "batch", "spacing (mm)", "features")]
+    for name, plan in plans["configurations"].items():
+        if "inherits_from" in plan:
+            continue
+        features = plan["architecture"]["arch_kwargs"]["features_per_stage"]
+        rows.append(
+            (
+                name,
+                "x".join(map(str, plan["patch_size"])),
+                str(plan["batch_size"]),
+                " x ".join(f"{s:.3g}" for s in plan["spacing"]),
+                "-".join(map(str, features)),
+            )
+        )
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )

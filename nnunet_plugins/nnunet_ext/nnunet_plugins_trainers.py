@@ -5,6 +5,7 @@ must therefore live elsewhere, and imports must be absolute.
 """
 
 from nnunet_plugins.trainers.mag_unet import MAGUNetTrainer
+from nnunet_plugins.trainers.modular_unet import ModularUNetTrainer
 from nnunet_plugins.trainers.se_unet import SEUNetTrainer
 
-__all__ = ["MAGUNetTrainer", "SEUNetTrainer"]
+__all__ = ["MAGUNetTrainer", "ModularUNetTrainer", "SEUNetTrainer"]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,7 @@ from nnunet_plugins.planners.presets import PRESETS
 from nnunet_plugins.procedure import PAPER_BATCH_SIZE, PAPER_RECIPES, read_procedure
 
 CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres")
+DEFAULT_GPU_MEMORY = 8.0  # GB, nnU-Net's own default
 
 
 @dataclass(frozen=True)
@@ -83,55 +87,86 @@ def plan(request: Request) -> Path:
     """Extract the fingerprint, plan and preprocess; returns the plans file.
 
     Raises:
-        UserError: unknown dataset, network, preset or option; plans of that name exist; no memory target
-            that small.
+        UserError: unknown dataset, network, preset or option; a dataset that nnU-Net refuses; plans of that
+            name exist.
     """
-    find(request.network)
-    if request.preset and request.preset not in PRESETS:
-        raise UserError(f"--preset {request.preset}: known: {', '.join(PRESETS)}")
-    if request.gpu_memory is not None and not request.gpu_memory > 0:
-        raise UserError(f"--gpu-memory {request.gpu_memory}: a number of GB above 0 is wanted")
-    name = request.name()
-    if "__" in name or not name.replace("_", "").replace(".", "").isalnum():
-        raise UserError(
-            f"plans name {name!r}: letters, digits, '.' and single '_' only (nnU-Net splits at '__')"
-        )
-    training = request.procedure()
+    _check(request)
+    name, training = request.name(), request.procedure()
     dataset = _dataset(request.dataset)
     target = Path(os.fspath(nnUNet_preprocessed)) / dataset / f"{name}.json"
     if target.exists() and not request.force:
         raise UserError(
-            f"{name}: plans of that name exist for {dataset}; choose another name with -p, or pass --force to "
-            "write over them and over their preprocessed data"
+            f"{name}: plans of that name exist for {dataset}; choose another name with -p, or pass --force "
+            "to write over them and over their preprocessed data"
         )
-    splits = target.parent / "splits_final.json"
-    _check_splits(Path(os.fspath(nnUNet_raw)) / dataset / "splits_final.json", splits)
-    extract_fingerprint_dataset(
-        int(dataset[7:10]),
-        num_processes=request.processes,
-        check_dataset_integrity=True,
-        verbose=False,
+    _check_splits(
+        Path(os.fspath(nnUNet_raw)) / dataset / "splits_final.json",
+        target.parent / "splits_final.json",
     )
+    identifier = int(dataset[7:10])
+    try:
+        extract_fingerprint_dataset(
+            identifier, num_processes=request.processes, check_dataset_integrity=True, verbose=False
+        )
+    except (AssertionError, RuntimeError) as error:
+        raise UserError(
+            f"{dataset}: nnU-Net refuses the dataset: {error or 'its check of files and labels failed'}"
+        ) from error
+    with _set_aside(target):
+        _planner(request, dataset, name, training).plan_experiment()
+    preprocess_dataset(
+        identifier, name, list(request.configurations), num_processes=[request.processes]
+    )
+    return target
+
+
+def _planner(request: Request, dataset: str, name: str, training: dict[str, Any]) -> NetworkPlanner:
     preset = PRESETS.get(request.preset or "")
-    default_memory = preset.gpu_memory if preset else 8.0
-    if target.exists():
-        target.unlink()  # nnU-Net would merge configurations of the old file into the new one
-    planner = NetworkPlanner(
+    memory = request.gpu_memory or (preset.gpu_memory if preset else DEFAULT_GPU_MEMORY)
+    return NetworkPlanner(
         dataset,
         network=request.network,
         training=training,
         base_features=preset.base_features if preset else None,
         batch_size=request.batch_size or (PAPER_BATCH_SIZE if request.recipe == "paper" else None),
-        gpu_memory_target_in_gb=default_memory
-        if request.gpu_memory is None
-        else request.gpu_memory,
+        gpu_memory_target_in_gb=memory,
         plans_name=name,
     )
-    planner.plan_experiment()
-    preprocess_dataset(
-        int(dataset[7:10]), name, list(request.configurations), num_processes=[request.processes]
-    )
-    return target
+
+
+@contextmanager
+def _set_aside(plans: Path) -> Iterator[None]:
+    """Keep nnU-Net from merging old plans into new ones; a failure brings the old ones back."""
+    old = plans.with_suffix(".json.old")
+    if plans.exists():
+        os.replace(plans, old)
+    try:
+        yield
+    except BaseException:
+        if old.exists():
+            os.replace(old, plans)
+        raise
+    old.unlink(missing_ok=True)
+
+
+def _check(request: Request) -> None:
+    """Everything that can be said before the dataset is looked at."""
+    find(request.network)
+    if request.preset and request.preset not in PRESETS:
+        raise UserError(f"--preset {request.preset}: known: {', '.join(PRESETS)}")
+    if request.gpu_memory is not None and not 0 < request.gpu_memory < float("inf"):
+        raise UserError(f"--gpu-memory {request.gpu_memory:g}: a number of GB above 0 is wanted")
+    for option, number in (("--batch-size", request.batch_size), ("-np", request.processes)):
+        if number is not None and number < 1:
+            raise UserError(f"{option} {number}: a whole number of 1 or more is wanted")
+    unknown = sorted(set(request.configurations) - set(CONFIGURATIONS))
+    if unknown:
+        raise UserError(f"-c {' '.join(unknown)}: can preprocess {', '.join(CONFIGURATIONS)}")
+    name = request.name()
+    if "__" in name or not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+        raise UserError(
+            f"plans name {name!r}: letters, digits, '.', '-' and single '_' only (nnU-Net splits at '__')"
+        )
 
 
 def _dataset(name_or_id: str) -> str:
@@ -151,16 +186,22 @@ def _dataset(name_or_id: str) -> str:
         raise UserError(
             f"dataset {wanted}: {len(found)} folders in {raw} match; there are: {', '.join(known) or 'none'}"
         )
-    return str(maybe_convert_to_dataset_name(found[0]))
+    try:
+        return str(maybe_convert_to_dataset_name(int(found[0][7:10])))
+    except RuntimeError as error:  # the same id under another name in preprocessed or results
+        raise UserError(f"dataset {wanted}: {error}") from error
 
 
 def _check_splits(raw: Path, preprocessed: Path) -> None:
     # nnU-Net dies on a bare AssertionError here.
     if not raw.exists() or not preprocessed.exists():
         return
-    ours, theirs = (json.loads(p.read_text()) for p in (raw, preprocessed))
+    ours, theirs = (
+        [{part: set(cases) for part, cases in fold.items()} for fold in json.loads(p.read_text())]
+        for p in (raw, preprocessed)
+    )
     if ours != theirs[: len(ours)]:
         raise UserError(
-            f"{preprocessed}: holds other folds than the dataset's {raw.name} (the cases have changed since, or "
-            "the folds were made elsewhere); move it away to plan with the dataset's folds"
+            f"{preprocessed}: holds other folds than the dataset's {raw.name} (the cases have changed since, "
+            "or the folds were made elsewhere); move it away to plan with the dataset's folds"
         )

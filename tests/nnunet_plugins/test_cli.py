@@ -248,7 +248,7 @@ def test_plan_without_variables_names_the_cure(said, root, monkeypatch, unset):
         ((*MAG, "--epochs", "0"), "training.epochs is 0; allowed: a whole number of 1 or more"),
         ((*MAG, "--optimizer", "Lion"), "training.optimizer is 'Lion'; allowed: SGD or Adam"),
         ((*MAG, "--initial-lr", "nan"), "training.initial_lr is nan; allowed: a number above 0"),
-        ((*MAG, "--gpu-memory", "0"), "--gpu-memory 0.0: a number of GB above 0"),
+        ((*MAG, "--gpu-memory", "0"), "--gpu-memory 0: a number of GB above 0"),
         ((*MAG, "-p", "a__b"), "plans name 'a__b': letters, digits"),
         ((*MAG, "-p", "a/b"), "plans name 'a/b': letters, digits"),
         (("--network", "ModularUNet", "--recipe", "paper"), "no paper's recipe for ModularUNet; "),
