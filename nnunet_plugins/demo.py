@@ -21,7 +21,7 @@ DATASET = 660
 NETWORK = "MAGUNet"
 PLANS = "MAGUNetPlansCPU"
 CONFIGURATION = "3d_fullres"
-SHAPE, SPACING = (48, 96, 96), (3.6, 3.6, 3.6)  # voxels z, y, x; mm x, y, z
+SHAPE, SPACING = (36, 64, 64), (5.0, 5.0, 4.5)  # voxels z, y, x; mm x, y, z
 TRAINING_PATIENTS = 5
 ITERATIONS = 20  # per epoch
 

@@ -13,7 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-device", choices=("cpu", "cuda", "mps"), help="default: cuda if there is one, else cpu"
     )
-    parser.add_argument("--epochs", type=int, default=5, metavar="N", help="default: %(default)s")
+    parser.add_argument(
+        "--epochs", type=int, default=6, metavar="N", help="of 20 steps (default: %(default)s)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -32,7 +32,7 @@ PRESETS: dict[str, Preset] = {
             "iterations_per_epoch": 50,
             "validation_iterations_per_epoch": 1,
             "optimizer": "Adam",
-            "initial_lr": 3e-3,
+            "initial_lr": 1e-2,
             "weight_decay": 0.0,
             "oversample_foreground": 0.67,
             "augmentation": "none",

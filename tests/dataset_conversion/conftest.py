@@ -1,24 +1,13 @@
-"""Fixtures of the converters' tests: real files where they are, phantoms everywhere."""
+"""Fixtures of the converters' tests: phantoms."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 from making import SMALL
 
 from dataset_conversion.phantoms.sij_ct import write_patients
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """Folder of real files; the test is skipped where they are not."""
-    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
-    folder = Path(os.environ.get("NNUNET_PLUGINS_SHARED_DATA", beside))
-    if not folder.is_dir():
-        pytest.skip(f"no real files at {folder} (set NNUNET_PLUGINS_SHARED_DATA)")
-    return folder
 
 
 @pytest.fixture(scope="session")
