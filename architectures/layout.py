@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
-def channels_last_on_cpu(x: Tensor) -> Tensor:
-    """``x`` (B, C, *S) in channels-last layout on the CPU, unchanged on other devices.
+def convolve(conv: nn.Module, x: Tensor) -> Tensor:
+    """``conv(x)``, on the CPU computed in channels-last layout; x (B, C, *S), result contiguous.
 
     Grouped and narrow wide-kernel convolutions run two to three times faster so; plain 3x3x3 ones and
-    normalisations do not, so a block asks for it where it pays and hands back contiguous maps.
+    normalisations do not, so a block asks for it where it pays. For the backward pass the map is kept as it
+    came, where others keep it anyway, and turned again: a second copy would be the largest map of its stage.
     """
-    if x.device.type != "cpu":
-        return x
-    return x.contiguous(
-        memory_format=torch.channels_last if x.ndim == 4 else torch.channels_last_3d
-    )
+    if x.device.type != "cpu" or torch.compiler.is_compiling():
+        return conv(x)
+    layout = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
+    turned = x.contiguous(memory_format=layout)
+    if turned.data_ptr() == x.data_ptr() or not torch.is_grad_enabled():
+        return conv(turned).contiguous()
+    kept, version, where = x.detach(), x._version, turned.data_ptr()
+
+    def pack(tensor: Tensor) -> Tensor | None:
+        return None if tensor.data_ptr() == where else tensor
+
+    def unpack(packed: Tensor | None) -> Tensor:
+        if packed is not None:
+            return packed
+        if kept._version != version:
+            raise RuntimeError(
+                "the input of a convolution was changed in place before its backward pass"
+            )
+        return kept.contiguous(memory_format=layout)
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
+        return conv(turned).contiguous()

@@ -210,8 +210,8 @@ class ModularUNet(AbstractDynamicNetworkArchitectures):
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:
         """Elements of all feature maps that training keeps for one sample of ``input_size`` (no channels).
 
-        nnU-Net's planner sizes patch and batch by it. Gates keep the upsampled map and their coefficients
-        (the rest is recomputed); dual attention keeps its projections.
+        nnU-Net's planner sizes patch and batch by it. Gates keep the upsampled map and their maps
+        inside; dual attention keeps its projections.
         """
         rank = convert_conv_op_to_dim(self.encoder.conv_op)
         if len(input_size) != rank:

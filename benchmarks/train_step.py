@@ -7,8 +7,8 @@
 
 A step is forward, nnU-Net's deep-supervised Dice + CE, backward and SGD, under autocast on CUDA as in nnU-Net.
 Networks take turns, so that a machine whose speed drifts slows all alike; a time is the median over rounds,
-a ratio the median of the rounds' ratios. Saved activations are what autograd keeps after the forward pass,
-each storage once, without parameters. Peak memory is the CUDA allocator's, or on the CPU the growth of the
+a ratio the median of the rounds' ratios. Saved activations are what the allocator holds after the forward
+pass beyond what it held before. Peak memory is the CUDA allocator's, or on the CPU the growth of the
 resident set of a process of its own.
 """
 
@@ -18,7 +18,6 @@ import argparse
 import json
 import multiprocessing
 import platform
-import resource
 import statistics
 import sys
 import time
@@ -125,21 +124,18 @@ class Step:
             torch.cuda.synchronize()
 
     def saved_bytes(self) -> int:
-        """Storages that autograd keeps after the forward pass, without parameters."""
-        known = {p.untyped_storage().data_ptr() for p in self.network.parameters()}
-        kept: dict[int, torch.Tensor] = {}
-
-        def keep(tensor: torch.Tensor) -> torch.Tensor:
-            where = tensor.untyped_storage().data_ptr()
-            if where not in known:
-                kept[where] = tensor
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        """What the allocator still holds after the forward pass, beyond what it held before."""
+        if self.device.type == "cuda":
+            before = torch.cuda.memory_allocated()
             value = self.compute_loss()
-        total = sum(t.untyped_storage().nbytes() for t in kept.values())
+            return torch.cuda.memory_allocated() - before - value.nbytes
+        with torch.profiler.profile(
+            activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
+        ) as profile:
+            value = self.compute_loss()
+        held = sum(event.self_cpu_memory_usage for event in profile.key_averages())
         del value
-        return total
+        return held
 
     def flops(self) -> int:
         with FlopCounterMode(display=False) as counter:
@@ -147,11 +143,20 @@ class Step:
         return counter.get_total_flops()
 
 
+def resident(key: str) -> int:
+    """VmRSS or VmHWM (its peak) of this process in bytes; Linux only."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(key)) * 1024
+
+
 def cpu_peak(name: str, plan: dict[str, Any], queue: Any) -> None:
     step = Step(name, plan, "cpu", compiled=False)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path("/proc/self/clear_refs").write_text(
+        "5"
+    )  # forget the peak so far, that of the parent included
+    before = resident("VmRSS")
     step()
-    queue.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+    queue.put(resident("VmHWM") - before)
 
 
 def peak_bytes(step: Step, name: str, plan: dict[str, Any]) -> int:
@@ -218,6 +223,14 @@ def table(results: list[dict[str, Any]]) -> str:
             line += f"{row['flops'] / 1e12:>8.3f}{row['flops'] / base['flops']:>7.2f}"
         lines.append(line)
     return "\n".join(lines)
+
+
+def processor() -> str:
+    """The CPU's name where Linux tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def main() -> None:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from architectures.layout import channels_last_on_cpu
+from architectures.layout import convolve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,9 +19,6 @@ class LargeKernelGate(nn.Module):
 
     ``x * sigmoid(N(C1(relu(N(GC(g)) + N(GC(x))))))``: GC grouped convolutions, C1 a 1x1 convolution to
     one channel, N the plan's normalisation (batch norm in the paper).
-
-    The coefficients are recomputed in the backward pass: at full resolution their six intermediate maps
-    would weigh more than the convolutions of the stage they serve.
 
     Shapes: skip (B, C, *S), gating (B, C, *S) -> (B, C, *S); S has the rank of ``conv_op``.
 
@@ -35,7 +31,6 @@ class LargeKernelGate(nn.Module):
         groups: of GC; lowered to the largest common divisor with the widths. The paper does not give it:
             2 with a quarter of the channels inside costs what its Table 4 adds for the module.
         hidden: channels inside; C // 4 if None.
-        recompute: trade one more forward pass of the gate for its memory.
     """
 
     def __init__(
@@ -48,7 +43,6 @@ class LargeKernelGate(nn.Module):
         kernel_size: int | Sequence[int] = 3,
         groups: int = 2,
         hidden: int | None = None,
-        recompute: bool = True,
     ) -> None:
         super().__init__()
         inside = max(1, channels // 4) if hidden is None else hidden
@@ -68,25 +62,19 @@ class LargeKernelGate(nn.Module):
         self.skip_norm = normed(inside)
         self.merge = conv_op(inside, 1, 1, bias=norm_op is None)
         self.merge_norm = normed(1)
-        self.channels, self.inside, self.recompute = channels, inside, recompute
+        self.channels, self.inside = channels, inside
 
     def coefficients(self, skip: Tensor, gating: Tensor) -> Tensor:
         """Attention coefficients in (0, 1), shape (B, 1, *S)."""
-        from_gating = self.gating(channels_last_on_cpu(gating)).contiguous()
-        from_skip = self.skip(channels_last_on_cpu(skip)).contiguous()
+        from_gating = convolve(self.gating, gating)
+        from_skip = convolve(self.skip, skip)
         agreed = self.gating_norm(from_gating) + self.skip_norm(from_skip)
         return torch.sigmoid(self.merge_norm(self.merge(torch.relu_(agreed))))
 
     def forward(self, skip: Tensor, gating: Tensor) -> Tensor:
-        if self.recompute and torch.is_grad_enabled():
-            gate = checkpoint(
-                self.coefficients, skip, gating, use_reentrant=False, preserve_rng_state=False
-            )
-        else:
-            gate = self.coefficients(skip, gating)
-        return skip * gate
+        return skip * self.coefficients(skip, gating)
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:
-        """Elements kept for one sample: the gating map and the coefficients, or every map inside too."""
-        maps = self.channels + 1 + (0 if self.recompute else 3 * self.inside + 2)
+        """Elements kept for one sample: the gating map, three maps inside, the coefficients' steps."""
+        maps = self.channels + 3 * self.inside + 3
         return np.prod([maps, *input_size], dtype=np.int64)

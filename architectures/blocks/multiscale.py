@@ -12,7 +12,7 @@ from dynamic_network_architectures.building_blocks.simple_conv_blocks import (
 )
 from torch import Tensor, nn
 
-from architectures.layout import channels_last_on_cpu
+from architectures.layout import convolve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,9 +102,8 @@ class MultiScaleFusion(nn.Module):
         self.stride = self.shared.stride
 
     def forward(self, x: Tensor) -> Tensor:
-        x = channels_last_on_cpu(self.shared(x))
-        scales = torch.cat([branch(x) for branch in self.branches], 1)
-        return self.more(self.fuse(scales.contiguous()))
+        x = self.shared(x)
+        return self.more(self.fuse(torch.cat([convolve(b, x) for b in self.branches], 1)))
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:
         """Elements of all convolution outputs for one sample, as nnU-Net's planner counts them."""
