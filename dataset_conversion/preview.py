@@ -23,11 +23,15 @@ _CELL = 2.7  # inches
 
 @dataclass(frozen=True)
 class Row:
-    """A case as written: files in LPS, the mask None for a test case."""
+    """A case as written: files in LPS, the mask None for a test case.
+
+    `centre` is the mask whose centre is cut through, where rows are to show the same planes.
+    """
 
     name: str
     image: Path
     mask: Path | None
+    centre: Path | None = None
 
 
 def draw(path: Path, rows: Sequence[Row], names: Mapping[int, str], title: str,
@@ -118,10 +122,11 @@ def _cuts(row: Row, display: tuple[float, float] | None) -> list[_Cut]:
     image = sitk.ReadImage(str(row.image))
     array = sitk.GetArrayFromImage(image)
     mask = sitk.GetArrayFromImage(sitk.ReadImage(str(row.mask))) if row.mask else None
+    centre = sitk.GetArrayFromImage(sitk.ReadImage(str(row.centre))) if row.centre else mask
     low, high = display or tuple(float(v) for v in np.percentile(array, [1, 99.5]))
     grey = np.clip((array.astype(np.float32) - low) / max(high - low, 1e-9), 0, 1)
     x, y, z = image.GetSpacing()
-    at = middle(mask, array.shape)
+    at = middle(centre, array.shape)
     _, rows, columns = (_span(grey > 0.1, axis) for axis in range(3))
     # LPS: x grows to the left, so lying rows as they are put R on the viewer's left; z grows to
     # the head, so upright planes are drawn from below (origin lower).

@@ -141,9 +141,11 @@ class Demo:
         from nnunet_plugins.reports.page import write_page
 
         image = Path(self._absolute([f"{raw}/imagesTs/{case}_0000.nii.gz"])[0])
+        reference = self.folder / "reference" / f"{case}.nii.gz"
+        prediction = self.folder / "predictions" / f"{case}.nii.gz"
         rows = [
-            Row("reference", image, self.folder / "reference" / f"{case}.nii.gz"),
-            Row("prediction", image, self.folder / "predictions" / f"{case}.nii.gz"),
+            Row("reference", image, reference),
+            Row("prediction", image, prediction, centre=reference),
         ]
         picture = self.folder / "overlay.png"
         names = {value: name for name, value in LABELS.items() if value}
@@ -160,16 +162,17 @@ class Demo:
         write_page(
             page,
             title="nnunet-plugins demo",
-            lead=f"{NETWORK} trained for {self.epochs} epochs on {TRAINING_PATIENTS} synthetic patients "
-            f"({self.device}), tested on one that it has not seen; {seconds:.0f} s in all. A check that "
-            "everything works, not a result.",
+            lead=f"{NETWORK} trained for {self.epochs * ITERATIONS} steps on fold 0 of {TRAINING_PATIENTS} synthetic "
+            f"patients ({self.device}), tested on one more; {seconds:.0f} s in all. A check that everything "
+            "works, not a result.",
             scores=json.loads((self.folder / "scores.json").read_text(encoding="utf-8")),
             picture=picture,
-            commands={"What was run": self.commands, "Your own data": OWN_DATA},
+            commands={"What was run": [ENVIRONMENT, *self.commands], "Your own data": OWN_DATA},
         )
         return page
 
 
+ENVIRONMENT = 'eval "$(nnunet-plugins env --root nnunet --cpu)"'
 OWN_DATA = (
     'eval "$(nnunet-plugins env --root ~/nnunet)"        # once in each shell',
     "nnunet-plugins doctor",

@@ -15,7 +15,7 @@ h1{font-size:1.6rem;margin-bottom:.2rem} h2{font-size:1.1rem;margin-top:2.2rem}
 p.lead{color:#57606a;margin-top:0} table{border-collapse:collapse;width:100%}
 th,td{padding:.4rem .7rem;text-align:right;border-bottom:1px solid #d8dee4;font-variant-numeric:tabular-nums}
 th:first-child,td:first-child{text-align:left} thead th{border-bottom:2px solid #57606a;font-weight:600}
-pre{background:#f6f8fa;padding:.9rem 1rem;border-radius:6px;overflow-x:auto;font-size:13px}
+pre{background:#f6f8fa;padding:.9rem 1rem;border-radius:6px;white-space:pre-wrap;font-size:13px}
 img{max-width:100%;border-radius:6px} .note{color:#57606a;font-size:13px}
 """
 _COLUMNS = (
