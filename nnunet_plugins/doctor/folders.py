@@ -59,4 +59,4 @@ def check_dataset_ids(environ: Environ) -> list[Finding]:
             detail = f"{int(start[7:])} means {' and '.join(same)}; nnU-Net refuses the number"
             cure = "rename or remove one of them in raw, preprocessed and results alike"
             findings.append(Finding("broken", "dataset ids", detail, cure))
-    return findings or [Finding("ok", "dataset ids", f"{len(names)} datasets, every id is unique")]
+    return findings or [Finding("ok", "dataset ids", f"every id is unique ({len(names)} known)")]

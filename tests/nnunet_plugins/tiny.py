@@ -79,11 +79,41 @@ def make(
 
     from nnunet_plugins.planners.network_planner import NetworkPlanner
 
+    name, dataset = write_raw(kind, identifier, shape, spacing)
+    raw, preprocessed = (Path(os.environ[v]) / name for v in ("nnUNet_raw", "nnUNet_preprocessed"))
+    write_fingerprint(preprocessed, shape, spacing)
+    cases = [f"case{i}" for i in range(CASES)]
+    planner = NetworkPlanner(
+        name,
+        network=network,
+        training=training or {},
+        base_features=4,
+        batch_size=2,
+        plans_name="TinyPlans",
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("nnUNet_n_proc_DA", "1")  # planning crashes on 0
+        plans = planner.plan_experiment()
+    if cascade:
+        add_cascade(plans)
+        (preprocessed / "TinyPlans.json").write_text(json.dumps(plans))
+    manager = PlansManager(str(preprocessed / "TinyPlans.json"))
+    for configuration in ["2d", "3d_fullres", *(["3d_lowres"] if cascade else [])]:
+        preprocess(manager, configuration, raw, preprocessed, cases, dataset)
+    return Tiny(name, "TinyPlans", raw, preprocessed)
+
+
+def write_raw(
+    kind: str,
+    identifier: int,
+    shape: tuple[int, int, int] = (16, 32, 32),
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
+) -> tuple[str, dict[str, Any]]:
+    """Raw dataset of five cases with two folds; returns its name and dataset.json."""
     name = f"Dataset{identifier:03d}_Tiny"
     raw = Path(os.environ["nnUNet_raw"]) / name
-    preprocessed = Path(os.environ["nnUNet_preprocessed"]) / name
-    for folder in (raw / "imagesTr", raw / "labelsTr", preprocessed):
-        folder.mkdir(parents=True)
+    for folder in ("imagesTr", "labelsTr"):
+        (raw / folder).mkdir(parents=True)
     rng = np.random.default_rng(identifier)
     cases = [f"case{i}" for i in range(CASES)]
     for case in cases:
@@ -107,12 +137,21 @@ def make(
     (raw / "dataset.json").write_text(json.dumps(dataset))
     (raw / "splits_final.json").write_text(
         json.dumps(
-            [{"train": cases[:-1], "val": cases[-1:]}, {"train": cases[1:], "val": cases[:1]}]
+            [
+                {"train": cases[:-1], "val": cases[-1:]},
+                {"train": cases[1:], "val": cases[:1]},
+            ]
         )
     )
+    return name, dataset
 
-    # What nnU-Net's extractor would write; it itself starts a pool and samples 1e8 voxels.
+
+def write_fingerprint(
+    preprocessed: Path, shape: tuple[int, int, int], spacing: tuple[float, float, float]
+) -> None:
+    """What nnU-Net's extractor would write; it itself starts a pool and samples 1e8 voxels."""
     statistics = ("mean", "std", "median", "min", "max", "percentile_00_5", "percentile_99_5")
+    preprocessed.mkdir(parents=True, exist_ok=True)
     (preprocessed / "dataset_fingerprint.json").write_text(
         json.dumps(
             {
@@ -125,24 +164,6 @@ def make(
             }
         )
     )
-    planner = NetworkPlanner(
-        name,
-        network=network,
-        training=training or {},
-        base_features=4,
-        batch_size=2,
-        plans_name="TinyPlans",
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("nnUNet_n_proc_DA", "1")  # planning crashes on 0
-        plans = planner.plan_experiment()
-    if cascade:
-        add_cascade(plans)
-        (preprocessed / "TinyPlans.json").write_text(json.dumps(plans))
-    manager = PlansManager(str(preprocessed / "TinyPlans.json"))
-    for configuration in ["2d", "3d_fullres", *(["3d_lowres"] if cascade else [])]:
-        preprocess(manager, configuration, raw, preprocessed, cases, dataset)
-    return Tiny(name, "TinyPlans", raw, preprocessed)
 
 
 def add_cascade(plans: dict[str, Any]) -> None:

@@ -1,0 +1,142 @@
+"""What `plan` writes; nnU-Net's fingerprint and preprocessing, which start pools, are stood in for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.planners import planning
+from nnunet_plugins.planners.planning import Request
+
+from . import tiny
+
+SHAPE, SPACING = (96, 160, 160), (1.0, 1.0, 1.0)  # as the fingerprint tells; the files are smaller
+
+
+@pytest.fixture(scope="module")
+def dataset(nnunet: Path) -> Path:
+    name, _ = tiny.write_raw("labels", 750)
+    return nnunet / "nnUNet_preprocessed" / name
+
+
+@pytest.fixture
+def plan(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    monkeypatch.setenv("nnUNet_n_proc_DA", "1")
+    monkeypatch.setattr(
+        planning,
+        "extract_fingerprint_dataset",
+        lambda *_, **__: tiny.write_fingerprint(dataset, SHAPE, SPACING),
+    )
+    monkeypatch.setattr(planning, "preprocess_dataset", lambda *_, **__: None)
+
+    def run(network: str = "MAGUNet", **options: Any) -> dict[str, Any]:
+        return json.loads(planning.plan(Request("750", network, force=True, **options)).read_text())
+
+    return run
+
+
+def test_plans_name_our_network_by_its_public_name(plan: Callable) -> None:
+    plans = plan()
+    assert plans["plans_name"] == "MAGUNetPlans"
+    for configuration in plans["configurations"].values():
+        assert (
+            configuration["architecture"]["network_class_name"] == "nnunet_plugins.networks.MAGUNet"
+        )
+        assert "training" not in configuration  # nnU-Net's own procedure
+
+
+def test_the_procedure_is_written_into_every_configuration(plan: Callable) -> None:
+    plans = plan(training={"epochs": 50, "iterations_per_epoch": 100}, plans_name="Mine")
+    for configuration in plans["configurations"].values():
+        assert configuration["training"] == {"epochs": 50, "iterations_per_epoch": 100}
+
+
+@pytest.mark.parametrize(("network", "ce"), [("SEUNet", 0.0), ("MAGUNet", 1.0)])
+def test_the_papers_recipe(plan: Callable, network: str, ce: float) -> None:
+    plans = plan(network, recipe="paper")
+    assert plans["plans_name"] == f"{network}PlansPaper"
+    for configuration in plans["configurations"].values():
+        assert configuration["batch_size"] == 1
+        assert configuration["training"] == {
+            "epochs": 300,
+            "optimizer": "Adam",
+            "initial_lr": 1e-4,
+            "lr_schedule": "constant",
+            "weight_decay": 1e-4,
+            "loss": {"dice": 1.0, "ce": ce},
+        }
+
+
+def test_the_cpu_preset_is_small_and_options_win_over_it(plan: Callable) -> None:
+    plans = plan(preset="cpu", training={"epochs": 2})
+    fullres = plans["configurations"]["3d_fullres"]
+    assert plans["plans_name"] == "MAGUNetPlansCPU"
+    assert fullres["architecture"]["arch_kwargs"]["features_per_stage"][0] == 8
+    assert all(40 <= edge <= 80 for edge in fullres["patch_size"])
+    assert fullres["training"]["epochs"] == 2
+    assert fullres["training"]["optimizer"] == "Adam"
+
+
+def test_less_memory_gives_a_smaller_patch_and_a_heavier_network_too(plan: Callable) -> None:
+    def voxels(*arguments: Any, **options: Any) -> int:
+        patch = plan(*arguments, **options)["configurations"]["3d_fullres"]["patch_size"]
+        return patch[0] * patch[1] * patch[2]
+
+    assert voxels(gpu_memory=4.0) < voxels(gpu_memory=8.0)
+    assert voxels("MAGUNet", gpu_memory=5.0) < voxels("ModularUNet", gpu_memory=5.0)
+
+
+def test_a_failure_brings_the_old_plans_back(
+    plan: Callable, dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = plan(plans_name="Kept")
+
+    def fail(_: Any) -> None:
+        raise RuntimeError("stopped on purpose")
+
+    monkeypatch.setattr(planning.NetworkPlanner, "plan_experiment", fail)
+    with pytest.raises(RuntimeError, match="on purpose"):
+        plan(plans_name="Kept")
+    assert json.loads((dataset / "Kept.json").read_text()) == before
+    assert not list(dataset.glob("*.old"))
+
+
+def test_planning_anew_forgets_configurations_of_the_old_plans(
+    plan: Callable, dataset: Path
+) -> None:
+    plans = plan(plans_name="Again")
+    plans["configurations"]["stale"] = {"inherits_from": "2d"}
+    (dataset / "Again.json").write_text(json.dumps(plans))
+    assert "stale" not in plan(plans_name="Again")["configurations"]
+
+
+def test_other_folds_in_preprocessed_are_told_before_nnunet_dies_of_them(
+    plan: Callable, dataset: Path
+) -> None:
+    splits = dataset / "splits_final.json"
+    plan()
+    folds = json.loads(splits.read_text())
+    folds[0]["train"].reverse()
+    splits.write_text(json.dumps(folds))
+    plan()  # the order within a fold does not matter
+    folds[0], folds[1] = folds[1], folds[0]
+    splits.write_text(json.dumps(folds))
+    with pytest.raises(UserError, match="holds other folds than the dataset's"):
+        plan()
+    splits.unlink()
+
+
+def test_what_nnunet_refuses_is_one_sentence(
+    plan: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("labels missing")
+
+    monkeypatch.setattr(planning, "extract_fingerprint_dataset", refuse)
+    with pytest.raises(UserError, match="nnU-Net refuses the dataset: labels missing"):
+        plan()
