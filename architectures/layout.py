@@ -13,7 +13,7 @@ def convolve(conv: nn.Module, x: Tensor) -> Tensor:
     normalisations do not, so a block asks for it where it pays. For the backward pass the map is kept as it
     came, where others keep it anyway, and turned again: a second copy would be the largest map of its stage.
     """
-    if x.device.type != "cpu" or torch.compiler.is_compiling():
+    if x.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
         return conv(x)
     layout = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
     turned = x.contiguous(memory_format=layout)

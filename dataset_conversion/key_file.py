@@ -14,6 +14,8 @@ def check_key(key: Path, target: Path) -> None:
     """Stop at a key that would travel with the dataset, or whose folder does not exist."""
     if target.resolve() in key.resolve().parents:
         raise DatasetError(f"{key}: the key lies inside the dataset {target}; keep it elsewhere")
+    if key.is_dir():
+        raise DatasetError(f"{key}: is a folder; name a .csv file for the key")
     if not key.resolve().parent.is_dir():
         raise DatasetError(f"{key}: its folder does not exist; make it first")
 
@@ -25,5 +27,8 @@ def write_key(key: Path, folders: Mapping[str, Path]) -> None:
     rows.writerow(["case", "folder"])
     rows.writerows((case, str(folder)) for case, folder in sorted(folders.items()))
     temporary = key.with_name(f".{key.name}.tmp")
-    temporary.write_text(text.getvalue(), encoding="utf-8")
-    temporary.replace(key)
+    try:
+        temporary.write_text(text.getvalue(), encoding="utf-8")
+        temporary.replace(key)
+    finally:
+        temporary.unlink(missing_ok=True)  # it holds names: none may stay behind

@@ -30,6 +30,7 @@ from dataset_conversion.report import Report, count
 from dataset_conversion.splits import grouped_folds
 from dataset_conversion.staging import (
     DATASET,
+    FOLDERS,
     MANIFEST,
     SPLITS,
     Record,
@@ -81,6 +82,10 @@ class RawDataset:
                 any case, all together.
         """
         place = Staging(raw_root, dataset_folder(self.id, self.name))
+        with place.alone():
+            return self._write(place, progress)
+
+    def _write(self, place: Staging, progress: Progress | None) -> Report:
         cases = sorted(self.cases, key=lambda case: case.name)
         check_names(cases)
         if not any(case.labelled for case in cases):
@@ -97,7 +102,7 @@ class RawDataset:
             place.discard()
             return count(place, self.labels, 0, kept, notes)
         pending = [case for case in cases if case.name not in kept]
-        check_space(raw_root, sum(self._bytes(case) for case in pending))
+        check_space(place.raw_root, sum(self._bytes(case) for case in pending))
         finished = place.open()
         for name, record in kept.items():
             if not (name in finished and finished[name] == record and record.whole(place.staged)):
@@ -166,10 +171,11 @@ class RawDataset:
         else:
             write_text(place.staged / SPLITS, splits, place.scratch)
         self._draw(place.staged, cases, place.scratch)
-        ours = {*_SHARED, MANIFEST}
-        for extra in sorted(place.target.glob("*")) if place.target.exists() else []:
-            if extra.is_file() and extra.name not in ours:  # a user's own README, say
-                link(extra, place.staged / extra.name)
+        ours = {*_SHARED, *FOLDERS, MANIFEST}
+        for extra in sorted(place.target.rglob("*")) if place.target.exists() else []:
+            inside = extra.relative_to(place.target)
+            if extra.is_file() and inside.parts[0] not in ours:  # a user's README or labelsTs, say
+                link(extra, place.staged / inside)
         place.finish(self._manifest(place.staged, cases, done))
 
     def _draw(self, folder: Path, cases: Sequence[Case], scratch: Path) -> None:

@@ -5,13 +5,18 @@ nnU-Net looks for folders whose names start with `Dataset`, so it never sees the
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from dataset_conversion.case import Case
 from dataset_conversion.errors import DatasetError
@@ -71,6 +76,28 @@ class Staging:
         """Unfinished files."""
         return self.staged / _SCRATCH
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep a second conversion of this dataset out, on this machine; the lock goes with the process.
+
+        It lies among the machine's temporary files: beside the dataset it would stay for good.
+
+        Raises:
+            DatasetError: another one is running.
+        """
+        whose = hashlib.sha256(str(self.target.resolve()).encode()).hexdigest()[:16]
+        lock = FileLock(Path(tempfile.gettempdir()) / f"nnunet-plugins-{whose}.lock", mode=0o666)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise DatasetError(
+                f"{self.target}: another conversion of this dataset is running; wait for its end"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
     def recover(self) -> None:
         """Finish or take back a swap that was cut off between its two renames."""
         if not self.previous.exists():
@@ -125,7 +152,7 @@ class Staging:
         (self.staged / MANIFEST).unlink(missing_ok=True)  # no longer complete
         found = {}
         for path in sorted((self.staged / _RECORDS).glob("*.json")):
-            found[path.stem] = Record(**_json(path))
+            found[path.stem] = _record(_json(path), path)
         return found
 
     def discard(self) -> None:
@@ -164,8 +191,29 @@ class Staging:
 
 
 def records(manifest: dict[str, Any]) -> dict[str, Record]:
-    """Return a manifest's cases."""
-    return {name: Record(**entry) for name, entry in manifest.get("cases", {}).items()}
+    """Return a manifest's cases.
+
+    Raises:
+        DatasetError: they are not what this version writes.
+    """
+    cases = manifest.get("cases", {})
+    if not isinstance(cases, dict):
+        raise DatasetError(_damaged(Path(MANIFEST)))
+    return {name: _record(entry, Path(MANIFEST)) for name, entry in cases.items()}
+
+
+def _record(entry: Any, where: Path) -> Record:
+    try:
+        return Record(**entry)
+    except TypeError as error:
+        raise DatasetError(_damaged(where)) from error
+
+
+def _damaged(path: Path) -> str:
+    return (
+        f"{path}: damaged, or written by another version; remove this dataset (and its hidden "
+        ".converting folder) and convert again"
+    )
 
 
 def fate(cases: Sequence[Case], old: Mapping[str, Record], kept: Mapping[str, Record],
@@ -196,5 +244,7 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise DatasetError(f"{path}: damaged; remove this dataset and convert again") from error
+        raise DatasetError(_damaged(path)) from error
+    if not isinstance(content, dict):
+        raise DatasetError(_damaged(path))
     return content

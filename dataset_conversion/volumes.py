@@ -75,6 +75,20 @@ def read_volume(path: Path) -> Volume:
     return volume
 
 
+def check_nifti(path: Path) -> None:
+    """Stop at a NIfTI file of any rank that is truncated or holds NaN, both of which ITK reads as 0.
+
+    Raises:
+        DatasetError: which of the two.
+    """
+    try:
+        values = np.asarray(_parse_nifti(path).dataobj)
+    except (EOFError, zlib.error, OSError, ImageFileError, ValueError) as error:
+        raise DatasetError(_broken(path, "is truncated or damaged")) from error
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise DatasetError(f"{path}: {int((~np.isfinite(values)).sum())} voxels are NaN or inf")
+
+
 def read_image(path: Path) -> tuple[sitk.Image, tuple[str, ...]]:
     """Read an image of one channel with its scaled values, and notes on what was mended."""
     volume = read_volume(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
@@ -41,6 +42,14 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; a user's mistake is one line on stderr and exit status 2."""
     arguments = parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that knows no umlaut gets '?'; paths for a shell keep their bytes.
+            stream.reconfigure(
+                errors="surrogateescape" if arguments.command == "env" else "replace"
+            )
+            if arguments.command == "env":
+                stream.reconfigure(encoding="utf-8")
     try:
         return COMMANDS[arguments.command].run(arguments)
     except (UserError, DatasetError, OSError) as error:

@@ -106,7 +106,9 @@ class Demo:
         log.parent.mkdir(exist_ok=True)
         environment = {**os.environ, **variables(self.folder / "nnunet", cpu=self.device == "cpu")}
         if name == "train" and self.device == "cpu":
-            environment["nnUNet_n_proc_DA"] = "0"  # loading is cheap here; a worker only takes cores
+            environment["nnUNet_n_proc_DA"] = (
+                "0"  # loading is cheap here; a worker only takes cores
+            )
         program = Path(sys.executable).with_name(command[0])
         start = time.monotonic()
         with log.open("w", encoding="utf-8") as stream:

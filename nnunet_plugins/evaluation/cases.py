@@ -8,6 +8,8 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
+from dataset_conversion.errors import DatasetError
+from dataset_conversion.volumes import check_nifti
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels
 
@@ -90,6 +92,11 @@ def read(path: Path) -> LabelMap:
         UserError: the file cannot be read, is not a single-channel volume of rank 2 or 3, or
             holds values that are not whole numbers from 0.
     """
+    if path.name.lower().endswith((".nii", ".nii.gz")):
+        try:
+            check_nifti(path)
+        except DatasetError as error:
+            raise UserError(str(error)) from error
     try:
         image = SimpleITK.ReadImage(str(path))
     except RuntimeError as error:
@@ -109,7 +116,7 @@ def read(path: Path) -> LabelMap:
                 f"{path}: holds values that are not whole numbers; is this a probability map or "
                 "an image? pass the label map"
             )
-        voxels = voxels.astype(np.int32)
+        voxels = voxels.astype(np.int64)
     if voxels.size and voxels.min() < 0:
         raise UserError(f"{path}: holds the value {voxels.min()}; labels are whole numbers from 0")
     geometry = {

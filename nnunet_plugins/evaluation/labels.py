@@ -68,7 +68,7 @@ def read_labels(path: Path, source: str) -> Labels:
         UserError: no such file, not JSON, or its "labels" are not nnU-Net v2's.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as JSON ({error}); pass -djfile FILE") from error
     declared = content.get("labels") if isinstance(content, dict) else None

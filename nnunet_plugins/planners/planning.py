@@ -113,10 +113,20 @@ def plan(request: Request) -> Path:
             f"{dataset}: nnU-Net refuses the dataset: {error or 'its check of files and labels failed'}"
         ) from error
     with _set_aside(target):
-        _planner(request, dataset, name, training).plan_experiment()
-    preprocess_dataset(
-        identifier, name, list(request.configurations), num_processes=[request.processes]
-    )
+        planner = _planner(request, dataset, name, training)
+        try:
+            planned = planner.plan_experiment()["configurations"]
+        except OverflowError as error:  # nnU-Net's estimate of batch and patch
+            raise UserError(
+                f"--gpu-memory {planner.UNet_vram_target_GB:g}: too little for any patch"
+            ) from error
+        wanted = [c for c in request.configurations if c in planned]
+        if not wanted:
+            raise UserError(
+                f"-c {' '.join(request.configurations)}: nnU-Net plans only {', '.join(planned)} for this "
+                "dataset (3d_lowres needs images much larger than the patch); pass one of these"
+            )
+    preprocess_dataset(identifier, name, wanted, num_processes=[request.processes])
     return target
 
 
@@ -163,7 +173,9 @@ def _check(request: Request) -> None:
     if unknown:
         raise UserError(f"-c {' '.join(unknown)}: can preprocess {', '.join(CONFIGURATIONS)}")
     name = request.name()
-    if "__" in name or not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+    if name in ("dataset", "dataset_fingerprint", "splits_final"):
+        raise UserError(f"plans name {name!r}: nnU-Net keeps a file of that name; choose another")
+    if "__" in name or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise UserError(
             f"plans name {name!r}: letters, digits, '.', '-' and single '_' only (nnU-Net splits at '__')"
         )

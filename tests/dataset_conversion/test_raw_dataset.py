@@ -332,3 +332,34 @@ def test_header_texts_are_not_written(tmp_path):
     dataset([case("a", 1, images=(named,))]).write(tmp_path)
     path = tmp_path / "Dataset007_Try" / "imagesTr" / "a_0000.nii.gz"
     assert nib.load(path).header["descrip"] == b""
+
+
+def test_a_user_s_own_folders_stay(tmp_path):
+    dataset().write(tmp_path)
+    kept = tmp_path / "Dataset007_Try" / "labelsTs" / "deeper" / "t.nii.gz"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("drawn by hand")
+    dataset(output=Output(window=(-200, 1200)), channel_names=("noNorm",)).write(tmp_path)
+    assert kept.read_text() == "drawn by hand"
+
+
+def test_a_second_conversion_at_the_same_time_is_refused(tmp_path):
+    seen = []
+
+    def meanwhile(cases):
+        with pytest.raises(DatasetError, match="another conversion of this dataset is running"):
+            dataset().write(tmp_path)
+        seen.append(True)
+        return cases
+
+    dataset().write(tmp_path, progress=meanwhile)
+    assert seen == [True]
+    assert dataset().write(tmp_path).skipped == 3  # the lock is gone with the run
+
+
+@pytest.mark.parametrize("text", ["[1]", '{"cases": [1]}', '{"cases": {"a": {"x": 1}}}', "{"])
+def test_a_manifest_of_another_shape_is_one_sentence(tmp_path, text):
+    dataset().write(tmp_path)
+    (tmp_path / "Dataset007_Try" / "conversion.json").write_text(text)
+    with pytest.raises(DatasetError, match=r"conversion.json: damaged, or written by another"):
+        dataset().write(tmp_path)

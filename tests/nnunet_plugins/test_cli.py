@@ -325,3 +325,10 @@ def test_options_win_over_preset_and_preset_over_recipe(root):
     assert entry["epochs"] == 3
     assert entry["initial_lr"] == PRESETS["cpu"].training["initial_lr"]
     assert entry["lr_schedule"] == "constant"  # only the paper's recipe says that
+
+
+def test_a_terminal_without_umlauts_still_gets_its_lines(tmp_path):
+    done = python(
+        "-m", "nnunet_plugins.cli", "env", "--root", str(tmp_path / "ü"), PYTHONIOENCODING="ascii"
+    )
+    assert done.returncode == 0, done.stderr

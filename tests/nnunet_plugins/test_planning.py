@@ -140,3 +140,26 @@ def test_what_nnunet_refuses_is_one_sentence(
     monkeypatch.setattr(planning, "extract_fingerprint_dataset", refuse)
     with pytest.raises(UserError, match="nnU-Net refuses the dataset: labels missing"):
         plan()
+
+
+def test_a_configuration_that_nnunet_does_not_plan_is_told_and_nothing_is_replaced(
+    plan: Callable, dataset: Path
+) -> None:
+    before = plan(plans_name="Whole")
+    assert "3d_lowres" not in before["configurations"]
+    with pytest.raises(UserError, match="nnU-Net plans only 2d, 3d_fullres for this dataset"):
+        plan(plans_name="Whole", configurations=("3d_lowres",))
+    assert json.loads((dataset / "Whole.json").read_text()) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["dataset", "splits_final", "dataset_fingerprint", "..", ".hidden"]
+)
+def test_names_of_nnunets_own_files_are_refused(plan: Callable, name: str) -> None:
+    with pytest.raises(UserError, match="plans name"):
+        plan(plans_name=name)
+
+
+def test_a_memory_target_too_small_for_any_patch(plan: Callable) -> None:
+    with pytest.raises(UserError, match=r"--gpu-memory 1e-09: too little"):
+        plan(plans_name="Nothing", gpu_memory=1e-9)

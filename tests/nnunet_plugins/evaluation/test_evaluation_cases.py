@@ -143,7 +143,7 @@ def test_negative_values_and_broken_files(tmp_path, save, spine):
     with pytest.raises(UserError, match="value -1"):
         read(save(tmp_path / "p.mha", spine.astype(int) - 1, dtype=np.int16))
     (tmp_path / "x.nii.gz").write_bytes(b"not an image")
-    with pytest.raises(UserError, match=r"x\.nii\.gz: cannot be read"):
+    with pytest.raises(UserError, match=r"x\.nii\.gz: is truncated or damaged"):
         read(tmp_path / "x.nii.gz")
 
 
@@ -236,3 +236,22 @@ def test_values_in_finds_every_value(seed):
     voxels = np.random.default_rng(seed).choice([0, 3, 255], (2, 3, 4)).astype(np.uint8)
     assert values_in(voxels) == set(voxels.ravel().tolist())
     assert values_in(np.full((2, 2), 7)) == {7}
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii"])
+def test_a_truncated_map_is_no_map_of_zeros(tmp_path, save, spine, ending):
+    reference = save(tmp_path / f"r{ending}", spine)
+    whole = reference.read_bytes()
+    cut = tmp_path / f"p{ending}"
+    cut.write_bytes(whole[: len(whole) * 2 // 3])
+    with pytest.raises(UserError, match=f"p{ending}: is truncated or damaged"):
+        evaluate(cut, reference)
+
+
+def test_nan_is_no_background(tmp_path, save, spine):
+    reference = save(tmp_path / "r.nii.gz", spine)
+    voxels = np.asarray(spine, dtype=np.float32)
+    voxels.flat[0] = np.nan
+    prediction = save(tmp_path / "p.nii.gz", voxels, dtype=np.float32)
+    with pytest.raises(UserError, match=r"p.nii.gz: 1 voxels are NaN or inf"):
+        evaluate(prediction, reference)
