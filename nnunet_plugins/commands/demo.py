@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-device", choices=("cpu", "cuda", "mps"), help="default: cuda if there is one, else cpu"
     )
     parser.add_argument(
-        "--epochs", type=int, default=4, metavar="N", help="of 20 steps (default: %(default)s)"
+        "--epochs", type=int, default=5, metavar="N", help="of 20 steps (default: %(default)s)"
     )
 
 
