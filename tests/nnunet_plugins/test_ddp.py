@@ -12,26 +12,9 @@ from nnunetv2.run.run_training import find_free_network_port
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-ARCHITECTURE = {
-    "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
-    "arch_kwargs": {
-        "n_stages": 3,
-        "features_per_stage": [4, 8, 16],
-        "conv_op": "torch.nn.modules.conv.Conv2d",
-        "kernel_sizes": [[3, 3]] * 3,
-        "strides": [[1, 1], [2, 2], [2, 2]],
-        "n_conv_per_stage": [2, 2, 2],
-        "n_conv_per_stage_decoder": [2, 2],
-        "conv_bias": True,
-        "norm_op": "torch.nn.modules.instancenorm.InstanceNorm2d",
-        "norm_op_kwargs": {"eps": 1e-5, "affine": True},
-        "dropout_op": None,
-        "dropout_op_kwargs": None,
-        "nonlin": "torch.nn.LeakyReLU",
-        "nonlin_kwargs": {"inplace": True},
-    },
-    "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
-}
+from tests.contract.making import architecture
+
+ARCHITECTURE = architecture(rank=2)
 
 
 def work(rank: int, port: int, name: str, folder: str) -> None:
