@@ -1,6 +1,7 @@
 """One training step of our networks against nnU-Net's own on the same plan, in one run.
 
-    python benchmarks/train_step.py                                  # CPU, 3D, MAGUNet and SEUNet
+    python benchmarks/train_step.py                                  # every network, 3D
+    python benchmarks/train_step.py --patch 256 256 --batch 4        # 2D
     python benchmarks/train_step.py -device cuda --patch 128 128 128 --compile
     python benchmarks/train_step.py --plans PLANS.json -c 3d_fullres --network MAGUNet
     python benchmarks/train_step.py --network MAGUNet --switch skip=plain --switch stem=plain
@@ -29,13 +30,18 @@ import torch
 from nnunetv2.experiment_planning.experiment_planners.network_topology import (
     get_pool_and_conv_props,
 )
-from nnunetv2.training.loss.compound_losses import DC_and_CE_loss
-from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
-from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from torch.utils.flop_counter import FlopCounterMode
 
-from nnunet_plugins.networks import public_name
+from architectures.outputs import Output
+from nnunet_plugins.losses import (
+    DEFAULT_LOSS,
+    DEFAULT_WEIGHTS,
+    AttentionLoss,
+    OutputsLoss,
+    build_loss,
+)
+from nnunet_plugins.networks import NETWORKS, public_name, takes_input_size
 
 BASELINES = {
     "plain": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
@@ -73,9 +79,18 @@ def stock_plan(patch: list[int], batch: int, encoder: str) -> dict[str, Any]:
 
 def build(name: str, plan: dict[str, Any]) -> torch.nn.Module:
     imports = ["conv_op", "norm_op", "dropout_op", "nonlin"]
-    return get_network_from_plans(
-        name, plan["arch_kwargs"], imports, 1, CLASSES, deep_supervision=True
-    )
+    kwargs = dict(plan["arch_kwargs"])
+    if name.rpartition(".")[2] in NETWORKS and takes_input_size(name.rpartition(".")[2]):
+        kwargs["input_size"] = plan["patch_size"]
+    return get_network_from_plans(name, kwargs, imports, 1, CLASSES, deep_supervision=True)
+
+
+def outputs_of(network: torch.nn.Module, plan: dict[str, Any]) -> list[Output]:
+    """What the network returns; nnU-Net's own has a head at every decoder level."""
+    if hasattr(network, "outputs"):
+        return list(network.outputs)
+    strides = np.cumprod(plan["arch_kwargs"]["strides"], axis=0)[:-1]
+    return [Output("logits", tuple(s)) for s in strides.tolist()]
 
 
 class Step:
@@ -87,20 +102,20 @@ class Step:
         self.device = torch.device(device)
         shape = (plan["batch_size"], 1, *plan["patch_size"])
         self.data = torch.randn(shape, device=device)
-        strides = np.cumprod(plan["arch_kwargs"]["strides"], axis=0)[:-1]
+        outputs = outputs_of(self.network, plan)
         self.target = [
             torch.randint(
-                CLASSES, (shape[0], 1, *(np.array(shape[2:]) // s)), device=device
+                CLASSES, (shape[0], 1, *(-(-np.array(shape[2:]) // o.stride))), device=device
             ).float()
-            for s in strides
+            for o in outputs
         ]
-        weights = np.array([0.5**i for i in range(len(strides))])
-        loss = DC_and_CE_loss(
-            {"batch_dice": False, "smooth": 1e-5, "do_bg": False},
-            {},
-            dice_class=MemoryEfficientSoftDiceLoss,
+        labels = {"regions": False, "ignore_label": None}
+        loss = build_loss(DEFAULT_LOSS, **labels, batch_dice=False, ddp=False)
+        weights = [DEFAULT_WEIGHTS.get(o.kind, 0.5**i) for i, o in enumerate(outputs)]
+        kinds = [o.kind for o in outputs]
+        self.loss = OutputsLoss(
+            loss, AttentionLoss(**labels), list(zip(kinds, weights, strict=True))
         )
-        self.loss = DeepSupervisionWrapper(loss, weights / weights.sum())
         self.forward = torch.compile(self.network) if compiled else self.network
         self.optimizer = torch.optim.SGD(
             self.network.parameters(), 0.01, momentum=0.99, nesterov=True
@@ -207,22 +222,44 @@ def measure(
     return results
 
 
+#: Heading, key, scale, digits of what the table shows, each with its ratio to the baseline.
+COLUMNS = (
+    ("s/step", "seconds", 1, 2),
+    ("peak MB", "peak_bytes", 1e6, 0),
+    ("saved MB", "saved_bytes", 1e6, 0),
+    ("M params", "parameters", 1e6, 2),
+    ("TFLOP", "flops", 1e12, 3),
+)
+
+
 def table(results: list[dict[str, Any]]) -> str:
+    """A Markdown table: every number with its ratio to the first row, and the time for a FLOP as a ratio."""
     base = results[0]
-    head = f"{'network':<34}{'s/step':>9}{'ratio':>7}{'peak MB':>9}{'ratio':>7}{'saved MB':>10}{'ratio':>7}"
-    lines = [head + f"{'M params':>10}{'ratio':>7}{'TFLOP':>8}{'ratio':>7}"]
+    heads = ["network"]
+    for head, *_ in COLUMNS:
+        heads += [head, "ratio"]
+    lines = [[*heads, "time per FLOP"]]
     for row in results:
-        line = f"{row['network']:<34}{row['seconds']:>9.3f}{row['seconds_ratio']:>7.2f}"
-        for key, scale, width in (
-            ("peak_bytes", 1e6, 9),
-            ("saved_bytes", 1e6, 10),
-            ("parameters", 1e6, 10),
-        ):
-            line += f"{row[key] / scale:>{width}.{2 if key == 'parameters' else 0}f}{row[key] / base[key]:>7.2f}"
-        if row["flops"] is not None:
-            line += f"{row['flops'] / 1e12:>8.3f}{row['flops'] / base['flops']:>7.2f}"
-        lines.append(line)
-    return "\n".join(lines)
+        cells = [row["network"]]
+        for _, key, scale, digits in COLUMNS:
+            if row[key] is None:
+                cells += ["", ""]
+                continue
+            ratio = row["seconds_ratio"] if key == "seconds" else row[key] / base[key]
+            cells += [f"{row[key] / scale:.{digits}f}", f"{ratio:.2f}"]
+        work = row["flops"] and row["seconds_ratio"] / (row["flops"] / base["flops"])
+        lines.append([*cells, f"{work:.2f}" if work else ""])
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    lines.insert(1, ["-" * widths[0], *("-" * (w - 1) + ":" for w in widths[1:])])
+    return "\n".join(
+        "| "
+        + " | ".join(
+            cell.ljust(w) if i == 0 else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(line, widths, strict=True))
+        )
+        + " |"
+        for line in lines
+    )
 
 
 def processor() -> str:
@@ -237,7 +274,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--network", nargs="+", default=["MAGUNet", "SEUNet"])
+    parser.add_argument("--network", nargs="+", help="default: all that take the plan")
     parser.add_argument(
         "--switch", action="append", default=[], metavar="SLOT=BLOCK", help="one more row each"
     )
@@ -259,18 +296,24 @@ def main() -> None:
         plan = stock_plan(arguments.patch, arguments.batch, arguments.encoder)
     residual = "n_blocks_per_stage" in plan["arch_kwargs"]
     rows = {"nnU-Net's own": (BASELINES["residual" if residual else "plain"], plan)}
-    for name in arguments.network:
-        rows[name] = (public_name(name), plan)
+    for name in arguments.network or NETWORKS:
+        try:
+            with torch.device("meta"):
+                build(public_name(name), plan).check_input_size(plan["patch_size"])
+        except ValueError as error:
+            if arguments.network:
+                raise SystemExit(str(error)) from error
+            print(f"left out: {error}", file=sys.stderr)
+        else:
+            rows[name] = (public_name(name), plan)
     for switch in arguments.switch:
+        if not arguments.network:
+            parser.error("--switch wants --network")
         slot, _, block = switch.partition("=")
         switched = {**plan, "arch_kwargs": {**plan["arch_kwargs"], slot: block}}
         rows[f"{arguments.network[0]} {switch}"] = (public_name(arguments.network[0]), switched)
     results = measure(rows, arguments.device, arguments.compile, arguments.rounds)
-    machine = (
-        torch.cuda.get_device_name()
-        if arguments.device == "cuda"
-        else f"{platform.processor() or 'CPU'}"
-    )
+    machine = torch.cuda.get_device_name() if arguments.device == "cuda" else processor()
     about = {
         "machine": machine,
         "threads": torch.get_num_threads(),

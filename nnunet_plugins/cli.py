@@ -9,7 +9,16 @@ from collections.abc import Sequence
 
 from dataset_conversion.errors import DatasetError
 from nnunet_plugins import __version__
-from nnunet_plugins.commands import convert, demo, doctor, env, evaluate, networks, plan
+from nnunet_plugins.commands import (
+    ablation,
+    convert,
+    demo,
+    doctor,
+    env,
+    evaluate,
+    networks,
+    plan,
+)
 from nnunet_plugins.errors import UserError
 
 COMMANDS = {
@@ -18,6 +27,7 @@ COMMANDS = {
     "convert": convert,
     "networks": networks,
     "plan": plan,
+    "ablation": ablation,
     "evaluate": evaluate,
     "demo": demo,
 }

@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.losses import (
+    DEFAULT_LOSS,
+    DEFAULT_WEIGHTS,
+    AttentionLoss,
+    OutputsLoss,
+    build_loss,
+)
 from nnunet_plugins.networks import build
 from nnunet_plugins.procedure import read_procedure
 from nnunet_plugins.sides import allowed_mirror_axes
@@ -29,6 +35,15 @@ _ATTRIBUTES = {
     "deep_supervision": "enable_deep_supervision",
     "save_every": "save_every",
 }
+
+
+class _ExponentialLRScheduler(PolyLRScheduler):
+    """``initial_lr * exponent ** epoch``; told the epoch, as nnU-Net does, it survives a restart."""
+
+    def step(self, current_step: int | None = None) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.initial_lr * self.exponent ** (current_step or 0)
+        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
 
 
 class PluginTrainer(nnUNetTrainer):
@@ -68,39 +83,82 @@ class PluginTrainer(nnUNetTrainer):
             num_input_channels,
             num_output_channels,
             enable_deep_supervision,
+            configuration_manager.patch_size,
         )
 
     def on_train_start(self) -> None:
         """Say what is trained and how before the first epoch."""
         super().on_train_start()
-        network = getattr(self.network, "module", self.network)
-        network = getattr(network, "_orig_mod", network)
         self.print_to_log_file(
-            f"network: {type(network).__name__}; procedure of the plans: {self.procedure}"
+            f"network: {type(self._bare_network).__name__}; procedure of the plans: {self.procedure}"
         )
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
         """nnU-Net's SGD with polynomial decay unless the procedure says otherwise."""
         optimizer, schedule = super().configure_optimizers()
-        name = self.procedure.get("optimizer", "SGD")
+        name, kind = self.procedure.get("optimizer", "SGD"), self.procedure.get("lr_schedule")
         if name != "SGD":
             optimizer = getattr(torch.optim, name)(
                 self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay
             )
-        constant = self.procedure.get("lr_schedule") == "constant"
-        if name != "SGD" or constant:
-            exponent = 0.0 if constant else schedule.exponent
+        elif "momentum" in self.procedure:
+            momentum = self.procedure["momentum"]
+            for group in optimizer.param_groups:  # plain SGD cannot be Nesterov's
+                group.update(momentum=momentum, nesterov=momentum > 0)
+        if kind == "exponential":
+            schedule = _ExponentialLRScheduler(
+                optimizer, self.initial_lr, self.num_epochs, self.procedure["lr_decay"]
+            )
+        elif name != "SGD" or kind == "constant":
+            exponent = 0.0 if kind == "constant" else schedule.exponent
             schedule = PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs, exponent)
         return optimizer, schedule
 
+    @property
+    def _bare_network(self) -> Any:
+        """The network without the wrappers of DDP and the compiler."""
+        network = getattr(self.network, "module", self.network)
+        return getattr(network, "_orig_mod", network)
+
+    def _get_deep_supervision_scales(self) -> list[list[float]] | None:
+        """Size of every output's target as shares of the patch, as the network tells its outputs."""
+        if not self.enable_deep_supervision:
+            return None
+        patch = self.configuration_manager.patch_size
+        return [
+            [-(-n // s) / n for n, s in zip(patch, output.stride, strict=True)]
+            for output in self._bare_network.outputs
+        ]
+
     def _build_loss(self) -> nn.Module:
-        loss = super()._build_loss()
-        weights = self.procedure.get("loss")
-        if weights is not None:
-            inner = loss.loss if isinstance(loss, DeepSupervisionWrapper) else loss
-            inner.weight_dice = weights.get("dice", 0.0)
-            inner.weight_ce = weights.get("ce", 0.0)
-        return loss
+        labels = {
+            "regions": self.label_manager.has_regions,
+            "ignore_label": self.label_manager.ignore_label,
+        }
+        loss = build_loss(
+            self.procedure.get("loss", DEFAULT_LOSS),
+            batch_dice=self.configuration_manager.batch_dice,
+            ddp=self.is_ddp,
+            compiled=self._do_i_compile(),
+            **labels,
+        )
+        kinds = [output.kind for output in self._bare_network.outputs]
+        if not self.enable_deep_supervision:
+            extra = sorted(set(kinds) - {"logits"})
+            if extra:
+                raise UserError(
+                    f"plans: training.deep_supervision is false, which would leave the {' and '.join(extra)} output "
+                    f"of {type(self._bare_network).__name__} untrained; to supervise it and the final output only, "
+                    "leave deep_supervision on and set deep_levels to 1 in the architecture's arch_kwargs"
+                )
+            return loss
+        weights = _output_weights(
+            kinds,
+            self._bare_network.decoder,
+            self.procedure.get("output_weights", {}),
+            keep_all=self.is_ddp and not self._do_i_compile(),
+        )
+        return OutputsLoss(loss, AttentionLoss(**labels), list(zip(kinds, weights, strict=True)))
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple:  # noqa: N802
         """nnU-Net's augmentation settings, with mirroring limited to what keeps left and right apart.
@@ -139,3 +197,21 @@ class PluginTrainer(nnUNetTrainer):
         scales = args[2]  # patch_size, rotation_for_DA, deep_supervision_scales, ...
         taken = ("is_cascaded", "foreground_labels", "regions", "ignore_label")
         return self.get_validation_transforms(scales, **{k: kwargs[k] for k in taken})
+
+
+def _output_weights(
+    kinds: list[str], decoder: Any, extra: dict[str, float], *, keep_all: bool
+) -> list[float]:
+    """Weight of each output: the decoder's as nnU-Net has them, the others' from the procedure.
+
+    nnU-Net halves the weight from level to level, leaves the coarsest out and lets the sum be 1. The coarsest
+    counts where it is the only one, or where the plans chose the levels.
+    """
+    logits = kinds.count("logits")
+    levels = [0.5**i for i in range(logits)]
+    if logits > 1 and logits == len(getattr(decoder, "stages", ())):
+        # DDP complains about parameters without gradient, hence not 0 there.
+        levels[-1] = 1e-6 if keep_all else 0.0
+    levels = [weight / sum(levels) for weight in levels]
+    shares = DEFAULT_WEIGHTS | extra
+    return [levels.pop(0) if kind == "logits" else shares[kind] for kind in kinds]

@@ -20,10 +20,10 @@ class LargeKernelGate(nn.Module):
     ``x * sigmoid(N(C1(relu(N(GC(g)) + N(GC(x))))))``: GC grouped convolutions, C1 a 1x1 convolution to
     one channel, N the plan's normalisation (batch norm in the paper).
 
-    Shapes: skip (B, C, *S), gating (B, C, *S) -> (B, C, *S); S has the rank of ``conv_op``.
+    Shapes: skip (B, C, *S), gating (B, C_g, *S) -> (B, C, *S); S has the rank of ``conv_op``.
 
     Args:
-        channels: C of both inputs.
+        channels: C of the skip.
         conv_op: ``nn.Conv2d`` or ``nn.Conv3d``.
         norm_op: normalisation class, or None.
         norm_op_kwargs: its arguments.
@@ -31,6 +31,7 @@ class LargeKernelGate(nn.Module):
         groups: of GC; lowered to the largest common divisor with the widths. The paper does not give it:
             2 with a quarter of the channels inside costs what its Table 4 adds for the module.
         hidden: channels inside; C // 4 if None.
+        gating_channels: C_g; C if None.
     """
 
     def __init__(
@@ -43,10 +44,13 @@ class LargeKernelGate(nn.Module):
         kernel_size: int | Sequence[int] = 3,
         groups: int = 2,
         hidden: int | None = None,
+        gating_channels: int | None = None,
     ) -> None:
         super().__init__()
         inside = max(1, channels // 4) if hidden is None else hidden
-        shared = next(g for g in range(groups, 0, -1) if channels % g == 0 and inside % g == 0)
+        below = channels if gating_channels is None else gating_channels
+        every = (channels, below, inside)
+        shared = next(g for g in range(groups, 0, -1) if all(n % g == 0 for n in every))
         rank = 2 if issubclass(conv_op, nn.Conv2d) else 3
         kernel = [kernel_size] * rank if isinstance(kernel_size, int) else list(kernel_size)
         if any(k % 2 == 0 for k in kernel):
@@ -56,13 +60,13 @@ class LargeKernelGate(nn.Module):
             return nn.Identity() if norm_op is None else norm_op(width, **(norm_op_kwargs or {}))
 
         grouped = {"padding": [k // 2 for k in kernel], "groups": shared, "bias": norm_op is None}
-        self.gating = conv_op(channels, inside, kernel, **grouped)
+        self.gating = conv_op(below, inside, kernel, **grouped)
         self.skip = conv_op(channels, inside, kernel, **grouped)
         self.gating_norm = normed(inside)
         self.skip_norm = normed(inside)
         self.merge = conv_op(inside, 1, 1, bias=norm_op is None)
         self.merge_norm = normed(1)
-        self.channels, self.inside = channels, inside
+        self.gating_channels, self.inside = below, inside
 
     def coefficients(self, skip: Tensor, gating: Tensor) -> Tensor:
         """Attention coefficients in (0, 1), shape (B, 1, *S)."""
@@ -76,5 +80,5 @@ class LargeKernelGate(nn.Module):
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:
         """Elements kept for one sample: the gating map, three maps inside, the coefficients' steps."""
-        maps = self.channels + 3 * self.inside + 3
+        maps = self.gating_channels + 3 * self.inside + 3
         return np.prod([maps, *input_size], dtype=np.int64)

@@ -11,24 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from architectures.blocks.attention import attend_positions, in_float32
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-
-def _in_float32(attend: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
-    """Run ``attend`` outside autocast in at least fp32 and return its result in the first tensor's type."""
-    with torch.autocast(tensors[0].device.type, enabled=False):
-        wide = [t if t.dtype == torch.float64 else t.float() for t in tensors]
-        return attend(*wide).to(tensors[0].dtype)
-
-
-def _attend_positions(key: Tensor, query: Tensor, value: Tensor) -> Tensor:
-    """E'_j = sum_i softmax_i(key_i . query_j) value_i for tensors of shape (B, C, N)."""
-    # Fused kernels want equal widths, contiguous memory and a head axis; the paper does not scale.
-    q, k, v = (t.transpose(1, 2).unsqueeze(1).contiguous() for t in (query, key, value))
-    return F.scaled_dot_product_attention(q, k, v, scale=1.0).squeeze(1).transpose(1, 2)
+    from collections.abc import Sequence
 
 
 class PositionAttention(nn.Module):
@@ -50,7 +37,7 @@ class PositionAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         key, query, value = (p(x).flatten(2) for p in (self.key, self.query, self.value))
-        return self.alpha * _in_float32(_attend_positions, key, query, value).view_as(x) + x
+        return self.alpha * in_float32(attend_positions, query, key, value).view_as(x) + x
 
 
 def _attend_channels(x: Tensor) -> Tensor:
@@ -71,7 +58,7 @@ class ChannelAttention(nn.Module):
         self.beta = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.beta * _in_float32(_attend_channels, x.flatten(2)).view_as(x) + x
+        return self.beta * in_float32(_attend_channels, x.flatten(2)).view_as(x) + x
 
 
 class DualAttention(nn.Module):

@@ -98,6 +98,8 @@ class MultiScaleFusion(nn.Module):
             else nn.Identity()
         )
         self.depth = max(n_convs, 2)
+        # Pretrained weights for another number of image channels are adapted here.
+        self.first_convolutions = ("shared",)
         self.output_channels = output_channels
         self.stride = self.shared.stride
 

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--recipe",
         choices=("native", "paper"),
         default="native",
-        help="training procedure: nnU-Net's or the paper's",
+        help="training procedure and topology: nnU-Net's or the paper's",
     )
     parser.add_argument("--verbose", action="store_true", help="show what nnU-Net prints")
     parser.add_argument("--force", action="store_true", help="write over plans of the same name")
@@ -64,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Plan, preprocess, and say what to type next."""
     from nnunet_plugins.errors import UserError
+    from nnunet_plugins.networks import find
     from nnunet_plugins.planners.planning import Request, plan
     from nnunet_plugins.planners.presets import PRESETS
 
@@ -100,10 +101,22 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.preset:
         print(f"note   {PRESETS[arguments.preset].note}")
     ready = [c for c in request.configurations if c in plans["configurations"]]
+    preferred = "3d_fullres"
+    topology = request.topology()
+    if topology:
+        has_it = [c for c in plans["configurations"] if c.startswith(f"{topology.rank}d")]
+        others = sorted(set(plans["configurations"]) - set(has_it))
+        kept = f"; nnU-Net's topology stays in {', '.join(others)}" if others else ""
+        print(f"note   topology of paper {topology.paper} in {', '.join(has_it)}{kept}.")
+        preferred = topology.configuration
+    elif arguments.recipe == "paper":
+        print("note   the topology is nnU-Net's in the size of the preset, not the paper's.")
+    if 3 not in getattr(find(request.network), "ranks", (2, 3)):
+        print(f"note   {request.network} is 2D only: no 3D configuration is planned.")
     fold = "0" if (target.parent / "splits_final.json").exists() else "all"
     print(
         f"train  nnUNetv2_train {int(plans['dataset_name'][7:10])} "
-        f"{'3d_fullres' if '3d_fullres' in ready else ready[-1]} {fold} -p {request.name()} "
+        f"{preferred if preferred in ready else ready[-1]} {fold} -p {request.name()} "
         f"-tr {request.network}Trainer"
     )
     return 0
@@ -120,6 +133,8 @@ def _processes() -> int:
 
 def _table(plans: dict[str, Any]) -> str:
     """What nnU-Net decided, a line a configuration."""
+    from nnunet_plugins.commands.columns import columns
+
     rows = [("configuration", "patch", "batch", "spacing (mm)", "features")]
     for name, plan in plans["configurations"].items():
         if "inherits_from" in plan:
@@ -134,8 +149,4 @@ def _table(plans: dict[str, Any]) -> str:
                 "-".join(map(str, features)),
             )
         )
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    return columns(rows)

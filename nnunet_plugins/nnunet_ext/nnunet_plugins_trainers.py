@@ -4,8 +4,6 @@ nnU-Net imports each file of this folder as a top-level module and drops it agai
 must therefore live elsewhere, and imports must be absolute.
 """
 
-from nnunet_plugins.trainers.mag_unet import MAGUNetTrainer
-from nnunet_plugins.trainers.modular_unet import ModularUNetTrainer
-from nnunet_plugins.trainers.se_unet import SEUNetTrainer
+from nnunet_plugins.trainers.networks import TRAINERS
 
-__all__ = ["MAGUNetTrainer", "ModularUNetTrainer", "SEUNetTrainer"]
+globals().update(TRAINERS)

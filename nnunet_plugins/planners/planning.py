@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from nnunetv2.experiment_planning.plan_and_preprocess_api import (
     extract_fingerprint_dataset,
     preprocess_dataset,
 )
-from nnunetv2.paths import nnUNet_preprocessed, nnUNet_raw
 from nnunetv2.utilities.dataset_name_id_conversion import maybe_convert_to_dataset_name
 
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.networks import find
+from nnunet_plugins.networks import build, find
+from nnunet_plugins.places import check_plans_name, find_dataset, folder_of
 from nnunet_plugins.planners.network_planner import NetworkPlanner
 from nnunet_plugins.planners.presets import PRESETS
-from nnunet_plugins.procedure import PAPER_BATCH_SIZE, PAPER_RECIPES, read_procedure
+from nnunet_plugins.procedure import PAPER_RECIPES, Recipe, read_procedure
+from nnunet_plugins.published import Topology, proposed
 
 CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres")
 DEFAULT_GPU_MEMORY = 8.0  # GB, nnU-Net's own default
@@ -36,10 +37,10 @@ class Request:
         dataset: id or name of a dataset in nnUNet_raw.
         network: name of a network of ours.
         plans_name: name of the plans file; None derives it from network, preset and recipe.
-        recipe: 'native' (nnU-Net's procedure) or 'paper'.
-        preset: name in PRESETS, or None.
+        recipe: 'native' (nnU-Net's procedure and topology) or 'paper'.
+        preset: name in PRESETS, or None. A preset is a size: with one, the topology stays nnU-Net's.
         gpu_memory: memory target in GB; None is the preset's, or 8.
-        batch_size: None lets nnU-Net decide.
+        batch_size: None lets recipe or nnU-Net decide.
         training: entries that win over recipe and preset.
         configurations: what to preprocess.
         processes: worker processes.
@@ -68,16 +69,31 @@ class Request:
         parts += [f"_{self.gpu_memory:g}G"] if self.gpu_memory is not None else []
         return "".join(parts)
 
+    def paper(self) -> Recipe | None:
+        """The paper's recipe, if that is asked for.
+
+        Raises:
+            UserError: no paper trained the network as its own.
+        """
+        if self.recipe != "paper":
+            return None
+        if self.network not in PAPER_RECIPES:
+            raise UserError(
+                f"--recipe paper: no paper's recipe for {self.network}; there is one for "
+                f"{', '.join(PAPER_RECIPES)}"
+            )
+        return PAPER_RECIPES[self.network]
+
+    def topology(self) -> Topology | None:
+        """The paper's own topology, if that is asked for and no preset fixes the size."""
+        if self.recipe != "paper" or self.preset:
+            return None
+        return proposed(self.network)
+
     def procedure(self) -> dict[str, Any]:
         """The training entry: recipe, then preset, then what the user named."""
-        entry: dict[str, Any] = {}
-        if self.recipe == "paper":
-            if self.network not in PAPER_RECIPES:
-                raise UserError(
-                    f"--recipe paper: no paper's recipe for {self.network}; there is one for "
-                    f"{', '.join(PAPER_RECIPES)}"
-                )
-            entry |= PAPER_RECIPES[self.network]
+        recipe = self.paper()
+        entry = dict(recipe.training) if recipe else {}
         if self.preset:
             entry |= PRESETS[self.preset].training
         return read_procedure({"training": entry | self.training})
@@ -93,14 +109,14 @@ def plan(request: Request) -> Path:
     _check(request)
     name, training = request.name(), request.procedure()
     dataset = _dataset(request.dataset)
-    target = Path(os.fspath(nnUNet_preprocessed)) / dataset / f"{name}.json"
+    target = folder_of("nnUNet_preprocessed") / dataset / f"{name}.json"
     if target.exists() and not request.force:
         raise UserError(
             f"{name}: plans of that name exist for {dataset}; choose another name with -p, or pass --force "
             "to write over them and over their preprocessed data"
         )
     _check_splits(
-        Path(os.fspath(nnUNet_raw)) / dataset / "splits_final.json",
+        folder_of("nnUNet_raw") / dataset / "splits_final.json",
         target.parent / "splits_final.json",
     )
     identifier = int(dataset[7:10])
@@ -116,16 +132,21 @@ def plan(request: Request) -> Path:
         planner = _planner(request, dataset, name, training)
         try:
             planned = planner.plan_experiment()["configurations"]
-        except OverflowError as error:  # nnU-Net's estimate of batch and patch
+        except OverflowError as error:
             raise UserError(
-                f"--gpu-memory {planner.UNet_vram_target_GB:g}: too little for any patch"
+                f"--gpu-memory {planner.UNet_vram_target_GB:g}: too little for any patch (or the images have "
+                "fewer than 8 voxels along every axis)"
             ) from error
         wanted = [c for c in request.configurations if c in planned]
         if not wanted:
+            asked = f"-c {' '.join(request.configurations)}"
+            if planner.ranks == (2,):
+                raise UserError(f"{asked}: {request.network} is 2D only; pass -c 2d")
             raise UserError(
-                f"-c {' '.join(request.configurations)}: nnU-Net plans only {', '.join(planned)} for this "
-                "dataset (3d_lowres needs images much larger than the patch); pass one of these"
+                f"{asked}: nnU-Net plans only {', '.join(planned)} for this dataset (3d_lowres needs images much "
+                "larger than the patch); pass one of these"
             )
+        _check_networks(request, planner, {c: planned[c] for c in wanted})
     preprocess_dataset(identifier, name, wanted, num_processes=[request.processes])
     return target
 
@@ -133,26 +154,58 @@ def plan(request: Request) -> Path:
 def _planner(request: Request, dataset: str, name: str, training: dict[str, Any]) -> NetworkPlanner:
     preset = PRESETS.get(request.preset or "")
     memory = request.gpu_memory or (preset.gpu_memory if preset else DEFAULT_GPU_MEMORY)
+    recipe = request.paper()
     return NetworkPlanner(
         dataset,
         network=request.network,
         training=training,
         base_features=preset.base_features if preset else None,
-        batch_size=request.batch_size or (PAPER_BATCH_SIZE if request.recipe == "paper" else None),
+        batch_size=request.batch_size or (recipe.batch_size if recipe else None),
+        topology=request.topology(),
         gpu_memory_target_in_gb=memory,
         plans_name=name,
     )
 
 
+def _check_networks(
+    request: Request, planner: NetworkPlanner, planned: dict[str, dict[str, Any]]
+) -> None:
+    """Build what was planned, without memory for the weights: what does not work is told now."""
+    dataset = planner.dataset_json
+    channels = len(dataset.get("channel_names", dataset.get("modality")))  # the latter before v2
+    classes = len(dataset["labels"])
+    for name, plan in planned.items():
+        try:
+            with torch.device("meta"):
+                build(
+                    request.network,
+                    plan["architecture"],
+                    channels,
+                    classes,
+                    True,
+                    plan["patch_size"],
+                )
+        except UserError as error:
+            topology, recipe = request.topology(), request.paper()
+            if topology is None or recipe is None or topology.rank != len(plan["patch_size"]):
+                raise
+            raise UserError(
+                f"--recipe paper: the paper's topology does not fit {name} of this dataset: {error}. Pass -c "
+                f"without {name}, or keep nnU-Net's topology: --batch-size {recipe.batch_size} --training "
+                f"'{json.dumps(recipe.training)}'"
+            ) from error
+
+
 @contextmanager
 def _set_aside(plans: Path) -> Iterator[None]:
-    """Keep nnU-Net from merging old plans into new ones; a failure brings the old ones back."""
+    """Keep nnU-Net from merging old plans into new ones; a failure leaves what was there before."""
     old = plans.with_suffix(".json.old")
     if plans.exists():
         os.replace(plans, old)
     try:
         yield
     except BaseException:
+        plans.unlink(missing_ok=True)
         if old.exists():
             os.replace(old, plans)
         raise
@@ -172,34 +225,15 @@ def _check(request: Request) -> None:
     unknown = sorted(set(request.configurations) - set(CONFIGURATIONS))
     if unknown:
         raise UserError(f"-c {' '.join(unknown)}: can preprocess {', '.join(CONFIGURATIONS)}")
-    name = request.name()
-    if name in ("dataset", "dataset_fingerprint", "splits_final"):
-        raise UserError(f"plans name {name!r}: nnU-Net keeps a file of that name; choose another")
-    if "__" in name or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-        raise UserError(
-            f"plans name {name!r}: letters, digits, '.', '-' and single '_' only (nnU-Net splits at '__')"
-        )
+    check_plans_name(request.name())
 
 
 def _dataset(name_or_id: str) -> str:
-    for variable, path in (
-        ("nnUNet_raw", nnUNet_raw),
-        ("nnUNet_preprocessed", nnUNet_preprocessed),
-    ):
-        if not path.is_set():
-            raise UserError(
-                f'{variable} is not set; run eval "$(nnunet-plugins env --root FOLDER)" in this shell first'
-            )
-    raw = Path(os.fspath(nnUNet_raw))
-    known = sorted(p.name for p in raw.glob("Dataset[0-9][0-9][0-9]_*")) if raw.is_dir() else []
+    raw, _ = folder_of("nnUNet_raw"), folder_of("nnUNet_preprocessed")
     wanted = str(name_or_id)
-    found = [d for d in known if d == wanted or (wanted.isdigit() and int(d[7:10]) == int(wanted))]
-    if len(found) != 1:
-        raise UserError(
-            f"dataset {wanted}: {len(found)} folders in {raw} match; there are: {', '.join(known) or 'none'}"
-        )
+    found = find_dataset(raw, wanted)
     try:
-        return str(maybe_convert_to_dataset_name(int(found[0][7:10])))
+        return str(maybe_convert_to_dataset_name(int(found[7:10])))
     except RuntimeError as error:  # the same id under another name in preprocessed or results
         raise UserError(f"dataset {wanted}: {error}") from error
 

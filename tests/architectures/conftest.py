@@ -12,10 +12,13 @@ CONV = {2: nn.Conv2d, 3: nn.Conv3d}
 NORM = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
 
 
-def arguments(rank: int, *, residual: bool = False, **changes: Any) -> dict[str, Any]:
-    """Arguments as nnU-Net's plans carry them: three stages, the second anisotropic in 3D."""
-    kernels = [[1] + [3] * (rank - 1) if rank == 3 else [3, 3]] + [[3] * rank] * 2
-    strides = [[1] * rank, [1, 2, 2] if rank == 3 else [2, 2], [2] * rank]
+def arguments(
+    rank: int, *, residual: bool = False, isotropic: bool = False, **changes: Any
+) -> dict[str, Any]:
+    """Arguments as nnU-Net's plans carry them: three stages, the first two in plane in 3D unless isotropic."""
+    kernels, strides = [[3] * rank] * 3, [[1] * rank, [2] * rank, [2] * rank]
+    if rank == 3 and not isotropic:
+        kernels, strides = [[1, 3, 3], *kernels[1:]], [[1] * 3, [1, 2, 2], [2] * 3]
     return {
         "input_channels": 2,
         "n_stages": 3,

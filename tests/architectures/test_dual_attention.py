@@ -3,11 +3,13 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.testing import assert_close
 
 from architectures.blocks.dual_attention import ChannelAttention, DualAttention, PositionAttention
 
 from .conftest import CONV
+from .probes import FUSED, LARGE, N_BY_N, all_finite, attended_in, kernels
 
 
 def opened(block: nn.Module) -> nn.Module:
@@ -94,6 +96,32 @@ def test_attention_is_really_fused() -> None:
     largest = max(e.cpu_memory_usage for e in profile.events())
     assert largest < 20e6
     assert any("flash" in e.name for e in profile.events())
+
+
+def test_fused_kernel_runs_and_is_right(rank: int) -> None:
+    block = opened(PositionAttention(16, conv_op=CONV[rank])).float()
+    x = torch.randn(1, 16, *LARGE[rank])
+    ran = kernels(block, x)
+    assert FUSED in ran
+    assert N_BY_N not in ran
+    with sdpa_kernel([SDPBackend.FLASH_ATTENTION]):
+        y = block(x)
+    b, c, d = (p(x).flatten(2) for p in (block.key, block.query, block.value))
+    weights = torch.softmax(torch.einsum("nci,ncj->nij", b, c), 1)
+    expected = block.alpha * torch.einsum("nci,nij->ncj", d, weights) + x.flatten(2)
+    assert_close(y.flatten(2), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_position_logits_are_fp32_under_autocast(rank: int) -> None:
+    block = PositionAttention(8, conv_op=CONV[rank])
+    for dtype in (torch.float16, torch.bfloat16):
+        with torch.autocast("cpu", dtype=dtype):
+            seen = attended_in(block, torch.randn(1, 8, *[4] * rank))
+        assert seen == [torch.float32] * 3
+
+
+def test_large_values_stay_finite(rank: int) -> None:
+    assert all_finite(opened(DualAttention(16, conv_op=CONV[rank])).float(), 2, 16, *[6] * rank)
 
 
 def test_logits_stay_finite_where_fp16_would_overflow() -> None:

@@ -1,18 +1,16 @@
 from __future__ import annotations
 
-import io
-import itertools
-
 import pytest
 import torch
 from dynamic_network_architectures.architectures.unet import PlainConvUNet, ResidualEncoderUNet
 from torch import nn
 from torch.testing import assert_close
 
+from architectures.aspp_unet import ASPPUNet
 from architectures.mag_unet import MAGUNet
 from architectures.modular_unet import ModularUNet
 from architectures.se_unet import SEUNet
-from architectures.slots import BOTTLENECKS, SKIPS, STEMS
+from architectures.slots import BOTTLENECKS, SKIPS, STAGES, STEMS, WRAPS
 
 from .conftest import arguments
 
@@ -36,68 +34,6 @@ def test_with_plain_slots_it_is_nnunets_own(rank: int, residual: bool) -> None:
     assert ours.compute_conv_feature_map_size([16] * rank) == own.compute_conv_feature_map_size(
         [16] * rank
     )
-
-
-@pytest.mark.parametrize("residual", ENCODERS)
-@pytest.mark.parametrize("cls", NETWORKS)
-def test_sizes_that_do_not_divide(cls: type[nn.Module], residual: bool, rank: int) -> None:
-    network = cls(**arguments(rank, residual=residual))
-    y = network(torch.randn(1, 2, *[13, 11, 9][:rank]))
-    assert [tuple(level.shape[2:]) for level in y] == {
-        2: [(13, 11), (7, 6)],
-        3: [(13, 11, 9), (13, 6, 5)],
-    }[rank]
-
-
-@pytest.mark.parametrize("residual", ENCODERS)
-@pytest.mark.parametrize("cls", NETWORKS)
-def test_every_parameter_learns(cls: type[nn.Module], residual: bool, rank: int) -> None:
-    network = cls(**arguments(rank, residual=residual))
-    network.apply(network.initialize)
-    before = {k: v.clone() for k, v in network.named_parameters()}
-    optimizer = torch.optim.Adam(network.parameters(), 1e-2)
-    x = torch.randn(2, 2, *[16] * rank)
-    target = [torch.randn_like(level) for level in network(x)]
-    for _ in range(3):
-        optimizer.zero_grad()
-        sum((a - b).square().mean() for a, b in zip(network(x), target, strict=True)).backward()
-        optimizer.step()
-    still = [k for k, v in network.named_parameters() if torch.equal(v, before[k])]
-    # A bias under a normalisation, and the key's bias under a softmax, have no effect: only those may rest.
-    assert not [k for k in still if not k.endswith(".bias")]
-
-
-@pytest.mark.parametrize("cls", NETWORKS)
-def test_save_and_load_give_the_same(cls: type[nn.Module], rank: int) -> None:
-    network, other = (cls(**arguments(rank)) for _ in range(2))
-    file = io.BytesIO()
-    torch.save(network.state_dict(), file)
-    file.seek(0)
-    other.load_state_dict(torch.load(file, weights_only=True))
-    x = torch.randn(1, 2, *[16] * rank)
-    assert_close(network(x), other(x))
-
-
-def test_deep_supervision_is_switched_from_outside(rank: int) -> None:
-    network = MAGUNet(**arguments(rank)).eval()
-    x = torch.randn(1, 2, *[16] * rank)
-    first = network(x)[0]
-    network.decoder.deep_supervision = False
-    assert_close(network(x), first)
-
-
-@pytest.mark.parametrize("slots", itertools.product(STEMS, BOTTLENECKS, SKIPS), ids="-".join)
-def test_each_slot_switches_by_itself(slots: tuple[str, str, str]) -> None:
-    stem, bottleneck, skip = slots
-    network = MAGUNet(**arguments(2, stem=stem, bottleneck=bottleneck, skip=skip))
-    names = {type(m).__name__ for m in network.modules()}
-    assert ("MultiScaleFusion" in names) == (stem == "mff")
-    assert ("DualAttention" in names, "SqueezeExcite" in names) == (
-        bottleneck == "da",
-        bottleneck == "se",
-    )
-    assert ("LargeKernelGate" in names) == (skip == "lgag")
-    network(torch.randn(1, 2, 16, 16))[0].mean().backward()
 
 
 def test_gates_take_the_plans_kernels_and_arguments_reach_the_blocks() -> None:
@@ -138,25 +74,105 @@ def test_pretraining_keys_name_real_modules(cls: type[nn.Module], residual: bool
     network.get_submodule(network.key_to_encoder)
 
 
-def test_one_graph_for_the_compiler() -> None:
-    network = MAGUNet(**arguments(2))
+BLOCKS = {
+    ("stem", "mff"): "MultiScaleFusion",
+    ("stem", "inception"): "Inception",
+    ("stage", "aspp"): "ASPP",
+    ("wrap", "shortcut"): "Shortcut",
+    ("bottleneck", "se"): "SqueezeExcite",
+    ("bottleneck", "eca"): "EfficientChannelAttention",
+    ("bottleneck", "cbam"): "CBAM",
+    ("bottleneck", "nonlocal"): "NonLocal",
+    ("bottleneck", "da"): "DualAttention",
+    ("bottleneck", "transformer"): "TransformerLayer",
+    ("bottleneck", "conv"): "BareConvolution",
+    ("skip", "lgag"): "LargeKernelGate",
+    ("skip", "attention"): "AdditiveGate",
+    ("skip", "se"): "SqueezeExcite",
+    ("skip", "cbam"): "CBAM",
+    ("skip", "sam"): "SpatialGate",
+}
+SLOTS = {"stem": STEMS, "stage": STAGES, "wrap": WRAPS, "bottleneck": BOTTLENECKS, "skip": SKIPS}
+
+
+def test_every_block_of_every_slot_is_tried_below() -> None:
+    every = {(slot, name) for slot, blocks in SLOTS.items() for name in blocks if name != "plain"}
+    assert every == set(BLOCKS)
+
+
+@pytest.mark.parametrize(
+    "stem", ["plain", "inception"]
+)  # a stem wider than its stage changes the skips
+@pytest.mark.parametrize(("slot", "name"), list(BLOCKS))
+def test_each_slot_switches_by_itself(slot: str, name: str, stem: str, rank: int) -> None:
+    network = ModularUNet(**arguments(rank, **{"stem": stem, slot: name}))
+    names = [type(m).__name__ for m in network.modules()]
+    assert BLOCKS[slot, name] in names
+    others = {block for key, block in BLOCKS.items() if key[0] not in (slot, "stem")}
+    inside = {"CBAM": {"SpatialGate"}}.get(BLOCKS[slot, name], set())
+    assert not others & (set(names) - {BLOCKS[slot, name]} - inside)
+    network(torch.randn(1, 2, *[16] * rank))[0].mean().backward()
+
+
+def test_stages_and_auxiliary_head_are_chosen() -> None:
+    network = ModularUNet(**arguments(2, stage="aspp", stage_at=[2], auxiliary=True, deep_levels=1))
+    assert ["follows" in dict(stage[-1].named_children()) for stage in network.encoder.stages] == [
+        False,
+        False,
+        True,
+    ]
+    assert [(o.kind, o.stride) for o in network.outputs] == [
+        ("logits", (1, 1)),
+        ("auxiliary", (4, 4)),
+    ]
+    assert len(network.decoder.seg_layers) == 1
+
+
+def test_a_pooling_alone_can_be_the_last_stage() -> None:
+    pooled = {"pool": "max", "features_per_stage": [8, 16, 16], "n_conv_per_stage": [2, 2, 0]}
+    network = ModularUNet(**arguments(2, **pooled))
+    assert [type(m) for m in network.encoder.stages[2]] == [nn.MaxPool2d]
     x = torch.randn(1, 2, 16, 16)
-    expected = network(x)
-    compiled = torch.compile(network, backend="aot_eager", fullgraph=True)
-    y = compiled(x)
-    for a, b in zip(y, expected, strict=True):
-        assert_close(a, b, rtol=1e-4, atol=1e-4)
-    y[0].mean().backward()
-    network.decoder.deep_supervision = False
-    assert_close(compiled(x), expected[0], rtol=1e-4, atol=1e-4)
+    skips = network.encoder(x)
+    assert_close(skips[2], nn.functional.max_pool2d(skips[1], 2))
+    network(x)
+    with pytest.raises(ValueError, match="only the last can be 0"):
+        ModularUNet(**arguments(2, **pooled | {"pool": "conv"}))
 
 
-def test_bad_arguments_are_named() -> None:
-    with pytest.raises(ValueError, match="no block called 'cbam'; known: da, plain, se"):
-        MAGUNet(**arguments(2, bottleneck="cbam"))
-    with pytest.raises(ValueError, match="kernel_sizes has 2 entries; 3 are wanted"):
-        MAGUNet(**arguments(2, kernel_sizes=[[3, 3]] * 2))
-    with pytest.raises(ValueError, match="one of them"):
-        MAGUNet(**arguments(2, n_blocks_per_stage=[1, 1, 1]))
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"bottleneck": "cbm"}, "bottleneck: no block called 'cbm'; known: cbam, "),
+        ({"kernel_sizes": [[3, 3]] * 2}, "kernel_sizes has 2 entries; 3 are wanted"),
+        ({"kernel_sizes": [[3, 3], [3, 4], [3, 3]]}, r"kernel_sizes of stage 1 is \[3, 4\]; .*odd"),
+        ({"strides": [[1, 1, 1]] * 3}, r"strides of stage 0 is \[1, 1, 1\]; 2 axes are wanted"),
+        ({"n_blocks_per_stage": [1, 1, 1]}, "one of them"),
+        ({"pool": "min"}, "pool is 'min'; allowed: conv, max, avg"),
+        ({"stage": "aspp", "stage_at": [1, 3]}, r"stage_at is \[1, 3\]; .* 0 to 2"),
+        ({"deep_levels": 3}, "3 levels with a head are asked for; there are 1 to 2"),
+    ],
+)
+def test_bad_arguments_are_named(changes: dict, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        MAGUNet(**arguments(2, **changes))
+
+
+def test_a_patch_must_fit_stages_and_dilations() -> None:
+    network = ASPPUNet(**arguments(2, stage_kwargs={"dilations": [6, 12, 18]}))
+    network.check_input_size((64, 64))
+    with pytest.raises(ValueError, match=r"dilation 18 on a map of 16 voxels along axis 1"):
+        network.check_input_size((64, 32))
+    with pytest.raises(ValueError, match=r"patch of \(3, 64\) voxels is too small for 3 stages"):
+        network.check_input_size((3, 64))
+    with pytest.raises(ValueError, match="one voxel at the bottleneck"):
+        ModularUNet(**arguments(2)).check_input_size((4, 4))
     with pytest.raises(ValueError, match="2 spatial sizes are wanted"):
         MAGUNet(**arguments(2)).compute_conv_feature_map_size((1, 2, 16, 16))
+
+
+def test_dilations_follow_the_map() -> None:
+    network = ASPPUNet(**arguments(2, input_size=[64, 24]))
+    found = [stage[-1].follows.dilations for stage in network.encoder.stages[:2]]
+    assert found == [[[6, 4], [12, 8], [18, 12]], [[5, 2], [11, 4], [16, 6]]]
+    network.check_input_size((64, 24))

@@ -9,7 +9,7 @@ import pytest
 import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
-from nnunet_plugins.trainers.se_unet import SEUNetTrainer
+from nnunet_plugins.trainers.networks import TRAINERS
 
 from . import making
 
@@ -17,8 +17,8 @@ from . import making
 @pytest.fixture
 def model(make_trainer):
     """A SEUNetTrainer that has configured no mirroring, its network, and a way to save it."""
-    trainer = make_trainer(SEUNetTrainer)
-    trainer.network = SEUNetTrainer.build_network_architecture(
+    trainer = make_trainer(TRAINERS["SEUNetTrainer"])
+    trainer.network = TRAINERS["SEUNetTrainer"].build_network_architecture(
         trainer.plans_manager, trainer.configuration_manager, 1, 3, True
     )
     trainer.optimizer, trainer.lr_scheduler = trainer.configure_optimizers()

@@ -66,7 +66,15 @@ def test_the_parser_needs_nothing_heavy():
     assert not HEAVY & set(done.stdout.split())
 
 
-@pytest.mark.parametrize("command", [*([name] for name in COMMANDS), ["convert", "hospital-ct"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *([name] for name in COMMANDS),
+        ["convert", "hospital-ct"],
+        ["ablation", "list"],
+        ["ablation", "plans"],
+    ],
+)
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as ended:
         main([*command, "--help"])
@@ -94,23 +102,100 @@ def networks():
 @pytest.fixture(scope="module")
 def trainers():
     module = importlib.import_module("nnunet_plugins.nnunet_ext.nnunet_plugins_trainers")
-    return {name: getattr(module, name) for name in module.__all__}
+    return {row.trainer: getattr(module, row.trainer) for row in ROWS}
 
 
 def test_networks_lists_each_network_once(networks, capsys):
     assert main(["networks"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["network", "trainer", "paper", "what"]
-    assert sorted(line.split()[0] for line in lines[1:]) == sorted(networks)
+    assert lines[0].split() == ["network", "trainer", "(-tr)", "paper", "rank", "what"]
+    assert max(map(len, lines)) <= 100
+    listed = [line.split()[0] for line in lines[1:] if not line.endswith(":")]
+    assert sorted(listed) == sorted(networks)
 
 
 def test_each_network_has_a_trainer_that_trains_it(networks, trainers):
-    named = {network: trainer for network, trainer, *_ in ROWS}
-    anyones = {network for network, trainer in named.items() if trainer == "(any of ours)"}
-    for network in set(named) - anyones:
-        assert trainers[named[network]].network_name == network
-    # A network without a trainer of its own is one that only plans can name.
-    assert anyones == set(networks) - {t.network_name for t in trainers.values()}
+    assert {t.network_name: name for name, t in trainers.items()} == {
+        network: f"{network}Trainer" for network in networks
+    }
+
+
+def test_the_list_tells_ranks_and_papers_as_the_networks_do(networks):
+    from nnunet_plugins.ablation.tables import TABLES
+    from nnunet_plugins.published import TOPOLOGIES
+
+    for row in ROWS:
+        assert row.ranks.split() == [f"{rank}D" for rank in networks[row.network].ranks]
+        first, _, last = row.paper.partition("-")
+        papers = (
+            {f"{n:03}" for n in range(int(first), int(last) + 1)}
+            if last
+            else set(row.paper.split())
+        )
+        compared = {t.paper for t in TABLES for r in t.rows if r.network == row.network}
+        published = {t.paper for t in TOPOLOGIES if t.network == row.network}
+        assert row.network == "ModularUNet" or compared | published <= papers
+
+
+def test_networks_as_json(networks, capsys):
+    assert main(["networks", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert {entry["network"]: entry["trainer"] for entry in listed} == {
+        network: f"{network}Trainer" for network in networks
+    }
+
+
+def test_the_papers_sizes_beside_ours(capsys):
+    from nnunet_plugins.published import TOPOLOGIES
+
+    assert main(["networks", "--paper"]) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 100
+    exact = [line for line in text.splitlines() if line.startswith("003 Table 8")]
+    assert len(exact) == 5
+    assert all(line.endswith("none") for line in exact)
+    for mark in {line.split()[-1] for line in text.splitlines() if line.endswith("]")}:
+        assert f"\n{mark} " in text
+
+    assert main(["networks", "--paper", "--json"]) == 0
+    records = json.loads(capsys.readouterr().out)
+    assert [r["row"] for r in records] == [t.name for t in TOPOLOGIES]
+    dual = next(r for r in records if r["row"] == "Proposed Model")
+    assert dual["here"] == {"total": 31475396, "trainable": 31463140, "non_trainable": 12256}
+    assert dual["published"] == dual["here"]
+    assert (dual["difference"], dual["difference_percent"], dual["note"]) == (0, 0.0, "")
+    assert all(r["note"] for r in records if abs(r["difference_percent"]) > 0.1)
+
+
+# ablation
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["list", "--table", "1.4"], "no table called '1.4'; known, the nearest first: 001.4, "),
+        (["plans", "1", "--table", "0042"], "no table called '0042'; known, the nearest first: 004.2, "),
+        (["plans", "1", "--table", "001.4", "--rows", "mmf"], "001.4: no row called 'mmf'; known, the "),
+        (["plans", "7", "--table", "001.4"], "there are: Dataset001_One, Dataset012_Two"),
+        (["plans", "1", "--table", "001.4"], "Dataset001_One: no plans called nnUNetPlans or Modular"),
+    ],
+)  # fmt: skip
+def test_ablation_names_the_bad_value_and_what_is_known(said, root, arguments, words):
+    assert words in said("ablation", *arguments)
+
+
+def test_ablation_without_variables_names_the_cure(said, root, monkeypatch):
+    monkeypatch.delenv("nnUNet_preprocessed")
+    assert "nnUNet_preprocessed is not set; run eval" in said(
+        "ablation", "plans", "1", "--table", "001.4"
+    )
+
+
+def test_the_list_of_tables_is_free_of_torch():
+    code = "import sys; from nnunet_plugins.cli import main; main(['ablation', 'list']); print(*sys.modules)"
+    done = python("-c", code)
+    assert "001.4" in done.stdout
+    assert not HEAVY & set(done.stdout.split())
 
 
 def test_the_list_of_networks_is_free_of_torch():
@@ -239,7 +324,10 @@ def test_plan_without_variables_names_the_cure(said, root, monkeypatch, unset):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--network", "UNet"), "no network called 'UNet'; known: ModularUNet, SEUNet, MAGUNet"),
+        (
+            ("--network", "MagNet"),
+            "no network called 'MagNet'; known, the nearest first: MAGUNet, ",
+        ),
         ((*MAG, "--preset", "gpu"), "--preset gpu: known: cpu"),
         ((*MAG, "--training", "{"), "--training: not JSON"),
         ((*MAG, "--training", "[1]"), "--training [1]: an object is wanted"),

@@ -1,59 +1,73 @@
-"""Two processes train one network together (gloo, CPU): as far as multi-GPU can be run without a GPU."""
+"""Two processes train one network together (gloo, CPU): as far as multi-GPU can be run without a GPU.
+
+DDP fails where a parameter takes no part in the loss: no network may have one.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
-import pytest
 import torch
 import torch.multiprocessing as mp
 from nnunetv2.run.run_training import find_free_network_port
-from torch import distributed, nn
+from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
+from tests.architectures import test_networks
+from tests.architectures.network_tester import NetworkTester
 from tests.contract.making import architecture
 
-ARCHITECTURE = architecture(rank=2)
+PATCH = (64, 64)
+SMALL = {cls.network.__name__: cls.options for cls in NetworkTester.__subclasses__()}
 
 
-def work(rank: int, port: int, name: str, folder: str) -> None:
-    """One of two workers: three steps on data of its own, with nnU-Net's distributed loss."""
+def make(name: str) -> Any:
+    from nnunet_plugins.networks import build
+
+    planned = architecture(rank=2)
+    planned["arch_kwargs"] |= SMALL[name]
+    return build(name, planned, 1, 3, True, PATCH)
+
+
+def work(rank: int, port: int, folder: str) -> None:
+    """One of two workers: three steps on data of its own with every network."""
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", rank=rank, world_size=2)
-    from nnunetv2.training.loss.compound_losses import DC_and_CE_loss
-    from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
-    from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
+    from nnunet_plugins.losses import DEFAULT_LOSS, AttentionLoss, OutputsLoss, build_loss
+    from nnunet_plugins.training import _output_weights
 
-    from nnunet_plugins.networks import build
-
-    torch.manual_seed(rank)  # the workers start apart: DDP must bring them together
-    network = DistributedDataParallel(
-        nn.SyncBatchNorm.convert_sync_batchnorm(build(name, ARCHITECTURE, 1, 3, True))
-    )
-    dice = {"batch_dice": True, "smooth": 1e-5, "do_bg": False, "ddp": True}
-    inner = DC_and_CE_loss(dice, {}, dice_class=MemoryEfficientSoftDiceLoss)
-    loss = DeepSupervisionWrapper(
-        inner, [1.0, 1e-6]
-    )  # nnU-Net's weight for the coarsest output under DDP
-    optimizer = torch.optim.SGD(network.parameters(), 0.01)
-    for _ in range(3):
-        optimizer.zero_grad()
-        target = [torch.randint(3, (2, 1, s, s)).float() for s in (16, 8)]
-        loss(network(torch.randn(2, 1, 16, 16)), target).backward()
-        optimizer.step()
-    torch.save(network.module.state_dict(), Path(folder) / f"{rank}.pt")
+    labels: dict[str, Any] = {"regions": False, "ignore_label": None}
+    inner = build_loss(DEFAULT_LOSS, batch_dice=True, ddp=True, **labels)
+    for name in SMALL:
+        torch.manual_seed(rank)  # the workers start apart: DDP must bring them together
+        bare = make(name)
+        network = DistributedDataParallel(bare)  # SyncBatchNorm, which nnU-Net puts in, needs CUDA
+        kinds = [output.kind for output in bare.outputs]
+        weights = _output_weights(kinds, bare.decoder, {}, keep_all=True)
+        loss = OutputsLoss(inner, AttentionLoss(**labels), list(zip(kinds, weights, strict=True)))
+        optimizer = torch.optim.SGD(network.parameters(), 0.01)
+        for _ in range(3):
+            optimizer.zero_grad()
+            sizes = [
+                [-(-n // s) for n, s in zip(PATCH, output.stride, strict=True)]
+                for output in bare.outputs
+            ]
+            target = [torch.randint(3, (2, 1, *size)).float() for size in sizes]
+            loss(network(torch.randn(2, 1, *PATCH)), target).backward()
+            optimizer.step()
+        torch.save(dict(network.module.named_parameters()), Path(folder) / f"{name}_{rank}.pt")
     distributed.destroy_process_group()
 
 
-@pytest.mark.parametrize("name", ["MAGUNet", "SEUNet"])
-def test_two_workers_end_with_the_same_weights(name: str, tmp_path: Path) -> None:
-    mp.spawn(work, (find_free_network_port(), name, str(tmp_path)), nprocs=2)
-    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
-    assert all(torch.equal(first[key], second[key]) for key in first)
-    torch.manual_seed(0)
-    from nnunet_plugins.networks import build
-
-    start = build(name, ARCHITECTURE, 1, 3, True).state_dict()
-    assert any(not torch.equal(first[key], start[key]) for key in first)
+def test_two_workers_end_with_the_same_weights(tmp_path: Path) -> None:
+    assert test_networks  # its classes are the list
+    mp.spawn(work, (find_free_network_port(), str(tmp_path)), nprocs=2)
+    for name in SMALL:
+        first, second = (torch.load(tmp_path / f"{name}_{rank}.pt") for rank in (0, 1))
+        assert all(torch.equal(first[key], second[key]) for key in first), name
+        torch.manual_seed(0)
+        start = dict(make(name).named_parameters())
+        assert any(not torch.equal(first[key], start[key]) for key in first), name

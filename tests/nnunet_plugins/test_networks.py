@@ -24,9 +24,9 @@ def test_a_public_name_is_the_class_under_its_own_name(name):
 
 
 @pytest.mark.parametrize("ask", [find, public_name])
-@pytest.mark.parametrize("name", ["UNet", "magunet", "", "build", "PlainConvUNet"])
+@pytest.mark.parametrize("name", ["UNett", "magunet", "", "build", "PlainConvUNet"])
 def test_an_unknown_network_is_named_with_the_known_ones(ask, name):
-    with pytest.raises(UserError, match=rf"no network called '{name}'; known: ModularUNet, SEUNet"):
+    with pytest.raises(UserError, match=rf"no network called '{name}'; known, the nearest first: "):
         ask(name)
 
 
@@ -37,8 +37,26 @@ def test_another_package_called_architectures_is_refused(monkeypatch):
         import_module("nnunet_plugins.networks")
 
 
+#: Networks that take a plan's topology as it is; what the others make of it stands in their own tests.
+AS_PLANNED = (
+    "ModularUNet",
+    "SEUNet",
+    "MAGUNet",
+    "ASPPUNet",
+    "ResUNet",
+    "AttentionUNet",
+    "TransUNet",
+)
+
+
+def entry_for(name):
+    """Plans that name a network of ours, of a rank that it can take, and their patch."""
+    rank = max(NETWORKS[name].ranks)
+    return architecture(OURS.format(name), rank), [32] * rank
+
+
 @pytest.mark.parametrize("rank", [2, 3])
-@pytest.mark.parametrize("default", NETWORKS)
+@pytest.mark.parametrize("default", AS_PLANNED)
 @pytest.mark.parametrize("planned", [PLAIN, RESIDUAL, "any.where.PlainConvUNet"])
 def test_plans_of_nnunet_get_the_default_in_their_topology(planned, default, rank):
     entry = architecture(planned, rank)
@@ -57,10 +75,30 @@ def test_plans_of_nnunet_get_the_default_in_their_topology(planned, default, ran
     ]
 
 
-@pytest.mark.parametrize("default", NETWORKS)
+@pytest.mark.parametrize("default", ["ModularUNet", "MAGUNet", "UNETR"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_plans_that_name_a_network_of_ours_get_it_whatever_the_trainer(name, default):
-    assert type(build(default, architecture(OURS.format(name)), 1, 3, False)) is NETWORKS[name]
+    entry, patch = entry_for(name)
+    with torch.device("meta"):
+        assert type(build(default, entry, 1, 3, False, patch)) is NETWORKS[name]
+
+
+def test_what_a_network_cannot_take_is_said_before_training():
+    with pytest.raises(UserError, match="DeepLabV3: the plan is 3D; .* use the 2d configuration"):
+        build("DeepLabV3", architecture(), 1, 3, True, [16] * 3)
+    with pytest.raises(UserError, match=r"MAGUNet: a patch of \(4, 2, 16\) voxels is too small"):
+        build("MAGUNet", architecture(), 1, 3, True, [4, 2, 16])
+    with pytest.raises(UserError, match="UNETR: input_size is None"):
+        build("UNETR", architecture(), 1, 3, True)
+
+
+def test_the_patch_reaches_the_networks_that_want_it_and_the_plans_word_wins():
+    entry = architecture(OURS.format("ASPPUNet"))
+    small, planned = build("ASPPUNet", entry, 1, 3, True, [16] * 3), [64] * 3
+    entry["arch_kwargs"]["input_size"] = planned
+    large = build("ASPPUNet", entry, 1, 3, True, planned)
+    widest = [net.encoder.stages[1][-1].follows.dilations[-1] for net in (small, large)]
+    assert widest == [[8, 4, 4], [18, 16, 16]]
 
 
 def test_arguments_of_a_row_reach_the_network():
@@ -78,7 +116,7 @@ def test_deep_supervision_is_the_callers_choice(deep):
     assert isinstance(made(torch.randn(1, 1, 8, 8, 8)), list) is deep
 
 
-@pytest.mark.parametrize("default", NETWORKS)
+@pytest.mark.parametrize("default", ["ModularUNet", "UNETR"])
 @pytest.mark.parametrize(
     "planned", ["their.networks.Primus", "architectures.mag_unet.MAGUNet", "MAGUNet", "PlainConv"]
 )
@@ -93,7 +131,7 @@ def test_a_foreign_network_is_a_clear_error_with_both_cures(planned, default):
 
 
 def test_a_name_of_ours_that_is_gone_is_an_error_not_the_default():
-    with pytest.raises(UserError, match="no network called 'OldUNet'; known: "):
+    with pytest.raises(UserError, match="no network called 'OldUNet'; known, the nearest first: "):
         build("MAGUNet", architecture(OURS.format("OldUNet")), 1, 3, True)
 
 

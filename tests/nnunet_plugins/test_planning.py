@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.networks import build, takes_input_size
 from nnunet_plugins.planners import planning
 from nnunet_plugins.planners.planning import Request
+from nnunet_plugins.procedure import PAPER_RECIPES
+from nnunet_plugins.published import proposed
 
 from . import tiny
 
@@ -56,20 +60,82 @@ def test_the_procedure_is_written_into_every_configuration(plan: Callable) -> No
         assert configuration["training"] == {"epochs": 50, "iterations_per_epoch": 100}
 
 
-@pytest.mark.parametrize(("network", "ce"), [("SEUNet", 0.0), ("MAGUNet", 1.0)])
-def test_the_papers_recipe(plan: Callable, network: str, ce: float) -> None:
+@pytest.mark.parametrize("network", PAPER_RECIPES)
+def test_the_papers_recipe_is_procedure_batch_and_topology(plan: Callable, network: str) -> None:
     plans = plan(network, recipe="paper")
+    recipe, topology = PAPER_RECIPES[network], proposed(network)
+    native = plan(network)
     assert plans["plans_name"] == f"{network}PlansPaper"
-    for configuration in plans["configurations"].values():
-        assert configuration["batch_size"] == 1
-        assert configuration["training"] == {
-            "epochs": 300,
-            "optimizer": "Adam",
-            "initial_lr": 1e-4,
-            "lr_schedule": "constant",
-            "weight_decay": 1e-4,
-            "loss": {"dice": 1.0, "ce": ce},
-        }
+    assert set(plans["configurations"]) == {"2d", "3d_fullres"}
+    for name, configuration in plans["configurations"].items():
+        assert configuration["batch_size"] == recipe.batch_size
+        assert configuration["training"] == recipe.training
+        assert configuration["spacing"] == native["configurations"][name]["spacing"]
+        ours = dict(configuration["architecture"]["arch_kwargs"])
+        size = ours.pop("input_size", None)
+        assert size == (configuration["patch_size"] if takes_input_size(network) else None)
+        if name == topology.configuration:
+            assert ours == topology.arch_kwargs
+        else:
+            theirs = native["configurations"][name]["architecture"]["arch_kwargs"]
+            assert ours.items() <= theirs.items()
+
+
+@pytest.mark.parametrize("network", ["InceptionDualUNet", "ASPPUNet"])
+def test_the_patch_fits_the_memory_with_the_papers_topology(plan: Callable, network: str) -> None:
+    paper, native = (
+        plan(network, recipe=recipe, gpu_memory=0.3)["configurations"]["2d"]
+        for recipe in ("paper", "native")
+    )
+    budget = (
+        85e6 * 12 / 2 * 0.3 / 8
+    )  # nnU-Net's 85e6 elements are 12 slices at 8 GB; it wants room for 2
+    with torch.device("meta"):
+        built = build(network, paper["architecture"], 1, 3, False)
+    assert built.compute_conv_feature_map_size(paper["patch_size"]) <= budget
+    # Else it fits because every patch does.
+    assert built.compute_conv_feature_map_size(native["patch_size"]) > budget
+
+
+def test_a_preset_is_a_size_and_keeps_nnunets_topology(plan: Callable) -> None:
+    plans = plan("InceptionDualUNet", recipe="paper", preset="cpu")
+    kwargs = plans["configurations"]["2d"]["architecture"]["arch_kwargs"]
+    assert kwargs["features_per_stage"][0] == 8
+    assert "deep_levels" not in kwargs
+
+
+def test_a_dataset_too_thin_for_the_papers_topology_is_told_with_the_cure(
+    plan: Callable, dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        planning,
+        "extract_fingerprint_dataset",
+        lambda *_, **__: tiny.write_fingerprint(dataset, (10, 160, 160), (4.0, 1.0, 1.0)),
+    )
+    with pytest.raises(UserError) as caught:
+        plan("MAGUNet", recipe="paper", plans_name="Thin")
+    said = str(caught.value)
+    assert "the paper's topology does not fit 3d_fullres of this dataset" in said
+    assert not (dataset / "Thin.json").exists()
+    # The cure that it names works.
+    training = json.loads(said.rpartition("--training '")[2].rstrip("'"))
+    plans = plan("MAGUNet", training=training, batch_size=1, plans_name="Thin")
+    assert plans["configurations"]["3d_fullres"]["training"] == PAPER_RECIPES["MAGUNet"].training
+    assert plan("MAGUNet", recipe="paper", configurations=("2d",), plans_name="Thin")
+
+
+@pytest.mark.parametrize("network", ["DeepLabV3", "DeepLabV3Plus"])
+def test_a_2d_network_has_no_3d_configuration(plan: Callable, network: str) -> None:
+    assert set(plan(network)["configurations"]) == {"2d"}
+    with pytest.raises(UserError, match=f"-c 3d_fullres: {network} is 2D only; pass -c 2d"):
+        plan(network, configurations=("3d_fullres",))
+
+
+@pytest.mark.parametrize("network", ["UNETR", "ASPPUNet"])
+def test_a_network_for_one_patch_is_planned_with_it(plan: Callable, network: str) -> None:
+    for configuration in plan(network)["configurations"].values():
+        kwargs = configuration["architecture"]["arch_kwargs"]
+        assert kwargs["input_size"] == configuration["patch_size"]
 
 
 def test_the_cpu_preset_is_small_and_options_win_over_it(plan: Callable) -> None:

@@ -1,0 +1,87 @@
+"""Axial spatial attention: one map of weights from long, thin kernels (Zhao and Wu 2019, arXiv 1903.00179; 002)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dynamic_network_architectures.building_blocks.helper import maybe_convert_scalar_to_list
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class AxialAttention(nn.Module):
+    """``w * x + x`` with one map w for all channels, which is an output too, so that it can be supervised.
+
+    A branch for each axis along which the stage convolves: it starts there and goes on with the next axis, in a
+    circle, until it has been along all. In plane these are the paper's two, k x 1 then 1 x k and the other way
+    round: ``N(conv_1xk(relu(N(conv_kx1(x)))))`` with one channel at the end. w is the sigmoid of their sum.
+    An instance norm there, with no weight of its own, holds most of a branch within 2 of 0, so w is rarely sure.
+
+    Shapes: (B, C, *S) -> (B, C, *S) and w (B, 1, *S) in 0 to 1; S has the rank of ``conv_op``.
+
+    Args:
+        channels: C.
+        conv_op: ``nn.Conv2d`` or ``nn.Conv3d``.
+        kernel_size: the plan's kernel of the stage; axes of size 1 stay 1.
+        norm_op: normalisation class, or None.
+        norm_op_kwargs: its arguments.
+        nonlin: nonlinearity class, or None.
+        nonlin_kwargs: its arguments.
+        conv_bias: bias of the convolutions.
+        length: k, odd; 9 as in Zhao and Wu (002 does not print it).
+        width: channels inside; C // 2 if None, likewise.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        conv_op: type[nn.Module],
+        kernel_size: int | Sequence[int] = 3,
+        norm_op: type[nn.Module] | None,
+        norm_op_kwargs: dict[str, Any] | None = None,
+        nonlin: type[nn.Module] | None,
+        nonlin_kwargs: dict[str, Any] | None = None,
+        conv_bias: bool = True,
+        length: int = 9,
+        width: int | None = None,
+    ) -> None:
+        super().__init__()
+        if length < 1 or length % 2 == 0:
+            raise ValueError(f"AxialAttention: length is {length}; it must be odd")
+        inside = max(1, channels // 2) if width is None else width
+        if inside < 1:
+            raise ValueError(f"AxialAttention: width is {width}; it must be 1 or more")
+        kernel = maybe_convert_scalar_to_list(conv_op, kernel_size)
+        # Without an axis to go along, a 1x1 convolution is left.
+        axes = [axis for axis, k in enumerate(kernel) if k > 1] or [0]
+        reach = length if any(k > 1 for k in kernel) else 1
+
+        def branch(order: list[int]) -> nn.Sequential:
+            layers: list[nn.Module] = []
+            for i, axis in enumerate(order):
+                inputs = inside if i else channels
+                outputs = inside if i < len(order) - 1 else 1
+                thin = [reach if a == axis else 1 for a in range(len(kernel))]
+                padding = [k // 2 for k in thin]
+                layers.append(conv_op(inputs, outputs, thin, padding=padding, bias=conv_bias))
+                if norm_op is not None:
+                    layers.append(norm_op(outputs, **(norm_op_kwargs or {})))
+                if nonlin is not None and i < len(order) - 1:
+                    layers.append(nonlin(**(nonlin_kwargs or {})))
+            return nn.Sequential(*layers)
+
+        self.branches = nn.ModuleList(branch(axes[i:] + axes[:i]) for i in range(len(axes)))
+
+    def weights(self, x: Tensor) -> Tensor:
+        """The map w, shape (B, 1, *S)."""
+        total = self.branches[0](x)
+        for branch in self.branches[1:]:
+            total = total + branch(x)
+        return total.sigmoid()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        w = self.weights(x)
+        return w * x + x, w

@@ -1,0 +1,49 @@
+"""A convolution with nonlinearity and no normalisation (paper 003's plain U-Net has one at its bottleneck)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class BareConvolution(nn.Module):
+    """``nonlin(conv(x))`` with bias, as many channels out as in.
+
+    Shapes: (B, C, *S) -> (B, C, *S); S has the rank of ``conv_op``.
+
+    Args:
+        channels: C.
+        conv_op: ``nn.Conv2d`` or ``nn.Conv3d``.
+        kernel_size: one an axis, odd.
+        nonlin: nonlinearity class, or None.
+        nonlin_kwargs: its arguments.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        conv_op: type[nn.Module],
+        kernel_size: Sequence[int],
+        nonlin: type[nn.Module] | None = nn.ReLU,
+        nonlin_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        kernel = list(kernel_size)
+        if any(k % 2 == 0 for k in kernel):
+            raise ValueError(f"BareConvolution: kernel_size is {kernel}; every axis must be odd")
+        self.conv = conv_op(channels, channels, kernel, padding=[k // 2 for k in kernel])
+        self.nonlin = nn.Identity() if nonlin is None else nonlin(**(nonlin_kwargs or {}))
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.nonlin(self.conv(x))
+
+    def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:
+        """Elements of the convolution's output for one sample."""
+        return np.prod([self.channels, *input_size], dtype=np.int64)

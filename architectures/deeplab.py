@@ -1,0 +1,166 @@
+"""DeepLabV3 (Chen 2017, arXiv 1706.05587) and DeepLabV3+ (Chen 2018, arXiv 1802.02611), on torchvision's ResNet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from dynamic_network_architectures.building_blocks.helper import convert_conv_op_to_dim
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.models import resnet
+from torchvision.models.segmentation import deeplabv3
+
+from architectures.wrapped import FullResolutionNetwork
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Name -> whether its blocks can be dilated.
+BACKBONES = {
+    "resnet18": False,
+    "resnet34": False,
+    "resnet50": True,
+    "resnet101": True,
+    "resnet152": True,
+}
+#: Output stride -> which of the last three stages are dilated instead of strided.
+DILATED = {8: [False, True, True], 16: [False, False, True], 32: [False, False, False]}
+WIDTH, LOW_WIDTH = 256, 48
+
+
+class DeepLabV3(FullResolutionNetwork):
+    """ResNet with dilated last stages, atrous spatial pyramid pooling, bilinear upsampling. 2D only.
+
+    Widths, strides, kernels, batch normalisation and ReLU are the network's own; of the plan it takes the
+    channels and the classes. Weights are drawn, never downloaded. The pooled branch of the pyramid has a bias
+    in place of its batch normalisation, which cannot take one value of one sample; there is no dropout.
+
+    Shapes: (B, input_channels, H, W) -> (B, num_classes, H, W) raw logits; under deep supervision a list of
+    one. H and W need not be divisible by the output stride.
+
+    Args:
+        input_channels: number of image channels.
+        n_stages: not used.
+        features_per_stage: not used.
+        conv_op: ``nn.Conv2d``.
+        kernel_sizes: not used.
+        strides: not used.
+        num_classes: channels of the output.
+        n_conv_per_stage_decoder: not used, like the following up to deep_supervision.
+        n_conv_per_stage: not used.
+        n_blocks_per_stage: not used.
+        conv_bias: not used.
+        norm_op: not used.
+        norm_op_kwargs: not used.
+        dropout_op: not used.
+        dropout_op_kwargs: not used.
+        nonlin: not used.
+        nonlin_kwargs: not used.
+        deep_supervision: return a list.
+        nonlin_first: not used.
+        backbone: name in ``BACKBONES``.
+        output_stride: pixels of the image that one of the coarsest map stands for: 8, 16 or 32. The pyramid's
+            dilations keep their reach in the image: 6, 12, 18 at 16 (2017, section 3.3).
+    """
+
+    ranks = (2,)
+    #: V3+: the map of the first stage is concatenated to the upsampled pyramid and refined (2018, fig. 2).
+    low_level = False
+
+    def __init__(
+        self,
+        input_channels: int,
+        n_stages: int,
+        features_per_stage: int | Sequence[int],
+        conv_op: type[nn.Module],
+        kernel_sizes: int | Sequence[Any],
+        strides: int | Sequence[Any],
+        num_classes: int,
+        n_conv_per_stage_decoder: int | Sequence[int] | None = None,
+        n_conv_per_stage: int | Sequence[int] | None = None,
+        n_blocks_per_stage: int | Sequence[int] | None = None,
+        conv_bias: bool = False,
+        norm_op: type[nn.Module] | None = None,
+        norm_op_kwargs: dict[str, Any] | None = None,
+        dropout_op: type[nn.Module] | None = None,
+        dropout_op_kwargs: dict[str, Any] | None = None,
+        nonlin: type[nn.Module] | None = None,
+        nonlin_kwargs: dict[str, Any] | None = None,
+        deep_supervision: bool = False,
+        nonlin_first: bool = False,
+        *,
+        backbone: str = "resnet101",
+        output_stride: int = 16,
+    ) -> None:
+        who = type(self).__name__
+        rank = convert_conv_op_to_dim(conv_op)
+        if rank != 2:
+            raise ValueError(
+                f"{who}: the plan is {rank}D; this network is 2D only: use the 2d configuration"
+            )
+        if backbone not in BACKBONES:
+            raise ValueError(
+                f"{who}: no backbone called {backbone!r}; known: {', '.join(BACKBONES)}"
+            )
+        allowed = list(DILATED) if BACKBONES[backbone] else [32]
+        if output_stride not in allowed:
+            raise ValueError(
+                f"{who}: output_stride is {output_stride}; {backbone} has "
+                f"{', '.join(map(str, allowed))}: choose among them or take another backbone"
+            )
+        super().__init__(
+            input_channels=input_channels,
+            conv_op=conv_op,
+            stride=[output_stride] * 2,
+            deep_supervision=deep_supervision,
+        )
+        body = getattr(resnet, backbone)(
+            weights=None, replace_stride_with_dilation=DILATED[output_stride]
+        )
+        channels = body.fc.in_features
+        body.fc = nn.Identity()  # never called, and no weights may rest
+        if input_channels != body.conv1.in_channels:
+            body.conv1 = nn.Conv2d(input_channels, 64, 7, stride=2, padding=3, bias=False)
+            nn.init.kaiming_normal_(body.conv1.weight, mode="fan_out", nonlinearity="relu")
+        self.backbone: Any = body
+
+        self.pyramid: Any = deeplabv3.ASPP(
+            channels, [96 * i // output_stride for i in (1, 2, 3)], WIDTH
+        )
+        self.pyramid.convs[-1][1] = nn.Conv2d(channels, WIDTH, 1)
+        self.pyramid.convs[-1][2] = nn.Identity()
+        self.pyramid.project[3] = nn.Identity()
+
+        self.low: nn.Module | None = None
+        refine: list[nn.Module] = []
+        if self.low_level:
+            self.low = _convolution(channels // 8, LOW_WIDTH, 1)
+            refine = [_convolution(WIDTH + LOW_WIDTH, WIDTH, 3), _convolution(WIDTH, WIDTH, 3)]
+        self.head = nn.Sequential(*refine, nn.Conv2d(WIDTH, num_classes, 1))
+
+    def logits(self, x: Tensor) -> Tensor:
+        body = self.backbone
+        low = body.layer1(body.maxpool(body.relu(body.bn1(body.conv1(x)))))
+        y = self.pyramid(body.layer4(body.layer3(body.layer2(low))))
+        if self.low is not None:
+            y = torch.cat([_resize(y, low.shape[2:]), self.low(low)], 1)
+        return _resize(self.head(y), x.shape[2:])
+
+
+class DeepLabV3Plus(DeepLabV3):
+    """DeepLabV3 whose pyramid is refined with the first stage's map at a quarter of the size; else the same."""
+
+    low_level = True
+
+
+def _convolution(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _resize(x: Tensor, size: Sequence[int]) -> Tensor:
+    return F.interpolate(x, size, mode="bilinear", align_corners=False)

@@ -1,0 +1,206 @@
+"""What every public network must hold, in 2D and 3D, on isotropic and anisotropic plans.
+
+A network's own test file is a class of two lines: the network, and options that make it small.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from .conftest import arguments
+
+EVEN = {2: (16, 32), 3: (8, 16, 32)}
+
+
+def distance(network: nn.Module, x: Tensor) -> Tensor:
+    """A loss in which every output counts: how far all are from fixed noise."""
+    generator = torch.Generator().manual_seed(1)
+    outputs = network(x)
+    outputs = outputs if isinstance(outputs, list) else [outputs]
+    far = [(y.float() - torch.rand(y.shape, generator=generator)).square().mean() for y in outputs]
+    return torch.stack(far).sum()
+
+
+class NetworkTester:
+    """Subclass, name the network, and pytest runs everything below on it."""
+
+    network: ClassVar[type[nn.Module]]
+    #: Arguments that make it small; they travel in plans, so they are plain data.
+    options: ClassVar[dict[str, Any]] = {}
+    #: Its coarsest map needs patches larger by this factor.
+    scale: ClassVar[int] = 1
+    #: Why it can't be exported by tracing, if it can't.
+    not_traced: ClassVar[str] = ""
+
+    @pytest.fixture(
+        params=[(2, "isotropic"), (3, "isotropic"), (3, "anisotropic")],
+        ids=lambda p: f"{p[0]}d-{p[1]}",
+    )
+    def plan(self, request: pytest.FixtureRequest) -> tuple[int, str]:
+        if request.param[0] not in self.network.ranks:
+            pytest.skip(f"{self.network.__name__} takes plans of {self.network.ranks} axes only")
+        return request.param
+
+    def size(self, rank: int) -> tuple[int, ...]:
+        return tuple(self.scale * n for n in EVEN[rank])
+
+    def make(
+        self, plan: tuple[int, str], size: tuple[int, ...] | None = None, **changes: Any
+    ) -> nn.Module:
+        rank, spacing = plan
+        torch.manual_seed(0)
+        kwargs = arguments(rank, isotropic=spacing == "isotropic") | self.options | changes
+        if self.network.takes_input_size:
+            kwargs["input_size"] = list(size or self.size(rank))
+        return self.network(**kwargs)
+
+    def sample(self, size: tuple[int, ...], batch: int = 2) -> Tensor:
+        return torch.randn(batch, 2, *size, generator=torch.Generator().manual_seed(2))
+
+    @pytest.mark.parametrize("residual", [False, True], ids=["plain", "residual"])
+    @pytest.mark.parametrize("odd", [False, True], ids=["even", "odd"])
+    def test_outputs_are_what_it_says(self, plan, odd: bool, residual: bool) -> None:
+        size = self.size(plan[0])
+        if odd:
+            size = (*(n + 1 for n in size[:-1]), size[-1] - 5)
+        kind = {"n_blocks_per_stage": [1, 2, 2], "n_conv_per_stage": None} if residual else {}
+        network = self.make(plan, size, **kind)
+        network.check_input_size(size)
+        outputs = network(self.sample(size))
+        assert isinstance(outputs, list)
+        assert len(outputs) == len(network.outputs)
+        assert network.outputs[0].stride == (1,) * plan[0]
+        for y, said in zip(outputs, network.outputs, strict=True):
+            channels = 1 if said.kind == "attention" else 3
+            assert y.shape == (
+                2,
+                channels,
+                *(-(-n // s) for n, s in zip(size, said.stride, strict=True)),
+            )
+            if said.kind == "attention":
+                assert 0 <= y.min() <= y.max() <= 1
+
+    def test_without_deep_supervision_it_gives_the_first_output(self, plan) -> None:
+        x = self.sample(self.size(plan[0]))
+        network, plain = self.make(plan).eval(), self.make(plan, deep_supervision=False).eval()
+        assert list(network.state_dict()) == list(plain.state_dict())
+        plain.load_state_dict(network.state_dict())
+        with torch.no_grad():
+            first = network(x)[0]
+            assert_close(plain(x), first)
+            network.decoder.deep_supervision = False  # as nnU-Net switches it
+            assert_close(network(x), first)
+            assert network.train()(x).shape == first.shape
+
+    def test_samples_do_not_see_each_other_at_prediction(self, plan) -> None:
+        network = self.make(plan, deep_supervision=False).eval()
+        x = self.sample(self.size(plan[0]))
+        with torch.no_grad():
+            assert_close(
+                network(x), torch.cat([network(x[:1]), network(x[1:])]), rtol=1e-3, atol=1e-4
+            )
+
+    def test_every_parameter_learns_within_three_steps_of_one_sample(self, plan) -> None:
+        network = self.make(plan).train()
+        network.apply(network.initialize)
+        before = {name: p.detach().clone() for name, p in network.named_parameters()}
+        optimizer = torch.optim.SGD(network.parameters(), 0.1)
+        for _ in range(3):
+            optimizer.zero_grad()
+            distance(network, self.sample(self.size(plan[0]), batch=1)).backward()
+            assert all(p.grad is not None for p in network.parameters())
+            optimizer.step()
+        still = [name for name, p in network.named_parameters() if torch.equal(p, before[name])]
+        # A bias under a normalisation, and the key's under a softmax, have no effect: only those may rest.
+        assert not [name for name in still if not name.endswith(".bias")]
+
+    def test_save_and_load_give_the_same(self, plan) -> None:
+        network, other = self.make(plan).eval(), self.make(plan).eval()
+        other.apply(other.initialize)
+        file = io.BytesIO()
+        torch.save(network.state_dict(), file)
+        file.seek(0)
+        other.load_state_dict(torch.load(file, weights_only=True))
+        x = self.sample(self.size(plan[0]), batch=1)
+        for a, b in zip(network(x), other(x), strict=True):
+            assert_close(a, b)
+
+    def test_feature_maps_are_counted(self, plan) -> None:
+        size = self.size(plan[0])
+        network = self.make(plan)
+        count = network.compute_conv_feature_map_size(size)
+        assert count > 8 * torch.Size(size).numel()
+        twice = tuple(2 * n for n in size)
+        ratio = self.make(plan, twice).compute_conv_feature_map_size(twice) / count
+        assert ratio > 0.9 * 2 ** (plan[0] - 1)  # padding makes small sizes dear
+
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=["bf16", "fp16"])
+    def test_mixed_precision_is_finite(self, plan, dtype: torch.dtype) -> None:
+        network = self.make(plan).train()
+        network.apply(network.initialize)
+        # oneDNN's bf16 weight gradient of a 3D convolution reads memory that nobody wrote (torch 2.15, CPU).
+        with torch.backends.mkldnn.flags(enabled=False):
+            with torch.autocast("cpu", dtype):
+                loss = distance(network, self.sample(self.size(plan[0])))
+            loss.backward()
+        assert torch.isfinite(loss)
+        assert all(torch.isfinite(p.grad).all() for p in network.parameters())
+
+    def test_inputs_as_large_as_fp16_holds_are_finite(self, plan) -> None:
+        network = self.make(plan).train()
+        x = self.sample(self.size(plan[0]))
+        with torch.autocast("cpu", torch.bfloat16):
+            outputs = network(x / x.abs().max() * 6e4)
+        assert all(torch.isfinite(y).all() for y in outputs)
+
+    def test_one_graph_for_the_compiler(self, plan) -> None:
+        network = self.make(plan).eval()
+        x = self.sample(self.size(plan[0]), batch=1)
+        # With the backward graph where it is cheap; capturing it takes half a minute for some in 3D.
+        backend = "aot_eager" if plan[0] == 2 else "eager"
+        compiled = torch.compile(network, backend=backend, fullgraph=True)
+        outputs = compiled(x)
+        for a, b in zip(outputs, network(x), strict=True):
+            assert_close(a, b, rtol=1e-3, atol=1e-4)
+        outputs[0].mean().backward()
+        network.decoder.deep_supervision = False
+        assert_close(compiled(x), network(x), rtol=1e-3, atol=1e-4)
+        torch.compiler.reset()
+
+    def test_a_trace_is_the_network(self, plan) -> None:
+        if self.not_traced:
+            pytest.skip(self.not_traced)
+        network = self.make(plan, deep_supervision=False).eval()
+        x, other = self.sample(self.size(plan[0]), batch=1), torch.rand(1, 2, *self.size(plan[0]))
+        with torch.no_grad():
+            traced = torch.jit.trace(network, x)
+            file = io.BytesIO()
+            torch.jit.save(traced, file)
+            file.seek(0)
+            assert_close(torch.jit.load(file)(other), network(other), rtol=1e-3, atol=1e-4)
+
+    def test_a_patch_too_small_is_refused_before_training(self, plan) -> None:
+        size = (1,) * plan[0]
+        with pytest.raises(ValueError, match=self.network.__name__):
+            self.make(plan).check_input_size(size)
+
+    def test_a_rank_it_cannot_take_is_refused(self) -> None:
+        for rank in {2, 3} - set(self.network.ranks):
+            with pytest.raises(ValueError, match=f"{self.network.__name__}.*{rank}D"):
+                self.network(**arguments(rank))
+
+    def test_its_name_is_its_own(self) -> None:
+        # nnU-Net takes a class of dynamic-network-architectures with the same last name where ours is not found.
+        import dynamic_network_architectures.architectures as theirs
+        from batchgenerators.utilities.file_and_folder_operations import join
+        from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
+
+        folder = join(*theirs.__path__)
+        found = recursive_find_python_class(folder, self.network.__name__, theirs.__name__)
+        assert found is None
