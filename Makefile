@@ -40,7 +40,8 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 bench: $(READY)
-	$(BIN)/python benchmarks/train_step.py
+	$(BIN)/python benchmarks/train_step.py -o benchmarks/results/3d.json
+	$(BIN)/python benchmarks/train_step.py --patch 256 256 --batch 4 -o benchmarks/results/2d.json
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo-output

@@ -286,7 +286,7 @@ def main() -> None:
     parser.add_argument("-device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("-o", dest="output", type=Path, metavar="JSON")
+    parser.add_argument("-o", dest="output", type=Path, metavar="JSON", help="and a .md beside it")
     arguments = parser.parse_args()
     if arguments.plans:
         planned = json.loads(arguments.plans.read_text())["configurations"][arguments.configuration]
@@ -324,10 +324,13 @@ def main() -> None:
         "batch": plan["batch_size"],
         "features": list(plan["arch_kwargs"]["features_per_stage"]),
     }
-    print(" | ".join(f"{k} {v}" for k, v in about.items()))
-    print(table(results))
+    said = "; ".join(f"{k} {v}" for k, v in about.items())
+    print(f"{said}\n\n{table(results)}")
     if arguments.output:
         arguments.output.write_text(json.dumps({**about, "rows": results}, indent=1) + "\n")
+        command = " ".join(["python", *sys.argv])
+        text = f"# One training step, beside nnU-Net's own network\n\n`{command}`\n\n{said}\n\n{table(results)}\n"
+        arguments.output.with_suffix(".md").write_text(text)
 
 
 if __name__ == "__main__":
