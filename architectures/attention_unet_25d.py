@@ -8,19 +8,17 @@ import numpy as np
 from dynamic_network_architectures.architectures.abstract_arch import (
     AbstractDynamicNetworkArchitectures,
 )
-from dynamic_network_architectures.building_blocks.helper import get_matching_convtransp
-from dynamic_network_architectures.building_blocks.residual import BasicBlockD
-from dynamic_network_architectures.building_blocks.residual_encoders import ResidualEncoder
-from dynamic_network_architectures.building_blocks.simple_conv_blocks import StackedConvBlocks
-from dynamic_network_architectures.initialization.weight_init import (
-    InitWeights_He,
-    init_last_bn_before_add_to_0,
+from dynamic_network_architectures.building_blocks.helper import (
+    get_matching_convtransp,
+    get_matching_pool_op,
 )
+from dynamic_network_architectures.initialization.weight_init import InitWeights_He
 from torch import Tensor, nn
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from architectures.blocks.axial_attention import AxialAttention
 from architectures.blocks.context import Context
+from architectures.blocks.residual_unit import ResidualUnit
 from architectures.blocks.squeeze_attention import SqueezeAttention
 from architectures.counting import count_feature_maps
 from architectures.outputs import Output
@@ -37,9 +35,13 @@ MAPS = 3
 class AttentionUNet25D(AbstractDynamicNetworkArchitectures):
     """Residual encoder, additive skips, squeeze-and-attention where it is coarse, axial attention where fine.
 
-    Which stages stay in plane is the plan's: where a kernel is 1 along an axis, so is every kernel of that
-    stage, those of the attention too, and where a stride is 1, nothing is pooled. A decoder level is
-    ``attend(convs(up(below) + skip))``.
+    The kernels of the encoder are the plan's, those of the context and of squeeze-and-attention their stage's;
+    the pools of these two look along every axis. An axis that the plan's first stage does not convolve along,
+    but a later one does, lies across the plane. The axial attention stays in the plane at every level, and the
+    units of the decoder take a kernel in the plane, then one across. A plan without such an axis (isotropic, 2D)
+    has the plan's kernel twice instead, and axial attention along all axes that it convolves along.
+
+    A decoder level is ``units(attend(up(below) + skip))``.
 
     Shapes: (B, input_channels, *S) -> (B, num_classes, *S) raw logits; under deep supervision a list: logits,
     largest first, then the maps of the axial attention (B, 1, *ceil(S / stride)), from fine to coarse.
@@ -53,20 +55,21 @@ class AttentionUNet25D(AbstractDynamicNetworkArchitectures):
         kernel_sizes: one a stage.
         strides: one a stage.
         num_classes: channels of the output.
-        n_conv_per_stage_decoder: convolutions of each decoder level, from coarse to fine.
-        n_conv_per_stage: convolutions of each encoder stage; exactly one of this and n_blocks_per_stage. A
-            block has two: half as many blocks, rounded up.
-        n_blocks_per_stage: residual blocks of each encoder stage.
-        conv_bias: as in ResidualEncoder, like the following.
+        n_conv_per_stage_decoder: convolutions of each decoder level, from coarse to fine. A unit has two: half
+            as many units, rounded up; the paper has one a level.
+        n_conv_per_stage: convolutions of each encoder stage, likewise; exactly one of this and
+        n_blocks_per_stage: residual units of each encoder stage; the paper has two.
+        conv_bias: bias of all convolutions but the context's last and the heads.
         norm_op: normalisation class, or None.
         norm_op_kwargs: its arguments.
-        dropout_op: dropout class, or None.
+        dropout_op: dropout class, or None; in a unit after the first normalisation, and in the context and
+            squeeze-and-attention.
         dropout_op_kwargs: its arguments.
         nonlin: nonlinearity class.
         nonlin_kwargs: its arguments.
         deep_supervision: return a list.
-        nonlin_first: nonlinearity before normalisation (decoder only).
-        pool: 'max', 'avg', or 'conv' (a stage's first convolution strides, as in nnU-Net).
+        nonlin_first: not used: a residual unit has one order.
+        pool: 'max', 'avg', or 'conv' (a stage's first unit strides, as in nnU-Net).
         deep_levels: how many of the finest decoder levels have a head; None for all, as in nnU-Net.
         attention_levels: decoder levels with axial attention, 0 the finest; None for the three finest, but
             not the coarsest of several.
@@ -146,72 +149,67 @@ class AttentionUNet25D(AbstractDynamicNetworkArchitectures):
             squeeze_levels = (levels - 1, levels)
         fine = _levels(who, "attention_levels", attention_levels, levels - 1)
         coarse = _levels(who, "squeeze_levels", squeeze_levels, levels)
+        convolutions = one_each(who, "n_conv_per_stage_decoder", n_conv_per_stage_decoder, levels)
 
         common: dict[str, Any] = {
+            "conv_op": conv_op,
+            "conv_bias": conv_bias,
             "norm_op": norm_op,
             "norm_op_kwargs": norm_op_kwargs,
             "nonlin": nonlin,
             "nonlin_kwargs": nonlin_kwargs,
-            "conv_bias": conv_bias,
         }
         layers = {**common, "dropout_op": dropout_op, "dropout_op_kwargs": dropout_op_kwargs}
-        self.encoder: Any = ResidualEncoder(
+        self.encoder = Encoder(
             input_channels,
-            n_stages,
-            plan.widths,
-            conv_op,
-            plan.kernels,
-            plan.strides,
-            plan.depths if plan.residual else [-(-depth // 2) for depth in plan.depths],
-            **layers,
-            block=BasicBlockD,
-            return_skips=True,
-            pool_type=pool,
+            plan,
+            units=plan.depths if plan.residual else [-(-n // 2) for n in plan.depths],
+            pool=pool,
+            layers=layers,
         )
-        if pool != "conv":
-            # A pooling of stride 1 changes nothing, but keeps a map and its indices.
-            for s, stride in enumerate(plan.strides):
-                if all(n == 1 for n in stride):
-                    self.encoder.stages[s] = self.encoder.stages[s][1]
-
-        told: list[dict[str, Any]] = [
-            {**common, "conv_op": conv_op, "kernel_size": kernel} for kernel in plan.kernels
-        ]
+        in_plane, across = _factors(plan)
+        width, kernel = plan.widths, plan.kernels
         squeezes = {
-            s: SqueezeAttention(plan.widths[s], **told[s], **(squeeze_kwargs or {})) for s in coarse
-        }
-        attentions = {
-            s: AxialAttention(plan.widths[s], **told[s], **(attention_kwargs or {})) for s in fine
+            s: SqueezeAttention(width[s], kernel_size=kernel[s], **layers, **(squeeze_kwargs or {}))
+            for s in coarse
         }
         self.context: Any = (
-            Context(plan.widths[-1], **told[-1], **(context_kwargs or {})) if context else None
+            Context(width[-1], kernel_size=kernel[-1], **layers, **(context_kwargs or {}))
+            if context
+            else None
         )
         self.squeeze: Any = squeezes.pop(levels, None)
-        convolutions = one_each(who, "n_conv_per_stage_decoder", n_conv_per_stage_decoder, levels)
         self.decoder = AttentionDecoder(
             plan,
             num_classes,
             stages=[
-                StackedConvBlocks(
-                    n, conv_op, plan.widths[s], plan.widths[s], plan.kernels[s], 1, **layers,
-                    nonlin_first=nonlin_first,
+                _units(
+                    -(-n // 2),
+                    width[s],
+                    width[s],
+                    kernel_size=in_plane[s],
+                    second_kernel=across[s],
+                    **layers,
                 )
                 for s, n in enumerate(reversed(convolutions))
             ],
             squeezes=squeezes,
-            attentions=attentions,
+            attentions={
+                s: AxialAttention(
+                    width[s], kernel_size=in_plane[s], **common, **(attention_kwargs or {})
+                )
+                for s in fine
+            },
             heads=heads,
             conv_op=conv_op,
             conv_bias=conv_bias,
             deep_supervision=deep_supervision,
-        )  # fmt: skip
-
-        # Where nnU-Net's pretraining finds the parts.
-        self.key_to_encoder, self.key_to_stem = "encoder.stages", "encoder.stem"
-        self.keys_to_in_proj = (
-            "encoder.stem.convs.0.all_modules.0",
-            "encoder.stem.convs.0.conv",
         )
+
+        # Where nnU-Net's pretraining finds the parts; two convolutions see the image.
+        self.key_to_encoder, self.key_to_stem = "encoder.stages", "encoder.stages.0"
+        first = f"encoder.stages.0.{len(self.encoder.stages[0]) - plan_units[0]}"
+        self.keys_to_in_proj = (f"{first}.first.0", f"{first}.shortcut")
 
     @property
     def outputs(self) -> tuple[Output, ...]:
@@ -238,23 +236,6 @@ class AttentionUNet25D(AbstractDynamicNetworkArchitectures):
         """Raise ValueError if the network can't work on inputs of ``size`` (no batch, no channels)."""
         by_instance = self.norm_op is not None and issubclass(self.norm_op, _InstanceNorm)
         self.topology.check_input_size(size, normalised_by_instance=by_instance)
-        sizes = self.topology.sizes(size)
-        squeezes: dict[str, Any] = dict(self.decoder.squeezes)
-        if self.squeeze is not None:
-            squeezes[str(len(sizes) - 1)] = self.squeeze
-        for level, block in squeezes.items():
-            pooled = block.pooled_size(sizes[int(level)])
-            if by_instance and np.prod(pooled) == 1:
-                raise ValueError(
-                    f"{type(self).__name__}: a patch of {tuple(size)} voxels leaves {tuple(sizes[int(level)])} at "
-                    f"level {level}, half of which is one voxel, and instance normalisation wants more; plan with "
-                    "fewer stages or a larger patch, or leave the level out of squeeze_levels"
-                )
-        if self.context is not None:
-            try:
-                self.context.check_input_size(sizes[-1])
-            except ValueError as error:
-                raise ValueError(f"{type(self).__name__}: context_kwargs: {error}") from error
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:
         """Elements of all convolutions' outputs for one sample of ``input_size`` (no channels)."""
@@ -268,14 +249,59 @@ class AttentionUNet25D(AbstractDynamicNetworkArchitectures):
         A branch stays open where its last normalisation has no weight to close it with.
         """
         InitWeights_He(1e-2)(module)
-        if isinstance(module, BasicBlockD):
-            last = getattr(module.conv2, "norm", None)
-            if getattr(last, "weight", None) is not None:
-                init_last_bn_before_add_to_0(module)
+        if isinstance(module, ResidualUnit):
+            module.close()
+
+
+class Encoder(nn.Module):
+    """Each stage pools, or strides in its first unit, and goes on with residual units.
+
+    Shapes: (B, input_channels, *S) -> a list of (B, widths, *S / reach), largest first.
+
+    Args:
+        input_channels: number of image channels.
+        plan: the topology.
+        units: residual units, one a stage.
+        pool: 'max', 'avg' or 'conv'.
+        layers: of ResidualUnit.
+    """
+
+    def __init__(
+        self,
+        input_channels: int,
+        plan: Topology,
+        *,
+        units: Sequence[int],
+        pool: str,
+        layers: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        stages: list[nn.Module] = []
+        below = input_channels
+        for width, kernel, stride, n in zip(
+            plan.widths, plan.kernels, plan.strides, units, strict=True
+        ):
+            strided = pool == "conv"
+            stage = _units(
+                n, below, width, kernel_size=kernel, stride=stride if strided else 1, **layers
+            )
+            # A pooling of stride 1 changes nothing, but keeps a map and its indices.
+            if not strided and any(step > 1 for step in stride):
+                stage.insert(0, get_matching_pool_op(layers["conv_op"], pool_type=pool)(stride))
+            stages.append(stage)
+            below = width
+        self.stages = nn.ModuleList(stages)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        skips = []
+        for stage in self.stages:
+            x = stage(x)
+            skips.append(x)
+        return skips
 
 
 class AttentionDecoder(nn.Module):
-    """Additive skips; each level may weigh its map by squeeze-and-attention, axial attention or both, in turn.
+    """Additive skips; a level may weigh the sum by squeeze-and-attention, axial attention or both, in turn.
 
     Shapes: a list of skips (B, widths, *S / reach), largest first, to (B, num_classes, *S), or under deep
     supervision a list: logits, largest first, then maps, from fine to coarse.
@@ -283,7 +309,7 @@ class AttentionDecoder(nn.Module):
     Args:
         plan: the encoder's topology.
         num_classes: channels of the output.
-        stages: convolutions of each level, from fine to coarse.
+        stages: residual units of each level, from fine to coarse.
         squeezes: squeeze-and-attention by level.
         attentions: axial attention by level.
         heads: how many of the finest levels have a head.
@@ -328,15 +354,39 @@ class AttentionDecoder(nn.Module):
         x = skips[-1]
         logits, maps = [], []
         for s in reversed(range(len(self.stages))):
-            x = self.stages[s](self.transpconvs[s](x) + skips[s])
+            x = self.transpconvs[s](x) + skips[s]
             if str(s) in self.squeezes:
                 x = self.squeezes[str(s)](x)
             if str(s) in self.attentions:
                 x, weights = self.attentions[str(s)](x)
                 maps.append(weights)
+            x = self.stages[s](x)
             if s == 0 or (self.deep_supervision and s < self.heads):
                 logits.append(self.seg_layers[s](x))
         return [*logits[::-1], *maps[::-1]] if self.deep_supervision else logits[-1]
+
+
+def _units(
+    count: int, input_channels: int, width: int, *, stride: Any = 1, **layers: Any
+) -> nn.Sequential:
+    """Residual units in a row; the first alone has a convolution as shortcut, and strides."""
+    return nn.Sequential(
+        ResidualUnit(input_channels, width, stride=stride, **layers),
+        *(ResidualUnit(width, width, project=False, **layers) for _ in range(count - 1)),
+    )
+
+
+def _factors(plan: Topology) -> tuple[list[list[int]], list[list[int]]]:
+    """Kernels of the decoder's units, a pair a stage: in plane and across, or the plan's own twice."""
+    longest = [max(sizes) for sizes in zip(*plan.kernels, strict=True)]
+    across = [k == 1 < far for k, far in zip(plan.kernels[0], longest, strict=True)]
+    if all(across) or not any(across):
+        return plan.kernels, plan.kernels
+    second = [far if off else 1 for far, off in zip(longest, across, strict=True)]
+    first = [
+        [1 if off else k for k, off in zip(row, across, strict=True)] for row in plan.kernels
+    ]
+    return first, [second] * len(first)
 
 
 def _levels(who: str, what: str, levels: Sequence[int], last: int) -> list[int]:

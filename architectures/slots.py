@@ -5,9 +5,10 @@ Each slot is a dict from the name that plans carry to the block; None leaves nnU
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 
 from architectures.blocks.additive_gate import AdditiveGate
@@ -43,13 +44,16 @@ class _SkipOnly(nn.Module):
 
     def __init__(self, block: nn.Module) -> None:
         super().__init__()
-        self.block = block
-        count = getattr(block, "compute_conv_feature_map_size", None)
-        if count is not None:
-            self.compute_conv_feature_map_size = count
+        self.block: Any = block
 
     def forward(self, skip: Tensor, gating: Tensor) -> Tensor:
         return self.block(skip)
+
+    def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:
+        """The block's, for one sample."""
+        if hasattr(self.block, "compute_conv_feature_map_size"):
+            return self.block.compute_conv_feature_map_size(input_size)
+        return np.int64(0)
 
 
 def _skip_only(build: Builder) -> Builder:

@@ -1,4 +1,4 @@
-"""Axial spatial attention: one map of weights from long, thin kernels (Zhao and Wu 2019, arXiv 1903.00179; 002)."""
+"""Axial spatial attention: one map of weights from thin kernels (Zhao and Wu 2019, arXiv 1903.00179; paper 002)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from dynamic_network_architectures.building_blocks.helper import maybe_convert_scalar_to_list
 from torch import Tensor, nn
 
+from architectures.blocks.convolution import Convolution
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -14,24 +16,25 @@ if TYPE_CHECKING:
 class AxialAttention(nn.Module):
     """``w * x + x`` with one map w for all channels, which is an output too, so that it can be supervised.
 
-    A branch for each axis along which the stage convolves: it starts there and goes on with the next axis, in a
-    circle, until it has been along all. In plane these are the paper's two, k x 1 then 1 x k and the other way
-    round: ``N(conv_1xk(relu(N(conv_kx1(x)))))`` with one channel at the end. w is the sigmoid of their sum.
-    An instance norm there, with no weight of its own, holds most of a branch within 2 of 0, so w is rarely sure.
+    A branch for each axis along which ``kernel_size`` is more than 1: it starts there and goes on with the next
+    axis, in a circle, until it has been along all. In plane these are the paper's two, k x 1 then 1 x k and the
+    other way round: ``N(conv_1xk(nonlin(N(conv_kx1(x)))))`` with one channel at the end; all three axes give
+    three branches of three convolutions. w is the sigmoid of their sum. An instance norm there, with no weight
+    of its own, holds most of a branch within 2 of 0, so w is rarely sure.
 
     Shapes: (B, C, *S) -> (B, C, *S) and w (B, 1, *S) in 0 to 1; S has the rank of ``conv_op``.
 
     Args:
         channels: C.
         conv_op: ``nn.Conv2d`` or ``nn.Conv3d``.
-        kernel_size: the plan's kernel of the stage; axes of size 1 stay 1.
+        kernel_size: tells the axes: no convolution goes along those of size 1.
+        conv_bias: bias of the convolutions.
         norm_op: normalisation class, or None.
         norm_op_kwargs: its arguments.
         nonlin: nonlinearity class, or None.
         nonlin_kwargs: its arguments.
-        conv_bias: bias of the convolutions.
-        length: k, odd; 9 as in Zhao and Wu (002 does not print it).
-        width: channels inside; C // 2 if None, likewise.
+        length: k, odd; 3 as in 002 (9 in Zhao and Wu).
+        width: channels inside; C // 2 if None, as in both.
     """
 
     def __init__(
@@ -40,12 +43,12 @@ class AxialAttention(nn.Module):
         *,
         conv_op: type[nn.Module],
         kernel_size: int | Sequence[int] = 3,
+        conv_bias: bool = True,
         norm_op: type[nn.Module] | None,
         norm_op_kwargs: dict[str, Any] | None = None,
         nonlin: type[nn.Module] | None,
         nonlin_kwargs: dict[str, Any] | None = None,
-        conv_bias: bool = True,
-        length: int = 9,
+        length: int = 3,
         width: int | None = None,
     ) -> None:
         super().__init__()
@@ -60,18 +63,23 @@ class AxialAttention(nn.Module):
         reach = length if any(k > 1 for k in kernel) else 1
 
         def branch(order: list[int]) -> nn.Sequential:
-            layers: list[nn.Module] = []
-            for i, axis in enumerate(order):
-                inputs = inside if i else channels
-                outputs = inside if i < len(order) - 1 else 1
-                thin = [reach if a == axis else 1 for a in range(len(kernel))]
-                padding = [k // 2 for k in thin]
-                layers.append(conv_op(inputs, outputs, thin, padding=padding, bias=conv_bias))
-                if norm_op is not None:
-                    layers.append(norm_op(outputs, **(norm_op_kwargs or {})))
-                if nonlin is not None and i < len(order) - 1:
-                    layers.append(nonlin(**(nonlin_kwargs or {})))
-            return nn.Sequential(*layers)
+            last = len(order) - 1
+            return nn.Sequential(
+                *(
+                    Convolution(
+                        inside if i else channels,
+                        inside if i < last else 1,
+                        conv_op=conv_op,
+                        kernel_size=[reach if a == axis else 1 for a in range(len(kernel))],
+                        conv_bias=conv_bias,
+                        norm_op=norm_op,
+                        norm_op_kwargs=norm_op_kwargs,
+                        nonlin=nonlin if i < last else None,
+                        nonlin_kwargs=nonlin_kwargs,
+                    )
+                    for i, axis in enumerate(order)
+                )
+            )
 
         self.branches = nn.ModuleList(branch(axes[i:] + axes[:i]) for i in range(len(axes)))
 

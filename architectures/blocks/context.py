@@ -1,38 +1,55 @@
-"""Context block at the bottleneck: dilated convolutions side by side, added to what they see (paper 002)."""
+"""Context block at the bottleneck: maxima over growing windows, and over whole axes (paper 002)."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from dynamic_network_architectures.building_blocks.helper import maybe_convert_scalar_to_list
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from architectures.blocks.convolution import Convolution
+from architectures.blocks.scaling import enlarge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+POOL = {2: F.max_pool2d, 3: F.max_pool3d}
+
 
 class Context(nn.Module):
-    """``x + relu(N(conv_1([branches])))``: a 1x1 convolution and one convolution a dilation, each with N and relu.
+    """Two views of the map t, which is x through C // reduction channels, then back to C. No residual path.
 
-    The paper's text has no equation for it. The branches are those of the pyramid that its axial attention
-    was published with (Zhao and Wu 2019, arXiv 1903.00179: 1x1 and dilations 3, 5, 7 on large maps), with
-    dilations for a bottleneck of a few voxels. No branch takes the mean of the map: one value a channel is
-    more than an instance normalisation can take.
+    The text of the paper has no equation for it; these are the figures of the network that its authors
+    published. With V a convolution with normalisation (and no more), W one with dropout and nonlinearity too::
+
+        t = W_1(x)
+        a = W_k(nonlin(sum over windows p of up(V_k(max over p^rank of W_1(t)))))
+        b = W_k(nonlin(sum over axes i of V_k without i(max along i of W_1(t))))
+        y = conv_1(W_k(nonlin(V_1([a, b]) + t)))
+
+    up interpolates linearly, corner on corner; the maxima along an axis are repeated along it. The published
+    network has windows as long as the bottleneck of its patch for b; here they are as long as the map, of any
+    size. A window is cut to the map, and smaller or an axis kept where only one voxel would be left, of which
+    no norm can be taken.
 
     Shapes: (B, C, *S) -> (B, C, *S); S has the rank of ``conv_op``.
 
     Args:
         channels: C.
         conv_op: ``nn.Conv2d`` or ``nn.Conv3d``.
-        kernel_size: the plan's kernel of the stage; axes of size 1 stay 1.
+        kernel_size: k, odd; a number or one an axis.
+        conv_bias: bias of the convolutions; the last has none, as published.
         norm_op: normalisation class, or None.
         norm_op_kwargs: its arguments.
+        dropout_op: dropout class, or None.
+        dropout_op_kwargs: its arguments.
         nonlin: nonlinearity class, or None.
         nonlin_kwargs: its arguments.
-        conv_bias: bias of the convolutions.
-        dilations: one branch each.
-        width: channels of each branch; C // 2 if None.
+        windows: p, each with a convolution of its own; 1 is the map as it is.
+        reduction: what C is divided by inside.
     """
 
     def __init__(
@@ -41,55 +58,89 @@ class Context(nn.Module):
         *,
         conv_op: type[nn.Module],
         kernel_size: int | Sequence[int] = 3,
+        conv_bias: bool = True,
         norm_op: type[nn.Module] | None,
         norm_op_kwargs: dict[str, Any] | None = None,
+        dropout_op: type[nn.Module] | None = None,
+        dropout_op_kwargs: dict[str, Any] | None = None,
         nonlin: type[nn.Module] | None,
         nonlin_kwargs: dict[str, Any] | None = None,
-        conv_bias: bool = True,
-        dilations: Sequence[int] = (1, 2, 3),
-        width: int | None = None,
+        windows: Sequence[int] = (1, 2, 4),
+        reduction: int = 4,
     ) -> None:
         super().__init__()
-        if not dilations or any(d < 1 for d in dilations):
-            raise ValueError(
-                f"Context: dilations are {list(dilations)}; one or more from 1 are wanted"
-            )
-        inside = max(1, channels // 2) if width is None else width
-        if inside < 1:
-            raise ValueError(f"Context: width is {width}; it must be 1 or more")
+        if not windows or any(p < 1 for p in windows):
+            raise ValueError(f"Context: windows are {list(windows)}; one or more from 1 are wanted")
+        if reduction < 1:
+            raise ValueError(f"Context: reduction is {reduction}; it must be 1 or more")
         kernel = list(maybe_convert_scalar_to_list(conv_op, kernel_size))
-        if any(k % 2 == 0 for k in kernel):
-            raise ValueError(f"Context: kernel_size is {kernel}; every axis must be odd")
-
-        def convolution(
-            inputs: int, outputs: int, size: list[int], dilation: int = 1
-        ) -> nn.Sequential:
-            padding = [dilation * (k // 2) for k in size]
-            layers: list[nn.Module] = [
-                conv_op(inputs, outputs, size, padding=padding, dilation=dilation, bias=conv_bias)
-            ]
-            if norm_op is not None:
-                layers.append(norm_op(outputs, **(norm_op_kwargs or {})))
-            if nonlin is not None:
-                layers.append(nonlin(**(nonlin_kwargs or {})))
-            return nn.Sequential(*layers)
-
-        point = [1] * len(kernel)
-        self.branches = nn.ModuleList([convolution(channels, inside, point)])
-        self.branches.extend(convolution(channels, inside, kernel, d) for d in dilations)
-        self.merge = convolution(len(self.branches) * inside, channels, point)
-        self.dilations, self.wide = list(dilations), [k > 1 for k in kernel]
+        inside = max(1, channels // reduction)
+        normed = partial(
+            Convolution,
+            conv_op=conv_op,
+            conv_bias=conv_bias,
+            norm_op=norm_op,
+            norm_op_kwargs=norm_op_kwargs,
+        )
+        whole = partial(
+            normed,
+            dropout_op=dropout_op,
+            dropout_op_kwargs=dropout_op_kwargs,
+            nonlin=nonlin,
+            nonlin_kwargs=nonlin_kwargs,
+        )
+        self.windows = list(windows)
+        self.reduce = whole(channels, inside, kernel_size=1)
+        self.enter_windows = whole(inside, inside, kernel_size=1)
+        self.over_windows = nn.ModuleList(
+            normed(inside, inside, kernel_size=kernel) for _ in self.windows
+        )
+        self.leave_windows = whole(inside, inside, kernel_size=kernel)
+        self.enter_axes = whole(inside, inside, kernel_size=1)
+        self.over_axes = nn.ModuleList(
+            normed(inside, inside, kernel_size=[*kernel[:axis], 1, *kernel[axis + 1 :]])
+            for axis in range(len(kernel))
+        )
+        self.leave_axes = whole(inside, inside, kernel_size=kernel)
+        self.join = normed(2 * inside, inside, kernel_size=1)
+        self.nonlin = nn.Identity() if nonlin is None else nonlin(**(nonlin_kwargs or {}))
+        self.expand = nn.Sequential(
+            whole(inside, inside, kernel_size=kernel), conv_op(inside, channels, 1, bias=False)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.merge(torch.cat([branch(x) for branch in self.branches], 1))
+        size = x.shape[2:]
+        t = self.reduce(x)
+        a, b = self.enter_windows(t), self.enter_axes(t)
+        scales = [
+            enlarge(conv(_pooled(a, p)), size)
+            for conv, p in zip(self.over_windows, self.windows, strict=True)
+        ]
+        # Of size 1 along their own axis: the sum repeats them.
+        planes = [conv(_collapsed(b, axis)) for axis, conv in enumerate(self.over_axes)]
+        a = self.leave_windows(self.nonlin(_sum(scales)))
+        b = self.leave_axes(self.nonlin(_sum(planes)))
+        return self.expand(self.nonlin(self.join(torch.cat((a, b), 1)) + t))
 
-    def check_input_size(self, size: Sequence[int]) -> None:
-        """Raise if a branch would see nothing but its middle tap on a map of ``size`` (no channels)."""
-        longest = max([n for n, far in zip(size, self.wide, strict=True) if far], default=0)
-        largest = max(self.dilations)
-        if longest and largest > 1 and largest >= longest:
-            raise ValueError(
-                f"Context: dilation {largest} on a map of {tuple(size)} voxels; a dilation must be smaller than "
-                "the map, else only the middle of its kernel lies on it: use smaller dilations, a larger patch "
-                "or fewer stages"
-            )
+
+def _pooled(x: Tensor, window: int) -> Tensor:
+    size = x.shape[2:]
+    while window > 1 and all(n <= window for n in size):
+        window //= 2
+    if window == 1:
+        return x
+    # A window larger than the map is refused in 3D.
+    cut = [min(window, n) for n in size]
+    return POOL[len(size)](x, cut, cut, ceil_mode=True)
+
+
+def _collapsed(x: Tensor, axis: int) -> Tensor:
+    others = [n for a, n in enumerate(x.shape[2:]) if a != axis]
+    return x if all(n == 1 for n in others) else x.amax(axis + 2, keepdim=True)
+
+
+def _sum(maps: list[Tensor]) -> Tensor:
+    total = maps[0]
+    for m in maps[1:]:
+        total = total + m
+    return total

@@ -138,7 +138,7 @@ def write_plans(
         "configurations": plans["configurations"] | configurations,
     }
     _write(target, plans)
-    notes = _notes(wanted, made, plans, folder, dataset_json)
+    notes = _notes(wanted, made, plans, folder, dataset_json, paper=paper)
     return Written(target, folder.name, tuple(made), tuple(notes))
 
 
@@ -152,7 +152,12 @@ def _read_plans(folder: Path, name: str | None) -> dict[str, Any]:
             f"{folder.name}: no plans called {asked}; there are: {known}. Name them with -p, or make some: "
             f"nnunet-plugins plan {int(folder.name[7:10])} --network ModularUNet"
         )
-    return json.loads((folder / f"{found}.json").read_text(encoding="utf-8"))
+    file = folder / f"{found}.json"
+    try:
+        plans = json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise UserError(f"{file}: not JSON ({error}); plan again") from error
+    return plans | {"plans_name": found}  # a renamed copy is found under the file's name
 
 
 def _configuration(
@@ -168,7 +173,8 @@ def _configuration(
     if base not in plans["configurations"]:
         known = ", ".join(nearest_first(base, plans["configurations"]))
         raise UserError(
-            f"{plans['plans_name']} has no configuration called {base!r}; it has {known} (-c)"
+            f"{plans['plans_name']} has no configuration called {base!r}; it has {known} (-c; --rows leaves a row "
+            "out)"
         )
     manager = PlansManager(plans)
     inherited = manager.get_configuration(base)
@@ -254,6 +260,8 @@ def _notes(
     plans: dict[str, Any],
     folder: Path,
     dataset_json: dict[str, Any],
+    *,
+    paper: bool,
 ) -> list[str]:
     notes = []
     classes = len(set(dataset_json["labels"]) - {"ignore"})
@@ -268,7 +276,10 @@ def _notes(
         notes.append(f"not preprocessed yet: {', '.join(missing)}")
     heavy = [m.configuration for m in made if m.kept > 1.5]
     if heavy:
+        number = int(folder.name[7:10])
+        recipe = "--recipe paper" if paper else "--gpu-memory GB"
         notes.append(
-            f"the patch was planned for another network; more than 1.5 times its memory: {', '.join(heavy)}"
+            f"more than 1.5 times the memory that the patch was planned for: {', '.join(heavy)}. If that is too "
+            f"much: nnunet-plugins plan {number} --network {table.network} {recipe}, and name those plans with -p"
         )
     return notes

@@ -203,6 +203,16 @@ def test_the_block_is_the_one_that_is_named() -> None:
     }
 
 
+def test_the_modules_are_those_of_the_name() -> None:
+    modules = {"Da_Block": ("bottleneck", "da"), "MFF": ("stem", "mff"), "LGAG": ("skip", "lgag")}
+    for row in find("001.4").rows:
+        named = [] if row.key == "unet" else row.name.split(", ")
+        assert row.options == dict(modules[name] for name in named)
+    for row in find("003.4").rows:
+        block = row.name.partition(" + ")[2].lower()
+        assert row.options == ({"skip": block} if block else {})
+
+
 def test_the_last_row_of_modules_is_the_papers_network() -> None:
     row = find("001.4").row("da-mff-lgag")
     assert shapes(on_meta(row.network, row.options)) == shapes(on_meta("MAGUNet", {}))
@@ -338,7 +348,7 @@ def test_what_differs_from_the_paper_is_told(data: tiny.Tiny) -> None:
     _, written = write(data, "003.9", rows=["unet-cce", "proposed-focal"])
     assert any("4 classes, background included; Dataset760_Tiny has 3" in n for n in written.notes)
     _, written = write(data, "003.3", paper=True)
-    assert any("more than 1.5 times its memory: 2d_unet, " in n for n in written.notes)
+    assert any("for: 2d_unet, " in n and "--recipe paper" in n for n in written.notes)
     assert all(made.kept > 1.5 for made in written.made)
 
 

@@ -84,7 +84,7 @@ def test_plans_that_name_a_network_of_ours_get_it_whatever_the_trainer(name, def
 
 
 def test_what_a_network_cannot_take_is_said_before_training():
-    with pytest.raises(UserError, match="DeepLabV3: the plan is 3D; .* use the 2d configuration"):
+    with pytest.raises(UserError, match=r"DeepLabV3: the plan is 3D; .* use the 2d configuration"):
         build("DeepLabV3", architecture(), 1, 3, True, [16] * 3)
     with pytest.raises(UserError, match=r"MAGUNet: a patch of \(4, 2, 16\) voxels is too small"):
         build("MAGUNet", architecture(), 1, 3, True, [4, 2, 16])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from nnunet_plugins.cli import main
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import build, takes_input_size
 from nnunet_plugins.planners import planning
@@ -129,6 +130,28 @@ def test_a_2d_network_has_no_3d_configuration(plan: Callable, network: str) -> N
     assert set(plan(network)["configurations"]) == {"2d"}
     with pytest.raises(UserError, match=f"-c 3d_fullres: {network} is 2D only; pass -c 2d"):
         plan(network, configurations=("3d_fullres",))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "train", "note"),
+    [
+        (["InceptionDualUNet", "--recipe", "paper"], "2d",
+         "topology of paper 003 in 2d; nnU-Net's topology stays in 3d_fullres."),
+        (["MAGUNet", "--recipe", "paper"], "3d_fullres",
+         "topology of paper 001 in 3d_fullres; nnU-Net's topology stays in 2d."),
+        (["MAGUNet", "--recipe", "paper", "-c", "2d"], "2d", "topology of paper 001 in 3d_fullres; "),
+        (["MAGUNet", "--recipe", "paper", "--preset", "cpu"], "3d_fullres",
+         "the topology is nnU-Net's in the size of the preset"),
+        (["DeepLabV3"], "2d", "DeepLabV3 is 2D only: no 3D configuration is planned."),
+    ],
+)  # fmt: skip
+def test_what_is_said_to_type_next_exists(
+    plan: Callable, capsys: pytest.CaptureFixture[str], arguments: list[str], train: str, note: str
+) -> None:
+    assert main(["plan", "750", "-p", "Said", "--force", "--network", *arguments]) == 0
+    said = capsys.readouterr().out
+    assert f"nnUNetv2_train 750 {train} 0 -p Said -tr {arguments[0]}Trainer" in said
+    assert f"note   {note}" in said
 
 
 @pytest.mark.parametrize("network", ["UNETR", "ASPPUNet"])
