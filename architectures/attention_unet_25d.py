@@ -8,20 +8,18 @@ import numpy as np
 from dynamic_network_architectures.architectures.abstract_arch import (
     AbstractDynamicNetworkArchitectures,
 )
-from dynamic_network_architectures.building_blocks.helper import (
-    get_matching_convtransp,
-    get_matching_pool_op,
-)
+from dynamic_network_architectures.building_blocks.helper import get_matching_convtransp
 from dynamic_network_architectures.initialization.weight_init import InitWeights_He
 from torch import Tensor, nn
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from architectures.blocks.axial_attention import AxialAttention
 from architectures.blocks.context import Context
-from architectures.blocks.residual_unit import ResidualUnit
+from architectures.blocks.residual_unit import ResidualUnit, residual_units
 from architectures.blocks.squeeze_attention import SqueezeAttention
 from architectures.counting import count_feature_maps
 from architectures.outputs import Output
+from architectures.residual_encoder import Encoder
 from architectures.sizes import crop_to, pad_to_multiple
 from architectures.topology import POOLS, Topology, one_each
 
@@ -56,10 +54,10 @@ class AttentionUNet25D(AbstractDynamicNetworkArchitectures):
         strides: one a stage.
         num_classes: channels of the output.
         n_conv_per_stage_decoder: convolutions of each decoder level, from coarse to fine. A unit has two: half
-            as many units, rounded up; the paper has one a level.
-        n_conv_per_stage: convolutions of each encoder stage, likewise; exactly one of this and
+            as many units, rounded up, one at least; the paper has one a level.
+        n_conv_per_stage: convolutions of each encoder stage, likewise; this or n_blocks_per_stage is given.
         n_blocks_per_stage: residual units of each encoder stage; the paper has two.
-        conv_bias: bias of all convolutions but the context's last and the heads.
+        conv_bias: bias of the convolutions; the context's last never has one, the heads always.
         norm_op: normalisation class, or None.
         norm_op_kwargs: its arguments.
         dropout_op: dropout class, or None; in a unit after the first normalisation, and in the context and
@@ -183,7 +181,7 @@ class AttentionUNet25D(AbstractDynamicNetworkArchitectures):
             plan,
             num_classes,
             stages=[
-                _units(
+                residual_units(
                     -(-n // 2),
                     width[s],
                     width[s],
@@ -208,7 +206,7 @@ class AttentionUNet25D(AbstractDynamicNetworkArchitectures):
 
         # Where nnU-Net's pretraining finds the parts; two convolutions see the image.
         self.key_to_encoder, self.key_to_stem = "encoder.stages", "encoder.stages.0"
-        first = f"encoder.stages.0.{len(self.encoder.stages[0]) - plan_units[0]}"
+        first = next(name for name, m in self.named_modules() if isinstance(m, ResidualUnit))
         self.keys_to_in_proj = (f"{first}.first.0", f"{first}.shortcut")
 
     @property
@@ -244,60 +242,10 @@ class AttentionUNet25D(AbstractDynamicNetworkArchitectures):
 
     @staticmethod
     def initialize(module: nn.Module) -> None:
-        """nnU-Net's initialisation: He for convolutions, residual branches closed at start.
-
-        A branch stays open where its last normalisation has no weight to close it with.
-        """
+        """nnU-Net's initialisation: He for convolutions, residual branches closed at start where they can be."""
         InitWeights_He(1e-2)(module)
         if isinstance(module, ResidualUnit):
-            module.close()
-
-
-class Encoder(nn.Module):
-    """Each stage pools, or strides in its first unit, and goes on with residual units.
-
-    Shapes: (B, input_channels, *S) -> a list of (B, widths, *S / reach), largest first.
-
-    Args:
-        input_channels: number of image channels.
-        plan: the topology.
-        units: residual units, one a stage.
-        pool: 'max', 'avg' or 'conv'.
-        layers: of ResidualUnit.
-    """
-
-    def __init__(
-        self,
-        input_channels: int,
-        plan: Topology,
-        *,
-        units: Sequence[int],
-        pool: str,
-        layers: dict[str, Any],
-    ) -> None:
-        super().__init__()
-        stages: list[nn.Module] = []
-        below = input_channels
-        for width, kernel, stride, n in zip(
-            plan.widths, plan.kernels, plan.strides, units, strict=True
-        ):
-            strided = pool == "conv"
-            stage = _units(
-                n, below, width, kernel_size=kernel, stride=stride if strided else 1, **layers
-            )
-            # A pooling of stride 1 changes nothing, but keeps a map and its indices.
-            if not strided and any(step > 1 for step in stride):
-                stage.insert(0, get_matching_pool_op(layers["conv_op"], pool_type=pool)(stride))
-            stages.append(stage)
-            below = width
-        self.stages = nn.ModuleList(stages)
-
-    def forward(self, x: Tensor) -> list[Tensor]:
-        skips = []
-        for stage in self.stages:
-            x = stage(x)
-            skips.append(x)
-        return skips
+            module.start()
 
 
 class AttentionDecoder(nn.Module):
@@ -366,16 +314,6 @@ class AttentionDecoder(nn.Module):
         return [*logits[::-1], *maps[::-1]] if self.deep_supervision else logits[-1]
 
 
-def _units(
-    count: int, input_channels: int, width: int, *, stride: Any = 1, **layers: Any
-) -> nn.Sequential:
-    """Residual units in a row; the first alone has a convolution as shortcut, and strides."""
-    return nn.Sequential(
-        ResidualUnit(input_channels, width, stride=stride, **layers),
-        *(ResidualUnit(width, width, project=False, **layers) for _ in range(count - 1)),
-    )
-
-
 def _factors(plan: Topology) -> tuple[list[list[int]], list[list[int]]]:
     """Kernels of the decoder's units, a pair a stage: in plane and across, or the plan's own twice."""
     longest = [max(sizes) for sizes in zip(*plan.kernels, strict=True)]
@@ -383,9 +321,7 @@ def _factors(plan: Topology) -> tuple[list[list[int]], list[list[int]]]:
     if all(across) or not any(across):
         return plan.kernels, plan.kernels
     second = [far if off else 1 for far, off in zip(longest, across, strict=True)]
-    first = [
-        [1 if off else k for k, off in zip(row, across, strict=True)] for row in plan.kernels
-    ]
+    first = [[1 if off else k for k, off in zip(row, across, strict=True)] for row in plan.kernels]
     return first, [second] * len(first)
 
 

@@ -179,16 +179,19 @@ _VNET = _plan(3, (16, 32, 64, 128, 256), [1, 2, 3, 3, 3], [3, 3, 2, 1], deep_lev
 _WIDE = (64, 128, 256, 512, 512)
 _FLAT = "2D only here; the paper does not say how volumes went in. A backbone is not printed either: ResNet-101."
 
+# Kernels, widths, strides and dropout of the network that the authors published.
 _25D_PLAN = _plan(
     3,
-    (24, 48, 96, 192, 256),
+    (32, 32, 64, 128, 256),
     None,
-    [1, 1, 1, 1],
+    [2, 2, 2, 2],
     kernel_sizes=[[1, 3, 3]] * 3 + [[3, 3, 3]] * 2,
     strides=[[1, 1, 1], [1, 2, 2], [1, 2, 2], [1, 2, 2], [2, 2, 2]],
-    n_blocks_per_stage=[1, 1, 1, 1, 1],
+    n_blocks_per_stage=[2, 2, 2, 2, 2],
     norm_op="torch.nn.modules.instancenorm.InstanceNorm3d",
     norm_op_kwargs={"eps": 1e-5, "affine": False},
+    dropout_op="torch.nn.modules.dropout.Dropout3d",
+    dropout_op_kwargs={"p": 0.2, "inplace": True},
     attention_levels=[0, 1, 2],
     squeeze_levels=[3, 4],
     **_POOLED,
@@ -293,8 +296,7 @@ TOPOLOGIES: tuple[Topology, ...] = (
         arch_kwargs=_25D_PLAN,
         published={"total": 10_532_520},
         proposed=True,
-        note="Counted on the authors' code, whose residual blocks, context block and two-step convolutions of the "
-        "decoder are others; this has its multiplications, 67.5 G a patch.",
+        note="Counted from the figures of the network that the authors published; the paper prints no count.",
     ),
     _DUAL(
         "U-Net",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
 from dynamic_network_architectures.building_blocks.helper import maybe_convert_scalar_to_list
 from torch import Tensor, nn
 
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
 class AxialAttention(nn.Module):
     """``w * x + x`` with one map w for all channels, which is an output too, so that it can be supervised.
 
-    A branch for each axis along which ``kernel_size`` is more than 1: it starts there and goes on with the next
-    axis, in a circle, until it has been along all. In plane these are the paper's two, k x 1 then 1 x k and the
-    other way round: ``N(conv_1xk(nonlin(N(conv_kx1(x)))))`` with one channel at the end; all three axes give
-    three branches of three convolutions. w is the sigmoid of their sum. An instance norm there, with no weight
+    Two branches go along every axis along which ``kernel_size`` is more than 1, one after the other: the first
+    from the first axis to the last, the second back. In plane these are the paper's two, k x 1 then 1 x k and the
+    other way round: ``N(conv_1xk(nonlin(N(conv_kx1(x)))))`` with one channel at the end; three axes give three
+    convolutions a branch. w is the sigmoid of their sum. An instance norm there, with no weight
     of its own, holds most of a branch within 2 of 0, so w is rarely sure.
 
     Shapes: (B, C, *S) -> (B, C, *S) and w (B, 1, *S) in 0 to 1; S has the rank of ``conv_op``.
@@ -81,7 +82,8 @@ class AxialAttention(nn.Module):
                 )
             )
 
-        self.branches = nn.ModuleList(branch(axes[i:] + axes[:i]) for i in range(len(axes)))
+        orders = [axes, axes[::-1]] if len(axes) > 1 else [axes]
+        self.branches = nn.ModuleList(branch(order) for order in orders)
 
     def weights(self, x: Tensor) -> Tensor:
         """The map w, shape (B, 1, *S)."""
@@ -92,4 +94,4 @@ class AxialAttention(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         w = self.weights(x)
-        return w * x + x, w
+        return torch.addcmul(x, w, x), w

@@ -30,10 +30,10 @@ class Context(nn.Module):
         b = W_k(nonlin(sum over axes i of V_k without i(max along i of W_1(t))))
         y = conv_1(W_k(nonlin(V_1([a, b]) + t)))
 
-    up interpolates linearly, corner on corner; the maxima along an axis are repeated along it. The published
-    network has windows as long as the bottleneck of its patch for b; here they are as long as the map, of any
-    size. A window is cut to the map, and smaller or an axis kept where only one voxel would be left, of which
-    no norm can be taken.
+    up interpolates linearly, corner on corner; what is left of an axis is repeated along it. The published
+    windows of b are as long as the bottleneck of its patch, 12 x 12 x 8; here they are as long as the map. So it
+    takes maps of any size: a window is cut to the map, and as no norm can be taken of one voxel, it is halved,
+    and the axis kept, where only one would be left.
 
     Shapes: (B, C, *S) -> (B, C, *S); S has the rank of ``conv_op``.
 

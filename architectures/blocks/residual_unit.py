@@ -85,7 +85,7 @@ class ResidualUnit(nn.Module):
             kernel_size=kernel_size if second_kernel is None else second_kernel,
             **common,
         )
-        self.shortcut = (
+        self.shortcut: Any = (
             conv_op(input_channels, output_channels, 1, stride, bias=conv_bias)
             if project
             else nn.Identity()
@@ -95,8 +95,24 @@ class ResidualUnit(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.nonlin(self.second(self.first(x)) + self.shortcut(x))
 
-    def close(self) -> None:
-        """Start as the shortcut alone, where a normalisation has a weight to close the branch with."""
+    def start(self) -> None:
+        """A shortcut that keeps the scale, and a branch that adds nothing where its norm has a weight to set to 0.
+
+        He's initialisation doubles the variance for the sake of a ReLU. Nothing halves it again on the way from
+        shortcut to shortcut, and no normalisation stops it.
+        """
         weight = getattr(self.second[-1], "weight", None)
         if len(self.second) > 1 and weight is not None:
             nn.init.zeros_(weight)
+        if not isinstance(self.shortcut, nn.Identity):
+            nn.init.kaiming_normal_(self.shortcut.weight, nonlinearity="linear")
+
+
+def residual_units(
+    count: int, input_channels: int, width: int, *, stride: Any = 1, **layers: Any
+) -> nn.Sequential:
+    """Residual units in a row; the first alone has a convolution as shortcut, and strides."""
+    return nn.Sequential(
+        ResidualUnit(input_channels, width, stride=stride, **layers),
+        *(ResidualUnit(width, width, project=False, **layers) for _ in range(count - 1)),
+    )

@@ -15,6 +15,6 @@ SMOOTH = {2: "bilinear", 3: "trilinear"}
 
 def enlarge(x: Tensor, size: Sequence[int]) -> Tensor:
     """Linear interpolation of ``x`` (B, C, *S) to ``size`` that keeps the corner voxels where they are."""
-    if x.shape[2:] == size:
+    if tuple(x.shape[2:]) == tuple(size):
         return x
     return F.interpolate(x, size, mode=SMOOTH[x.ndim - 2], align_corners=True)

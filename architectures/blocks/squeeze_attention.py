@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -82,10 +83,10 @@ class SqueezeAttention(nn.Module):
         return enlarge(self.attend(F.interpolate(x, self.pooled_size(size), mode="area")), size)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.weights(x) * x + x
+        return torch.addcmul(x, self.weights(x), x)
 
     @staticmethod
     def pooled_size(size: Sequence[int]) -> list[int]:
-        """Half of a map of ``size``, rounded down; all of it if that were one voxel, of which no norm can be taken."""
+        """Half of a map of ``size``, rounded down; all of it if that were one voxel, which no norm can take."""
         half = [max(1, n // 2) for n in size]
         return list(size) if all(n == 1 for n in half) else half

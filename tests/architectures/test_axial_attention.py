@@ -26,7 +26,7 @@ def two_branches(x: Tensor, attention: AxialAttention) -> Tensor:
     """The map in plane, from the paper's equation: k x 1 then 1 x k, and 1 x k then k x 1."""
     total = torch.zeros_like(x[:, :1])
     for tall_first, branch in zip((True, False), attention.branches, strict=True):
-        first, norm, _, second, last_norm = branch
+        (first, norm, _), (second, last_norm) = branch
         flat = (1,) * (x.ndim - 4)
         kernels = [(*flat, 5, 1), (*flat, 1, 5)]
         assert [first.kernel_size, second.kernel_size] == (kernels if tall_first else kernels[::-1])
@@ -40,19 +40,21 @@ def test_in_plane_it_equals_the_papers_equation(rank: int) -> None:
     x = torch.randn(2, 4, *[3, 6, 7][-rank:], dtype=torch.float64)
     w = two_branches(x, attention)
     assert w.shape[1] == 1
-    assert attention.branches[0][0].out_channels == 2
+    assert attention.branches[0][0][0].out_channels == 2
     y, given = attention(x)
     assert_close(given, w)
     assert_close(y, w * x + x)
 
 
-def test_in_space_each_branch_goes_along_all_axes_once() -> None:
+def test_in_space_the_branches_go_along_all_axes_there_and_back() -> None:
     attention = scrambled(block(3))
     x = torch.randn(1, 4, 4, 5, 3, dtype=torch.float64)
     total = torch.zeros_like(x[:, :1])
-    for i, (a, na, _, b, nb, _, c, nc) in enumerate(attention.branches):
+    for order, ((a, na, _), (b, nb, _), (c, nc)) in zip(
+        ([0, 1, 2], [2, 1, 0]), attention.branches, strict=True
+    ):
         longest = [max(range(3), key=lambda axis, m=m: m.kernel_size[axis]) for m in (a, b, c)]
-        assert longest == [i, (i + 1) % 3, (i + 2) % 3]
+        assert longest == order
         y = normalised(convolved(x, a), na).clamp(min=0)
         y = normalised(convolved(y, b), nb).clamp(min=0)
         total += normalised(convolved(y, c), nc)
@@ -89,9 +91,12 @@ def test_every_parameter_learns_and_large_values_pass(rank: int) -> None:
     assert all_finite(Both(), *x.shape)
 
 
-def test_the_default_is_nine_long_and_half_as_wide() -> None:
-    attention = AxialAttention(16, conv_op=nn.Conv2d, norm_op=None, nonlin=nn.ReLU)
-    assert sum(p.numel() for p in attention.parameters()) == 2 * (9 * 16 * 8 + 8 + 9 * 8 + 1)
+@pytest.mark.parametrize(("channels", "published"), [(64, 12_546), (32, 3_202)])
+def test_the_default_is_as_large_as_the_published(channels: int, published: int) -> None:
+    attention = AxialAttention(
+        channels, conv_op=nn.Conv3d, kernel_size=[1, 3, 3], norm_op=None, nonlin=nn.ReLU
+    )
+    assert sum(p.numel() for p in attention.parameters()) == published
 
 
 def test_bad_arguments_are_named() -> None:

@@ -11,6 +11,7 @@ from architectures.blocks.squeeze_attention import SqueezeAttention
 
 from .conftest import CONV, NORM
 from .probes import RELU, at_rest, convolved, normalised, scrambled
+from .test_scaling import stretched
 
 
 def block(rank: int, channels: int = 8, **changes: object) -> SqueezeAttention:
@@ -18,27 +19,16 @@ def block(rank: int, channels: int = 8, **changes: object) -> SqueezeAttention:
     return SqueezeAttention(channels, conv_op=CONV[rank], **given)
 
 
-def averaged(x: Tensor, half: list[int]) -> Tensor:
-    """The mean of every window, of what of it lies on the map."""
-    y = x.new_empty(*x.shape[:2], *(-(-n // h) for n, h in zip(x.shape[2:], half, strict=True)))
-    for at in itertools.product(*(range(n) for n in y.shape[2:])):
-        window = tuple(slice(i * h, i * h + h) for i, h in zip(at, half, strict=True))
+def averaged(x: Tensor, size: list[int]) -> Tensor:
+    """Means over windows that cover the map and overlap where its size is odd."""
+    y = x.new_empty(*x.shape[:2], *size)
+    for at in itertools.product(*(range(n) for n in size)):
+        window = [
+            slice(i * n // m, -(-(i + 1) * n // m))
+            for i, n, m in zip(at, x.shape[2:], size, strict=True)
+        ]
         y[(..., *at)] = x[(..., *window)].flatten(2).mean(-1)
     return y
-
-
-def stretched(x: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Linear interpolation between centres of voxels, one axis after the other."""
-    for axis, n in enumerate(size, start=2):
-        m = x.shape[axis]
-        weights = x.new_zeros(n, m)
-        for i in range(n):
-            at = max((i + 0.5) * m / n - 0.5, 0.0)
-            low = int(at)
-            weights[i, low] += 1 - (at - low)
-            weights[i, min(low + 1, m - 1)] += at - low
-        x = torch.movedim(torch.tensordot(x, weights, ([axis], [1])), -1, axis)
-    return x
 
 
 @pytest.mark.parametrize("odd", [False, True], ids=["even", "odd"])
@@ -47,30 +37,29 @@ def test_equals_its_equation(rank: int, flat: bool, odd: bool) -> None:
     kernel = [1 if flat else 3] + [3] * (rank - 1)
     squeeze = scrambled(block(rank, kernel_size=kernel))
     x = torch.randn(2, 8, *([5, 7, 3] if odd else [4, 6, 8])[:rank], dtype=torch.float64)
-    down, norm_down, _, up, norm_up = squeeze.attend
+    (down, norm_down, _), (up, norm_up) = squeeze.attend
     assert (down.out_channels, up.out_channels) == (2, 8)
-    half = [1 if flat else 2] + [2] * (rank - 1)
+    assert down.kernel_size == up.kernel_size == tuple(kernel)
+    half = ([2, 3, 1] if odd else [2, 3, 4])[:rank]
     inside = normalised(convolved(averaged(x, half), down), norm_down).clamp(min=0)
     w = stretched(normalised(convolved(inside, up), norm_up), tuple(x.shape[2:]))
     assert_close(squeeze(x), w * x + x)
     assert w.min() < -1  # no sigmoid
 
 
-def test_a_plane_apart_stays_apart() -> None:
-    squeeze = SqueezeAttention(
-        4, conv_op=nn.Conv3d, kernel_size=[1, 3, 3], norm_op=None, nonlin=nn.ReLU
-    )
-    x = torch.randn(1, 4, 3, 6, 6, requires_grad=True)
-    squeeze(x)[:, :, 1].sum().backward()
-    seen = x.grad.abs().amax((0, 1, 3, 4))
-    assert (seen > 0).tolist() == [False, True, False]
+def test_dropout_comes_after_the_first_norm_only() -> None:
+    first, second = block(2, dropout_op=nn.Dropout2d, dropout_op_kwargs={"p": 0.2}).attend
+    assert [type(m) for m in first][1:] == [NORM[2], nn.Dropout2d, nn.ReLU]
+    assert [type(m) for m in second][1:] == [NORM[2]]
 
 
-def test_it_takes_a_map_of_one_plane(rank: int) -> None:
-    x = torch.randn(2, 8, 1, *[6] * (rank - 1))
-    squeeze = block(rank)
-    assert squeeze(x).shape == x.shape
-    assert squeeze.pooled_size(x.shape[2:]) == [1] + [3] * (rank - 1)
+def test_axes_of_one_stay_and_one_voxel_is_never_left(rank: int) -> None:
+    tail = [6] * (rank - 1)
+    assert block(rank).pooled_size([1, *tail]) == [1] + [3] * (rank - 1)
+    for size in ([1, *tail], [2] * rank, [3] * rank, [1] * (rank - 1) + [3]):
+        x = torch.randn(1, 8, *size)
+        assert block(rank).train()(x).shape == x.shape
+    assert block(rank).pooled_size([3] * rank) == [3] * rank
 
 
 def test_every_parameter_learns(rank: int) -> None:
@@ -91,7 +80,7 @@ def test_large_values_pass(rank: int, dtype: torch.dtype) -> None:
 
 
 def test_bad_arguments_are_named() -> None:
-    with pytest.raises(ValueError, match=r"SqueezeAttention: kernel_size is \[2, 2\]; every axis"):
+    with pytest.raises(ValueError, match=r"kernel_size is \[2, 2\]; every axis must be odd"):
         block(2, kernel_size=2)
-    with pytest.raises(ValueError, match="reduction is 0; it must be 1 or more"):
+    with pytest.raises(ValueError, match="SqueezeAttention: reduction is 0; it must be 1 or more"):
         block(2, reduction=0)
