@@ -40,8 +40,8 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 bench: $(READY)
-	$(BIN)/python benchmarks/train_step.py -o benchmarks/results/3d.json
-	$(BIN)/python benchmarks/train_step.py --patch 256 256 --batch 4 -o benchmarks/results/2d.json
+	$(BIN)/python benchmarks/train_step.py --patch 48 48 48 -o benchmarks/results/cpu_3d_48.json
+	$(BIN)/python benchmarks/train_step.py --patch 256 256 -o benchmarks/results/cpu_2d_256.json
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo-output

@@ -1,7 +1,7 @@
 """One training step of our networks against nnU-Net's own on the same plan, in one run.
 
     python benchmarks/train_step.py                                  # every network, 3D
-    python benchmarks/train_step.py --patch 256 256 --batch 4        # 2D
+    python benchmarks/train_step.py --patch 256 256                  # 2D
     python benchmarks/train_step.py -device cuda --patch 128 128 128 --compile
     python benchmarks/train_step.py --plans PLANS.json -c 3d_fullres --network MAGUNet
     python benchmarks/train_step.py --network MAGUNet --switch skip=plain --switch stem=plain

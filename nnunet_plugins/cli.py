@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Sequence
 
@@ -61,7 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             if arguments.command == "env":
                 stream.reconfigure(encoding="utf-8")
     try:
-        return COMMANDS[arguments.command].run(arguments)
+        status = COMMANDS[arguments.command].run(arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # `... | head`: whoever read has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except (UserError, DatasetError, OSError) as error:
         if arguments.debug:
             raise

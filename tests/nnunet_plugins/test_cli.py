@@ -420,3 +420,18 @@ def test_a_terminal_without_umlauts_still_gets_its_lines(tmp_path):
         "-m", "nnunet_plugins.cli", "env", "--root", str(tmp_path / "ü"), PYTHONIOENCODING="ascii"
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_reader_who_has_enough_gets_no_complaint():
+    # As in `nnunet-plugins ablation list | head -1`: more than a pipe holds, and nobody reads it.
+    reading, writing = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nnunet_plugins.cli", "ablation", "list"],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+    )
+    os.close(writing)
+    os.close(reading)
+    _, said = process.communicate()
+    assert said == b""
+    assert process.returncode == 141
