@@ -127,6 +127,18 @@ class ModularUNet(AbstractDynamicNetworkArchitectures):
     ) -> None:
         super().__init__()
         who = type(self).__name__
+        for slot, name, given in (
+            ("stem", stem, stem_kwargs),
+            ("stage", stage, stage_kwargs),
+            ("stage", stage, stage_at),
+            ("bottleneck", bottleneck, bottleneck_kwargs),
+            ("skip", skip, skip_kwargs),
+        ):
+            if name == "plain" and given:
+                raise ValueError(
+                    f"{who}: {given} is given for {slot}, which is plain and takes nothing; name its block as "
+                    f"{slot} too, or leave them out"
+                )
         plan = Topology.read(
             who,
             n_stages=n_stages,

@@ -103,6 +103,11 @@ class Topology:
                     raise ValueError(
                         f"{self.who}: {what} of stage {s} is {row}; {self.rank} axes are wanted"
                     )
+        for s, row in enumerate(self.strides):
+            if any(n < 1 for n in row):
+                raise ValueError(
+                    f"{self.who}: strides of stage {s} is {row}; every axis must be 1 or more"
+                )
         for s, row in enumerate(self.kernels):
             if any(k % 2 == 0 for k in row):
                 raise ValueError(

@@ -73,6 +73,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"nnunet-plugins {arguments.command}: {error}", file=sys.stderr)
         return 2
+    except ImportError as error:  # a package was removed, or installed without what it needs
+        if arguments.debug:
+            raise
+        print(
+            f"nnunet-plugins {arguments.command}: {error}; `pip install --force-reinstall nnunet-plugins` brings "
+            "all that it needs, and --debug shows where this was wanted",
+            file=sys.stderr,
+        )
+        return 2
     except KeyboardInterrupt:
         print(f"nnunet-plugins {arguments.command}: interrupted", file=sys.stderr)
         return 130

@@ -158,6 +158,10 @@ class PluginTrainer(nnUNetTrainer):
             self.procedure.get("output_weights", {}),
             keep_all=self.is_ddp and not self._do_i_compile(),
         )
+        for kind in sorted(set(self.procedure.get("output_weights", {})) - set(kinds)):
+            self.print_to_log_file(
+                f"training.output_weights names {kind}, an output that this network does not have"
+            )
         return OutputsLoss(loss, AttentionLoss(**labels), list(zip(kinds, weights, strict=True)))
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple:  # noqa: N802

@@ -23,8 +23,8 @@ from nnunet_plugins.networks import find as find_network
 from nnunet_plugins.places import NOT_PLANS, check_plans_name, find_dataset, folder_of
 from nnunet_plugins.procedure import PAPER_RECIPES, read_procedure
 
-#: Plans that a table stands on unless others are named: nnU-Net's own, or those of its U-Net under our name.
-DEFAULT_PLANS = ("nnUNetPlans", "ModularUNetPlans")
+#: Plans that a table stands on unless others are named: those of nnU-Net's U-Net under our name, or its own.
+DEFAULT_PLANS = ("ModularUNetPlans", "nnUNetPlans")
 #: What a row keeps of a plan's network; the rest is the blocks of whatever network was planned.
 TOPOLOGY = {
     "n_stages",
@@ -130,7 +130,8 @@ def write_plans(
         try:
             result, entry = _configuration(wanted, row, base, plans, dataset_json, paper=paper)
         except UserError as error:
-            raise UserError(f"{wanted.id}, row {row.key}: {error}") from error
+            cure = "; leave --paper out, or name the other rows with --rows" if paper else ""
+            raise UserError(f"{wanted.id}, row {row.key}: {error}{cure}") from error
         made.append(result)
         configurations[result.configuration] = entry
     plans = plans | {
@@ -157,6 +158,8 @@ def _read_plans(folder: Path, name: str | None) -> dict[str, Any]:
         plans = json.loads(file.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise UserError(f"{file}: not JSON ({error}); plan again") from error
+    if not isinstance(plans, dict) or not isinstance(plans.get("configurations"), dict):
+        raise UserError(f"{file}: no plans, it has no configurations; name others with -p")
     return plans | {"plans_name": found}  # a renamed copy is found under the file's name
 
 
@@ -235,7 +238,7 @@ def _planned_architecture(planned: dict[str, Any], network: str) -> dict[str, An
 
 def _published_architecture(table: Table, row: Row, base: str, rank: int) -> dict[str, Any]:
     if not row.topology:
-        raise UserError("the paper prints nothing of its topology; leave --paper out")
+        raise UserError("the paper prints nothing of its topology")
     topology = published.find(table.paper, row.topology)
     if topology.rank != rank:
         raise UserError(

@@ -617,7 +617,9 @@ _SAGITTAL = (
                 "unet2d", "U-Net-2D", "ModularUNet", _BY_CLASS("79.94 2.65 67.34 2.26 15.08")
             ),
             _compared("segnet", "SegNet", "SegNet", _BY_CLASS("79.98 2.01 67.26 2.06 15.21")),
-            _compared("deeplab", "DeepLabV3", "DeepLabV3", _BY_CLASS("82.96 2.41 71.84 2.24 46.9")),
+            _compared(
+                "deeplab", "DeepLabV3", "DeepLabV3", _BY_CLASS("82.96 2.41 71.84 2.24 46.9"), "2d"
+            ),
             _compared(
                 "unet3d",
                 "U-Net-3D",

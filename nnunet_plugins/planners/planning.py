@@ -190,9 +190,10 @@ def _check_networks(
             if topology is None or recipe is None or topology.rank != len(plan["patch_size"]):
                 raise
             raise UserError(
-                f"--recipe paper: the paper's topology does not fit {name} of this dataset: {error}. Pass -c "
-                f"without {name}, or keep nnU-Net's topology: --batch-size {recipe.batch_size} --training "
-                f"'{json.dumps(recipe.training)}'"
+                f"--recipe paper: the paper's topology does not fit {name} of this dataset ({error}). For the "
+                f"paper's procedure on nnU-Net's own topology, instead: nnunet-plugins plan {request.dataset} "
+                f"--network {request.network} --batch-size {recipe.batch_size} "
+                f"--training '{json.dumps(recipe.training)}'"
             ) from error
 
 

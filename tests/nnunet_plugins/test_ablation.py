@@ -399,7 +399,7 @@ def fail(*_: Any) -> None:
     ("options", "words"),
     [
         ({"plans_name": "TinyPlan"}, "no plans called TinyPlan; there are: TinyPlans. Name them with -p"),
-        ({"plans_name": None}, "no plans called nnUNetPlans or ModularUNetPlans; there are: TinyPlans"),
+        ({"plans_name": None}, "no plans called ModularUNetPlans or nnUNetPlans; there are: TinyPlans"),
         ({"configuration": "3d_lowres"}, "TinyPlans has no configuration called '3d_lowres'; it has 3d_"),
         ({"configuration": "2d", "paper": True}, "the paper's topology is 3D and 2d 2D; pass -c 3d_full"),
         ({"rows": ["da", "daa"]}, "001.4: no row called 'daa'; known, the nearest first: da, "),
@@ -419,16 +419,16 @@ def test_a_dataset_without_plans_is_answered_with_the_command(data: tiny.Tiny) -
         write_plans("761", "001.4")
 
 
-def test_default_plans_are_nnunets_own_before_ours(data: tiny.Tiny, base: dict[str, Any]) -> None:
-    for name in ("ModularUNetPlans", "nnUNetPlans"):
+def test_default_plans_are_ours_before_nnunets_own(data: tiny.Tiny, base: dict[str, Any]) -> None:
+    for name in ("nnUNetPlans", "ModularUNetPlans"):
         file = data.preprocessed / f"{name}.json"
         file.write_text(json.dumps(base | {"plans_name": name}))
         try:
             written = write_plans("760", "000.2")
         finally:
-            if name == "nnUNetPlans":
+            if name == "ModularUNetPlans":
                 file.unlink()
-                (data.preprocessed / "ModularUNetPlans.json").unlink()
+                (data.preprocessed / "nnUNetPlans.json").unlink()
         assert written.file.stem == f"{name}_000.2"
 
 

@@ -139,3 +139,25 @@ def test_building_leaves_the_plans_alone():
     entry, same = architecture(), architecture()
     build("MAGUNet", entry, 1, 3, True)
     assert entry == same
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"botleneck": "se"},
+            r"SEUNet: no argument 'botleneck' in arch_kwargs; .*first: bottleneck, ",
+        ),
+        ({"bottleneck_kwargs": {"reducton": 2}}, r"plans: SEUNet: .*'reducton'"),
+        ({"strides": [[1, 1, 1], [0, 2, 2], [2, 2, 2]]}, r"strides of stage 1 is \[0, 2, 2\]"),
+        ({"skip_kwargs": {"groups": 4}}, r"skip, which is plain and takes nothing"),
+        ({"stage_at": [1]}, r"stage, which is plain and takes nothing"),
+        ({"stage": "aspp", "stage_at": 3}, r"plans: SEUNet: "),
+        ({"deep_levels": "1"}, r"plans: SEUNet: "),
+    ],
+)
+def test_a_slip_in_arch_kwargs_is_one_clear_line(changes, said):
+    entry = architecture(OURS.format("SEUNet"))
+    entry["arch_kwargs"] |= changes
+    with pytest.raises(UserError, match=said):
+        build("SEUNet", entry, 1, 3, True, [16] * 3)
