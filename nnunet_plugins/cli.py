@@ -9,13 +9,14 @@ from collections.abc import Sequence
 
 from dataset_conversion.errors import DatasetError
 from nnunet_plugins import __version__
-from nnunet_plugins.commands import convert, demo, doctor, env, evaluate, networks, plan
+from nnunet_plugins.commands import check, convert, demo, doctor, env, evaluate, networks, plan
 from nnunet_plugins.errors import UserError
 
 COMMANDS = {
     "env": env,
     "doctor": doctor,
     "convert": convert,
+    "check": check,
     "networks": networks,
     "plan": plan,
     "evaluate": evaluate,
