@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import SimpleITK as sitk
 
-from dataset_conversion.errors import together
+from dataset_conversion.errors import DatasetError
+from dataset_conversion.files import digest_json
+from dataset_conversion.steps import Step
+
+SUBSETS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -16,7 +20,7 @@ class Sample:
 
     Attributes:
         images: one volume for each channel, values as they shall be written (for CT: HU).
-        mask: label map with the source's values, on its own grid; None for a test case.
+        mask: label map with the source's values, on its own grid; None for a case without.
         notes: what a user should be told; no names of persons or folders.
     """
 
@@ -32,20 +36,34 @@ class Case:
     Attributes:
         name: case id, part of the file names; must not lead to a person.
         group: cases with the same group (a patient) stay in one fold; never written.
-        where: the source, for messages on the terminal; never written.
-        digest: SHA-256 of the source files; a change means a new conversion.
-        labelled: goes to imagesTr and labelsTr, else to imagesTs.
+        where: the source, for messages on the terminal and the user's key file.
+        sources: role (image, mask, ...) -> SHA-256 of its bytes; a change means a new conversion.
+        labelled: has a mask; without one it goes to imagesTs.
         voxels: of one channel, for the estimate of disk space.
-        load: reads the source; raises DatasetError.
+        load: reads the source, perhaps in a thread; raises DatasetError.
+        subset: the dataset's own: train, val, test, or "" where it says nothing.
     """
 
     name: str
     group: str
     where: str
-    digest: str
+    sources: Mapping[str, str]
     labelled: bool
     voxels: int
     load: Callable[[], Sample]
+    subset: str = ""
+
+    def __post_init__(self) -> None:
+        """Stop at a subset of another name."""
+        if self.subset not in ("", *SUBSETS):
+            raise DatasetError(
+                f"{self.where}: subset {self.subset!r}; allowed: {', '.join(SUBSETS)}, or none"
+            )
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all sources."""
+        return digest_json(dict(self.sources))
 
 
 @dataclass(frozen=True)
@@ -54,28 +72,36 @@ class Output:
 
     Attributes:
         window: (low, high); values are clipped and mapped linearly to [0, 1] as float32.
-        drop_empty_slices: cut slices (axis z) without a label from both ends of labelled cases.
-        allow_empty_masks: let masks without any label through.
+        steps: what is done to a case on its grid, in this order: crops, slices, resampling.
+        orientation: where x, y, z run to, as ITK's code; nothing is resampled for it.
+        allow_empty: let masks without any label through.
+        resample_mask: let masks on another grid be resampled where the overlap is proven.
     """
 
     window: tuple[float, float] | None = None
-    drop_empty_slices: bool = False
-    allow_empty_masks: bool = False
+    steps: tuple[Step, ...] = ()
+    orientation: str = "LPS"
+    allow_empty: bool = False
+    resample_mask: bool = False
 
 
-def check_names(cases: Sequence[Case]) -> None:
-    """Stop at ids that are the same, or differ only in case (some disks hold them for one)."""
-    seen: dict[str, Case] = {}
+def apart(cases: Sequence[Case]) -> tuple[list[Case], list[str]]:
+    """Return the cases by name, without those whose ids are the same or differ only in case.
+
+    Some disks hold ids that differ only in case for one. All cases of such an id are left out
+    and named, as nobody knows which of them is right.
+    """
+    same: dict[str, list[Case]] = {}
+    for case in sorted(cases, key=lambda case: case.name):
+        same.setdefault(case.name.casefold(), []).append(case)
     problems = []
-    for case in cases:
-        other = seen.setdefault(case.name.casefold(), case)
-        if other is case:
-            continue
-        why = (
-            "get the same case id (the same image twice?); take one away or rename one"
-            if other.name == case.name
-            else "get ids that differ only in upper and lower case; rename one"
-        )
-        problems.append(f"{other.where} and {case.where} ({case.name}) {why}")
-    if problems:
-        raise together(problems)
+    for twins in same.values():
+        if len(twins) > 1:
+            why = (
+                "get the same case id (the same image twice?); take one away or rename one"
+                if len({case.name for case in twins}) == 1
+                else "get ids that differ only in upper and lower case; rename one"
+            )
+            places = " and ".join(case.where for case in twins)
+            problems.append(f"{places} ({twins[0].name}) {why}")
+    return [twins[0] for twins in same.values() if len(twins) == 1], problems

@@ -2,41 +2,46 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pydicom
 import SimpleITK as sitk
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from dataset_conversion.dicom_slices import NoImage, Slice, read_slice
+from dataset_conversion.dicom_pixels import read_pixels
+from dataset_conversion.dicom_slices import NoImage, Slice, read_slices
 from dataset_conversion.errors import DatasetError, together
-from dataset_conversion.geometry import like
 from dataset_conversion.slice_stack import prove_stack
 
 
 @dataclass(frozen=True)
 class Series:
-    """One series whose geometry is proven: files from the lowest slice up the normal."""
+    """One series whose geometry is proven: slices from the lowest up the normal."""
 
-    paths: tuple[Path, ...]
-    matrix: tuple[int, int]
+    slices: tuple[Slice, ...]
     affine: np.ndarray
-    patient: str
-    headless: bool
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Its files, each once."""
+        return tuple(dict.fromkeys(item.path for item in self.slices))
+
+    @property
+    def patient(self) -> str:
+        """PatientID: groups cases, and is never shown or written."""
+        return self.slices[0].patient
 
     @property
     def size(self) -> tuple[int, int, int]:
         """Voxels along x, y, z."""
-        return (self.matrix[1], self.matrix[0], len(self.paths))
+        rows, columns = self.slices[0].matrix
+        return (columns, rows, len(self.slices))
 
 
 def find_series(files: Sequence[Path], who: str, *, modality: str = "CT",
-                wanted: str | None = None) -> tuple[Series | None, list[str]]:  # fmt: skip
+                wanted: str | None = None,
+                fits: Callable[[Series], bool] | None = None) -> tuple[Series | None, list[str]]:  # fmt: skip
     """Return the one series among a patient's files, or None where there is no DICOM.
 
     Args:
@@ -44,6 +49,7 @@ def find_series(files: Sequence[Path], who: str, *, modality: str = "CT",
         who: the patient's folder, for messages.
         modality: the Modality that is wanted; objects of another are passed over beside it.
         wanted: text that the SeriesDescription contains, or with which the UID ends.
+        fits: says whether the patient's mask lies on a series; decides between several.
 
     Returns:
         The series, and notes on what was passed over (no names, no folders).
@@ -51,29 +57,38 @@ def find_series(files: Sequence[Path], who: str, *, modality: str = "CT",
     Raises:
         DatasetError: no series or several are left, or the slices make no regular volume.
     """
-    objects, problems = [], []
+    slices: list[Slice] = []
+    others: list[NoImage] = []
+    problems = []
     for path in sorted(files):
         try:
-            objects.append(read_slice(path))
+            found = read_slices(path)
         except DatasetError as error:
             problems.append(str(error))
+            continue
+        if isinstance(found, NoImage):
+            others.append(found)
+        else:
+            slices += found or []
     if problems:
         raise together(problems)
-    if not any(objects):
-        return None, []
     notes = [
         f"a DICOM {kind} object is not read; export a segmentation as NIfTI or .seg.nrrd"
-        for kind in sorted({o.modality for o in objects if isinstance(o, NoImage)})
+        for kind in sorted({other.modality for other in others})
         if kind in ("SEG", "RTSTRUCT")
     ]
-    slices = [o for o in objects if isinstance(o, Slice) and not o.localizer]
-    chosen = _chosen(_grouped(slices), who, modality, wanted, notes)
-    if chosen is None:
+    groups = _named(_grouped([s for s in slices if not s.localizer]), who, modality, wanted, notes)
+    if not groups:
         return None, notes
-    paths, affine = prove_stack(chosen, who)
-    first = chosen[0]
-    headless = any(s.headless for s in chosen)
-    return Series(tuple(paths), first.matrix, affine, first.patient, headless), notes
+    if len(groups) > 1 and fits is not None:
+        groups = _fitting(groups, who, fits, notes)
+    if len(groups) > 1:
+        raise DatasetError(
+            f"{who}: {len(groups)} DICOM series, one is needed; {_listed(groups)}; choose with "
+            "--series TEXT (part of the description, or the end of the UID)"
+        )
+    ordered, affine = prove_stack(groups[0], who)
+    return Series(tuple(ordered), affine), notes
 
 
 def read_series(series: Series, who: str) -> sitk.Image:
@@ -82,70 +97,7 @@ def read_series(series: Series, who: str) -> sitk.Image:
     Raises:
         DatasetError: the pixels cannot be decoded, or ITK sees another geometry.
     """
-    if series.headless:  # GDCM refuses files without preamble; pydicom reads them
-        array = np.stack([_headless_pixels(path) for path in series.paths])
-        return _on_affine(array, series.affine)
-    reader = sitk.ImageSeriesReader()
-    reader.SetFileNames([str(path) for path in series.paths])
-    # ITK takes the type of the first slice for all: a later slope with a fraction would be cut.
-    reader.SetOutputPixelType(sitk.sitkFloat32)
-    try:
-        with _quiet_itk():
-            image = reader.Execute()
-    except RuntimeError as error:
-        raise DatasetError(
-            f"{who}: the pixels of the DICOM series cannot be decoded; copy it again, or convert "
-            f"it with dcm2niix ({' '.join(str(error).split())[-120:]})"
-        ) from error
-    if image.GetSize() != series.size:
-        raise DatasetError(f"{who}: ITK reads {image.GetSize()} voxels, not {series.size}")
-    spacing = np.linalg.norm(series.affine[:3, :3], axis=0)
-    direction = series.affine[:3, :3] / spacing
-    seen = (image.GetOrigin(), image.GetDirection(), image.GetSpacing()[:2])
-    meant = (series.affine[:3, 3], direction.ravel(), spacing[:2])
-    if not all(np.allclose(s, m, atol=2e-2) for s, m in zip(seen, meant, strict=True)):
-        raise DatasetError(
-            f"{who}: ITK reads another geometry than the slices' headers say (origin "
-            f"{image.GetOrigin()}); convert the series with dcm2niix and look at it"
-        )
-    return _on_affine(sitk.GetArrayViewFromImage(image), series.affine)
-
-
-class _quiet_itk:  # noqa: N801
-    """Hold back ITK's own warnings, such as those on spacing, which is proven here."""
-
-    def __enter__(self) -> None:
-        self._shown = sitk.ProcessObject.GetGlobalWarningDisplay()
-        sitk.ProcessObject.SetGlobalWarningDisplay(False)
-
-    def __exit__(self, *_: object) -> None:
-        sitk.ProcessObject.SetGlobalWarningDisplay(self._shown)
-
-
-def _on_affine(array: np.ndarray, affine: np.ndarray) -> sitk.Image:
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    grid = sitk.Image(1, 1, 1, sitk.sitkUInt8)
-    grid.SetSpacing([float(v) for v in spacing])
-    grid.SetDirection([float(v) for v in (affine[:3, :3] / spacing).ravel()])
-    grid.SetOrigin([float(v) for v in affine[:3, 3]])
-    return like(array, grid)
-
-
-def _headless_pixels(path: Path) -> np.ndarray:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        data: Any = pydicom.dcmread(path, force=True)
-        if "TransferSyntaxUID" not in data.file_meta:
-            implicit, little = data.original_encoding
-            plain = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-            data.file_meta.TransferSyntaxUID = plain if little else ExplicitVRBigEndian
-        try:
-            pixels = data.pixel_array.astype(np.float32)
-        except Exception as error:  # pydicom raises many kinds, by decoder
-            raise DatasetError(f"{path}: no header and pixels that cannot be decoded") from error
-    slope, offset = data.get("RescaleSlope", 1) or 1, data.get("RescaleIntercept", 0) or 0
-    result: np.ndarray = pixels * np.float32(slope) + np.float32(offset)
-    return result
+    return read_pixels(series.slices, series.affine, who)
 
 
 def _grouped(slices: Sequence[Slice]) -> list[list[Slice]]:
@@ -169,11 +121,11 @@ def _alike(a: Slice, b: Slice) -> bool:
     return bool(np.allclose(a.orientation, b.orientation, atol=1e-3))
 
 
-def _chosen(groups: list[list[Slice]], who: str, modality: str, wanted: str | None,
-            notes: list[str]) -> list[Slice] | None:  # fmt: skip
-    """Return the one group that is meant; see `find_series`."""
+def _named(groups: list[list[Slice]], who: str, modality: str, wanted: str | None,
+           notes: list[str]) -> list[list[Slice]]:  # fmt: skip
+    """Return the groups of the wanted modality and name; see `find_series`."""
     if not groups:
-        return None
+        return []
     fitting = [g for g in groups if g[0].modality.upper() == modality.upper()]
     if not fitting:
         found = sorted({g[0].modality or "none" for g in groups})
@@ -184,19 +136,31 @@ def _chosen(groups: list[list[Slice]], who: str, modality: str, wanted: str | No
     if len(fitting) < len(groups):
         others = sorted({g[0].modality for g in groups if g not in fitting})
         notes.append(f"DICOM series of modality {', '.join(others)} passed over")
-    if wanted is not None:
-        text = wanted.casefold()
-        named = [g for g in fitting if text in g[0].description.casefold()
-                 or (g[0].uid and g[0].uid.endswith(wanted))]  # fmt: skip
-        if not named:
-            raise DatasetError(f"{who}: no series fits --series {wanted!r}; {_listed(fitting)}")
-        fitting = named
-    if len(fitting) > 1:
-        raise DatasetError(
-            f"{who}: {len(fitting)} DICOM series, one is needed; {_listed(fitting)}; choose with "
-            "--series TEXT (part of the description, or the end of the UID)"
-        )
-    return fitting[0]
+    if wanted is None:
+        return fitting
+    text = wanted.casefold()
+    named = [g for g in fitting if text in g[0].description.casefold()
+             or (g[0].uid and g[0].uid.endswith(wanted))]  # fmt: skip
+    if not named:
+        raise DatasetError(f"{who}: no series fits --series {wanted!r}; {_listed(fitting)}")
+    return named
+
+
+def _fitting(groups: list[list[Slice]], who: str, fits: Callable[[Series], bool],
+             notes: list[str]) -> list[list[Slice]]:  # fmt: skip
+    """Return the one series that the mask was drawn on, or all where that does not tell."""
+    proven = []
+    for group in groups:
+        try:
+            ordered, affine = prove_stack(group, who)
+        except DatasetError:
+            continue
+        if fits(Series(tuple(ordered), affine)):
+            proven.append(group)
+    if len(proven) != 1:
+        return groups
+    notes.append(f"of {len(groups)} DICOM series the one was taken that the mask lies on")
+    return proven
 
 
 def _listed(groups: list[list[Slice]]) -> str:

@@ -6,17 +6,16 @@ which only ever groups cases and is never shown or written.
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pydicom
-from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
 
+from dataset_conversion.dicom_frames import frames, numbers, rescaling, value
 from dataset_conversion.errors import DatasetError
+from dataset_conversion.quiet import quiet_pydicom
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
 _NO_IMAGE = frozenset(("SEG", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD", "SR", "PR", "KO", "REG",
@@ -26,7 +25,11 @@ _SEQUENCE_END = b"\xfe\xff\xdd\xe0"
 
 @dataclass(frozen=True)
 class Slice:
-    """One DICOM image file; the geometry fields are None where the header leaves them out."""
+    """One DICOM image, a file or a frame of one; geometry is None where the header leaves it out.
+
+    `slope` and `offset` are the rescaling of its values; `frame` counts from 0, None in a file of
+    one image; `palette`: its values stand for colours.
+    """
 
     path: Path
     uid: str
@@ -41,6 +44,16 @@ class Slice:
     orientation: tuple[float, ...] | None
     pixel: tuple[float, ...] | None
     headless: bool
+    syntax: str = ""
+    frame: int | None = None
+    slope: float = 1.0
+    offset: float = 0.0
+    palette: bool = False
+
+    @property
+    def name(self) -> str:
+        """The file, and the frame where it has several."""
+        return self.path.name if self.frame is None else f"{self.path.name} frame {self.frame + 1}"
 
     @property
     def missing(self) -> list[str]:
@@ -61,39 +74,37 @@ class NoImage:
     modality: str
 
 
-def read_slice(path: Path) -> Slice | NoImage | None:
-    """Read one file's header; None where the file is no DICOM at all.
+def read_slices(path: Path) -> list[Slice] | NoImage | None:
+    """Read one file's header: its image or its frames; None where the file is no DICOM at all.
 
     Raises:
         DatasetError: unreadable, damaged, or with fewer bytes than its pixels need.
     """
     try:
-        with path.open("rb") as stream, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom warns of odd values that are checked below
+        with path.open("rb") as stream, quiet_pydicom():  # odd values are checked below
             headless = stream.read(132)[128:] != b"DICM"
             if headless and not _may_be_dicom(path):
                 return None
             stream.seek(0)
             header = pydicom.dcmread(stream, stop_before_pixels=True, force=True)
-            kind = UID(str(header.get("SOPClassUID") or _stored_class(header)))
-            modality = str(header.get("Modality", "") or "")
+            kind = UID(str(value(header, "SOPClassUID") or _stored_class(header)))
+            modality = str(value(header, "Modality", "") or "")
             if not (kind or modality):
                 _refuse_if_named_dicom(path)
                 return None
             if modality in _NO_IMAGE:
                 return NoImage(path, modality)
             if "Rows" not in header:
-                if "Image" in kind.name or not (modality and header.get("SOPInstanceUID")):
+                if "Image" in kind.name or not (modality and value(header, "SOPInstanceUID")):
                     raise ValueError("an image whose header ends early")
                 return NoImage(path, modality)
             _check_length(path, header, stream.tell())
-            return _slice(path, header, modality, headless)
+            return _slices(path, header, modality, headless)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from error
     except DatasetError:
         raise
-    except (InvalidDicomError, EOFError, ValueError, TypeError, KeyError, AttributeError,
-            NotImplementedError) as error:  # fmt: skip
+    except Exception as error:  # damaged bytes make pydicom raise anything
         raise DatasetError(
             f"{path}: the DICOM header is damaged or truncated; copy the file again"
         ) from error
@@ -118,31 +129,41 @@ def _refuse_if_named_dicom(path: Path) -> None:
         )
 
 
-def _slice(path: Path, header: Any, modality: str, headless: bool) -> Slice:
-    kind = [str(part).upper() for part in header.get("ImageType", None) or []]
-    return Slice(
+def _slices(path: Path, header: Any, modality: str, headless: bool) -> list[Slice]:
+    kind = [str(part).upper() for part in value(header, "ImageType", None) or []]
+    slope, offset = rescaling(header)
+    meta = getattr(header, "file_meta", None)
+    whole = Slice(
         path=path,
-        uid=str(header.get("SeriesInstanceUID", "") or ""),
+        uid=str(value(header, "SeriesInstanceUID", "") or ""),
         modality=modality,
-        description=str(header.get("SeriesDescription", "") or ""),
-        patient=str(header.get("PatientID", "") or "").strip(),
+        description=str(value(header, "SeriesDescription", "") or ""),
+        patient=str(value(header, "PatientID", "") or "").strip(),
         localizer="LOCALIZER" in kind,
         matrix=(int(header.Rows), int(header.Columns)),
-        samples=int(header.get("SamplesPerPixel", 1) or 1),
-        frames=int(header.get("NumberOfFrames", 1) or 1),
-        position=_numbers(header, "ImagePositionPatient", 3),
-        orientation=_numbers(header, "ImageOrientationPatient", 6),
-        pixel=_numbers(header, "PixelSpacing", 2),
+        samples=int(value(header, "SamplesPerPixel", 1) or 1),
+        frames=int(value(header, "NumberOfFrames", 1) or 1),
+        position=numbers(header, "ImagePositionPatient", 3),
+        orientation=numbers(header, "ImageOrientationPatient", 6),
+        pixel=numbers(header, "PixelSpacing", 2),
         headless=headless,
+        syntax=str(getattr(meta, "TransferSyntaxUID", "") or ""),
+        slope=slope,
+        offset=offset,
+        palette="PALETTE" in str(value(header, "PhotometricInterpretation", "")).upper(),
     )
-
-
-def _numbers(header: Any, name: str, count: int) -> tuple[float, ...] | None:
-    value = header.get(name)
-    if value is None or isinstance(value, str) or not hasattr(value, "__len__"):
-        return None
-    numbers = tuple(float(v) for v in value)
-    return numbers if len(numbers) == count and np.isfinite(numbers).all() else None
+    return [
+        replace(
+            whole,
+            frame=index if whole.frames > 1 else None,
+            position=frame.position,
+            orientation=frame.orientation,
+            pixel=frame.pixel,
+            slope=frame.slope,
+            offset=frame.intercept,
+        )
+        for index, frame in enumerate(frames(header))
+    ] or [whole]
 
 
 def _check_length(path: Path, header: Any, start: int) -> None:
@@ -156,8 +177,12 @@ def _check_length(path: Path, header: Any, start: int) -> None:
             stream.seek(start)
             whole = _SEQUENCE_END in stream.read()
     else:
-        pixels = int(header.Rows) * int(header.Columns) * int(header.get("SamplesPerPixel", 1) or 1)
-        bits = int(header.get("BitsAllocated", 16)) * int(header.get("NumberOfFrames", 1) or 1)
+        pixels = (
+            int(header.Rows) * int(header.Columns) * int(value(header, "SamplesPerPixel", 1) or 1)
+        )
+        bits = int(value(header, "BitsAllocated", 16)) * int(
+            value(header, "NumberOfFrames", 1) or 1
+        )
         whole = path.stat().st_size - start >= pixels * bits // 8
     if not whole:
         raise DatasetError(f"{path}: truncated: the file ends before its pixels; copy it again")

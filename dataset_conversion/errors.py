@@ -1,14 +1,21 @@
-"""The one exception of this package: something that a user can mend."""
+"""The exceptions of this package: something that a user can mend."""
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
+from pathlib import Path
 
 MOST_SHOWN = 10
+_FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
 
 class DatasetError(ValueError):
     """Data or settings that cannot be converted; the message says who, what, and the cure."""
+
+
+class DiskError(DatasetError):
+    """The place to write to fails: no case is to blame, and going on would not help."""
 
 
 def together(problems: Iterable[str]) -> DatasetError:
@@ -20,3 +27,13 @@ def together(problems: Iterable[str]) -> DatasetError:
     rest = len(found) - MOST_SHOWN
     more = f"\n  ... and {rest} more" if rest > 0 else ""
     return DatasetError(f"{len(found)} problems:\n{shown}{more}")
+
+
+def disk_error(path: Path, error: OSError) -> DiskError:
+    """Say why a file cannot be written; a full disk is called by its name."""
+    if error.errno in _FULL:
+        return DiskError(
+            f"{path}: the disk is full ({error.strerror}); make room, or choose another "
+            "nnUNet_raw, and start again: finished cases are kept"
+        )
+    return DiskError(f"{path}: cannot be written ({error.strerror or error})")

@@ -1,4 +1,4 @@
-"""Files written so that they are whole or not there: digests, JSON, images read back."""
+"""Files written so that they are whole or not there: digests, JSON, links."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import SimpleITK as sitk
-
-from dataset_conversion.errors import DatasetError
+from dataset_conversion.errors import DatasetError, disk_error
 
 
 def digest(path: Path) -> str:
@@ -47,41 +44,11 @@ def to_json(value: Any) -> str:
 def write_text(path: Path, text: str, scratch: Path) -> None:
     """Write a text file under a temporary name in `scratch`, then move it into place."""
     temporary = scratch / path.name
-    temporary.write_bytes(text.encode("utf-8"))
-    os.replace(temporary, path)
-
-
-def write_image(image: sitk.Image, path: Path, scratch: Path) -> str:
-    """Write a volume, read it back, compare, move it into place; return its SHA-256.
-
-    Raises:
-        DatasetError: the file read back is not what was written (a full or failing disk).
-    """
-    temporary = scratch / path.name
-    for key in image.GetMetaDataKeys():  # names hide in header fields
-        image.EraseMetaData(key)
     try:
-        sitk.WriteImage(image, str(temporary), True)
-        again = sitk.ReadImage(str(temporary))
-    except RuntimeError as error:
-        raise DatasetError(f"{path}: cannot be written; is the disk full or failing?") from error
-    same = image.GetSize() == again.GetSize() and np.array_equal(
-        sitk.GetArrayViewFromImage(image), sitk.GetArrayViewFromImage(again)
-    )
-    if not (same and _same_place(image, again)):
-        raise DatasetError(f"{path}: read back it differs; is the disk full or failing?")
-    found = digest(temporary)
-    os.replace(temporary, path)
-    return found
-
-
-def _same_place(a: sitk.Image, b: sitk.Image) -> bool:
-    # NIfTI stores float32 quaternions.
-    return (
-        np.allclose(a.GetSpacing(), b.GetSpacing(), rtol=1e-5, atol=0)
-        and np.allclose(a.GetOrigin(), b.GetOrigin(), rtol=1e-6, atol=1e-3)
-        and np.allclose(a.GetDirection(), b.GetDirection(), rtol=0, atol=1e-4)
-    )
+        temporary.write_bytes(text.encode("utf-8"))
+        os.replace(temporary, path)
+    except OSError as error:
+        raise disk_error(path, error) from error
 
 
 def link(source: Path, target: Path) -> None:
@@ -92,6 +59,19 @@ def link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+
+
+def settle(folder: Path) -> None:
+    """Have the names in a folder on the disk, where the system can be asked for that."""
+    if os.name != "posix" or not folder.is_dir():
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError:  # some network disks know no such thing
+        pass
+    finally:
+        os.close(handle)
 
 
 def check_space(folder: Path, needed: int) -> None:

@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
-from dataset_conversion.errors import DatasetError
+from dataset_conversion.errors import DatasetError, disk_error
 
 
 def check_key(key: Path, target: Path) -> None:
@@ -20,15 +20,17 @@ def check_key(key: Path, target: Path) -> None:
         raise DatasetError(f"{key}: its folder does not exist; make it first")
 
 
-def write_key(key: Path, folders: Mapping[str, Path]) -> None:
-    """Write one row a case: its id and its source folder."""
+def write_key(key: Path, sources: Mapping[str, str]) -> None:
+    """Write one row a case: its id and its source, a folder or a file."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["case", "folder"])
-    rows.writerows((case, str(folder)) for case, folder in sorted(folders.items()))
+    rows.writerow(["case", "source"])
+    rows.writerows(sorted(sources.items()))
     temporary = key.with_name(f".{key.name}.tmp")
     try:
         temporary.write_text(text.getvalue(), encoding="utf-8")
         temporary.replace(key)
+    except OSError as error:
+        raise disk_error(key, error) from error
     finally:
         temporary.unlink(missing_ok=True)  # it holds names: none may stay behind

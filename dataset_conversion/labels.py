@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from dataset_conversion.errors import DatasetError
 BACKGROUND, IGNORE = "background", "ignore"
 
 Value = int | tuple[int, ...]
+_BLOCK = 1 << 20
 
 # Words for a side in the languages of hospital label lists. Which side is which is never guessed.
 _SIDE_WORDS = frozenset(
@@ -37,11 +38,13 @@ class Labels:
         names: name -> value, or values of a region; background is 0.
         regions_class_order: source values, as nnU-Net wants them where there are regions.
         drop: source values that become background because the user said so.
+        merge: source value -> listed source value that it is taken for.
     """
 
     names: Mapping[str, Value]
     regions_class_order: tuple[int, ...] = ()
     drop: tuple[int, ...] = ()
+    merge: Mapping[int, int] = field(default_factory=dict)
     remap: Mapping[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -54,6 +57,8 @@ class Labels:
         remap = {0: 0, **{value: place for place, value in enumerate(values, 1)}}
         if isinstance(ignore, int):
             remap[ignore] = len(values) + 1  # nnU-Net wants it above all others
+        _check_merge(self.merge, remap, self.drop)
+        remap.update({old: remap[new] for old, new in self.merge.items()})
         object.__setattr__(self, "remap", remap)
 
     @property
@@ -64,11 +69,13 @@ class Labels:
 
     def notes(self) -> list[str]:
         """Say which values were renumbered and which are dropped."""
-        moved = [f"{old} -> {new}" for old, new in self.remap.items() if old != new]
+        sources: dict[int, list[int]] = {}
+        for old, new in self.remap.items():
+            sources.setdefault(new, []).append(old)
+        moved = [f"{spans(old)} -> {new}" for new, old in sources.items() if old != [new]]
         notes = [f"label values renumbered without gaps: {', '.join(moved)}"] if moved else []
         if self.drop:
-            shown = ", ".join(map(str, self.drop[:20])) + (", ..." if len(self.drop) > 20 else "")
-            notes.append(f"label values sent to background: {shown}")
+            notes.append(f"label values sent to background: {spans(self.drop)}")
         return notes
 
     def unknown(self, values: Sequence[int]) -> list[int]:
@@ -80,20 +87,34 @@ class Labels:
         unknown = self.unknown(values)
         if unknown:
             cure = " ".join(map(str, unknown))
-            known = ", ".join(map(str, sorted(self.remap)))
             raise DatasetError(
-                f"{who}: label values {unknown} are not listed (known: {known}); add them to the "
+                f"{who}: label values {unknown} are not listed (known: {spans(self.remap)}); add them to the "
                 f"labels file, or pass --drop {cure} to send them to background"
             )
 
     def renumber(self, array: np.ndarray, who: str) -> np.ndarray:
         """Map source values (any shape) to nnU-Net's values, uint8 or uint16."""
-        present = [int(v) for v in np.unique(array)]
-        self.check(present, who)
-        table = np.zeros(max(present) + 1, np.uint8 if len(self.remap) <= 256 else np.uint16)
-        for value in present:
+        return self.renumbered(array, histogram(array), who)[0]
+
+    def renumbered(self, array: np.ndarray, counts: Mapping[int, int],
+                   who: str) -> tuple[np.ndarray, dict[int, int]]:  # fmt: skip
+        """Map source values to nnU-Net's, with how many voxels each of those then has.
+
+        Args:
+            array: source values, any shape.
+            counts: what `histogram` found in it.
+            who: the case, for messages.
+        """
+        self.check(list(counts), who)
+        highest = max(self.remap.values())
+        table = np.zeros(max(counts, default=0) + 1, np.uint8 if highest < 256 else np.uint16)
+        voxels = dict.fromkeys(sorted(self.remap.values()), 0)
+        for value, count in counts.items():
             table[value] = self.remap.get(value, 0)
-        return table[array]
+            voxels[int(table[value])] += count
+        if (table == np.arange(table.size)).all():
+            return array.astype(table.dtype), voxels
+        return table[array], voxels
 
     def for_nnunet(self) -> dict[str, Any]:
         """Return dataset.json's `labels`, and `regions_class_order` where there are regions."""
@@ -109,6 +130,33 @@ class Labels:
     def sided(self) -> list[str]:
         """Names that speak of a side of the body; mirroring would swap them."""
         return [name for name in self.names if has_side(name)]
+
+
+def histogram(array: np.ndarray) -> dict[int, int]:
+    """Return value -> voxels of an array of whole numbers from 0 to 65535."""
+    total = np.zeros(65536, np.int64)
+    flat = array.reshape(-1) if array.flags.c_contiguous else array.ravel()
+    for start in range(0, flat.size, _BLOCK):  # bincount takes eight bytes a voxel
+        block = flat[start : start + _BLOCK]
+        held = block[block != 0]  # few: most of a label map is background
+        total[0] += block.size - held.size
+        found = np.bincount(held)
+        total[: found.size] += found
+    return {int(value): int(total[value]) for value in np.flatnonzero(total)}
+
+
+def spans(values: Iterable[int]) -> str:
+    """Write whole numbers shortly: 0, 1-25, 100."""
+    runs: list[list[int]] = []
+    for value in sorted(set(values)):
+        if runs and value == runs[-1][1] + 1:
+            runs[-1][1] = value
+        else:
+            runs.append([value, value])
+    parts = []
+    for low, high in runs:
+        parts += [f"{low}-{high}"] if high > low + 1 else [str(v) for v in range(low, high + 1)]
+    return ", ".join(parts)
 
 
 def has_side(name: str) -> bool:
@@ -205,6 +253,15 @@ def _check(names: Mapping[str, Value], order: Sequence[int], drop: Sequence[int]
     both = sorted(set(drop) & {v for value in names.values() for v in _flat(value)})
     if both:
         raise DatasetError(f"values {both} are listed as labels and dropped; choose one")
+
+
+def _check_merge(merge: Mapping[int, int], remap: Mapping[int, int], drop: Sequence[int]) -> None:
+    nowhere = sorted(set(merge.values()) - set(remap))
+    if nowhere:
+        raise DatasetError(f"values {nowhere} are merged into, but not listed as labels")
+    both = sorted(set(merge) & (set(remap) | set(drop)))
+    if both:
+        raise DatasetError(f"values {both} are merged, and listed or dropped as well; choose one")
 
 
 def _check_regions(names: Mapping[str, Value], regions: Mapping[str, Value],

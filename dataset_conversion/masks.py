@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import SimpleITK as sitk
 
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.geometry import like
-from dataset_conversion.labels import Labels
+from dataset_conversion.labels import Labels, histogram
 from dataset_conversion.volumes import Volume, read_volume
 
 ROUNDING = 1e-3
@@ -22,16 +23,16 @@ HIGHEST = 65535
 
 @dataclass(frozen=True)
 class LabelMap:
-    """A mask as stored: `image` (uint16), and for segments name -> value in this file."""
+    """A mask as stored: `image` (uint8 or uint16), and for segments name -> value in this file."""
 
     image: sitk.Image
     segments: Mapping[str, int] | None
     notes: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def values(self) -> list[int]:
         """The values that occur, 0 among them."""
-        return [int(v) for v in np.unique(sitk.GetArrayViewFromImage(self.image))]
+        return list(histogram(sitk.GetArrayViewFromImage(self.image)))
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def read_mask(path: Path) -> LabelMap:
     volume = read_volume(path)
     if (volume.slope, volume.offset) != (1.0, 0.0):
         raise DatasetError(_scaled(path, volume))
-    segments = _segments(volume.fields) if path.name.lower().endswith(".nrrd") else []
+    segments = _segments(path, volume.fields) if path.name.lower().endswith(".nrrd") else []
     if volume.raw.ndim != 3 and not segments:
         raise DatasetError(
             f"{path}: {volume.raw.shape[-1]} values a voxel (RGB?); a mask has one label a voxel: "
@@ -84,6 +85,8 @@ def looks_like_labels(path: Path) -> bool:
 def by_name(mask: LabelMap, labels: Labels, who: str) -> LabelMap:
     """Give a mask's segments the values that the labels list; see `translation`."""
     known = translation(mask.segments, mask.values, labels, who)
+    if all(old == new for old, new in known.items()):
+        return mask
     table = np.arange(HIGHEST + 1, dtype=np.uint16)
     for old, new in known.items():
         table[old] = new
@@ -149,7 +152,7 @@ def labels_of(segments: Iterable[Mapping[str, int]], drop: tuple[int, ...] = ())
 
 
 def _whole(path: Path, raw: np.ndarray) -> np.ndarray:
-    """Return the values as uint16 where they are labels up to rounding."""
+    """Return the values as uint8 or uint16 where they are labels up to rounding."""
     rounded = np.rint(raw) if raw.dtype.kind == "f" else raw
     if raw.dtype.kind == "f":
         off = float(np.abs(raw - rounded).max(initial=0.0))
@@ -159,14 +162,16 @@ def _whole(path: Path, raw: np.ndarray) -> np.ndarray:
                 f"{path}: no label map: {at.size} voxels have fractions such as {at[0]:.4g} "
                 f"(allowed {ROUNDING:g}); resample masks with nearest neighbour"
             )
-    low, high = rounded.min(initial=0), rounded.max(initial=0)
+    low, high = (
+        (0, 0) if raw.dtype == np.uint8 else (rounded.min(initial=0), rounded.max(initial=0))
+    )
     if low < 0 or high > HIGHEST:
         raise DatasetError(
             f"{path}: no label map: values from {low:g} to {high:g} (allowed 0 to {HIGHEST}); is "
             "this an image?"
         )
-    labels = rounded.astype(np.uint16)
-    count = int(np.count_nonzero(np.bincount(labels.ravel())))
+    labels = raw if raw.dtype == np.uint8 else rounded.astype(np.uint16)
+    count = 0 if raw.dtype == np.uint8 else len(histogram(labels))
     if count > MOST_VALUES:
         raise DatasetError(
             f"{path}: no label map: {count} distinct values (allowed {MOST_VALUES}); if it is an "
@@ -189,17 +194,22 @@ def _list(values: np.ndarray) -> str:
     return "[" + ", ".join(f"{float(v):g}" for v in values) + "]"
 
 
-def _segments(fields: Mapping[str, str]) -> list[_Segment]:
+def _segments(path: Path, fields: Mapping[str, str]) -> list[_Segment]:
     """Read the Segment<i>_ fields; files before Slicer 4.11 have one layer a segment, value 1."""
     numbers = sorted({int(m[1]) for key in fields if (m := re.match(r"Segment(\d+)_ID$", key))})
-    return [
-        _Segment(
-            name=fields.get(f"Segment{i}_Name", fields[f"Segment{i}_ID"]).strip(),
-            layer=int(fields.get(f"Segment{i}_Layer", i)),
-            value=int(fields.get(f"Segment{i}_LabelValue", 1)),
-        )
-        for i in numbers
-    ]
+    try:
+        return [
+            _Segment(
+                name=fields.get(f"Segment{i}_Name", fields[f"Segment{i}_ID"]).strip(),
+                layer=int(fields.get(f"Segment{i}_Layer", i)),
+                value=int(fields.get(f"Segment{i}_LabelValue", 1)),
+            )
+            for i in numbers
+        ]
+    except ValueError as error:
+        raise DatasetError(
+            f"{path}: its list of segments is damaged ({error}); save it again in 3D Slicer"
+        ) from error
 
 
 def _merged(path: Path, array: np.ndarray,

@@ -6,12 +6,14 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from dataset_conversion.dicom_series import Series, find_series
 from dataset_conversion.errors import DatasetError
+from dataset_conversion.geometry import is_part
 from dataset_conversion.masks import is_slicer, looks_like_labels
-from dataset_conversion.volumes import UNREADABLE, is_volume
+from dataset_conversion.volumes import UNREADABLE, is_volume, read_header
 
 _STRANGERS = frozenset(("thumbs.db", "desktop.ini", "dicomdir"))
 
@@ -77,8 +79,9 @@ def read_patient(folder: Path, *, mask_pattern: str, modality: str,
         )
     volumes = [path for path in files if is_volume(path)]
     others = [path for path in files if not is_volume(path)]
-    found, notes = find_series(others, str(folder), modality=modality, wanted=series)
     masks = [p for p in volumes if is_slicer(p) or re.search(mask_pattern, p.name, re.IGNORECASE)]
+    fits = partial(_lies_on, masks[0]) if len(masks) == 1 else None
+    found, notes = find_series(others, str(folder), modality=modality, wanted=series, fits=fits)
     images: list[Path | Series] = [path for path in volumes if path not in masks]
     if found is not None:
         images.append(found)
@@ -86,6 +89,15 @@ def read_patient(folder: Path, *, mask_pattern: str, modality: str,
         images, masks = _by_content(images, masks, folder)
     _check_counts(images, masks, folder)
     return Patient(folder, images[0], masks[0] if masks else None, tuple(notes))
+
+
+def _lies_on(mask: Path, series: Series) -> bool:
+    """Say whether a mask's header puts it on a series' grid; a damaged one is told later."""
+    try:
+        header = read_header(mask)
+    except DatasetError:
+        return False
+    return is_part(header.matrix, header.size, series.affine, series.size)
 
 
 def _by_content(images: Sequence[Path | Series], masks: Sequence[Path],
@@ -164,7 +176,7 @@ def _is_data(path: Path) -> bool:
 
 def _names(items: Sequence[Path | Series], folder: Path) -> str:
     shown = [
-        f"a DICOM series of {len(item.paths)} slices"
+        f"a DICOM series of {len(item.slices)} slices"
         if isinstance(item, Series)
         else str(item.relative_to(folder))
         for item in items

@@ -1,70 +1,83 @@
-"""From a loaded sample to the volumes that are written: LPS, one grid, remapped, trimmed."""
+"""From a loaded sample to the volumes that are written: oriented, one grid, remapped, stepped."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
 from dataset_conversion.case import Output, Sample
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.geometry import affine, like, on_grid, to_lps
-from dataset_conversion.labels import Labels
+from dataset_conversion.geometry import affine, like, on_grid, orientation, oriented
+from dataset_conversion.labels import Labels, histogram
+from dataset_conversion.steps import Images
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Volumes ready to write; `voxels` counts each of nnU-Net's label values."""
+    """Volumes ready to write; `voxels` counts each of nnU-Net's label values.
 
-    images: tuple[sitk.Image, ...]
+    `grid` tells of the source's first channel: size (x, y, z), spacing in mm, orientation.
+    """
+
+    images: Images
     mask: sitk.Image | None
     voxels: dict[int, int]
     notes: tuple[str, ...]
+    grid: dict[str, Any]
 
 
 def prepare(sample: Sample, labels: Labels, output: Output, who: str) -> Prepared:
-    """Orient to LPS, place and renumber the mask, trim, and choose the type.
+    """Orient, place and renumber the mask, take the steps, and choose the type.
 
     Args:
         sample: the loaded source.
         labels: names and remap.
-        output: window, trimming, and whether empty masks may pass.
+        output: window, steps, orientation, and what the user permits.
         who: the source, for messages.
 
     Raises:
-        DatasetError: channels on different grids; what `on_grid` and `Labels.renumber` stop at;
+        DatasetError: channels on different grids; an image that is a mask; what `on_grid` and `Labels.check` stop at;
             an empty mask without permission.
     """
-    images = [to_lps(image) for image in sample.images]
+    images: Images = tuple(oriented(image, output.orientation) for image in sample.images)
     _check_channels(images, who)
+    for image in images:
+        _check_no_mask(image, labels, who)
     notes = list(sample.notes)
-    mask = None
-    voxels = dict.fromkeys(sorted(labels.remap.values()), 0)
+    mask, voxels = None, dict.fromkeys(sorted(labels.remap.values()), 0)
     if sample.mask is not None:
-        placed, note = on_grid(sample.mask, images[0], who)
+        placed, note = on_grid(sample.mask, images[0], who, output.resample_mask)
         notes += [note] if note else []
-        array = labels.renumber(sitk.GetArrayViewFromImage(placed), who)
+        source = sitk.GetArrayViewFromImage(placed)
+        array, voxels = labels.renumbered(source, histogram(source), who)
         mask = like(array, images[0])
-        target = _target(array, labels)
-        if not target.any():
-            check_not_empty(False, output, who)
-        elif output.drop_empty_slices:
-            first, last = _extent(target)
-            images = [image[:, :, first : last + 1] for image in images]
-            mask, array = mask[:, :, first : last + 1], array[first : last + 1]
-        voxels.update(enumerate(np.bincount(array.ravel()).tolist()))
+    for step in output.steps:
+        images, mask = step(images, mask)
+    if mask is not None:
+        if output.steps:
+            array = sitk.GetArrayViewFromImage(mask)
+            voxels = {**dict.fromkeys(voxels, 0), **histogram(array)}
+        check_not_empty(holds_label(voxels, labels), output.allow_empty, who)
     typed = tuple(_typed(image, output.window) for image in images)
-    return Prepared(typed, mask, voxels, tuple(notes))
+    return Prepared(typed, mask, voxels, tuple(notes), _grid(sample.images[0]))
 
 
-def check_not_empty(has_label: bool, output: Output, who: str) -> None:
+def holds_label(voxels: dict[int, int], labels: Labels) -> bool:
+    """Say whether any of nnU-Net's values but background and ignore has voxels."""
+    ignore = None if labels.ignore is None else labels.remap[labels.ignore]
+    return any(count for value, count in voxels.items() if value not in (0, ignore))
+
+
+def check_not_empty(has_label: bool, allowed: bool, who: str) -> None:
     """Stop at a mask without labels unless the user allows it."""
-    if not has_label and not output.allow_empty_masks:
+    if not has_label and not allowed:
         raise DatasetError(
             f"{who}: the mask is empty; take the mask away (the case then goes to imagesTs), or "
-            "allow empty masks (--allow-empty-masks) if nothing is to be found in this patient"
+            "pass --allow-empty if nothing is to be found in this patient"
         )
 
 
@@ -78,18 +91,24 @@ def _check_channels(images: Sequence[sitk.Image], who: str) -> None:
             )
 
 
-def _target(array: np.ndarray, labels: Labels) -> np.ndarray:
-    """Voxels with a label other than background and ignore."""
-    found: np.ndarray = array > 0
-    if labels.ignore is not None:
-        found &= array != labels.remap[labels.ignore]
-    return found
+def _check_no_mask(image: sitk.Image, labels: Labels, who: str) -> None:
+    """Stop at an image that holds nothing but label values: a mask under an image's name."""
+    array, known = sitk.GetArrayViewFromImage(image), list(labels.remap)
+    few = array[tuple(slice(None, None, max(1, n // 24)) for n in array.shape)]
+    if np.isin(few, known).all() and np.isin(array, known).all():
+        values = [f"{value:g}" for value in np.unique(array)]
+        raise DatasetError(
+            f"{who}: the image holds nothing but label values ({', '.join(values)}): is it a "
+            "mask, or empty? Put the image in its place"
+        )
 
 
-def _extent(target: np.ndarray) -> tuple[int, int]:
-    """First and last index along z with any target."""
-    rows = np.flatnonzero(target.any(axis=(1, 2)))
-    return int(rows[0]), int(rows[-1])
+def _grid(image: sitk.Image) -> dict[str, Any]:
+    return {
+        "size": list(image.GetSize()),
+        "spacing": [round(value, 5) for value in image.GetSpacing()],
+        "orientation": orientation(image),
+    }
 
 
 def _typed(image: sitk.Image, window: tuple[float, float] | None) -> sitk.Image:
@@ -99,7 +118,11 @@ def _typed(image: sitk.Image, window: tuple[float, float] | None) -> sitk.Image:
         low, high = window
         scaled = (np.clip(array.astype(np.float64), low, high) - low) / (high - low)
         return like(scaled.astype(np.float32), image)
+    if array.dtype == np.int16:
+        return image
     low, high = float(array.min()), float(array.max())
-    whole = array.dtype.kind in "iub" or bool((array == np.rint(array)).all())
-    fits = whole and low >= -32768 and high <= 32767
-    return like(array.astype(np.int16 if fits else np.float32), image)
+    fits = low >= -32768 and high <= 32767
+    if fits:  # far cheaper than asking every float whether it is whole
+        short = array.astype(np.int16)
+        fits = array.dtype.kind in "iub" or bool((short == array).all())
+    return like(short if fits else array.astype(np.float32), image)

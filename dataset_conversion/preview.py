@@ -6,10 +6,14 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from PIL import Image, ImageColor, ImageDraw, ImageFont
+
+from dataset_conversion.cuts import Cut, Cuts, cut
+from dataset_conversion.errors import disk_error
+from dataset_conversion.png import write_png
 
 FILE = "preview.png"
 MOST_ROWS = 24
@@ -17,21 +21,30 @@ BONE = (-450.0, 1050.0)  # HU shown black and white
 _PLANES = ("axial", "coronal", "sagittal")
 _GROUND, _INK, _FAINT = "#0d1117", "#e6edf3", "#8b949e"
 _COLOURS = ("#f2b134", "#4cc9f0", "#f72585", "#80ed99", "#b388ff", "#ff7f51",
-            "#00b4a0", "#ffd6e0", "#c0e218", "#5c8dff")  # fmt: skip
-_CELL = 2.7  # inches
+            "#00b4a0", "#ffd6e0", "#c0e218", "#5c8dff", "#d4a373", "#e63946", "#2a9d3f", "#ffee93",
+            "#a8dadc", "#9d0208", "#7209b7", "#e0aaff", "#606c38", "#ff99c8")  # fmt: skip
+_CELL, _GAP, _LEFT = 297, 10, 52  # pixels
+_WIDE = _LEFT + 3 * _CELL + 2 * _GAP + 14
+_HEAD, _FOOT, _LINE = 108, 35, 33
+_ANCHORS = ("lm", "rm", "ma", "md")  # of the letters at the left, right, upper, lower edge
 
 
 @dataclass(frozen=True)
 class Row:
-    """A case as written: files in LPS, the mask None for a test case.
+    """A case as written; the mask is None where there is none.
 
-    `centre` is the mask whose centre is cut through, where rows are to show the same planes.
+    Attributes:
+        centre: mask whose centre is cut through, where rows are to show the same planes.
+        cuts: what `cut` made of the case while it was in memory; spares reading it again.
+        test: is marked as one of the test set.
     """
 
     name: str
-    image: Path
-    mask: Path | None
+    image: Path | None = None
+    mask: Path | None = None
     centre: Path | None = None
+    cuts: Cuts | None = None
+    test: bool = False
 
 
 def draw(path: Path, rows: Sequence[Row], names: Mapping[int, str], title: str,
@@ -48,41 +61,35 @@ def draw(path: Path, rows: Sequence[Row], names: Mapping[int, str], title: str,
         scratch: folder on the same disk for the unfinished file.
         what: what the rows are, in the plural.
     """
-    # Matplotlib takes a second to import; only here is it needed. No pyplot: no global state.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     chosen = choose(rows)
-    cuts = [_cuts(row, display) for row in chosen]
-    tallest = [min(1.25, max(cut.tall / cut.wide for cut in three)) * _CELL for three in cuts]
+    cuts = [row.cuts or _read_and_cut(row, display) for row in chosen]
+    lines, planes = _lines(chosen, cuts)
+    tallest = [round(min(1.25, max(c.tall / c.wide for _, c in line)) * _CELL) for line in lines]
+    legend = -(-len(names) // 4)
+    height = _HEAD + sum(tallest) + _GAP * len(lines) + _FOOT + _LINE * legend
+    sheet = Image.new("RGB", (_WIDE, height), _GROUND)
+    pen = ImageDraw.Draw(sheet)
     shown = (
         f"{len(chosen)} of {len(rows)} {what}" if len(chosen) < len(rows) else f"{len(rows)} {what}"
     )
-    head, foot = 0.98, 0.32 + 0.3 * -(-len(names) // 4)
-    height = head + sum(tallest) + 0.1 * len(chosen) + foot
-    figure = Figure(figsize=(3 * _CELL + 0.6, height), dpi=110, facecolor=_GROUND)
-    FigureCanvasAgg(figure)
-    figure.text(0.5, 1 - 0.28 / height, title, color=_INK, size=13, ha="center", va="center",
-                weight="bold")  # fmt: skip
-    figure.text(0.5, 1 - 0.55 / height, f"{shown}, radiological view (R = the patient's right)",
-                color=_FAINT, size=8.5, ha="center", va="center")  # fmt: skip
-    grid = figure.add_gridspec(len(chosen), 3, left=0.055, right=0.985, wspace=0.03, hspace=0.06,
-                               top=1 - head / height, bottom=foot / height,
-                               height_ratios=tallest)  # fmt: skip
-    for column, plane in enumerate(_PLANES):
-        where = 0.055 + 0.93 * (column + 0.5) / 3
-        figure.text(where, 1 - 0.84 / height, plane, color=_FAINT, size=9, ha="center")
-    for index, row in enumerate(chosen):
-        axes = [figure.add_subplot(grid[index, column]) for column in range(3)]
-        for axis, cut in zip(axes, cuts[index], strict=True):
-            _show(axis, cut, sorted(names))
-        label = row.name if row.mask else f"{row.name} (test)"
-        axes[0].set_ylabel(label, color=_INK, size=8, labelpad=6)
-    _legend(figure, names, height)
+    told = f"{shown}, radiological view (R = the patient's right)"
+    pen.text((_WIDE // 2, 31), _plain(title), _INK, _font(20), "mm")
+    pen.text((_WIDE // 2, 61), told, _FAINT, _font(13), "mm")
+    for column, plane in enumerate(planes):
+        pen.text((_left(column) + _CELL // 2, 92), plane, _FAINT, _font(14), "mm")
+    top = _HEAD
+    for line, tall in zip(lines, tallest, strict=True):
+        for column, (label, plane_cut) in enumerate(line):
+            _show(sheet, plane_cut, sorted(names), (_left(column), top), tall)
+            _write_upwards(sheet, _plain(label), _left(column), top, tall)
+        top += tall + _GAP
+    _legend(pen, names, top + 16)
     temporary = scratch / path.name
-    # Without the version of matplotlib in it, the file changes only with the picture.
-    figure.savefig(temporary, facecolor=_GROUND, metadata={"Software": None})
-    os.replace(temporary, path)
+    try:
+        write_png(temporary, np.asarray(sheet))
+        os.replace(temporary, path)
+    except OSError as error:
+        raise disk_error(path, error) from error
 
 
 def choose(rows: Sequence[Row]) -> list[Row]:
@@ -97,111 +104,91 @@ def colour(values: Sequence[int], value: int) -> str:
     return _COLOURS[sorted(values).index(value) % len(_COLOURS)]
 
 
-def middle(mask: np.ndarray | None, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the index (z, y, x) of a foreground's centre, of the volume's where there is none."""
-    if mask is None or not mask.any():
-        return tuple(n // 2 for n in shape)
-    found = np.nonzero(mask)
-    return tuple(round(float(axis.mean())) for axis in found)
+def _lines(rows: Sequence[Row],
+           cuts: Sequence[Cuts]) -> tuple[list[list[tuple[str, Cut]]], Sequence[str]]:  # fmt: skip
+    """Lay out labels and planes in lines of three, and name the columns.
+
+    A case takes a line; where all cases are single slices, three of them do.
+    """
+    labels = [f"{row.name} (test)" if row.test or not row.mask else row.name for row in rows]
+    slices = [[cut for cut in three if min(cut.grey.shape) > 1] for three in cuts]
+    if any(len(planes) != 1 for planes in slices):
+        return [list(zip((label, "", ""), three, strict=True))
+                for label, three in zip(labels, cuts, strict=True)], _PLANES  # fmt: skip
+    single = [(label, planes[0]) for label, planes in zip(labels, slices, strict=True)]
+    return [single[start : start + 3] for start in range(0, len(single), 3)], ()
 
 
-@dataclass(frozen=True)
-class _Cut:
-    """One plane of a case: grey values 0 to 1, labels, its size in mm, where rows begin."""
-
-    grey: np.ndarray
-    mask: np.ndarray | None
-    wide: float
-    tall: float
-    origin: str
-    letters: str  # at the left, right, upper, lower edge
+def _read_and_cut(row: Row, display: tuple[float, float] | None) -> Cuts:
+    mask = sitk.ReadImage(str(row.mask)) if row.mask else None
+    centre = sitk.ReadImage(str(row.centre)) if row.centre else None
+    return cut(sitk.ReadImage(str(row.image)), mask, display, centre)
 
 
-def _cuts(row: Row, display: tuple[float, float] | None) -> list[_Cut]:
-    """Cut a case through its foreground's centre, close around the body."""
-    image = sitk.ReadImage(str(row.image))
-    array = sitk.GetArrayFromImage(image)
-    mask = sitk.GetArrayFromImage(sitk.ReadImage(str(row.mask))) if row.mask else None
-    centre = sitk.GetArrayFromImage(sitk.ReadImage(str(row.centre))) if row.centre else mask
-    low, high = display or tuple(float(v) for v in np.percentile(array, [1, 99.5]))
-    grey = np.clip((array.astype(np.float32) - low) / max(high - low, 1e-9), 0, 1)
-    x, y, z = image.GetSpacing()
-    at = middle(centre, array.shape)
-    _, rows, columns = (_span(grey > 0.1, axis) for axis in range(3))
-    # LPS: x grows to the left, so lying rows as they are put R on the viewer's left; z grows to
-    # the head, so upright planes are drawn from below (origin lower).
-    planes = (
-        ((at[0], rows, columns), "upper", x, y, "RLAP"),
-        ((slice(None), at[1], columns), "lower", x, z, "RLSI"),
-        ((slice(None), rows, at[2]), "lower", y, z, "APSI"),
-    )
-    cuts = []
-    for where, origin, wide, tall, letters in planes:
-        plane = grey[where]
-        size = plane.shape[1] * wide, plane.shape[0] * tall
-        cuts.append(_Cut(plane, None if mask is None else mask[where], *size, origin, letters))
-    return cuts
+def _left(column: int) -> int:
+    return _LEFT + column * (_CELL + _GAP)
 
 
-def _span(tissue: np.ndarray, axis: int) -> slice:
-    """Range along an axis that holds tissue, a little wider; all of it where there is none."""
-    others = tuple(a for a in range(3) if a != axis)
-    found = np.flatnonzero(tissue.mean(axis=others) > 0.002)
-    count = tissue.shape[axis]
-    margin = max(1, count // 40)
-    if not found.size:
-        return slice(0, count)
-    return slice(max(0, int(found[0]) - margin), min(count, int(found[-1]) + 1 + margin))
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
 
 
-def _show(axis: Any, cut: _Cut, values: Sequence[int]) -> None:
-    low, high = (cut.tall, 0.0) if cut.origin == "upper" else (0.0, cut.tall)
-    place: dict[str, Any] = {"origin": cut.origin, "extent": (0.0, cut.wide, low, high)}
-    axis.imshow(cut.grey, cmap="gray", vmin=0, vmax=1, interpolation="bilinear", **place)
+def _plain(text: str) -> str:
+    """Half characters, which JSON allows and no font has, become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _show(sheet: Image.Image, cut: Cut, values: Sequence[int], at: tuple[int, int],
+          tall: int) -> None:  # fmt: skip
+    """Put a plane in the middle of its cell, true to its shape in mm, with labels and letters."""
+    scale = min(_CELL / cut.wide, tall / cut.tall)
+    size = max(1, round(cut.wide * scale)), max(1, round(cut.tall * scale))
+    corner = at[0] + (_CELL - size[0]) // 2, at[1] + (tall - size[1]) // 2
+    turn = slice(None, None, 1 if cut.origin == "upper" else -1)
+    grey = Image.fromarray(np.rint(cut.grey[turn] * 255).astype(np.uint8))
+    picture = grey.resize(size, Image.Resampling.BILINEAR).convert("RGBA")
     if cut.mask is not None:
-        axis.imshow(_overlay(cut.mask, values), interpolation="nearest", **place)
+        labels = Image.fromarray(_overlay(cut.mask[turn], values))
+        picture = Image.alpha_composite(picture, labels.resize(size, Image.Resampling.NEAREST))
+    pen = ImageDraw.Draw(picture)
     flat = cut.tall < 0.15 * cut.wide  # no room for letters above each other
-    _dress(axis, cut.letters[:2] if flat else cut.letters)
+    middle = size[0] // 2, size[1] // 2
+    spots = ((6, middle[1]), (size[0] - 6, middle[1]), (middle[0], 4), (middle[0], size[1] - 4))
+    for letter, spot, anchor in zip(cut.letters, spots[: 2 if flat else 4], _ANCHORS, strict=False):
+        pen.text(spot, letter, _INK, _font(14), anchor)
+    sheet.paste(picture, corner)
 
 
 def _overlay(mask: np.ndarray, values: Sequence[int]) -> np.ndarray:
     """RGBA of a slice: a faint area and a firm outline for each label."""
-    from matplotlib.colors import to_rgb
-
-    result = np.zeros((*mask.shape, 4))
+    core = np.ones(mask.shape, bool)
+    for here, there in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+        same = mask[here] == mask[there]
+        core[here] &= same
+        core[there] &= same
+    table = np.zeros((2, max([0, *values, int(mask.max(initial=0))]) + 1, 4), np.uint8)
     for value in values:
-        inside = mask == value
-        core = inside.copy()
-        core[1:] &= inside[:-1]
-        core[:-1] &= inside[1:]
-        core[:, 1:] &= inside[:, :-1]
-        core[:, :-1] &= inside[:, 1:]
-        result[inside, :3] = to_rgb(colour(values, value))
-        result[inside, 3] = 0.9
-        result[core, 3] = 0.32
+        table[:, value, :3] = ImageColor.getrgb(colour(values, value))
+        table[:, value, 3] = 230, 82  # of 255: the outline, the area
+    result: np.ndarray = table[core.astype(np.uint8), mask]
     return result
 
 
-def _dress(axis: Any, letters: str) -> None:
-    """Take the frame away, fill the cell with the ground, and write the directions."""
-    axis.set_facecolor("black")
-    axis.set_xticks([])
-    axis.set_yticks([])
-    axis.set_anchor("C")
-    for spine in axis.spines.values():
-        spine.set_visible(False)
-    # Offsets in points keep the letters clear of the edges, however flat the plane.
-    spots = (((0, 0.5), (7, 0)), ((1, 0.5), (-7, 0)), ((0.5, 1), (0, -8)), ((0.5, 0), (0, 8)))
-    for letter, (where, offset) in zip(letters, spots, strict=False):
-        axis.annotate(letter, where, xytext=offset, xycoords="axes fraction",
-                      textcoords="offset points", color=_INK, size=8.5, ha="center",
-                      va="center", weight="bold", alpha=0.85)  # fmt: skip
+def _write_upwards(sheet: Image.Image, text: str, left: int, top: int, tall: int) -> None:
+    """Write a case's id beside its row, from below."""
+    if not text:
+        return
+    strip = Image.new("RGB", (tall, 18), _GROUND)
+    ImageDraw.Draw(strip).text((tall // 2, 9), text, _INK, _font(12), "mm")
+    sheet.paste(strip.rotate(90, expand=True), (left - 24 if left == _LEFT else left - 14, top))
 
 
-def _legend(figure: Any, names: Mapping[int, str], height: float) -> None:
-    from matplotlib.patches import Patch
-
-    marks = [Patch(color=colour(list(names), v), label=names[v]) for v in sorted(names)]
-    figure.legend(handles=marks, loc="lower center", ncols=min(4, max(1, len(marks))),
-                  frameon=False, labelcolor=_INK, fontsize=8.5, handlelength=1.1,
-                  bbox_to_anchor=(0.5, 0.08 / height))  # fmt: skip
+def _legend(pen: ImageDraw.ImageDraw, names: Mapping[int, str], top: int) -> None:
+    """Write the labels' names beside their colours, four in a line."""
+    order, columns = sorted(names), min(4, max(1, len(names)))
+    wide = (_WIDE - 2 * _LEFT) // 4
+    start = (_WIDE - columns * wide) // 2
+    for place, value in enumerate(order):
+        x, y = start + place % 4 * wide, top + place // 4 * _LINE
+        pen.rectangle((x, y - 5, x + 22, y + 5), colour(order, value))
+        pen.text((x + 30, y), _plain(names[value]), _INK, _font(13), "lm")

@@ -2,58 +2,167 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dataset_conversion.case import Case
 from dataset_conversion.labels import Labels
-from dataset_conversion.staging import SPLITS, Record, Staging
+from dataset_conversion.manifest import Record
+from dataset_conversion.staging import Staging
+
+_MOST = 6  # different spacings that are listed
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a conversion did: the dataset's folder, counts of cases, voxels by label, notes."""
+    """What a conversion did, or in a dry run would have done.
+
+    Attributes:
+        dataset: the finished folder.
+        written: cases converted in this run.
+        skipped: cases whose files were kept.
+        voxels: of each label over all cases.
+        notes: what the user should know.
+        problems: why sources were left out.
+        cases: ids of all cases in the dataset.
+        test: ids of those in imagesTs.
+        holders: label -> number of cases that have it.
+        spacings: spacing of the sources as text -> cases.
+        orientations: orientation of the sources -> cases.
+        patients: number of groups.
+        folds: (training, validation) cases of each fold.
+        orientation: as written.
+        dry_run: nothing was written.
+    """
 
     dataset: Path
-    written: int
-    skipped: int
-    voxels: dict[str, int]
-    notes: list[str] = field(default_factory=list)
+    written: int = 0
+    skipped: int = 0
+    voxels: dict[str, int] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    problems: tuple[str, ...] = ()
+    cases: frozenset[str] = frozenset()
+    test: frozenset[str] = frozenset()
+    holders: dict[str, int] = field(default_factory=dict)
+    spacings: dict[str, int] = field(default_factory=dict)
+    orientations: dict[str, int] = field(default_factory=dict)
+    patients: int = 0
+    folds: tuple[tuple[int, int], ...] = ()
+    orientation: str = "LPS"
+    dry_run: bool = False
 
     def __str__(self) -> str:
-        """Return a short readable text."""
-        counts = "".join(f"\n  {name}: {n:,} voxels" for name, n in self.voxels.items())
-        notes = "".join(f"\n  note: {note}" for note in self.notes)
-        return (
-            f"{self.dataset}\n  {self.written} cases converted, {self.skipped} unchanged"
-            f"{counts}{notes}"
+        """Return the summary that a user reads."""
+        labelled = len(self.cases) - len(self.test)
+        lines = [
+            f"{self.dataset}{' (dry run: nothing was written)' if self.dry_run else ''}",
+            f"  {self.written} cases {'would be ' if self.dry_run else ''}converted, "
+            f"{self.skipped} unchanged, {len(self.problems)} left out",
+            f"  {self.patients} patients: {labelled} cases for training, {len(self.test)} for "
+            "testing (imagesTs)",
+        ]
+        if self.folds:
+            sizes = ", ".join(f"{train}+{val}" for train, val in self.folds)
+            lines.append(f"  folds (training + validation cases): {sizes}")
+        lines.append("  labels:")
+        for name, count in self.voxels.items():
+            lines.append(f"    {name}: {count:,} voxels in {self.holders.get(name, 0)} cases")
+        lines.append(f"  spacings (x, y, z in mm): {_counted(self.spacings)}")
+        lines.append(
+            f"  orientations: {_counted(self.orientations)}; written as {self.orientation}"
         )
+        lines += [f"  note: {note}" for note in self.notes]
+        lines += [f"  left out: {problem}" for problem in self.problems]
+        return "\n".join(lines)
 
 
-def count(place: Staging, labels: Labels, written: int, done: Mapping[str, Record],
-          notes: Sequence[str]) -> Report:  # fmt: skip
-    """Sum up a finished conversion: voxels by label name over all cases, and every note.
+def summary(dataset: Path, labels: Labels, done: Mapping[str, Record], splits: str | None,
+            groups: Mapping[str, str]) -> Report:  # fmt: skip
+    """Sum up all cases of a dataset, with every note.
 
     Args:
-        place: the dataset's folders.
+        dataset: the finished folder.
         labels: names and remap.
-        written: cases converted in this run.
         done: all cases.
-        notes: what was found before the cases were read.
+        splits: splits_final.json's text.
+        groups: case -> patient.
     """
-    total: dict[int, int] = dict.fromkeys(labels.remap.values(), 0)
+    total: Counter[int] = Counter()
+    having: dict[str, int] = {}
+    values = {name: _new(labels, name) for name in labels.names}
     for record in done.values():
-        for new, voxels in record.voxels.items():
-            total[int(new)] += voxels
-    counts = {}
-    for name, value in labels.names.items():
-        parts = (value,) if isinstance(value, int) else value
-        counts[name] = sum(total[labels.remap[part]] for part in parts)
-    found = [f"{case}: {note}" for case, record in sorted(done.items()) for note in record.notes]
-    never = [name for name, voxels in counts.items() if voxels == 0]
+        voxels = {int(value): count for value, count in record.voxels.items()}
+        total.update(voxels)
+        for name, parts in values.items():
+            having[name] = having.get(name, 0) + any(voxels.get(part) for part in parts)
+    counts = {name: sum(total[part] for part in parts) for name, parts in values.items()}
+    test = frozenset(n for n, r in done.items() if any(f.startswith("imagesTs") for f in r.files))
+    spacings = Counter(" x ".join(f"{v:.4g}" for v in r.grid["spacing"]) for r in done.values())
+    notes = _told(done)
+    never = [name for name, count in counts.items() if count == 0]
     if never:
-        others = ", ".join(f"{name} {voxels}" for name, voxels in counts.items() if voxels)
-        found.append(f"labels {never} occur in no case (voxels of the others: {others})")
-    if not (place.target / SPLITS).exists():
-        found.append("all labelled cases are one group: no folds; train with fold `all`")
-    return Report(place.target, written, len(done) - written, counts, [*notes, *found])
+        others = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
+        notes.append(f"labels {never} occur in no case (voxels of the others: {others})")
+    shared = {groups[name] for name in test} & {groups[name] for name in set(done) - test}
+    if shared:
+        seen = sum(groups[name] in shared for name in test)
+        notes.append(
+            f"{seen} cases without a mask in imagesTs are of patients who are trained on too: no "
+            "score on them says how well others are segmented"
+        )
+    folds = [] if splits is None else json.loads(splits)
+    if splits is None:
+        notes.append("all labelled cases are one group: no folds; train with fold `all`")
+    return Report(
+        dataset,
+        voxels=counts,
+        notes=notes,
+        cases=frozenset(done),
+        test=test,
+        holders=having,
+        spacings=dict(sorted(spacings.items())),
+        orientations=dict(Counter(r.grid["orientation"] for r in done.values()).most_common()),
+        patients=len(set(groups.values())),
+        folds=tuple((len(fold["train"]), len(fold["val"])) for fold in folds),
+    )
+
+
+def fate(cases: Sequence[Case], old: Mapping[str, Record], kept: Mapping[str, Record],
+         place: Staging, settings: str) -> list[str]:  # fmt: skip
+    """Say what becomes of the cases of an earlier conversion."""
+    now = {case.name: case for case in cases}
+    gone = sorted(set(old) - set(now))
+    notes = [f"removed, no longer in the source: {', '.join(gone)}"] if gone else []
+    for name in sorted(set(old) & set(now) - set(kept)):
+        same = old[name].told(now[name], settings, list(old[name].files))
+        if same and not old[name].whole(place.target):
+            notes.append(f"{name}: its files were changed after the conversion; converted again")
+    return notes
+
+
+def _told(done: Mapping[str, Record]) -> list[str]:
+    """Return the cases' notes; one that many cases share is told once."""
+    cases: dict[str, list[str]] = {}
+    for name, record in sorted(done.items()):
+        for note in record.notes:
+            cases.setdefault(note, []).append(name)
+    return [
+        f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}: {note}"
+        for note, names in cases.items()
+    ]
+
+
+def _new(labels: Labels, name: str) -> tuple[int, ...]:
+    """Return nnU-Net's values of a label or region."""
+    value = labels.names[name]
+    return tuple({labels.remap[v] for v in ((value,) if isinstance(value, int) else value)})
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    shown = [f"{text} ({count})" for text, count in most[:_MOST]]
+    rest = len(most) - _MOST
+    return ", ".join(shown) + (f" and {rest} others" if rest > 0 else "") or "none"

@@ -6,7 +6,6 @@ A reader such as ITK's averages over gaps, tilts and doubled slices without a wo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -17,11 +16,11 @@ GAP_SHARE, GAP_MM = 0.01, 0.01  # a gap may differ from the usual one by the lar
 DRIFT = 0.25  # pixels that a stack may lean sideways from its first to its last slice
 
 
-def prove_stack(slices: Sequence[Slice], who: str) -> tuple[list[Path], np.ndarray]:
-    """Sort slices along their normal and return their files and the volume's affine (LPS mm).
+def prove_stack(slices: Sequence[Slice], who: str) -> tuple[list[Slice], np.ndarray]:
+    """Sort slices along their normal and return them and the volume's affine (LPS mm).
 
     Raises:
-        DatasetError: colour, several frames, missing fields, fewer than two slices, two at one
+        DatasetError: colour, frames without a place, missing fields, fewer than two slices, two at one
             position, uneven gaps, a tilted gantry.
     """
     _check_kind(slices, who)
@@ -37,11 +36,13 @@ def prove_stack(slices: Sequence[Slice], who: str) -> tuple[list[Path], np.ndarr
     down = np.cross(normal, across)
     points = np.array([s.position for s in slices], dtype=float)
     order = np.argsort(points @ normal, kind="stable")
-    points, files = points[order], [slices[i].path for i in order]
+    points, ordered = points[order], [slices[i] for i in order]
     gaps = np.diff(points @ normal)
-    _check_doubles(gaps, files, who)
+    _check_doubles(gaps, ordered, who)
     pixel = slices[0].pixel or (1.0, 1.0)
-    problems = [text for text in (_tilt(points, normal, min(pixel)), _uneven(gaps, files)) if text]
+    problems = [
+        text for text in (_tilt(points, normal, min(pixel)), _uneven(gaps, ordered)) if text
+    ]
     if problems:
         raise DatasetError(f"{who}: {'; '.join(problems)}")
     affine = np.eye(4)
@@ -49,7 +50,7 @@ def prove_stack(slices: Sequence[Slice], who: str) -> tuple[list[Path], np.ndarr
     # PixelSpacing is (between rows, between columns): the second is the step along x.
     affine[:3, :3] = np.stack([across * pixel[1], down * pixel[0], normal * step], axis=1)
     affine[:3, 3] = points[0]
-    return files, affine
+    return ordered, affine
 
 
 def _check_kind(slices: Sequence[Slice], who: str) -> None:
@@ -59,16 +60,21 @@ def _check_kind(slices: Sequence[Slice], who: str) -> None:
             f"{who}: {len(colour)} slices have {colour[0].samples} values a pixel (RGB); a "
             "series of grey values is needed"
         )
-    frames = [s for s in slices if s.frames > 1]
+    if any(s.palette for s in slices):
+        raise DatasetError(
+            f"{who}: its values are numbers of colours (PALETTE COLOR); a series of grey values "
+            "is needed"
+        )
+    frames = [s for s in slices if s.frames > 1 and s.frame is None]
     if frames:
         raise DatasetError(
-            f"{who}: {frames[0].path.name} is a multi-frame DICOM ({frames[0].frames} frames), "
-            "which is not read; convert it with dcm2niix"
+            f"{who}: {frames[0].path.name} is a multi-frame DICOM ({frames[0].frames} frames) "
+            "that does not say where each lies; convert it with dcm2niix"
         )
     for item in slices:
         if item.missing:
             raise DatasetError(
-                f"{who}: {item.path.name} lacks {', '.join(item.missing)}, so its place in the "
+                f"{who}: {item.name} lacks {', '.join(item.missing)}, so its place in the "
                 "body is unknown; export the series again from the archive"
             )
     if len(slices) < 2:
@@ -81,7 +87,7 @@ def _check_kind(slices: Sequence[Slice], who: str) -> None:
         raise DatasetError(f"{who}: PixelSpacing differs between slices or is not above 0")
 
 
-def _check_doubles(gaps: np.ndarray, files: Sequence[Path], who: str) -> None:
+def _check_doubles(gaps: np.ndarray, files: Sequence[Slice], who: str) -> None:
     double = np.flatnonzero(gaps < GAP_MM)
     if double.size:
         first = int(double[0])
@@ -92,7 +98,7 @@ def _check_doubles(gaps: np.ndarray, files: Sequence[Path], who: str) -> None:
         )
 
 
-def _uneven(gaps: np.ndarray, files: Sequence[Path]) -> str | None:
+def _uneven(gaps: np.ndarray, files: Sequence[Slice]) -> str | None:
     usual = float(np.median(gaps))
     # Where missing slices make half of the gaps wide, the narrow ones are the usual.
     usual = min(usual, float(np.sort(gaps)[(len(gaps) - 1) // 2]))

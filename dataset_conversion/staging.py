@@ -6,47 +6,26 @@ nnU-Net looks for folders whose names start with `Dataset`, so it never sees the
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from dataset_conversion.case import Case
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.files import digest, link, to_json, write_text
+from dataset_conversion.files import link, settle, to_json, write_text
+from dataset_conversion.manifest import FILE as MANIFEST
+from dataset_conversion.manifest import Record, read_json, read_manifest, record, records
 
-MANIFEST, DATASET, SPLITS = "conversion.json", "dataset.json", "splits_final.json"
-FOLDERS = ("imagesTr", "labelsTr", "imagesTs")
+DATASET, SPLITS = "dataset.json", "splits_final.json"
+FOLDERS = ("imagesTr", "labelsTr", "imagesTs", "labelsTs")
+_OURS = FOLDERS[:3]  # a user's own masks of test cases may lie in the fourth
 _RECORDS, _SCRATCH = "records", "scratch"
-
-
-@dataclass
-class Record:
-    """What is remembered of a converted case; holds no names."""
-
-    source: str
-    settings: str
-    files: dict[str, str]
-    voxels: dict[str, int]
-    notes: list[str] = field(default_factory=list)
-
-    def fits(self, source: str, settings: str, folder: Path) -> bool:
-        """Say whether this conversion still stands, files and all."""
-        return (self.source, self.settings) == (source, settings) and self.whole(folder)
-
-    def whole(self, folder: Path) -> bool:
-        """Say whether the files in `folder` are the ones that were written."""
-        return all(
-            (folder / name).is_file() and digest(folder / name) == known
-            for name, known in self.files.items()
-        )
 
 
 @dataclass(frozen=True)
@@ -124,14 +103,14 @@ class Staging:
 
     def manifest(self) -> dict[str, Any]:
         """Return the finished dataset's manifest; empty where there is none."""
-        return _json(self.target / MANIFEST)
+        return read_manifest(self.target)
 
     def check_strays(self, known: dict[str, Record]) -> None:
         """Stop at files in the finished dataset that this tool did not put there."""
-        ours = {name for record in known.values() for name in record.files}
+        ours = {name for entry in known.values() for name in entry.files}
         strays = [
             f"{folder}/{path.name}"
-            for folder in FOLDERS
+            for folder in _OURS
             for path in sorted((self.target / folder).glob("*"))
             if not path.name.startswith(".") and f"{folder}/{path.name}" not in ours
         ]
@@ -144,37 +123,54 @@ class Staging:
 
     def open(self) -> dict[str, Record]:
         """Make the hidden folder, or find it again; return the cases that are finished in it."""
-        finished = _json(self.staged / MANIFEST)
+        finished = read_manifest(self.staged)
         for folder in (_RECORDS, _SCRATCH):
             (self.staged / folder).mkdir(parents=True, exist_ok=True)
-        for name, record in records(finished).items():
-            self.remember(name, record)
+        for name, entry in records(finished).items():
+            self.remember(name, entry)
         (self.staged / MANIFEST).unlink(missing_ok=True)  # no longer complete
         found = {}
         for path in sorted((self.staged / _RECORDS).glob("*.json")):
-            found[path.stem] = _record(_json(path), path)
+            found[path.stem] = record(read_json(path), path)
         return found
 
     def discard(self) -> None:
         """Remove what an earlier run began and no one needs any more."""
         shutil.rmtree(self.staged, ignore_errors=True)
 
-    def remember(self, name: str, record: Record) -> None:
+    def remember(self, name: str, entry: Record) -> None:
         """Write down that a case is finished."""
-        write_text(self.staged / _RECORDS / f"{name}.json", to_json(vars(record)), self.scratch)
+        write_text(self.staged / _RECORDS / f"{name}.json", to_json(vars(entry)), self.scratch)
 
-    def adopt(self, name: str, record: Record) -> None:
+    def adopt(self, name: str, entry: Record) -> None:
         """Take an unchanged case over from the finished dataset."""
-        for file in record.files:
+        for file in entry.files:
             link(self.target / file, self.staged / file)
-        self.remember(name, record)
+        self.remember(name, entry)
+
+    def carry_over(self, known: dict[str, Record], shared: tuple[str, ...]) -> None:
+        """Keep a user's own files of the finished dataset: a README or masks in labelsTs, say.
+
+        Args:
+            known: the finished dataset's cases.
+            shared: files of the whole dataset that this tool writes.
+        """
+        ours = {name for entry in known.values() for name in entry.files}
+        for path in sorted(self.target.rglob("*")) if self.target.exists() else []:
+            inside = path.relative_to(self.target)
+            if not path.is_file() or inside.parts[0] in (*_OURS, *shared, MANIFEST):
+                continue
+            if inside.as_posix() not in ours and not (self.staged / inside).exists():
+                link(path, self.staged / inside)
 
     def sweep(self, keep: dict[str, Record]) -> None:
         """Remove what belongs to no case, such as files of an earlier, interrupted run."""
-        ours = {name for record in keep.values() for name in record.files}
+        ours = {name for entry in keep.values() for name in entry.files}
         for folder in FOLDERS:
             for path in (self.staged / folder).glob("*"):
-                if f"{folder}/{path.name}" not in ours:
+                if path.is_dir():
+                    shutil.rmtree(path)  # a user's, carried over by a run that was cut off
+                elif f"{folder}/{path.name}" not in ours:
                     path.unlink()
             if (self.staged / folder).is_dir() and not any((self.staged / folder).iterdir()):
                 (self.staged / folder).rmdir()
@@ -182,51 +178,14 @@ class Staging:
     def finish(self, manifest: str) -> None:
         """Write the manifest, last of all, and swap the folders."""
         write_text(self.staged / MANIFEST, manifest, self.scratch)
+        for folder in (self.staged, *(self.staged / name for name in FOLDERS)):
+            settle(folder)  # the files' names are on the disk before the old dataset goes
         shutil.rmtree(self.staged / _RECORDS)
         shutil.rmtree(self.scratch)
         if self.target.exists():
             self.target.rename(self.previous)
         self.staged.rename(self.target)
         shutil.rmtree(self.previous, ignore_errors=True)
-
-
-def records(manifest: dict[str, Any]) -> dict[str, Record]:
-    """Return a manifest's cases.
-
-    Raises:
-        DatasetError: they are not what this version writes.
-    """
-    cases = manifest.get("cases", {})
-    if not isinstance(cases, dict):
-        raise DatasetError(_damaged(Path(MANIFEST)))
-    return {name: _record(entry, Path(MANIFEST)) for name, entry in cases.items()}
-
-
-def _record(entry: Any, where: Path) -> Record:
-    try:
-        return Record(**entry)
-    except TypeError as error:
-        raise DatasetError(_damaged(where)) from error
-
-
-def _damaged(path: Path) -> str:
-    return (
-        f"{path}: damaged, or written by another version; remove this dataset (and its hidden "
-        ".converting folder) and convert again"
-    )
-
-
-def fate(cases: Sequence[Case], old: Mapping[str, Record], kept: Mapping[str, Record],
-          place: Staging, settings: str) -> list[str]:  # fmt: skip
-    """Say what becomes of the cases of an earlier conversion."""
-    now = {case.name: case for case in cases}
-    gone = sorted(set(old) - set(now))
-    notes = [f"removed, no longer in the source: {', '.join(gone)}"] if gone else []
-    for name in sorted(set(old) & set(now) - set(kept)):
-        same = (old[name].source, old[name].settings) == (now[name].digest, settings)
-        if same and not old[name].whole(place.target):
-            notes.append(f"{name}: its files were changed after the conversion; converted again")
-    return notes
 
 
 def dataset_folder(dataset_id: int, name: str) -> str:
@@ -236,15 +195,3 @@ def dataset_folder(dataset_id: int, name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9]+", name):
         raise DatasetError(f"dataset name {name!r}: only letters A-Z, a-z and digits are allowed")
     return f"Dataset{dataset_id:03d}_{name}"
-
-
-def _json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DatasetError(_damaged(path)) from error
-    if not isinstance(content, dict):
-        raise DatasetError(_damaged(path))
-    return content

@@ -6,8 +6,6 @@ into 0 and hides scale factors.
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +13,17 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import SimpleITK as sitk
-from nibabel.filebasedimages import ImageFileError
+from isal import igzip
 
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.geometry import orthonormal, place
+from dataset_conversion.geometry import affine, like, orthonormal, place
+from dataset_conversion.meta_image import read_meta_header, read_meta_values
+from dataset_conversion.packed import damaged
 
 NIFTI = (".nii.gz", ".nii")
 READABLE = (*NIFTI, ".nrrd", ".mha")
+_FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI's RAS+ to LPS
+_ONE = np.zeros((1, 1, 1), np.uint8)
 UNREADABLE = (".hdr", ".img", ".img.gz", ".mhd", ".nhdr", ".mgz", ".mgh", ".raw", ".zraw")
 
 
@@ -29,7 +31,8 @@ UNREADABLE = (".hdr", ".img", ".img.gz", ".mhd", ".nhdr", ".mgz", ".mgh", ".raw"
 class Volume:
     """A volume as stored: `raw` values (z, y, x), scale factors, geometry (LPS mm).
 
-    `fields` are the header's text fields (NRRD and MetaImage); they may carry a person's name.
+    `grid` is a volume of one voxel, for its geometry alone. `fields` are the header's text fields
+    (NRRD and MetaImage); they may carry a person's name.
     """
 
     raw: np.ndarray
@@ -60,12 +63,13 @@ def read_volume(path: Path) -> Volume:
     """
     try:
         nifti = path.name.lower().endswith(NIFTI)
-        volume = _read_nifti(path) if nifti else _read_itk(path)
+        meta = path.name.lower().endswith(".mha")
+        volume = _read_nifti(path) if nifti else _read_meta(path) if meta else _read_itk(path)
     except DatasetError:
         raise
-    except (EOFError, zlib.error) as error:
+    except EOFError as error:
         raise DatasetError(_broken(path, "is truncated or damaged")) from error
-    except (OSError, RuntimeError, ImageFileError, ValueError) as error:
+    except Exception as error:  # damaged bytes make the libraries raise anything
         raise DatasetError(_broken(path, _reason(error))) from error
     if volume.raw.dtype.kind == "f" and not np.isfinite(volume.raw).all():
         bad = int((~np.isfinite(volume.raw)).sum())
@@ -73,6 +77,75 @@ def read_volume(path: Path) -> Volume:
             f"{path}: {bad} voxels are NaN or inf; replace them (for CT by -1024) and export again"
         )
     return volume
+
+
+@dataclass(frozen=True)
+class Header:
+    """A volume's size (x, y, z) and its 4 x 4 matrix from index to LPS mm, as stored."""
+
+    size: tuple[int, int, int]
+    matrix: np.ndarray
+
+    @property
+    def voxels(self) -> int:
+        """Voxels of one channel."""
+        return int(np.prod(self.size))
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Of the voxels along x, y, z, in mm."""
+        x, y, z = np.linalg.norm(self.matrix[:3, :3], axis=0)
+        return float(x), float(y), float(z)
+
+    @property
+    def orientation(self) -> str:
+        """Where x, y, z run to, nearest, as ITK's code."""
+        direction = self.matrix[:3, :3] / self.spacing
+        code: str = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(
+            direction.ravel().tolist()
+        )
+        return code
+
+
+def header_of(image: sitk.Image) -> Header:
+    """Return the size and the place of a volume in memory."""
+    x, y, z = image.GetSize()
+    return Header((x, y, z), affine(image))
+
+
+def read_header(path: Path) -> Header:
+    """Read where a volume lies and how large it is, and no voxels.
+
+    Raises:
+        DatasetError: the header cannot be read, or speaks of no three dimensions.
+    """
+    try:
+        if path.name.lower().endswith(NIFTI):
+            image = nib.load(path)
+            size, matrix = tuple(image.shape), _FLIP @ image.affine
+        elif path.name.lower().endswith(".mha"):
+            header = read_meta_header(path)
+            size, matrix = header.size, header.matrix
+        else:
+            reader = sitk.ImageFileReader()
+            reader.SetFileName(str(path))
+            reader.ReadImageInformation()
+            size, matrix = reader.GetSize(), np.eye(4)
+            if len(size) == 3:
+                matrix[:3, :3] = np.reshape(reader.GetDirection(), (3, 3)) * reader.GetSpacing()
+                matrix[:3, 3] = reader.GetOrigin()
+    except DatasetError:
+        raise
+    except Exception as error:  # damaged bytes make the libraries raise anything
+        raise DatasetError(_broken(path, _reason(error))) from error
+    if len(size) == 5 and size[3] == 1 < size[4]:
+        raise DatasetError(_colour(path, size[4]))
+    if len(size) < 3 or max(size[3:], default=1) != 1 or min(size) < 1:
+        raise DatasetError(
+            f"{path}: size {'x'.join(map(str, size))}; a volume of three dimensions is needed (of "
+            "a 4D file choose volume k and save it as a file of its own)"
+        )
+    return Header((int(size[0]), int(size[1]), int(size[2])), matrix)
 
 
 def check_nifti(path: Path) -> None:
@@ -83,7 +156,7 @@ def check_nifti(path: Path) -> None:
     """
     try:
         values = np.asarray(_parse_nifti(path).dataobj)
-    except (EOFError, zlib.error, OSError, ImageFileError, ValueError) as error:
+    except Exception as error:  # damaged bytes make the libraries raise anything
         raise DatasetError(_broken(path, "is truncated or damaged")) from error
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise DatasetError(f"{path}: {int((~np.isfinite(values)).sum())} voxels are NaN or inf")
@@ -94,9 +167,7 @@ def read_image(path: Path) -> tuple[sitk.Image, tuple[str, ...]]:
     volume = read_volume(path)
     if volume.raw.ndim != 3:
         raise DatasetError(_colour(path, volume.raw.shape[-1]))
-    image = sitk.GetImageFromArray(np.ascontiguousarray(volume.values))
-    image.CopyInformation(volume.grid)
-    return image, volume.notes
+    return like(volume.values, volume.grid), volume.notes
 
 
 def _read_nifti(path: Path) -> Volume:
@@ -109,6 +180,8 @@ def _read_nifti(path: Path) -> Volume:
     shape = tuple(image.shape)
     if len(shape) > 3 and max(shape[3:]) == 1:
         shape = shape[:3]
+    if len(shape) == 5 and shape[3] == 1:  # a vector a voxel, as ITK writes colour
+        raise DatasetError(_colour(path, shape[4]))
     if len(shape) > 3:
         raise DatasetError(
             f"{path}: {len(shape)}D with {shape[3]} volumes ({'x'.join(map(str, shape))}); 4D: "
@@ -121,14 +194,15 @@ def _read_nifti(path: Path) -> Volume:
             f"{path}: its header says nothing of orientation (qform_code and sform_code are 0), "
             "so left and right cannot be known; export it again with orientation"
         )
+    if min(shape) < 1:
+        raise DatasetError(f"{path}: size {'x'.join(map(str, shape))}; export the volume again")
     # Not from the header: nibabel takes the scale factors out of it when it opens a file.
     slope, offset = float(image.dataobj.slope), float(image.dataobj.inter)
     raw = np.asarray(image.dataobj.get_unscaled()).reshape(shape)
-    matrix = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine  # RAS+ to LPS
-    matrix, note = orthonormal(matrix, str(path))
+    matrix, note = orthonormal(_FLIP @ image.affine, str(path))
     return Volume(
         raw=np.ascontiguousarray(raw.T).astype(raw.dtype.newbyteorder("="), copy=False),
-        grid=place(np.zeros(shape[::-1], np.uint8), matrix),
+        grid=place(_ONE, matrix),
         slope=slope,
         offset=offset,
         fields={},
@@ -140,31 +214,32 @@ def _parse_nifti(path: Path) -> Any:
     """Open a NIfTI file; a compressed one is unpacked to its end, which checks the CRC."""
     if not path.name.lower().endswith(".gz"):
         return nib.load(path)
-    with gzip.open(path) as stream:
-        content = stream.read()
+    content = igzip.decompress(path.read_bytes())
     second = b"n+2" in content[4:8]
     return (nib.Nifti2Image if second else nib.Nifti1Image).from_bytes(content)
+
+
+def _read_meta(path: Path) -> Volume:
+    header = read_meta_header(path)
+    matrix, note = orthonormal(header.matrix, str(path))
+    raw = read_meta_values(path, header)
+    return Volume(raw, place(_ONE, matrix), 1.0, 0.0, header.fields, (note,) if note else ())
 
 
 def _read_itk(path: Path) -> Volume:
     if path.stat().st_size == 0:
         raise DatasetError(_broken(path, "is empty"))
+    if damaged(path):
+        raise DatasetError(_broken(path, "is truncated or damaged"))
     image = sitk.ReadImage(str(path))
     if image.GetDimension() != 3:
         kind = f"{image.GetDimension()}D"
         cure = "choose volume k and save it as a file of its own"
         raise DatasetError(f"{path}: {kind}, not 3D; {kind}: {cure}")
-    grid = sitk.Image(image.GetSize(), sitk.sitkUInt8)
-    grid.SetSpacing(image.GetSpacing())
-    grid.SetDirection(image.GetDirection())
-    grid.SetOrigin(image.GetOrigin())
-    matrix = np.eye(4)
-    matrix[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * np.asarray(image.GetSpacing())
-    matrix[:3, 3] = image.GetOrigin()
-    matrix, note = orthonormal(matrix, str(path))
+    matrix, note = orthonormal(affine(image), str(path))
     return Volume(
         raw=sitk.GetArrayFromImage(image),
-        grid=place(sitk.GetArrayViewFromImage(grid), matrix) if note else grid,
+        grid=place(_ONE, matrix) if note else like(_ONE, image),
         slope=1.0,
         offset=0.0,
         fields={key: image.GetMetaData(key) for key in image.GetMetaDataKeys()},

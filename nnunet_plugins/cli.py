@@ -12,6 +12,7 @@ from dataset_conversion.errors import DatasetError
 from nnunet_plugins import __version__
 from nnunet_plugins.commands import (
     ablation,
+    check,
     convert,
     demo,
     doctor,
@@ -26,6 +27,7 @@ COMMANDS = {
     "env": env,
     "doctor": doctor,
     "convert": convert,
+    "check": check,
     "networks": networks,
     "plan": plan,
     "ablation": ablation,

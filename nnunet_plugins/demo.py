@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shlex
@@ -17,13 +16,54 @@ from pathlib import Path
 from nnunet_plugins.environment import variables
 from nnunet_plugins.errors import UserError
 
-DATASET = 660
 NETWORK = "MAGUNet"
 PLANS = "MAGUNetPlansCPU"
 CONFIGURATION = "3d_fullres"
-SHAPE, SPACING = (36, 64, 64), (5.0, 5.0, 4.5)  # voxels z, y, x; mm x, y, z
-TRAINING_PATIENTS = 5
+PATIENTS = 6  # one of them is kept for testing
 ITERATIONS = 20  # per epoch
+
+
+@dataclass(frozen=True)
+class Example:
+    """What the demo does with one dataset.
+
+    Attributes:
+        id: nnU-Net's dataset id.
+        name: nnU-Net's dataset name.
+        source: folder for the phantom.
+        files: what the phantom is made of, in words.
+        options: of `convert`; one patient goes to the test set.
+        epochs: of the training, unless the user says otherwise.
+        window: (low, high) shown black and white; None takes percentiles.
+    """
+
+    id: int
+    name: str
+    source: str
+    files: str
+    options: tuple[str, ...]
+    epochs: int = 5
+    window: tuple[float, float] | None = None
+
+
+EXAMPLES = {
+    "hospital-ct": Example(
+        660, "SacroiliacCT", "hospital", "DICOM series with masks",
+        ("--labels", "hospital/labels.json", "--test", "5:1", "--seed", "3"), window=(-450.0, 1050.0),
+    ),
+    "spider": Example(
+        661, "SPIDER", "spider", "MetaImage volumes (T1, T2, SPACE) with masks and tables",
+        ("--sequences", "t2", "--test", "val"),
+    ),
+    "csig": Example(
+        662, "CSIG", "csig", "NIfTI volumes with masks",
+        ("--scheme", "aspp", "--drop", "4", "5", "6", "7", "8", "--crop", "464", "--test", "5:1"), epochs=6,
+    ),
+    "sij-mri": Example(
+        663, "SacroiliacMRI", "hospital_mri", "tilted DICOM series with masks",
+        ("--allow-empty", "--keep-names", "--test", "5:1"),
+    ),
+}  # fmt: skip
 
 
 @dataclass
@@ -33,20 +73,36 @@ class Demo:
     Attributes:
         folder: everything is written below it.
         device: nnU-Net's ``-device``: cpu, cuda or mps.
-        epochs: of the training.
+        epochs: of the training; None takes the example's.
         say: where progress goes.
+        dataset: one of `EXAMPLES`.
     """
 
     folder: Path
     device: str
-    epochs: int
+    epochs: int | None
     say: Callable[[str], None]
+    dataset: str = "hospital-ct"
     commands: list[str] = field(default_factory=list)
 
     @property
-    def source(self) -> Path:
-        """Folder a patient, as from a hospital."""
-        return self.folder / "hospital"
+    def example(self) -> Example:
+        """What is done."""
+        return EXAMPLES[self.dataset]
+
+    @property
+    def raw(self) -> str:
+        """The converted dataset, as commands name it."""
+        return f"nnUNet_raw/Dataset{self.example.id}_{self.example.name}"
+
+    @property
+    def predictions(self) -> str:
+        """Folder of the predictions, as commands name it."""
+        return f"predictions/{self.dataset}"
+
+    def scored(self) -> tuple[Path, Path]:
+        """Return the folders of predictions and of their references."""
+        return self.folder / self.predictions, self._there(f"{self.raw}/labelsTs")
 
     def run(self) -> Path:
         """All steps; returns the report.
@@ -56,47 +112,29 @@ class Demo:
         """
         start = time.monotonic()
         self.folder.mkdir(parents=True, exist_ok=True)
-        withheld = self._patients()
-        raw = f"nnUNet_raw/Dataset{DATASET}_SacroiliacCT"
-        key = self.folder / "key.csv"
-        model = [
-            "-d", str(DATASET), "-c", CONFIGURATION, "-f", "0", "-p", PLANS, "-tr", f"{NETWORK}Trainer",
-            "-device", self.device,
-        ]  # fmt: skip
-        self._step("convert", "nnunet-plugins", "convert", "hospital-ct", "hospital", "-d", str(DATASET),
-                   "--labels", "hospital/labels.json", "--key", "key.csv")  # fmt: skip
-        self._step("plan", "nnunet-plugins", "plan", str(DATASET), "--network", NETWORK, "--preset", "cpu",
-                   "-c", CONFIGURATION, "--epochs", str(self.epochs), "--iterations", str(ITERATIONS),
+        self._patients()
+        number, epochs = str(self.example.id), str(self.epochs or self.example.epochs)
+        model = ["-p", PLANS, "-tr", f"{NETWORK}Trainer", "-device", self.device]
+        self._step("convert", "nnunet-plugins", "convert", self.dataset, self.example.source, "-d", number,
+                   *self.example.options)  # fmt: skip
+        self._step("plan", "nnunet-plugins", "plan", number, "--network", NETWORK, "--preset", "cpu",
+                   "-c", CONFIGURATION, "--epochs", epochs, "--iterations", str(ITERATIONS),
                    "--force")  # fmt: skip
-        self._step("train", "nnUNetv2_train", str(DATASET), CONFIGURATION, "0", "-p", PLANS, "-tr",
-                   f"{NETWORK}Trainer", "-device", self.device)  # fmt: skip
-        self._step(
-            "predict", "nnUNetv2_predict", "-i", f"{raw}/imagesTs", "-o", "predictions", *model
-        )
-        case = self._reference(key, withheld)
-        self._step(
-            "evaluate",
-            "nnunet-plugins",
-            "evaluate",
-            "predictions",
-            "reference",
-            "-o",
-            "scores.json",
-        )
-        return self._report(case, raw, time.monotonic() - start)
+        self._step("train", "nnUNetv2_train", number, CONFIGURATION, "0", *model)
+        self._step("predict", "nnUNetv2_predict", "-i", f"{self.raw}/imagesTs", "-o", self.predictions,
+                   "-d", number, "-c", CONFIGURATION, "-f", "0", *model)  # fmt: skip
+        self._step("evaluate", "nnunet-plugins", "evaluate", self.predictions, f"{self.raw}/labelsTs",
+                   "-o", "scores.json")  # fmt: skip
+        return self._report(time.monotonic() - start)
 
-    def _patients(self) -> Path:
-        """Write the patients; the last one's mask is withheld, as if nobody had drawn it yet."""
-        from dataset_conversion.phantoms.sij_ct import write_patients
+    def _patients(self) -> None:
+        """Write the phantom anew, and forget what was predicted of an earlier one."""
+        from dataset_conversion.phantoms.catalogue import WRITERS
 
-        self.say(
-            f"1 patients   {TRAINING_PATIENTS + 1} synthetic patients as DICOM series with masks"
-        )
-        shutil.rmtree(self.source, ignore_errors=True)
-        patients = write_patients(self.source, TRAINING_PATIENTS + 1, shape=SHAPE, spacing=SPACING)
-        withheld = self.folder / "withheld_mask.nii.gz"
-        os.replace(patients[-1] / "mask.nii.gz", withheld)
-        return withheld
+        self.say(f"1 patients   {PATIENTS} synthetic patients: {self.example.files}")
+        for folder in (self.folder / self.example.source, self.folder / self.predictions):
+            shutil.rmtree(folder, ignore_errors=True)
+        WRITERS[self.dataset](self.folder / self.example.source, PATIENTS, size="demo")
 
     def _step(self, name: str, *command: str) -> None:
         self.commands.append(shlex.join(command))
@@ -125,64 +163,61 @@ class Demo:
 
     def _absolute(self, arguments: Sequence[str]) -> list[str]:
         """nnUNet_raw stands for the folder of that name below the demo's nnU-Net root."""
-        return [a.replace("nnUNet_raw/", f"{self.folder / 'nnunet' / 'nnUNet_raw'}/", 1)
-                if a.startswith("nnUNet_raw/") else a for a in arguments]  # fmt: skip
+        return [str(self._there(a)) if a.startswith("nnUNet_raw/") else a for a in arguments]
 
-    def _reference(self, key: Path, withheld: Path) -> str:
-        """Put the withheld mask beside the prediction under the case's id."""
-        with key.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.reader(stream))[1:]
-        case = next(
-            row[0] for row in rows if Path(row[1]).name == f"patient{TRAINING_PATIENTS + 1:03d}"
-        )
-        (self.folder / "reference").mkdir(exist_ok=True)
-        shutil.copyfile(withheld, self.folder / "reference" / f"{case}.nii.gz")
-        return case
+    def _there(self, path: str) -> Path:
+        return self.folder / "nnunet" / path
 
-    def _report(self, case: str, raw: str, seconds: float) -> Path:
-        from dataset_conversion.phantoms.sij_ct import LABELS
-        from dataset_conversion.preview import BONE, Row, draw
+    def _report(self, seconds: float) -> Path:
+        from dataset_conversion.preview import Row, draw
         from nnunet_plugins.reports.page import write_page
 
-        image = Path(self._absolute([f"{raw}/imagesTs/{case}_0000.nii.gz"])[0])
-        reference = self.folder / "reference" / f"{case}.nii.gz"
-        prediction = self.folder / "predictions" / f"{case}.nii.gz"
-        rows = [
-            Row("reference", image, reference),
-            Row("prediction", image, prediction, centre=reference),
-        ]
+        predictions, references = self.scored()
+        rows = []
+        for reference in sorted(references.glob("*.nii.gz")):
+            case = reference.name.removesuffix(".nii.gz")
+            image = self._there(f"{self.raw}/imagesTs/{case}_0000.nii.gz")
+            prediction = predictions / reference.name
+            rows += [
+                Row("reference", image, reference),
+                Row("prediction", image, prediction, centre=reference),
+            ]
+        dataset = json.loads(self._there(f"{self.raw}/dataset.json").read_text(encoding="utf-8"))
+        names = {value: name for name, value in dataset["labels"].items() if value}
         picture = self.folder / "overlay.png"
-        names = {value: name for name, value in LABELS.items() if value}
-        draw(
-            picture,
-            rows,
-            names,
-            "Withheld synthetic patient",
-            BONE,
-            self.folder / "logs",
-            "label maps",
-        )
+        title = "Synthetic patient kept for testing"
+        draw(picture, rows, names, title, self.example.window, self.folder / "logs", "label maps")
         page = self.folder / "report.html"
+        steps = (self.epochs or self.example.epochs) * ITERATIONS
         write_page(
             page,
-            title="nnunet-plugins demo",
-            lead=f"{NETWORK} trained for {self.epochs * ITERATIONS} steps on fold 0 of {TRAINING_PATIENTS} synthetic "
+            title=f"nnunet-plugins demo: {self.dataset}",
+            lead=f"{NETWORK} trained for {steps} steps on fold 0 of {PATIENTS - 1} synthetic "
             f"patients ({self.device}), tested on one more; {seconds:.0f} s in all. A check that everything "
             "works, not a result.",
             scores=json.loads((self.folder / "scores.json").read_text(encoding="utf-8")),
             picture=picture,
-            commands={"What was run": [ENVIRONMENT, *self.commands], "Your own data": OWN_DATA},
+            commands={
+                "What was run": [ENVIRONMENT, *self.commands],
+                "Your own data": own_data(self.dataset),
+            },
         )
         return page
 
 
 ENVIRONMENT = 'eval "$(nnunet-plugins env --root nnunet --cpu)"'
-OWN_DATA = (
-    'eval "$(nnunet-plugins env --root ~/nnunet)"        # once in each shell',
-    "nnunet-plugins doctor",
-    "nnunet-plugins convert hospital-ct YOUR_FOLDER -d 661 --labels labels.json",
-    "nnunet-plugins plan 661 --network MAGUNet            # --preset cpu to try it without a card",
-    "nnUNetv2_train 661 3d_fullres 0 -p MAGUNetPlans -tr MAGUNetTrainer",
-    "nnUNetv2_predict -i NEW_IMAGES -o PREDICTIONS -d 661 -c 3d_fullres -f 0 -p MAGUNetPlans -tr MAGUNetTrainer",
-    "nnunet-plugins evaluate PREDICTIONS REFERENCES -o scores.json",
-)
+
+
+def own_data(dataset: str) -> tuple[str, ...]:
+    """Return what to type for data of one's own in a dataset's format."""
+    labels = " --labels labels.json" if dataset == "hospital-ct" else ""
+    model = "-p MAGUNetPlans -tr MAGUNetTrainer"
+    return (
+        'eval "$(nnunet-plugins env --root ~/nnunet)"        # once in each shell',
+        "nnunet-plugins doctor",
+        f"nnunet-plugins convert {dataset} YOUR_FOLDER -d 700{labels}",
+        "nnunet-plugins plan 700 --network MAGUNet            # --preset cpu to try it without a card",
+        f"nnUNetv2_train 700 3d_fullres 0 {model}",
+        f"nnUNetv2_predict -i NEW_IMAGES -o PREDICTIONS -d 700 -c 3d_fullres -f 0 {model}",
+        "nnunet-plugins evaluate PREDICTIONS REFERENCES -o scores.json",
+    )

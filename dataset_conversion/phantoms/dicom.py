@@ -1,17 +1,30 @@
-"""Write a volume as a DICOM CT series, the way a scanner's archive exports it."""
+"""Write a volume as a DICOM series, CT or MR, the way a scanner's archive exports it."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, MRImageStorage
 
-INTERCEPT = -1024
+
+@dataclass(frozen=True)
+class Scanner:
+    """What differs between kinds of scanners; `intercept` None writes no rescale tags."""
+
+    modality: str
+    storage: UID
+    description: str
+    intercept: int | None
+
+
+CT = Scanner("CT", CTImageStorage, "Pelvis 1.5 bone", -1024)
+MR = Scanner("MR", MRImageStorage, "T1 TSE oblique", None)
 
 
 def uid(*parts: object) -> UID:
@@ -22,17 +35,18 @@ def uid(*parts: object) -> UID:
 
 def write_series(folder: Path, array: np.ndarray, affine: np.ndarray, *, key: str,
                  tags: Mapping[str, Any] | None = None, positions: np.ndarray | None = None,
-                 preamble: bool = True) -> list[Path]:  # fmt: skip
-    """Write one file a slice: u16, slope 1, intercept -1024, the last slice in the first file.
+                 preamble: bool = True, scanner: Scanner = CT) -> list[Path]:  # fmt: skip
+    """Write one file a slice: u16, slope 1, intercept -1024 (CT), the last slice in the first file.
 
     Args:
         folder: made if missing.
-        array: HU (z, y, x), from -1024 up.
+        array: values (z, y, x); HU from -1024 up for CT, from 0 up for MR.
         affine: 4 x 4 from index (x, y, z) to LPS mm.
         key: what the UIDs are made from.
         tags: DICOM keywords to set or overwrite; a value of None leaves the tag out.
         positions: ImagePositionPatient of each slice (z, 3), where they shall not fit the affine.
         preamble: False leaves out the 128 bytes, 'DICM' and the file meta group.
+        scanner: `CT` or `MR`.
 
     Returns:
         The files, in the order of the slices.
@@ -43,14 +57,14 @@ def write_series(folder: Path, array: np.ndarray, affine: np.ndarray, *, key: st
     files = []
     for index, plane in enumerate(array):
         at = affine[:3, 3] + affine[:3, 2] * index if positions is None else positions[index]
-        header = _header(key, index)
+        header = _header(key, index, scanner)
         header.ImagePositionPatient = [_short(v) for v in at]
         header.ImageOrientationPatient = [_short(v) for v in direction[:, :2].T.ravel()]
         header.PixelSpacing = [_short(spacing[1]), _short(spacing[0])]
         header.SliceThickness = _short(spacing[2])
         header.InstanceNumber = len(array) - index
         header.Rows, header.Columns = plane.shape
-        stored = np.clip(plane.astype(np.int32) - INTERCEPT, 0, 65535).astype("<u2")
+        stored = np.clip(plane.astype(np.int32) - (scanner.intercept or 0), 0, 65535).astype("<u2")
         header.PixelData = stored.tobytes()
         for name, value in (tags or {}).items():
             if value is None:
@@ -68,34 +82,35 @@ def write_series(folder: Path, array: np.ndarray, affine: np.ndarray, *, key: st
     return files
 
 
-def _header(key: str, index: int) -> FileDataset:
+def _header(key: str, index: int, scanner: Scanner) -> FileDataset:
     """Return what all slices have in common, and the slice's own UID."""
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = CTImageStorage
+    meta.MediaStorageSOPClassUID = scanner.storage
     meta.MediaStorageSOPInstanceUID = uid(key, "slice", index)
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.ImplementationClassUID = uid("nnunet-plugins phantom")
     header = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     header.SpecificCharacterSet = "ISO_IR 192"
     header.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
-    header.SOPClassUID = CTImageStorage
+    header.SOPClassUID = scanner.storage
     header.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
     header.StudyInstanceUID = uid(key, "study")
     header.SeriesInstanceUID = uid(key, "series")
     header.FrameOfReferenceUID = uid(key, "frame")
     header.StudyDate = header.SeriesDate = "20240101"
     header.StudyTime = "120000"
-    header.Modality = "CT"
+    header.Modality = scanner.modality
     header.Manufacturer = "Phantom"
-    header.SeriesDescription = "Pelvis 1.5 bone"
+    header.SeriesDescription = scanner.description
     header.PatientName, header.PatientID = "Phantom^Nobody", "PHANTOM"
     header.PatientPosition = "HFS"
     header.StudyID, header.SeriesNumber = "1", 2
     header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
     header.BitsAllocated = header.BitsStored = 16
     header.HighBit, header.PixelRepresentation = 15, 0
-    header.RescaleSlope, header.RescaleIntercept = 1, INTERCEPT
-    header.RescaleType = "HU"
+    if scanner.intercept is not None:
+        header.RescaleSlope, header.RescaleIntercept = 1, scanner.intercept
+        header.RescaleType = "HU"
     return header
 
 

@@ -10,13 +10,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dataset_conversion.phantoms.texture import clouds
+
 SACRUM, LEFT, RIGHT = 1, 2, 3
 OUTSIDE, AIR, FAT, MUSCLE, GAP = -1024.0, -1000.0, -95.0, 45.0, 60.0
 NOISE = 38.0
-_WIDE = 380.0  # mm for which the numbers below are meant
+FIELD = 380.0  # mm, the field of view for which the numbers below are meant
 _CORTEX = 2.6  # mm
 _STEPS = 44  # discs that make up a wing
 _FAR = 99.0  # mm: farther than anything that is drawn
+
+Height = float | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -62,20 +66,20 @@ def scan(shape: tuple[int, int, int], spacing: tuple[float, float, float],
     """
     person = Person.random(rng)
     _, rows, columns = shape
-    scale = _WIDE / (columns * spacing[0])
+    scale = FIELD / (columns * spacing[0])
     x = (np.arange(columns) - (columns - 1) / 2) * spacing[0] * scale
     y = (np.arange(rows) - (rows - 1) / 2) * spacing[1] * scale
     grid = (x[None, :].astype(np.float32), y[:, None].astype(np.float32))
     soft = max(spacing[0] * scale, 0.8)
     hu = np.empty(shape, np.float32)
     labels = np.zeros(shape, np.uint8)
-    texture = _clouds(shape, rng)
+    texture = clouds(shape, rng)
     for index, height in enumerate((np.arange(shape[0]) + 0.5) / shape[0]):
         hu[index], labels[index] = _slice(person, float(height), grid, soft, texture[index])
     hu += _noise(shape, rng)
     hu = np.clip(hu, OUTSIDE, 3071)
     radius = np.hypot(*np.broadcast_arrays(*grid))
-    hu[:, radius > _WIDE / 2] = OUTSIDE
+    hu[:, radius > FIELD / 2] = OUTSIDE
     return np.rint(hu).astype(np.int16), labels
 
 
@@ -98,13 +102,7 @@ def _slice(person: Person, height: float, grid: tuple[np.ndarray, np.ndarray], s
     _paint(hu, cover(inner), MUSCLE)
     _paint(hu, cover(pelvis), np.where(texture > 0.35, MUSCLE - 10, FAT + 10))
     _paint(hu, cover(inner) * np.clip((texture - 1.0) * 1.5, 0, 0.8), FAT)  # septa between muscles
-    turned = np.cos(person.turn), np.sin(person.turn)
-    dx, dy = x - person.shift[0], y - person.shift[1]
-    u = (turned[0] * dx + turned[1] * dy) / person.size
-    v = (turned[0] * dy - turned[1] * dx) / person.size
-    sacrum = _sacrum(u, v, height, person)
-    left = _wing(u * (1 + person.lopsided), v, height, person)
-    right = _wing(-u * (1 - person.lopsided), v, height, person)
+    sacrum, left, right, u, v = bones(person, x, y, height)
     wings = np.minimum(left, right)
     # The joint: bone that would come nearer than the gap gives way to cartilage.
     _paint(hu, cover(np.maximum(wings, sacrum - person.gap)), GAP)
@@ -114,11 +112,44 @@ def _slice(person: Person, height: float, grid: tuple[np.ndarray, np.ndarray], s
         _paint(hu, cover(bone + _CORTEX), spongy)
     canal = _ellipse(u, v - _middle(height, person) - 9, 4 + 7 * height, 3 + 4 * height)
     _paint(hu, cover(np.maximum(canal, sacrum + _CORTEX)), 20.0)
-    labels = np.zeros(hu.shape, np.uint8)
+    return hu, _labels(person, sacrum, left, right)
+
+
+def bones(person: Person, x: np.ndarray, y: np.ndarray,
+          height: Height) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """Return distances (mm, below 0 inside) from sacrum, left and right wing, and the place.
+
+    Args:
+        person: the patient.
+        x: mm to the left, in the patient's 380 mm field of view.
+        y: mm to the back.
+        height: 0 the lower end of the sacrum, 1 its top; one for all points or one each.
+
+    Returns:
+        Sacrum, left wing, right wing (before the joint gap is taken off), and x and y as the
+        turned, shifted patient has them.
+    """
+    turned = np.cos(person.turn), np.sin(person.turn)
+    dx, dy = x - person.shift[0], y - person.shift[1]
+    u = (turned[0] * dx + turned[1] * dy) / person.size
+    v = (turned[0] * dy - turned[1] * dx) / person.size
+    sacrum = _sacrum(u, v, height, person)
+    left = _wing(u * (1 + person.lopsided), v, height, person)
+    right = _wing(-u * (1 - person.lopsided), v, height, person)
+    return sacrum, left, right, u, v
+
+
+def labels_at(person: Person, x: np.ndarray, y: np.ndarray, height: Height) -> np.ndarray:
+    """Return the label at points; arguments as for `bones`."""
+    return _labels(person, *bones(person, x, y, height)[:3])
+
+
+def _labels(person: Person, sacrum: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    labels = np.zeros(sacrum.shape, np.uint8)
     labels[np.maximum(left, person.gap - sacrum) < 0] = LEFT
     labels[np.maximum(right, person.gap - sacrum) < 0] = RIGHT
     labels[sacrum < 0] = SACRUM
-    return hu, labels
+    return labels
 
 
 def _paint(hu: np.ndarray, share: np.ndarray, value: float | np.ndarray) -> None:
@@ -132,17 +163,19 @@ def _ellipse(x: np.ndarray, y: np.ndarray, wide: float, deep: float) -> np.ndarr
     return distance
 
 
-def _half_width(height: float) -> float:
+def _half_width(height: Height) -> Height:
     """Of the sacrum at its joint, mm."""
     return 15.0 + 37.0 * height**0.8
 
 
-def _middle(height: float, person: Person) -> float:
+def _middle(height: Height, person: Person) -> Height:
     """Depth of the sacrum's middle: forward at the top, curving back below."""
-    return 34.0 + (24.0 + person.curve) * float(np.sin(np.pi * (1.06 - 0.8 * height) / 1.25))
+    bend = np.sin(np.pi * (1.06 - 0.8 * height) / 1.25)
+    # A Python float lets float32 arrays stay so; numpy's own float64 would not.
+    return 34.0 + (24.0 + person.curve) * (bend if isinstance(height, np.ndarray) else float(bend))
 
 
-def _sacrum(x: np.ndarray, y: np.ndarray, height: float, person: Person) -> np.ndarray:
+def _sacrum(x: np.ndarray, y: np.ndarray, height: Height, person: Person) -> np.ndarray:
     """Distance (mm) from the sacrum: a wedge, wider in front than behind, with a crest."""
     deep = 12.0 + 15.0 * height
     v = (y - _middle(height, person)) / deep
@@ -156,13 +189,13 @@ def _sacrum(x: np.ndarray, y: np.ndarray, height: float, person: Person) -> np.n
     return distance
 
 
-def _wing(x: np.ndarray, y: np.ndarray, height: float, person: Person) -> np.ndarray:
+def _wing(x: np.ndarray, y: np.ndarray, height: Height, person: Person) -> np.ndarray:
     """Distance (mm) from the left ilium: discs along a bent line from back to front."""
     half, middle = _half_width(height), _middle(height, person)
     back = np.array([half - 9.0, middle + 34.0])
     bend = np.array([half + 8.0, middle - 26.0])
     front = np.array([74.0 + person.spread + 42.0 * height, 6.0 - 34.0 * height])
-    along = np.linspace(0, 1, _STEPS)[:, None]
+    along = np.linspace(0, 1, _STEPS).reshape(-1, *[1] * back.ndim)
     line = (1 - along) ** 2 * back + 2 * along * (1 - along) * bend + along**2 * front
     thick = np.interp(along[:, 0], [0, 0.3, 0.68, 0.9, 1], [8.0, 12.0, 4.6, 6.5, 6.0])
     grow = np.clip((height - 0.10) / 0.22, 0, 1)  # below: the sciatic notch
@@ -171,8 +204,12 @@ def _wing(x: np.ndarray, y: np.ndarray, height: float, person: Person) -> np.nda
     near = (x > 0) & (np.abs(y - 20) < 90)  # most of a slice has no wing: half the time is here
     px, py = x[near], y[near]
     best = np.full(px.shape, _FAR, np.float32)
+
+    def here(value: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(value, x.shape)[near] if value.ndim else value
+
     for (cx, cy), radius in zip(line.astype(np.float32), thick.astype(np.float32), strict=True):
-        np.minimum(best, np.hypot(px - cx, py - cy) - radius, out=best)
+        np.minimum(best, np.hypot(px - here(cx), py - here(cy)) - here(radius), out=best)
     distance[near] = best
     return distance
 
@@ -184,16 +221,3 @@ def _noise(shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
         white = np.roll(white, 1, axis) + 2 * white + np.roll(white, -1, axis)
     white *= NOISE / float(white.std())
     return white
-
-
-def _clouds(shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
-    """A smooth random field of sd 1, with structures of some 25 mm."""
-    coarse = rng.standard_normal((8, 20, 20))
-    for axis, count in enumerate(shape):
-        at = np.linspace(0, coarse.shape[axis] - 1.001, count)
-        low = at.astype(int)
-        share = (at - low).reshape([-1 if a == axis else 1 for a in range(3)])
-        share = share * share * (3 - 2 * share)
-        coarse = coarse.take(low, axis) * (1 - share) + coarse.take(low + 1, axis) * share
-    result: np.ndarray = (coarse / coarse.std()).astype(np.float32)
-    return result

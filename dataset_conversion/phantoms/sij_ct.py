@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +12,35 @@ import SimpleITK as sitk
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.geometry import place
 from dataset_conversion.phantoms.dicom import write_series
-from dataset_conversion.phantoms.sij_anatomy import LEFT, RIGHT, SACRUM, scan
+from dataset_conversion.phantoms.faults import inject
+from dataset_conversion.phantoms.sij_anatomy import (
+    FIELD,
+    LEFT,
+    RIGHT,
+    SACRUM,
+    Person,
+    labels_at,
+    scan,
+)
+from dataset_conversion.phantoms.sizes import Grid, size_of
+from dataset_conversion.phantoms.truth import Truth, seen
 
+SIZES = {
+    "small": Grid((20, 64, 64), (5.92, 5.92, 5.0)),
+    "demo": Grid((36, 64, 64), (5.0, 5.0, 4.5)),
+    "full": Grid((60, 512, 512), (0.74, 0.74, 1.5)),
+}
 LABELS = {"background": 0, "sacrum": SACRUM, "left ilium": LEFT, "right ilium": RIGHT}
 LABELS_FILE = "labels.json"
 _MASKS = {"nifti": "mask.nii.gz", "seg.nrrd": "segmentation.seg.nrrd"}
 _NAMES = ("Quill^Ada", "Brandt^Ole", "Novak^Iva", "Osei^Kofi", "Tanaka^Rin", "Moreau^Lou")
 
 
-def write_patients(folder: Path, count: int, *, shape: tuple[int, int, int] = (60, 512, 512),
-                   spacing: tuple[float, float, float] = (0.74, 0.74, 1.5), seed: int = 0,
-                   with_masks: bool | int = True, masks: str = "nifti") -> list[Path]:  # fmt: skip
+def write_patients(folder: Path, count: int = 4, *, size: str = "small",
+                   shape: tuple[int, int, int] | None = None,
+                   spacing: tuple[float, float, float] | None = None, seed: int = 0,
+                   with_masks: bool | int = True, masks: str = "nifti",
+                   fault: str | None = None) -> list[Truth]:  # fmt: skip
     """Write patients and `labels.json` below a folder; the same seed gives the same bytes.
 
     Each has `ct/` (DICOM, files in reverse order) and a mask: 1 sacrum, 2 left, 3 right ilium.
@@ -30,37 +49,54 @@ def write_patients(folder: Path, count: int, *, shape: tuple[int, int, int] = (6
     Args:
         folder: made if missing.
         count: number of patients.
-        shape: voxels (z, y, x).
-        spacing: mm (x, y, z); the anatomy is scaled to the field of view.
+        size: a name in `SIZES`; the anatomy is scaled to the field of view.
+        shape: voxels (z, y, x), instead of the size's.
+        spacing: mm (x, y, z), instead of the size's.
         seed: a patient depends on the seed and its own number only.
         with_masks: all, none, or the first so many.
         masks: "nifti" (ITK-SNAP's) or "seg.nrrd" (3D Slicer's).
+        fault: a name in `faults.FAULTS`; the first patient suffers it.
 
     Returns:
-        The patients' folders.
+        Every image and what it shows.
     """
+    grid = size_of(SIZES, size, "hospital-ct")
+    shape, spacing = shape or grid.shape, spacing or grid.spacing
     if masks not in _MASKS:
         raise DatasetError(f"phantom masks {masks!r}; allowed: {', '.join(_MASKS)}")
     masked = (count if with_masks else 0) if isinstance(with_masks, bool) else with_masks
     folder.mkdir(parents=True, exist_ok=True)
-    patients = []
+    truths = []
     for number in range(count):
         rng = np.random.default_rng((seed, number))
+        person = Person.random(np.random.default_rng((seed, number)))  # the one that `scan` draws
         hu, labels = scan(shape, spacing, rng)
         affine = np.diag([*spacing, 1.0])
         extent = (np.array(shape[::-1]) - 1) * np.array(spacing)
         affine[:3, 3] = np.round([-extent[0] / 2, -extent[1] / 2, -700 - 10 * rng.random()], 3)
         patient = folder / f"patient{number + 1:03d}"
-        person = {
+        who = {
             "PatientName": f"{_NAMES[number % len(_NAMES)]}{number + 1}",
             "PatientID": f"PHANTOM-{seed}-{number + 1:03d}",
         }
-        write_series(patient / "ct", hu, affine, key=f"sij/{seed}/{number}", tags=person)
-        if number < masked:
-            _write_mask(place(labels, affine), patient / _MASKS[masks])
-        patients.append(patient)
+        write_series(patient / "ct", hu, affine, key=f"sij/{seed}/{number}", tags=who)
+        mask = patient / _MASKS[masks] if number < masked else None
+        if mask:
+            _write_mask(place(labels, affine), mask)
+        low = affine[:3, 3] - 0.5 * np.array(spacing)
+        high = low + np.array(shape[::-1]) * np.array(spacing)
+        known = partial(seen, partial(_at, person, low, high), low, high)
+        truths.append(Truth(patient.name, patient.name, patient / "ct", mask, known))
     (folder / LABELS_FILE).write_text(json.dumps(LABELS, indent=2) + "\n", encoding="utf-8")
-    return patients
+    return inject(fault, truths) if fault else truths
+
+
+def _at(person: Person, low: np.ndarray, high: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Return the labels at world points (..., 3) of a scan with these outermost corners."""
+    scale = FIELD / (high[0] - low[0])
+    own = (np.asarray(points, np.float64) - 0.5 * (low + high)) * scale
+    height = (points[..., 2] - low[2]) / (high[2] - low[2])
+    return labels_at(person, own[..., 0], own[..., 1], height)
 
 
 def _write_mask(mask: sitk.Image, path: Path) -> None:

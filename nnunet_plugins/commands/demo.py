@@ -7,20 +7,22 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where, on what, how long."""
+    """On which phantom, where, on what, how long."""
+    parser.add_argument(
+        "--dataset", choices=("hospital-ct", "spider", "csig", "sij-mri"), default="hospital-ct",
+        help="whose phantom, in its own on-disk format (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("-o", dest="folder", type=Path, default=Path("demo-output"), metavar="DIR",
                         help="everything is written here (default: %(default)s)")  # fmt: skip
     parser.add_argument(
         "-device", choices=("cpu", "cuda", "mps"), help="default: cuda if there is one, else cpu"
     )
-    parser.add_argument(
-        "--epochs", type=int, default=5, metavar="N", help="of 20 steps (default: %(default)s)"
-    )
+    parser.add_argument("--epochs", type=int, metavar="N", help="of 20 steps (default: 5 or more)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo; print the scores, the report's path and what to type for one's own data."""
-    from nnunet_plugins.demo import OWN_DATA, Demo
+    from nnunet_plugins.demo import Demo, own_data
     from nnunet_plugins.evaluation import evaluate
 
     device = arguments.device
@@ -28,11 +30,15 @@ def run(arguments: argparse.Namespace) -> int:
         import torch
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    demo = Demo(
-        arguments.folder.resolve(), device, arguments.epochs, lambda line: print(line, flush=True)
-    )
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+
+    folder = arguments.folder.resolve()
+    demo = Demo(folder, device, arguments.epochs, say, arguments.dataset)
     report = demo.run()
     print()
-    print(evaluate(demo.folder / "predictions", demo.folder / "reference"))
-    print(f"\nreport   {report}\n\nYour own data:\n" + "\n".join(f"  {line}" for line in OWN_DATA))
+    print(evaluate(*demo.scored()))
+    print(f"\nreport   {report}\n\nYour own data:")
+    print("\n".join(f"  {line}" for line in own_data(arguments.dataset)))
     return 0

@@ -42,7 +42,9 @@ def sample():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    cases = [Case(f"c{i}", f"c{i}", f"/c{i}", f"{i}", True, 210, sample) for i in range(2)]
+    cases = [
+        Case(f"c{i}", f"c{i}", f"/c{i}", {"image": f"{i}"}, True, 210, sample) for i in range(2)
+    ]
     labels = Labels({"hip_left": 1, "hip_right": 2})
     root = tmp_path_factory.mktemp("raw")
     return RawDataset(44, "Written", ("CT",), labels, cases).write(root).dataset

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing.dummy
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from making import SMALL
@@ -16,3 +19,25 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("phantoms")
     write_patients(folder, 3, with_masks=2, **SMALL)  # type: ignore[arg-type]
     return folder
+
+
+@pytest.fixture(scope="module")
+def no_picture() -> Iterator[None]:
+    """Leave the preview out, which takes most of the time of a small conversion."""
+
+    def draw(path: Path, *_: object) -> None:
+        path.write_bytes(b"no picture")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dataset_conversion.conversion.draw", draw)
+        patch.setattr("dataset_conversion.conversion.cut", lambda *_: None)
+        yield
+
+
+@pytest.fixture
+def nnunet_accepts(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """nnU-Net's own verification of a raw dataset, in this process: it raises or exits."""
+    integrity = pytest.importorskip("nnunetv2.experiment_planning.verify_dataset_integrity")
+    threads = SimpleNamespace(get_context=lambda _: multiprocessing.dummy)
+    monkeypatch.setattr(integrity, "multiprocessing", threads)
+    return lambda folder: integrity.verify_dataset_integrity(str(folder), num_processes=1)

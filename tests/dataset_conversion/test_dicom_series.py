@@ -62,7 +62,7 @@ def test_files_without_preamble_are_read(tmp_path):
     for path in tmp_path.iterdir():
         path.rename(path.with_suffix(""))  # not known by their names either
     found, _ = find(tmp_path)
-    assert found.headless
+    assert found.slices[0].headless
     assert_is(read_series(found, "p"), ct())
 
 

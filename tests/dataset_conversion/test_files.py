@@ -6,8 +6,9 @@ from making import AFFINE, ct, image
 from SimpleITK import GetArrayFromImage, ReadImage
 
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.files import digest_of, link, to_json, write_image
+from dataset_conversion.files import digest_of, link, to_json
 from dataset_conversion.geometry import affine
+from dataset_conversion.nifti import write_image
 
 
 def test_what_is_written_holds_no_notes_of_the_source(tmp_path):

@@ -4,7 +4,7 @@ import SimpleITK as sitk
 from making import AFFINE, image, labels
 
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.geometry import affine, on_grid, orthonormal, to_lps
+from dataset_conversion.geometry import affine, on_grid, oriented, orthonormal
 
 
 def oblique(degrees: float = 20.0) -> np.ndarray:
@@ -37,7 +37,7 @@ def test_a_cropped_mask_is_put_back_where_it_was_cut():
 
 def test_lps_keeps_every_voxel_at_its_point_and_obliqueness():
     stored = sitk.DICOMOrient(image(labels(), oblique()), "PIR")
-    turned = to_lps(stored)
+    turned = oriented(stored)
     np.testing.assert_allclose(affine(turned), oblique(), atol=1e-9)
     for index in [(3, 2, 2), (10, 6, 4), (0, 0, 0)]:
         point = turned.TransformIndexToPhysicalPoint(index)
@@ -52,6 +52,11 @@ def test_a_shift_of_5_mm_stops_with_the_offset():
 def test_a_shift_by_whole_voxels_stops_too():
     with pytest.raises(DatasetError, match=r"5\.0 mm apart"):
         on_grid(image(labels(), moved((0, 0, 5))), image(labels()), "p")
+
+
+def test_a_shift_is_never_resampled_away():
+    with pytest.raises(DatasetError, match=r"0\.5 mm apart"):
+        on_grid(image(labels(), moved((0.5, 0, 0))), image(labels()), "p", resample=True)
 
 
 def test_a_tenth_of_a_voxel_is_rounding():
@@ -71,7 +76,9 @@ def test_a_finer_mask_inside_the_image_is_resampled_and_says_so():
     fine = np.kron(labels(), np.ones((2, 2, 2), np.uint8))
     matrix = AFFINE @ np.diag([0.5, 0.5, 0.5, 1])
     matrix[:3, 3] = (AFFINE @ [-0.25, -0.25, -0.25, 1])[:3]
-    placed, note = on_grid(image(fine, matrix), image(labels()), "p")
+    with pytest.raises(DatasetError, match=r"p: the mask lies on another grid.*--resample-mask"):
+        on_grid(image(fine, matrix), image(labels()), "p")
+    placed, note = on_grid(image(fine, matrix), image(labels()), "p", resample=True)
     np.testing.assert_array_equal(sitk.GetArrayFromImage(placed), labels())
     assert note is not None
     assert "resampled (nearest) from 0.4 x 0.45 x 1.25 mm" in note
@@ -82,7 +89,7 @@ def test_resampling_that_loses_a_label_stops():
     fine[4, 5, 6] = 3  # one voxel of an eighth of the image's
     matrix = AFFINE @ np.diag([0.5, 0.5, 0.5, 1])
     with pytest.raises(DatasetError, match=r"label 3: 0 -> \d+ mm3|label 3: 0 -> 0 mm3|changes by"):
-        on_grid(image(fine, matrix), image(labels()), "p")
+        on_grid(image(fine, matrix), image(labels()), "p", resample=True)
 
 
 def test_a_larger_field_of_view_stops():
@@ -102,3 +109,12 @@ def test_small_shear_is_straightened_and_large_shear_stops():
     assert orthonormal(AFFINE, "f")[1] is None
     with pytest.raises(DatasetError, match="f: its axes are sheared"):
         orthonormal(much, "f")
+
+
+@pytest.mark.parametrize("stored", ["LPS", "RAS", "PIR", "SRP", "IAL"])
+@pytest.mark.parametrize("code", ["LPS", "RAS", "PIL", "SAR"])
+def test_axes_are_turned_as_itk_turns_them(stored, code):
+    start = sitk.DICOMOrient(image(labels(values=(1, 2, 3)), oblique()), stored)
+    ours, theirs = oriented(start, code), sitk.DICOMOrient(start, code)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(ours), sitk.GetArrayFromImage(theirs))
+    np.testing.assert_allclose(affine(ours), affine(theirs), atol=1e-9)

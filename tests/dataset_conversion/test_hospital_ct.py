@@ -130,7 +130,7 @@ def test_the_same_image_twice_stops_before_writing(source, tmp_path, keep_names)
 def test_the_key_is_written_only_where_it_is_asked_for(source, tmp_path):
     run(source, tmp_path / "raw", key=tmp_path / "key.csv")
     rows = list(csv.reader((tmp_path / "key.csv").open()))
-    assert rows[0] == ["case", "folder"]
+    assert rows[0] == ["case", "source"]
     assert sorted(row[1] for row in rows[1:]) == [str(source / "p0"), str(source / "p1")]
     assert all((tmp_path / "raw" / NAME / "labelsTr" / f"{r[0]}.nii.gz").exists() for r in rows[1:])
     with pytest.raises(DatasetError, match="the key lies inside the dataset"):
@@ -142,7 +142,7 @@ def test_values_that_are_not_listed_are_told_for_all_cases_at_once(source, tmp_p
         values = (1, 60 + number)
         nifti(source / f"p{number}" / "mask.nii.gz", labels(values=values))
     with pytest.raises(
-        DatasetError, match=r"(?s)2 problems.*p0: label values \[60\].*known: 0, 1, 2.*p1.*\[61\]"
+        DatasetError, match=r"(?s)2 problems.*p0: label values \[60\].*known: 0-2.*p1.*\[61\]"
     ):
         run(source, tmp_path / "raw")
     assert not (tmp_path / "raw").exists()
@@ -161,7 +161,7 @@ def test_an_empty_mask_stops_before_writing_unless_allowed(source, tmp_path):
     with pytest.raises(DatasetError, match="p1: the mask is empty"):
         run(source, tmp_path / "raw")
     assert not (tmp_path / "raw").exists()
-    assert run(source, tmp_path / "raw", allow_empty_masks=True).written == 2
+    assert run(source, tmp_path / "raw", allow_empty=True).written == 2
 
 
 def test_a_mask_named_file_that_is_an_image_stops(source, tmp_path):
@@ -245,7 +245,7 @@ def test_the_window_changes_the_channel_s_name(source, tmp_path):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ({"window": (5, 5)}, "window 5 to 5 HU"),
+        ({"window": (5, 5)}, "window 5 to 5: the first"),
         ({"mask_pattern": "("}, r"--mask-pattern '\('"),
         ({"key": "nowhere/at/all/key.csv"}, "its folder does not exist"),
     ],

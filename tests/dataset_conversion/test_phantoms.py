@@ -64,8 +64,8 @@ def test_the_joint_keeps_the_bones_apart(person):
 
 
 def test_files_are_a_scanner_s(tmp_path):
-    (folder,) = write_patients(tmp_path, 1, **TINY)
-    files = sorted((folder / "ct").iterdir())
+    (truth,) = write_patients(tmp_path, 1, **TINY)
+    files = sorted(truth.image.iterdir())
     headers = [pydicom.dcmread(path) for path in files]
     heights = [float(h.ImagePositionPatient[2]) for h in headers]
     assert heights == sorted(heights, reverse=True)
@@ -76,7 +76,7 @@ def test_files_are_a_scanner_s(tmp_path):
     assert len(set(uids)) == len(files)
     assert all(uid.is_valid for uid in uids)
     assert first.PatientName
-    mask = sitk.ReadImage(str(folder / "mask.nii.gz"))
+    mask = sitk.ReadImage(str(truth.mask))
     assert mask.GetOrigin() == pytest.approx([float(v) for v in headers[-1].ImagePositionPatient])
     assert mask.GetSpacing() == pytest.approx(TINY["spacing"])
 

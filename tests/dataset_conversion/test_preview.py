@@ -2,7 +2,8 @@ import numpy as np
 from making import ct, image, labels
 from SimpleITK import WriteImage
 
-from dataset_conversion.preview import MOST_ROWS, Row, choose, colour, draw, middle
+from dataset_conversion.cuts import middle
+from dataset_conversion.preview import MOST_ROWS, Row, choose, colour, draw
 
 
 def row(folder, name, mask=True):
@@ -77,3 +78,26 @@ def test_values_without_a_range_do_not_divide_by_zero(tmp_path):
         draw(tmp_path / "p.png", [Row("a", tmp_path / "i.nii.gz", None)], {1: "x"}, "t", None,
              tmp_path / "s")  # fmt: skip
     assert (tmp_path / "p.png").stat().st_size > 1000
+
+
+def test_single_slices_take_a_line_in_threes(tmp_path):
+    from matplotlib.image import imread
+
+    (tmp_path / "s").mkdir()
+    rows = [row(tmp_path, f"c{number}") for number in range(6)]
+    draw(tmp_path / "whole.png", rows, {1: "l", 2: "r"}, "t", None, tmp_path / "s")
+    flat = []
+    for number in range(6):
+        for kind, array in (("i", ct(number)), ("m", labels())):
+            WriteImage(image(array[:, :, 5:6]), str(tmp_path / f"{kind}{number}.nii.gz"))
+        flat.append(
+            Row(f"c{number}", tmp_path / f"i{number}.nii.gz", tmp_path / f"m{number}.nii.gz")
+        )
+    draw(tmp_path / "flat.png", flat, {1: "l", 2: "r"}, "t", None, tmp_path / "s")
+    tall, low = (imread(tmp_path / f"{name}.png").shape[0] for name in ("whole", "flat"))
+    assert low < 0.6 * tall
+
+
+def test_twenty_labels_have_colours_of_their_own():
+    values = list(range(1, 21))
+    assert len({colour(values, value) for value in values}) == 20

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from dataset_conversion.converters import CONVERTERS
 from nnunet_plugins import cli
 from nnunet_plugins.cli import COMMANDS, main
 from nnunet_plugins.commands.networks import ROWS
@@ -70,7 +71,7 @@ def test_the_parser_needs_nothing_heavy():
     "command",
     [
         *([name] for name in COMMANDS),
-        ["convert", "hospital-ct"],
+        *(["convert", name] for name in CONVERTERS),
         ["ablation", "list"],
         ["ablation", "plans"],
     ],
@@ -276,6 +277,33 @@ def test_convert_without_a_place_to_write_names_both_cures(said, monkeypatch, tm
     monkeypatch.delenv("nnUNet_raw", raising=False)
     line = said("convert", "hospital-ct", str(tmp_path), "-d", "1")
     assert "nnUNet_raw is not set; pass -o DIR, or run eval" in line
+
+
+@pytest.mark.parametrize("name", CONVERTERS)
+def test_every_dataset_has_the_common_options(name, capsys):
+    with pytest.raises(SystemExit):
+        main(["convert", name, "--help"])
+    shown = capsys.readouterr().out
+    for option in ("--split", "--test", "--seed", "--drop", "--allow-empty", "--resample-mask", "--key",
+                   "--salt", "--jobs", "--keep-going", "--dry-run"):  # fmt: skip
+        assert option in shown
+
+
+def test_options_of_one_dataset_are_unknown_to_another(capsys):
+    with pytest.raises(SystemExit):
+        main(["convert", "csig", "src", "-d", "1", "--modality", "CT"])
+    assert "unrecognized arguments: --modality" in capsys.readouterr().err
+
+
+def test_senseless_values_of_options_are_one_line(said, tmp_path):
+    for words, told in (
+        (("--split", "x"), "--split 'x': allowed are K-fold"),
+        (("-j", "0"), "-j 0: 1 to"),
+    ):
+        line = said(
+            "convert", "hospital-ct", str(tmp_path), "-d", "1", "-o", str(tmp_path / "raw"), *words
+        )
+        assert told in line
 
 
 # plan

@@ -1,0 +1,16 @@
+"""The phantoms of all datasets under the names that `convert` knows them by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dataset_conversion.phantoms import csig, sij_ct, sij_mri, spider
+from dataset_conversion.phantoms.truth import Truth
+
+# Each takes a folder and a number of patients, then size, seed and fault by name.
+WRITERS: dict[str, Callable[..., list[Truth]]] = {
+    "spider": spider.write_patients,
+    "csig": csig.write_patients,
+    "hospital-ct": sij_ct.write_patients,
+    "sij-mri": sij_mri.write_patients,
+}

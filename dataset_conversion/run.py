@@ -1,0 +1,80 @@
+"""How a conversion runs: workers, whether bad cases stop it, whether anything is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from dataset_conversion.errors import DatasetError, DiskError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Progress = Callable[[Iterable[Any]], Iterable[Any]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a conversion runs.
+
+    Attributes:
+        jobs: cases at a time, each in a thread: reading, hashing and packing leave Python's lock.
+            Memory grows with it: some six times a case's volume for each.
+        keep_going: leave bad cases out instead of stopping.
+        dry_run: read and check everything, write nothing.
+    """
+
+    jobs: int = 1
+    keep_going: bool = False
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        """Stop at a number of workers that cannot be meant."""
+        most = 4 * (os.cpu_count() or 1) + 4
+        if not 1 <= self.jobs <= most:
+            raise DatasetError(f"-j {self.jobs}: 1 to {most} cases at a time are allowed here")
+
+
+def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int = 1,
+         progress: Progress | None = None) -> Iterator[tuple[Item, Result | DatasetError]]:  # fmt: skip
+    """Do a work on every item, `jobs` at a time; yield the item with the result or its error.
+
+    No more than `jobs` items are under way, so memory is bounded by them. A DiskError and
+    whatever is no DatasetError is raised at once, when what is under way has ended.
+
+    Args:
+        work: may raise DatasetError.
+        items: what to work on.
+        jobs: threads.
+        progress: wraps the items as they are taken, e.g. tqdm.
+    """
+    taken = progress(items) if progress and items else items
+    if jobs == 1:
+        for item in taken:
+            yield item, _done(work, item)
+        return
+    with ThreadPoolExecutor(jobs) as pool:
+        under_way: dict[Future[Result | DatasetError], Item] = {}
+        for item in taken:
+            if len(under_way) == jobs:
+                yield from _ended(under_way)
+            under_way[pool.submit(_done, work, item)] = item
+        while under_way:
+            yield from _ended(under_way)
+
+
+def _done(work: Callable[[Item], Result], item: Item) -> Result | DatasetError:
+    try:
+        return work(item)
+    except DiskError:
+        raise
+    except DatasetError as error:
+        return error
+
+
+def _ended(under_way: dict[Future[Any], Item]) -> Iterator[tuple[Item, Any]]:
+    finished, _ = wait(under_way, return_when=FIRST_COMPLETED)
+    for future in finished:
+        yield under_way.pop(future), future.result()

@@ -1,0 +1,183 @@
+"""Damaged inputs: no traceback, no output for the bad case, status 1, and the rest as ever."""
+
+import gzip
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from making import AFFINE, ct, image, label_file, labels, nifti, series, tree
+
+from dataset_conversion import conversion
+from nnunet_plugins.cli import main
+
+NAME = "Dataset660_SacroiliacCT"
+PATIENTS = ("nifti", "other", "meta", "nrrd", "dicom")
+SHORT, LONG = 15, 100
+
+
+def shifted(number: int) -> np.ndarray:
+    """No two patients lie at the same place, so a swapped mask shows."""
+    matrix = AFFINE.copy()
+    matrix[:3, 3] += [0, 0, 40.0 * number]
+    return matrix
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mutated") / "patients"
+    for number, name in enumerate(PATIENTS):
+        place, matrix = folder / name, shifted(number)
+        place.mkdir(parents=True)
+        if name in ("nifti", "other"):
+            nifti(place / "ct.nii.gz", ct(number), matrix)
+        elif name == "dicom":
+            series(place / "ct", number)
+            matrix = AFFINE
+        else:
+            ending = {"meta": ".mha", "nrrd": ".nrrd"}[name]
+            sitk.WriteImage(image(ct(number), matrix), str(place / f"ct{ending}"), True)
+        nifti(place / "mask.nii.gz", labels(), matrix)
+    label_file(folder.parent / "labels.json")
+    return folder
+
+
+def command(source, raw, *more):
+    return main(["convert", "hospital-ct", str(source), "-d", "660", "-o", str(raw), "--keep-names",
+                 "--labels", str(source.parent / "labels.json"), *more])  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole(source, tmp_path_factory):
+    """What the undamaged patients become."""
+    raw = tmp_path_factory.mktemp("whole")
+    assert command(source, raw) == 0
+    return tree(raw / NAME)
+
+
+# Mutations: each damages one patient's folder and returns the patients that are then bad.
+
+
+def truncate(folder: Path, chance: random.Random) -> None:
+    path = chance.choice(files(folder))
+    content = path.read_bytes()
+    path.write_bytes(content[: chance.randrange(len(content))])
+
+
+def flip(folder: Path, chance: random.Random) -> None:
+    """Flip bits of a packed file behind gzip's own header, whose time and name say nothing."""
+    path = chance.choice([p for p in files(folder) if p.suffix != ".dcm"])
+    content = bytearray(path.read_bytes())
+    packed = (
+        10
+        if path.suffix == ".gz"
+        else content.index(b"\n\n" if path.suffix == ".nrrd" else b"LOCAL\n") + 6
+    )
+    for _ in range(chance.choice((1, 1, 8, 200))):
+        content[chance.randrange(packed, len(content))] ^= 1 << chance.randrange(8)
+    path.write_bytes(content)
+
+
+def wrong_header(folder: Path, chance: random.Random) -> None:
+    """Write nonsense where the header says what the data are and where they lie."""
+    path = chance.choice(files(folder))
+    if path.suffix == ".dcm":
+        data = pydicom.dcmread(path)
+        name = chance.choice(("Rows", "Columns", "PixelSpacing", "ImagePositionPatient",
+                              "ImageOrientationPatient", "BitsAllocated", "SamplesPerPixel"))  # fmt: skip
+        if chance.random() < 0.5:
+            delattr(data, name)
+        else:
+            old = data[name].value
+            data[name].value = (
+                [float(v) * 1.5 + 7 for v in old] if hasattr(old, "__len__") else old + 3
+            )
+        data.save_as(path)
+    elif path.suffix == ".gz":
+        content = bytearray(gzip.decompress(path.read_bytes()))
+        # dim, datatype with bitpix, pixdim, vox_offset, scl_slope of a mask, quaternion or affine, magic
+        spots = [(40, 16), (70, 4), (344, 4)]
+        spots += [(112, 8)] if "mask" in path.name else [(108, 4)]
+        start, length = chance.choice([*spots, (80, 12), (280, 48)])
+        content[start : start + length] = bytes(chance.randrange(256) for _ in range(length))
+        path.write_bytes(gzip.compress(bytes(content)))
+    else:
+        content = path.read_bytes()
+        key, cut = chance.choice((b"DimSize", b"ElementSpacing", b"ElementType", b"NDims") if path.suffix == ".mha"
+                                 else (b"sizes", b"space directions", b"type", b"dimension")), 9  # fmt: skip
+        start = content.index(key) + len(key) + 2
+        nonsense = bytes(chance.choice(b"0123456789.-x(") for _ in range(cut))
+        path.write_bytes(content[:start] + nonsense + content[start + cut :])
+
+
+def swap(folder: Path, chance: random.Random) -> None:
+    """Put another file where one is expected: the mask as image, another patient's, a text, nothing."""
+    path = chance.choice([p for p in files(folder) if p.suffix != ".dcm"])
+    other = folder.parent / chance.choice([p for p in PATIENTS if p not in (folder.name, "dicom")])
+    kind = chance.choice(("mask", "text", "empty", "turned"))
+    if kind == "mask" and path.name == "mask.nii.gz":
+        shutil.copy(other / "mask.nii.gz", path)
+    elif kind == "text":
+        path.write_text("<html>404: the file that you want is not here</html>" * 20)
+    elif kind == "turned" and path.suffix == ".gz" and path.name != "mask.nii.gz":
+        shutil.copy(folder / "mask.nii.gz", path)  # the mask twice, no image
+    else:
+        path.write_bytes(b"")
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+MUTATIONS = (truncate, flip, wrong_header, swap)
+
+
+def check(seed: int, source: Path, whole: dict[str, bytes], folder: Path, capsys) -> str:
+    chance = random.Random(seed)
+    shutil.copytree(source.parent, folder / "copy")
+    patient = PATIENTS[seed % len(PATIENTS)]
+    mutation = MUTATIONS[seed // len(PATIENTS) % len(MUTATIONS)]
+    if patient == "dicom" and mutation is flip:
+        mutation = wrong_header  # a bit in unpacked pixels cannot be known for wrong
+    mutation(folder / "copy" / "patients" / patient, chance)
+    what = f"{seed}: {mutation.__name__} of {patient}"
+    status = command(folder / "copy" / "patients", folder / "raw", "--keep-going")
+    said = "".join(capsys.readouterr())
+    found = tree(folder / "raw" / NAME)
+    volumes = {name: content for name, content in whole.items() if name.endswith(".gz")}
+    shutil.rmtree(folder / "copy")
+    shutil.rmtree(folder / "raw")
+    assert "Traceback" not in said, what
+    rest = {name: content for name, content in volumes.items() if f"/{patient}" not in name}
+    assert {n: c for n, c in found.items() if n in rest} == rest, what
+    bad = {name for name in found if f"/{patient}" in name}
+    if status == 0:  # only nonsense that means what stood there before may pass
+        assert {name: found[name] for name in bad} == {
+            name: content for name, content in volumes.items() if f"/{patient}" in name
+        }, what
+        return f"{what}: harmless"
+    assert status == 1, what
+    assert not bad, what
+    assert patient in said, what
+    return what
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """No picture: it would take most of the time."""
+    monkeypatch.setattr(conversion, "draw", lambda path, *_: path.write_bytes(b"picture"))
+
+
+@pytest.mark.parametrize("seed", [*range(0, SHORT - 4), 33, 39, 196, 335])
+def test_damage_is_told_and_kept_out(seed, source, whole, tmp_path, capsys, quick):
+    check(seed, source, whole, tmp_path, capsys)
+
+
+@pytest.mark.slow
+def test_a_hundred_kinds_of_damage(source, whole, tmp_path, capsys, quick):
+    done = [check(seed, source, whole, tmp_path, capsys) for seed in range(LONG)]
+    harmless = [what for what in done if what.endswith("harmless")]
+    assert len(harmless) < LONG // 10, harmless

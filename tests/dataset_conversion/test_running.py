@@ -1,0 +1,441 @@
+"""How a conversion runs: several at a time, dry, on after bad cases, on a full disk, in secret."""
+
+import csv
+import json
+import shutil
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from making import ct, image, label_file, labels, nifti, patient, tree
+
+from dataset_conversion import conversion
+from dataset_conversion.case import Case, Output, Sample
+from dataset_conversion.check import check
+from dataset_conversion.errors import DatasetError, DiskError
+from dataset_conversion.files import digest, digest_json
+from dataset_conversion.hospital_ct import Options, convert
+from dataset_conversion.labels import Labels
+from dataset_conversion.raw_dataset import RawDataset
+from dataset_conversion.run import Run, each
+from dataset_conversion.splits import Splits
+from nnunet_plugins.cli import main
+
+NAMES = Labels({"sacrum": 1, "left ilium": 2})
+FOLDER = "Dataset007_Try"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """No picture: it would take most of the time."""
+    monkeypatch.setattr(conversion, "draw", lambda path, *_: path.write_bytes(b"picture"))
+
+
+def case(name, seed=0, *, mask=True, group=None, array=None, subset="", load=None):
+    def sample():
+        found = labels() if array is None else array
+        return Sample((image(ct(seed)),), image(found) if mask else None)
+
+    return Case(name, group or name, f"/src/{name}", {"image": f"{seed}"}, mask, 1008,
+                load or sample, subset)  # fmt: skip
+
+
+def dataset(cases=None, **how):
+    cases = cases or [case("a", 1), case("b", 2), case("c", 3), case("t", 4, mask=False)]
+    return RawDataset(**{"id": 7, "name": "Try", "channel_names": ("CT",), "labels": NAMES,
+                         "cases": cases, **how})  # fmt: skip
+
+
+def bad(name, seed):
+    return case(name, seed, array=labels(values=(1, 60)))
+
+
+# Several at a time
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_no_more_are_under_way_than_asked_for_and_all_are_done(jobs):
+    lock, now, most = threading.Lock(), 0, 0
+
+    def work(number):
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.01)
+        with lock:
+            now -= 1
+        if number == 4:
+            raise DatasetError("four")
+        return -number
+
+    done = dict(each(work, range(12), jobs))
+    assert most == jobs
+    assert str(done.pop(4)) == "four"
+    assert done == {n: -n for n in range(12) if n != 4}
+
+
+def test_items_are_taken_only_when_a_worker_is_free():
+    taken = []
+
+    def listed(items):
+        for item in items:
+            taken.append(item)
+            yield item
+
+    steps = each(lambda item: item, range(50), 2, listed)
+    next(steps)
+    assert len(taken) <= 4
+    assert len(list(steps)) == 49
+
+
+def test_the_bytes_do_not_depend_on_the_number_of_workers(tmp_path):
+    for jobs in (1, 4):
+        dataset().write(tmp_path / str(jobs), run=Run(jobs=jobs))
+    assert tree(tmp_path / "1") == tree(tmp_path / "4")
+
+
+@pytest.mark.parametrize("jobs", [0, -1, 10**6])
+def test_senseless_numbers_of_workers_stop(jobs):
+    with pytest.raises(DatasetError, match=f"-j {jobs}: 1 to"):
+        Run(jobs=jobs)
+
+
+# Dry
+
+
+def test_a_dry_run_says_all_and_writes_nothing(tmp_path):
+    report = dataset().write(tmp_path / "raw", run=Run(dry_run=True))
+    assert not list(tmp_path.iterdir())
+    wet = dataset().write(tmp_path / "raw")
+    assert replace(report, dry_run=False) == wet
+    text = str(report)
+    for part in ("dry run: nothing was written", "4 cases would be converted", "3 cases for training",
+                 "1 for testing", "sacrum: 144 voxels in 3 cases", "0.8 x 0.9 x 2.5 (4)", "LPS (4)",
+                 "folds (training + validation cases): 2+1, 2+1, 2+1"):  # fmt: skip
+        assert part in text
+
+
+def test_a_dry_run_tells_of_all_that_is_bad(tmp_path):
+    report = dataset([case("a", 1), bad("b", 2), bad("c", 3)]).write(
+        tmp_path, run=Run(dry_run=True)
+    )
+    assert len(report.problems) == 2
+    assert "left out: /src/b: label values [60]" in str(report)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_over_a_finished_dataset_leaves_it_alone(tmp_path):
+    dataset().write(tmp_path)
+    before = {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in tmp_path.rglob("*")}
+    report = dataset([case("a", 1), case("b", 9)]).write(tmp_path, run=Run(dry_run=True))
+    assert (report.written, report.skipped) == (1, 1)
+    assert any("removed, no longer in the source: c, t" in note for note in report.notes)
+    assert before == {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in tmp_path.rglob("*")}
+
+
+# On after bad cases
+
+
+def test_keep_going_leaves_bad_cases_out_and_writes_the_rest(tmp_path):
+    cases = [case("a", 1), bad("b", 2), case("c", 3), case("d", 4)]
+    report = dataset(cases).write(tmp_path / "x", run=Run(keep_going=True))
+    assert report.cases == {"a", "c", "d"}
+    assert (report.written, report.skipped) == (3, 0)
+    assert report.problems == (
+        "/src/b: label values [60] are not listed (known: 0-2); add them to the labels file, or "
+        "pass --drop 60 to send them to background",
+    )
+    folder = tmp_path / "x" / FOLDER
+    assert json.loads((folder / "dataset.json").read_text())["numTraining"] == 3
+    assert not [name for name in tree(folder) if "/b" in name]
+    assert json.loads((folder / "conversion.json").read_text())["left_out"] == 1
+    assert b"/src" not in b"".join(tree(folder).values())
+    splits = json.loads((folder / "splits_final.json").read_text())
+    assert sorted(c for fold in splits for c in fold["val"]) == ["a", "c", "d"]
+    assert not check(folder).errors
+
+
+def test_sources_that_share_an_id_are_both_left_out(tmp_path):
+    cases = [case("a", 1), case("b", 2), case("B", 3), case("c", 4)]
+    report = dataset(cases).write(tmp_path, run=Run(keep_going=True))
+    assert report.cases == {"a", "c"}
+    assert "/src/B and /src/b" in report.problems[0]
+
+
+def test_where_nothing_is_left_nothing_is_written(tmp_path):
+    with pytest.raises(DatasetError, match=r"(?s)\[60\].*no training case is left"):
+        dataset([bad("a", 1)]).write(tmp_path, run=Run(keep_going=True))
+    assert not (tmp_path / FOLDER).exists()
+
+
+def test_a_bad_case_that_is_mended_joins_the_others(tmp_path):
+    dataset([case("a", 1), bad("b", 2), case("c", 3)]).write(tmp_path, run=Run(keep_going=True))
+    report = dataset([case("a", 1), case("b", 5), case("c", 3)]).write(tmp_path)
+    assert (report.written, report.skipped) == (1, 2)
+    dataset([case("a", 1), case("b", 5), case("c", 3)]).write(tmp_path / "fresh")
+    assert tree(tmp_path / FOLDER) == tree(tmp_path / "fresh" / FOLDER)
+
+
+def test_a_source_that_vanishes_is_a_bad_case_and_no_full_disk(tmp_path):
+    def load():
+        raise FileNotFoundError(2, "No such file or directory")
+
+    with pytest.raises(DatasetError, match=r"/src/b: cannot be read \(No such file"):
+        dataset([case("a", 1), case("b", 2, load=load)]).write(tmp_path)
+
+
+def test_senseless_subsets_stop_before_anything_is_read(tmp_path):
+    def load():
+        raise AssertionError("read too early")
+
+    with pytest.raises(DatasetError, match="--split own: 2 cases have no subset"):
+        dataset([case("a", 1, load=load), case("b", 2, load=load)], splits=Splits("own")).write(
+            tmp_path
+        )
+
+
+# Test sets
+
+
+def test_a_test_set_goes_to_its_folders_with_its_masks(tmp_path):
+    cases = [case(n, i, subset=s) for i, (n, s) in enumerate(
+        [("a", "train"), ("b", "train"), ("c", "val"), ("d", "test"), ("e", "test")])]  # fmt: skip
+    report = dataset(cases, splits=Splits("own")).write(tmp_path)
+    folder = tmp_path / FOLDER
+    assert sorted(p.name for p in (folder / "labelsTs").iterdir()) == ["d.nii.gz", "e.nii.gz"]
+    assert len(list((folder / "imagesTr").iterdir())) == 3
+    assert json.loads((folder / "dataset.json").read_text())["numTraining"] == 3
+    assert json.loads((folder / "splits_final.json").read_text()) == [
+        {"train": ["a", "b"], "val": ["c"]}
+    ]
+    assert report.test == {"d", "e"}
+    assert not check(folder).errors
+
+
+def test_another_test_set_moves_cases_and_the_result_is_as_if_it_had_been_so(tmp_path):
+    dataset().write(tmp_path)
+    report = dataset(splits=Splits(test="1:1")).write(tmp_path)
+    assert report.written == len(report.test) - 1 == 2  # `t` has no mask and was there before
+    dataset(splits=Splits(test="1:1")).write(tmp_path / "fresh")
+    assert tree(tmp_path / FOLDER) == tree(tmp_path / "fresh" / FOLDER)
+
+
+def test_a_user_s_masks_of_test_cases_stay_beside_ours(tmp_path):
+    dataset().write(tmp_path)
+    mine = tmp_path / FOLDER / "labelsTs" / "t.nii.gz"
+    mine.parent.mkdir()
+    mine.write_bytes(b"drawn by hand")
+    dataset(splits=Splits(test="1:1")).write(tmp_path)
+    assert mine.read_bytes() == b"drawn by hand"
+    assert len(list(mine.parent.iterdir())) == 3
+
+
+def test_a_patient_in_training_who_has_an_unlabelled_case_is_told(tmp_path):
+    cases = [case("a", 1), case("b", 2), case("a2", 3, mask=False, group="a")]
+    notes = dataset(cases).write(tmp_path).notes
+    assert any("1 cases without a mask in imagesTs are of patients" in note for note in notes)
+
+
+# The manifest
+
+
+def test_the_manifest_tells_from_what_and_how_all_was_made(tmp_path):
+    dataset(settings={"padding": "-1000 -> 0"}, labels=Labels({"sacrum": 1}, drop=(2,)),
+            output=Output(allow_empty=True)).write(tmp_path)  # fmt: skip
+    folder = tmp_path / FOLDER
+    manifest = json.loads((folder / "conversion.json").read_text())
+    entry = manifest["cases"]["b"]
+    assert entry["sources"] == {"image": "2"}
+    assert entry["grid"] == {"size": [14, 12, 6], "spacing": [0.8, 0.9, 2.5], "orientation": "LPS"}
+    assert "SimpleITK " in entry["made_with"]
+    for name, sha in {**entry["files"], **manifest["files"]}.items():
+        assert digest(folder / name) == sha
+    settings = manifest["settings"]
+    assert (settings["drop"], settings["allow_empty"], settings["resample_mask"]) == (
+        [2],
+        True,
+        False,
+    )
+    assert settings["padding"] == "-1000 -> 0"
+    assert digest_json(settings) == entry["settings"]
+    assert manifest["splits"] == {"split": "5-fold", "test": "", "seed": 0}
+
+
+def test_patients_are_numbers_in_the_manifest(tmp_path):
+    cases = [
+        case("a", 1, group="Doe^Jane"),
+        case("b", 2, group="x"),
+        case("c", 3, group="Doe^Jane"),
+    ]
+    dataset(cases).write(tmp_path)
+    text = (tmp_path / FOLDER / "conversion.json").read_text()
+    assert json.loads(text)["patients"] == {"a": 1, "b": 2, "c": 1}
+    assert "Doe" not in text
+
+
+def test_what_changes_voxels_converts_anew_and_splits_do_not(tmp_path):
+    dataset().write(tmp_path)
+    assert dataset(splits=Splits("3-fold", seed=3)).write(tmp_path).written == 0
+    assert dataset(settings={"padding": "other"}).write(tmp_path).written == 4
+    assert dataset(output=Output(orientation="RAS")).write(tmp_path).written == 4
+    entry = json.loads((tmp_path / FOLDER / "dataset.json").read_text())
+    assert entry["nnunet_plugins"]["orientation"] == "RAS"
+
+
+def test_left_and_right_follow_the_axis_that_the_orientation_gives_them(tmp_path):
+    dataset(output=Output(orientation="PIR")).write(tmp_path)
+    entry = json.loads((tmp_path / FOLDER / "dataset.json").read_text())["nnunet_plugins"]
+    written = sitk.ReadImage(str(tmp_path / FOLDER / "labelsTr" / "a.nii.gz"))
+    array = sitk.GetArrayFromImage(written)
+    assert array.shape[entry["left_right_axis"]] == ct().shape[2]
+    expected = sitk.GetArrayFromImage(sitk.DICOMOrient(image(labels()), "PIR"))
+    np.testing.assert_array_equal(array, expected)
+
+
+# A full disk
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+@pytest.mark.parametrize(
+    "file",
+    ["unfinished_b_0000.nii.gz", "unfinished_b.nii.gz", "b.json", "dataset.json",
+     "splits_final.json", "conversion.json"],
+)  # fmt: skip
+def test_a_full_disk_is_one_sentence_and_leaves_nothing_that_looks_whole(tmp_path, file):
+    scratch = tmp_path / f".{FOLDER}.converting" / "scratch"
+    scratch.mkdir(parents=True)
+    (scratch / file).symlink_to("/dev/full")
+    with pytest.raises(DiskError, match=r"the disk is full .*make room.* finished cases are kept"):
+        dataset().write(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == [f".{FOLDER}.converting"]
+    for path in scratch.parent.rglob("*.nii.gz"):
+        assert path.parent == scratch or sitk.ReadImage(str(path)).GetSize() == (14, 12, 6)
+    if (scratch / file).is_symlink():
+        (scratch / file).unlink()  # room is made
+    dataset().write(tmp_path)
+    dataset().write(tmp_path / "fresh")
+    assert tree(tmp_path / FOLDER) == tree(tmp_path / "fresh" / FOLDER)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_a_full_disk_stops_at_once_even_when_going_on_after_bad_cases(tmp_path):
+    scratch = tmp_path / f".{FOLDER}.converting" / "scratch"
+    scratch.mkdir(parents=True)
+    (scratch / "unfinished_a_0000.nii.gz").symlink_to("/dev/full")
+    loaded = []
+
+    def load():
+        loaded.append(True)
+        return Sample((image(ct(3)),), image(labels()))
+
+    cases = [case("a", 1), *(case(f"b{i}", i, load=load) for i in range(5))]
+    with pytest.raises(DiskError):
+        dataset(cases).write(tmp_path, run=Run(keep_going=True))
+    assert not loaded
+
+
+# Through the command line: a hospital's folder
+
+
+@pytest.fixture
+def source(tmp_path):
+    for number in range(3):
+        patient(tmp_path / "src" / f"p{number}", number)
+    label_file(tmp_path / "labels.json")
+    return tmp_path / "src"
+
+
+def command(source, raw, *more):
+    return main(["convert", "hospital-ct", str(source), "-d", "660", "-o", str(raw),
+                 "--labels", str(source.parent / "labels.json"), *more])  # fmt: skip
+
+
+def test_every_option_of_the_command_arrives(source, tmp_path, capsys):
+    empty = labels(values=())
+    nifti(source / "p9" / "ct.nii.gz", ct(9))
+    nifti(source / "p9" / "mask.nii.gz", empty)
+    status = command(source, tmp_path / "raw", "--split", "2-fold", "--test", "3:1", "--seed", "5",
+                     "-j", "2", "--allow-empty", "--name", "Mine", "--window", "-200", "600",
+                     "--drop-empty-slices", "--drop", "7", "8")  # fmt: skip
+    assert status == 0
+    assert "3 cases for training, 1 for testing" in capsys.readouterr().out
+    manifest = json.loads((tmp_path / "raw" / "Dataset660_Mine" / "conversion.json").read_text())
+    assert manifest["splits"] == {"split": "2-fold", "test": "3:1", "seed": 5}
+    settings = manifest["settings"]
+    assert settings["window"] == [-200, 600]
+    assert settings["drop"] == [7, 8]
+    assert settings["allow_empty"] is True
+    assert settings["steps"] == [{"step": "DropEmptySlices", "ignore": None}]
+
+
+def test_status_is_1_where_cases_were_left_out_and_2_where_all_stopped(source, tmp_path, capsys):
+    nifti(source / "p1" / "mask.nii.gz", labels(values=(1, 60)))
+    assert command(source, tmp_path / "raw") == 2
+    assert not (tmp_path / "raw").exists()
+    assert "p1: label values [60]" in capsys.readouterr().err
+    assert command(source, tmp_path / "raw", "--dry-run") == 1
+    assert not (tmp_path / "raw").exists()
+    assert command(source, tmp_path / "raw", "--keep-going") == 1
+    assert "2 cases converted, 0 unchanged, 1 left out" in capsys.readouterr().out
+    assert command(source, tmp_path / "raw", "--keep-going", "--drop", "60") == 0
+
+
+def test_a_mask_on_another_grid_wants_permission(source, tmp_path, capsys):
+    from making import AFFINE
+
+    fine = np.kron(labels(), np.ones((2, 2, 2), np.uint8))
+    matrix = AFFINE @ np.diag([0.5, 0.5, 0.5, 1])
+    matrix[:3, 3] = (AFFINE @ [-0.25, -0.25, -0.25, 1])[:3]
+    nifti(source / "p1" / "mask.nii.gz", fine, matrix)
+    assert command(source, tmp_path / "raw") == 2
+    assert "pass --resample-mask" in capsys.readouterr().err
+    assert command(source, tmp_path / "raw", "--resample-mask") == 0
+    assert "mask resampled (nearest) from 0.4 x 0.45 x 1.25 mm" in capsys.readouterr().out
+
+
+def test_a_salt_changes_every_id_and_stands_nowhere(source, tmp_path):
+    salt = tmp_path / "salt"
+    salt.write_bytes(b"pepper and 32 bytes of nonsense")
+    ids = []
+    for name, more in (("a", {}), ("b", {"salt": salt}), ("c", {"salt": salt})):
+        options = Options(labels=tmp_path / "labels.json", key=tmp_path / f"{name}.csv", **more)
+        convert(source, tmp_path / name, 660, options=options)
+        rows = list(csv.reader((tmp_path / f"{name}.csv").open()))[1:]
+        ids.append({Path(row[1]).name: row[0] for row in rows})
+    assert ids[1] == ids[2]
+    assert not set(ids[0].values()) & set(ids[1].values())
+    assert set(ids[0]) == {"p0", "p1", "p2"}
+    assert b"pepper" not in b"".join(tree(tmp_path / "b").values())
+    salt.write_bytes(b"short")
+    with pytest.raises(DatasetError, match="5 bytes are too few for a salt"):
+        convert(source, tmp_path / "d", 660,
+                options=Options(labels=tmp_path / "labels.json", salt=salt))  # fmt: skip
+
+
+def test_the_key_names_only_what_was_written_and_no_dry_run_writes_it(source, tmp_path):
+    nifti(source / "p1" / "mask.nii.gz", labels(values=(1, 60)))
+    key = tmp_path / "key.csv"
+    command(source, tmp_path / "raw", "--key", str(key), "--dry-run")
+    assert not key.exists()
+    command(source, tmp_path / "raw", "--key", str(key), "--keep-going")
+    rows = list(csv.reader(key.open()))
+    assert [Path(row[1]).name for row in sorted(rows[1:], key=lambda row: row[1])] == ["p0", "p2"]
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(source, tmp_path, capsys):
+    (tmp_path / "file").write_text("no folder")
+    assert command(source, tmp_path / "file" / "raw") == 2
+    assert "Dataset660_SacroiliacCT: cannot be written (" in capsys.readouterr().err
+
+
+def test_removed_patients_leave_no_trace(source, tmp_path):
+    command(source, tmp_path / "raw")
+    shutil.rmtree(source / "p1")
+    command(source, tmp_path / "raw")
+    command(source, tmp_path / "fresh")
+    assert tree(tmp_path / "raw") == tree(tmp_path / "fresh")

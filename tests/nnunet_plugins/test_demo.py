@@ -1,0 +1,43 @@
+"""The demo's first step for every dataset, and what it says of the others; training is not run."""
+
+import json
+
+import pytest
+
+from nnunet_plugins.cli import main, parser
+from nnunet_plugins.demo import EXAMPLES, Demo
+
+
+@pytest.mark.parametrize("dataset", list(EXAMPLES))
+def test_the_phantom_is_converted_with_one_patient_for_testing(
+    tmp_path, monkeypatch, capsys, dataset
+):
+    steps = {}
+    monkeypatch.setattr(Demo, "_step", lambda _, name, *command: steps.update({name: command}))
+    monkeypatch.setattr(Demo, "_report", lambda *_: tmp_path / "report.html")
+    demo = Demo(tmp_path, "cpu", None, lambda _: None, dataset)
+    demo.run()
+    assert list(steps) == ["convert", "plan", "train", "predict", "evaluate"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("nnUNet_raw", str(tmp_path / "nnunet" / "nnUNet_raw"))
+    assert main(list(steps["convert"][1:])) == 0
+    predictions, references = demo.scored()
+    assert len(list(references.glob("*.nii.gz"))) == 1
+    assert predictions.parts[-2:] == ("predictions", dataset)
+    folder = references.parent
+    assert len(list((folder / "imagesTr").iterdir())) == 5
+    assert len(json.loads((folder / "splits_final.json").read_text())) == 5
+    assert "5 cases for training, 1 for testing" in capsys.readouterr().out
+
+
+def test_the_command_line_knows_every_example():
+    for dataset in EXAMPLES:
+        assert parser().parse_args(["demo", "--dataset", dataset]).dataset == dataset
+    assert parser().parse_args(["demo"]).dataset == "hospital-ct"
+    with pytest.raises(SystemExit):
+        parser().parse_args(["demo", "--dataset", "spine"])
+
+
+def test_examples_have_ids_and_folders_of_their_own():
+    assert len({example.id for example in EXAMPLES.values()}) == len(EXAMPLES)
+    assert len({example.source for example in EXAMPLES.values()}) == len(EXAMPLES)
