@@ -142,7 +142,7 @@ def test_the_procedure_reaches_optimiser_loss_and_sampling(nnunet: Path) -> None
     assert trainer.optimizer.param_groups[0]["weight_decay"] == 0.25
     trainer.lr_scheduler.step(0)
     assert trainer.optimizer.param_groups[0]["lr"] == SHORT["initial_lr"]
-    assert (trainer.loss.weight_dice, trainer.loss.weight_ce) == (2.0, 0.0)
+    assert trainer.loss.weights == {"dice": 2.0}
     assert trainer.oversample_foreground_percent == 0.5
     assert trainer.inference_allowed_mirroring_axes == (1,)
     assert trainer.network.decoder.deep_supervision is False
