@@ -109,4 +109,5 @@ def test_killed_while_a_finished_dataset_is_brought_up_to_date(source, tmp_path)
 def test_killed_twenty_times(tmp_path):
     source = Source(tmp_path / "source", 8, jobs=2)
     hits = run(source, tmp_path, SLOW_RUNS, seed=20)
+    print(f"{hits} of {SLOW_RUNS} runs were still at work when they were killed")
     assert hits >= SLOW_RUNS // 2  # the others had ended before they could be killed
