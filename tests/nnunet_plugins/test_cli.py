@@ -178,7 +178,7 @@ def test_the_papers_sizes_beside_ours(capsys):
         (["plans", "1", "--table", "0042"], "no table called '0042'; known, the nearest first: 004.2, "),
         (["plans", "1", "--table", "001.4", "--rows", "mmf"], "001.4: no row called 'mmf'; known, the "),
         (["plans", "7", "--table", "001.4"], "there are: Dataset001_One, Dataset012_Two"),
-        (["plans", "1", "--table", "001.4"], "Dataset001_One: no plans called nnUNetPlans or Modular"),
+        (["plans", "1", "--table", "001.4"], "Dataset001_One: no plans called ModularUNetPlans or nnUNetPlans"),
     ],
 )  # fmt: skip
 def test_ablation_names_the_bad_value_and_what_is_known(said, root, arguments, words):
