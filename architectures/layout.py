@@ -12,8 +12,11 @@ def convolve(conv: nn.Module, x: Tensor) -> Tensor:
     Grouped and narrow wide-kernel convolutions run two to three times faster so; plain 3x3x3 ones and
     normalisations do not, so a block asks for it where it pays. For the backward pass the map is kept as it
     came, where others keep it anyway, and turned again: a second copy would be the largest map of its stage.
+    A map without data, on which memory is counted, has no layout to gain from.
     """
     if x.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return conv(x)
+    if x.untyped_storage().device.type == "meta":
         return conv(x)
     layout = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
     turned = x.contiguous(memory_format=layout)

@@ -20,6 +20,7 @@ from nnunet_plugins.commands import (
     evaluate,
     networks,
     plan,
+    profile,
 )
 from nnunet_plugins.errors import UserError
 
@@ -30,6 +31,7 @@ COMMANDS = {
     "check": check,
     "networks": networks,
     "plan": plan,
+    "profile": profile,
     "ablation": ablation,
     "evaluate": evaluate,
     "demo": demo,

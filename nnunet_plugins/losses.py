@@ -229,6 +229,29 @@ class OutputsLoss(nn.Module):
         return f"outputs={self.outputs}"
 
 
+def output_weights(
+    kinds: Sequence[str], decoder: Any, extra: Mapping[str, float], *, keep_all: bool = False
+) -> list[float]:
+    """Weight of each output: the decoder's as nnU-Net has them, the others' from the procedure.
+
+    nnU-Net halves the weight from level to level, leaves the coarsest out and lets the sum be 1. The coarsest
+    counts where it is the only one, or where the plans chose the levels.
+
+    Args:
+        kinds: kind of each output, in order.
+        decoder: its ``stages`` tell how many levels could have a head.
+        extra: weights of outputs beyond the decoder's, in place of :data:`DEFAULT_WEIGHTS`.
+        keep_all: no weight is 0: DDP complains about parameters without gradient.
+    """
+    logits = list(kinds).count("logits")
+    levels = [0.5**i for i in range(logits)]
+    if logits > 1 and logits == len(getattr(decoder, "stages", ())):
+        levels[-1] = 1e-6 if keep_all else 0.0
+    levels = [weight / sum(levels) for weight in levels]
+    shares = DEFAULT_WEIGHTS | dict(extra)
+    return [levels.pop(0) if kind == "logits" else shares[kind] for kind in kinds]
+
+
 class _CrossEntropy(nn.Module):
     """Cross-entropy of labels, mean over the valid voxels, 0 where there is none."""
 

@@ -11,10 +11,10 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.losses import (
     DEFAULT_LOSS,
-    DEFAULT_WEIGHTS,
     AttentionLoss,
     OutputsLoss,
     build_loss,
+    output_weights,
 )
 from nnunet_plugins.networks import build
 from nnunet_plugins.procedure import read_procedure
@@ -152,7 +152,7 @@ class PluginTrainer(nnUNetTrainer):
                     "leave deep_supervision on and set deep_levels to 1 in the architecture's arch_kwargs"
                 )
             return loss
-        weights = _output_weights(
+        weights = output_weights(
             kinds,
             self._bare_network.decoder,
             self.procedure.get("output_weights", {}),
@@ -201,21 +201,3 @@ class PluginTrainer(nnUNetTrainer):
         scales = args[2]  # patch_size, rotation_for_DA, deep_supervision_scales, ...
         taken = ("is_cascaded", "foreground_labels", "regions", "ignore_label")
         return self.get_validation_transforms(scales, **{k: kwargs[k] for k in taken})
-
-
-def _output_weights(
-    kinds: list[str], decoder: Any, extra: dict[str, float], *, keep_all: bool
-) -> list[float]:
-    """Weight of each output: the decoder's as nnU-Net has them, the others' from the procedure.
-
-    nnU-Net halves the weight from level to level, leaves the coarsest out and lets the sum be 1. The coarsest
-    counts where it is the only one, or where the plans chose the levels.
-    """
-    logits = kinds.count("logits")
-    levels = [0.5**i for i in range(logits)]
-    if logits > 1 and logits == len(getattr(decoder, "stages", ())):
-        # DDP complains about parameters without gradient, hence not 0 there.
-        levels[-1] = 1e-6 if keep_all else 0.0
-    levels = [weight / sum(levels) for weight in levels]
-    shares = DEFAULT_WEIGHTS | extra
-    return [levels.pop(0) if kind == "logits" else shares[kind] for kind in kinds]

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import (
     ExperimentPlanner,
 )
 
+from nnunet_plugins.costs.budget import budget, calibrate, needed_gigabytes
+from nnunet_plugins.costs.footprint import count
+from nnunet_plugins.costs.training_step import Setup
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import find, public_name, takes_input_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-
     from nnunet_plugins.published import Topology
+
+#: nnU-Net's residual encoders: blocks of each stage, convolutions of each decoder stage.
+RESIDUAL_BLOCKS = (1, 3, 4, *[6] * 10)
+RESIDUAL_DECODER = (1,) * 12
+_HALF = 2  # bytes of an element in fp16
+_MOST = "_largest batch"  # in a plan until it is saved
+_SURE = 1.05  # a guess this far above the budget needs no count
 
 
 class NetworkPlanner(ExperimentPlanner):
-    """Plans patch, batch and topology with the feature maps that ``network`` itself keeps.
+    """Plans patch, batch and topology by the bytes of a training step of ``network`` itself.
 
-    nnU-Net's reference values (feature maps that fit 8 GB) stay; the count for a patch is the network's
-    ``compute_conv_feature_map_size``. Configurations of a rank that the network does not have are left out.
+    A step is counted without data at the precision of training (see ``costs``). The budget is what nnU-Net's own
+    U-Net takes where nnU-Net says that it fits: ``UNet_reference_val_*`` in bytes, for a batch of
+    ``UNet_reference_val_corresp_bs_*``. Configurations of a rank that the network does not have are left out.
 
     Args:
         dataset_name_or_id: as in nnU-Net; raw data and fingerprint must exist.
@@ -32,6 +43,7 @@ class NetworkPlanner(ExperimentPlanner):
         training: the ``training`` entry of every configuration; {} writes none.
         base_features: channels of the first stage; None is nnU-Net's 32.
         batch_size: fixed batch size; None lets nnU-Net decide.
+        residual: plan nnU-Net's residual encoder in place of the plain one.
         topology: takes the place of nnU-Net's topology in the configurations of its rank. Spacing and patch
             stay nnU-Net's, the patch fits the memory with this topology.
         **kwargs: as for ExperimentPlanner.
@@ -45,6 +57,7 @@ class NetworkPlanner(ExperimentPlanner):
         training: dict[str, Any],
         base_features: int | None = None,
         batch_size: int | None = None,
+        residual: bool = False,
         topology: Topology | None = None,
         **kwargs: Any,
     ) -> None:
@@ -55,17 +68,27 @@ class NetworkPlanner(ExperimentPlanner):
         self.training = training
         self.batch_size = batch_size
         self.topology = topology
+        self.residual = residual
+        if residual:
+            self.UNet_blocks_per_stage_encoder = RESIDUAL_BLOCKS
+            self.UNet_blocks_per_stage_decoder = RESIDUAL_DECODER
         if base_features is not None:
             self.UNet_base_num_features = base_features
+        self.UNet_reference_val_2d = budget(2, self.UNet_reference_val_corresp_GB)
+        self.UNet_reference_val_3d = budget(3, self.UNet_reference_val_corresp_GB)
+        # nnU-Net compares at a batch of 2; the estimate is for the smallest batch that may be planned.
+        self.UNet_reference_val_corresp_bs_2d = self.UNet_reference_val_corresp_bs_3d = 2
+        self._peaks: dict[str, int] = {}
+        self._bytes_a_map_byte: dict[int, float] = {}
 
     def architecture(
         self, patch_size: Sequence[int], arch_kwargs: dict[str, Any], imported: Sequence[str]
     ) -> dict[str, Any]:
         """The ``architecture`` entry for a patch, where nnU-Net would have ``arch_kwargs``."""
-        entry: dict[str, Any] = {
-            "arch_kwargs": dict(arch_kwargs),
-            "_kw_requires_import": list(imported),
-        }
+        arguments = dict(arch_kwargs)
+        if self.residual and "n_conv_per_stage" in arguments:
+            arguments["n_blocks_per_stage"] = arguments.pop("n_conv_per_stage")
+        entry: dict[str, Any] = {"arch_kwargs": arguments, "_kw_requires_import": list(imported)}
         if self.topology is not None and self.topology.rank == len(patch_size):
             entry = self.topology.architecture()
         entry["network_class_name"] = public_name(self.network_name)
@@ -82,7 +105,7 @@ class NetworkPlanner(ExperimentPlanner):
         arch_kwargs: dict[str, Any],
         arch_kwargs_req_import: Sequence[str],
     ) -> Any:
-        """Elements of the feature maps that the network keeps for a patch; its weights take no memory.
+        """Bytes at the peak of a training step on a patch, with the smallest batch that may be planned.
 
         Raises:
             OverflowError: nnU-Net has come down to patches that nothing can halve.
@@ -90,18 +113,71 @@ class NetworkPlanner(ExperimentPlanner):
         """
         if arch_kwargs["n_stages"] < 2:
             raise OverflowError("no patch of two stages or more fits the memory")
-        name, kwargs, imported = public_name("ModularUNet"), arch_kwargs, arch_kwargs_req_import
-        if len(patch_size) in self.ranks:
-            entry = self.architecture(patch_size, arch_kwargs, arch_kwargs_req_import)
-            name, kwargs = entry["network_class_name"], entry["arch_kwargs"]
-            imported = entry["_kw_requires_import"]
+        setup = self._setup(patch_size, arch_kwargs, arch_kwargs_req_import)
         try:
-            with torch.device("meta"):
-                return super().static_estimate_VRAM_usage(
-                    patch_size, input_channels, output_channels, name, kwargs, imported
-                )
+            return self._estimate(setup)
         except ValueError as error:  # what a network says of a plan that it cannot take
             raise UserError(str(error)) from error
+
+    def _estimate(self, setup: Setup) -> float:
+        """Bytes of a step; counted where it may matter, else from the feature maps, which takes a tenth of it."""
+        rank = len(setup.patch)
+        allowed = budget(rank, self.UNet_vram_target_GB)
+        maps = self._feature_map_bytes(setup)
+        # The maps alone, in fp16, are the least; after a count its ratio to them, nearly the same for the next.
+        ratio = self._bytes_a_map_byte.get(rank)
+        guess = maps * (ratio or 1.0)
+        if guess > allowed * (_SURE if ratio else 1.0):
+            return guess
+        peak = self._peak(setup)
+        self._bytes_a_map_byte[rank] = peak / maps
+        return peak
+
+    def _setup(
+        self,
+        patch_size: Sequence[int],
+        arch_kwargs: dict[str, Any],
+        imported: Sequence[str],
+    ) -> Setup:
+        plan = {
+            "architecture": self.architecture(patch_size, arch_kwargs, imported),
+            "patch_size": patch_size,
+            "batch_size": self.batch_size or self.UNet_min_batch_size,
+            "training": self.training,
+        }
+        setup = Setup.of(plan, self.dataset_json)
+        if len(patch_size) in self.ranks:
+            return setup
+        # Planned all the same, as nnU-Net wants it, and left out when the plans are saved.
+        return replace(setup, network="ModularUNet", architecture=_as_host(setup.architecture))
+
+    @staticmethod
+    def _feature_map_bytes(setup: Setup) -> int:
+        with torch.device("meta"):
+            network: Any = setup.build()
+        return int(network.compute_conv_feature_map_size(setup.patch)) * setup.batch * _HALF
+
+    def _peak(self, setup: Setup) -> int:
+        key = repr((setup.patch, setup.batch, setup.architecture["arch_kwargs"]))
+        if key not in self._peaks:
+            self._peaks[key] = count(setup).peak_bytes
+        return self._peaks[key]
+
+    def _batch_size(self, setup: Setup, most: int) -> int:
+        """Samples that the budget holds, from nnU-Net's least to ``most``.
+
+        Memory is a constant and a share a sample: two counts give the line, a third checks its end.
+        """
+        least = self.UNet_min_batch_size
+        if most <= least:
+            return least
+        allowed = budget(len(setup.patch), self.UNet_vram_target_GB)
+        two, three = (self._peak(replace(setup, batch=least + more)) for more in (0, 1))
+        batch = least + max(0, int((allowed - two) // max(1, three - two)))
+        batch = min(batch, most)
+        while batch > least and self._peak(replace(setup, batch=batch)) > allowed:
+            batch -= 1
+        return batch
 
     def get_plans_for_configuration(
         self,
@@ -119,16 +195,45 @@ class NetworkPlanner(ExperimentPlanner):
         plan["architecture"] = self.architecture(
             plan["patch_size"], planned["arch_kwargs"], planned["_kw_requires_import"]
         )
-        if self.batch_size is not None:
-            plan["batch_size"] = self.batch_size
+        # nnU-Net's own limit: a batch sees at most 5 % of the dataset.
+        share = approximate_n_voxels_dataset * self.max_dataset_covered
+        plan[_MOST] = round(share / np.prod(plan["patch_size"], dtype=np.float64))
         if self.training:
             plan["training"] = dict(self.training)
         return plan
 
+    def _memory(self, setup: Setup) -> dict[str, Any]:
+        """What the plans tell of memory: the target, what was counted, and how."""
+        rank, peak = len(setup.patch), self._peak(setup)
+        calibration = calibrate(rank)
+        return {
+            "target_gb": self.UNet_vram_target_GB,
+            "needs_gb": round(needed_gigabytes(rank, peak), 2),
+            "peak_allocated_gb": round(peak * calibration.scale / 1e9, 2),
+            "precision": "fp16 autocast",
+            "source": calibration.source,
+        }
+
     def save_plans(self, plans: dict[str, Any]) -> None:
-        """Leave out what the network cannot do, then write as nnU-Net does."""
+        """Leave out what the network cannot do, settle batch and memory, then write as nnU-Net does."""
         able = tuple(f"{rank}d" for rank in self.ranks)
         plans["configurations"] = {
             name: plan for name, plan in plans["configurations"].items() if name.startswith(able)
         }
+        for plan in plans["configurations"].values():
+            if _MOST in plan:
+                most = plan.pop(_MOST)
+                setup = Setup.of({**plan, "batch_size": 1}, self.dataset_json)
+                plan["batch_size"] = self.batch_size or self._batch_size(setup, most)
+                plan["memory"] = self._memory(replace(setup, batch=plan["batch_size"]))
         super().save_plans(plans)
+
+
+def _as_host(architecture: dict[str, Any]) -> dict[str, Any]:
+    """``architecture`` without the arguments that only its own network knows."""
+    kept = {k: v for k, v in architecture["arch_kwargs"].items() if k != "input_size"}
+    return {
+        **architecture,
+        "arch_kwargs": kept,
+        "network_class_name": public_name("ModularUNet"),
+    }

@@ -37,7 +37,7 @@ def work(rank: int, port: int, folder: str) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", rank=rank, world_size=2)
     from nnunet_plugins.losses import DEFAULT_LOSS, AttentionLoss, OutputsLoss, build_loss
-    from nnunet_plugins.training import _output_weights
+    from nnunet_plugins.losses import output_weights
 
     labels: dict[str, Any] = {"regions": False, "ignore_label": None}
     inner = build_loss(DEFAULT_LOSS, batch_dice=True, ddp=True, **labels)
@@ -46,7 +46,7 @@ def work(rank: int, port: int, folder: str) -> None:
         bare = make(name)
         network = DistributedDataParallel(bare)  # SyncBatchNorm, which nnU-Net puts in, needs CUDA
         kinds = [output.kind for output in bare.outputs]
-        weights = _output_weights(kinds, bare.decoder, {}, keep_all=True)
+        weights = output_weights(kinds, bare.decoder, {}, keep_all=True)
         loss = OutputsLoss(inner, AttentionLoss(**labels), list(zip(kinds, weights, strict=True)))
         optimizer = torch.optim.SGD(network.parameters(), 0.01)
         for _ in range(3):

@@ -1,0 +1,125 @@
+"""Memory and operations of a training step, counted on tensors without data: no card, no memory needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from nnunet_plugins.costs.live_bytes import LiveBytes
+from nnunet_plugins.costs.training_step import Setup, TrainingStep, make_optimizer
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What one training step takes.
+
+    Attributes:
+        parameters: number of trainable parameters.
+        flops: floating-point operations of forward and backward (a multiply-add is two).
+        moved_bytes: what its operations read and write.
+        weight_bytes: parameters and buffers.
+        state_bytes: the optimiser's.
+        activation_bytes: what the forward pass leaves for the backward pass, the data included.
+        peak_bytes: the most that is alive at once, all of the above and the gradients included. What a
+            convolution takes for itself while it runs (cuDNN's workspace), the CUDA context and an
+            allocator's gaps are not in it.
+    """
+
+    parameters: int
+    flops: int
+    moved_bytes: int
+    weight_bytes: int
+    state_bytes: int
+    activation_bytes: int
+    peak_bytes: int
+
+
+class _CountedStep(TrainingStep):
+    """A step that notes what is alive between forward and backward."""
+
+    live: LiveBytes
+    held = 0
+
+    def after_forward(self) -> None:
+        self.held = self.live.now
+
+    def update(self) -> None:
+        """Left out: the optimiser is counted on its own, on one tensor in place of hundreds."""
+
+
+def count(setup: Setup, *, half: bool = True) -> Footprint:
+    """Run one step of a setup without data and add up what is alive.
+
+    Args:
+        setup: what is trained.
+        half: in fp16 under autocast, as on CUDA; else in fp32.
+
+    Raises:
+        UserError: the network cannot take the plan.
+        ValueError: the network cannot run on the patch.
+    """
+    # Initialised on 'meta', which is quicker than without data.
+    with torch.device("meta"):
+        network = setup.build()
+    # The CPU's device: autocast needs one, and CUDA's wants a card even for tensors without data.
+    with FakeTensorMode(), LiveBytes() as live:
+        _move(network, torch.device("cpu"))
+        step = _CountedStep(setup, torch.device("cpu"), half=half, network=network)
+        step.live = live
+        weights = sum(t.nbytes for t in step.weights)
+        trained = [p for p in step.network.parameters() if p.requires_grad]
+        # On CUDA an optimiser works on all parameters at once, on the CPU on one after the other.
+        state, at_work = _optimizer_bytes(trained, setup.training, together=half)
+        live.forget_peak()
+        live.flops = live.moved = 0
+        base = live.now
+        step()
+        given = sum(t.nbytes for t in [step.data, *step.targets])
+        gradients = sum(p.nbytes for p in trained)
+        return Footprint(
+            parameters=sum(p.numel() for p in trained),
+            flops=live.flops,
+            moved_bytes=live.moved,
+            weight_bytes=weights,
+            state_bytes=state,
+            activation_bytes=step.held - base + given,
+            peak_bytes=max(live.peak + state, base + gradients + state + at_work),
+        )
+
+
+def _optimizer_bytes(
+    parameters: list[nn.Parameter], training: dict[str, Any], *, together: bool
+) -> tuple[int, int]:
+    """Bytes of the optimiser's state, and of what it needs beside while it steps."""
+    total = sum(p.numel() for p in parameters)
+    at_once = total if together else max(p.numel() for p in parameters)
+    whole = nn.Parameter(torch.empty(at_once, device="cpu"))
+    optimizer = make_optimizer([whole], training)
+    with LiveBytes() as live:
+        for _ in range(2):  # the first step makes the state
+            whole.grad = torch.empty_like(whole)
+            before = live.now
+            live.forget_peak()
+            optimizer.step()
+    tensors = [t for t in optimizer.state[whole].values() if isinstance(t, torch.Tensor)]
+    share = sum(t.nbytes for t in tensors if t.numel() == at_once) // at_once
+    return share * total, live.peak - before
+
+
+def _move(network: nn.Module, device: torch.device) -> None:
+    """Give ``network`` new tensors without content; what is shared stays shared."""
+    made: dict[int, torch.Tensor] = {}
+    for module in network.modules():
+        for own in (module._parameters, module._buffers):
+            for name, old in own.items():
+                if old is None:
+                    continue
+                if id(old) not in made:
+                    new = torch.empty(old.shape, dtype=old.dtype, device=device)
+                    parameter = isinstance(old, nn.Parameter)
+                    made[id(old)] = nn.Parameter(new, old.requires_grad) if parameter else new
+                own[name] = made[id(old)]  # type: ignore[assignment]

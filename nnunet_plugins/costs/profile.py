@@ -1,0 +1,225 @@
+"""What the configurations of plans cost before they are trained, for one network or several."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from dynamic_network_architectures.architectures.unet import PlainConvUNet, ResidualEncoderUNet
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+from nnunet_plugins.costs.budget import needed_gigabytes
+from nnunet_plugins.costs.cards import Card
+from nnunet_plugins.costs.footprint import Footprint, count
+from nnunet_plugins.costs.training_step import Setup, TrainingStep
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.places import NOT_PLANS
+
+#: What nnU-Net trains where the plans do not say otherwise.
+EPOCHS, ITERATIONS, VALIDATION_ITERATIONS = 1000, 250, 50
+#: Arguments that nnU-Net's own networks share with all of ours.
+_TOPOLOGY = (
+    "n_stages",
+    "features_per_stage",
+    "conv_op",
+    "kernel_sizes",
+    "strides",
+    "n_conv_per_stage",
+    "n_blocks_per_stage",
+    "n_conv_per_stage_decoder",
+    "conv_bias",
+    "norm_op",
+    "norm_op_kwargs",
+    "dropout_op",
+    "dropout_op_kwargs",
+    "nonlin",
+    "nonlin_kwargs",
+)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One network in one configuration.
+
+    Attributes:
+        plans: their name.
+        configuration: its name.
+        network: its name.
+        patch: voxels.
+        batch: samples.
+        footprint: None where the network cannot take the plan; see ``problem``.
+        needs_gb: the card that nnU-Net would name for it (see ``costs.budget``).
+        seconds: of a training step, or None.
+        seconds_from: 'measured on ...' or 'estimated for ...'.
+        hours: of the whole training, validation steps as a third of a training step.
+        problem: why there are no numbers.
+    """
+
+    plans: str
+    configuration: str
+    network: str
+    patch: tuple[int, ...]
+    batch: int
+    footprint: Footprint | None = None
+    needs_gb: float | None = None
+    seconds: float | None = None
+    seconds_from: str = ""
+    hours: float | None = None
+    problem: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Where step times come from.
+
+    Attributes:
+        name: of card or machine.
+        card: its data sheet; None measures or probes this machine.
+        measure: take real steps, on CUDA if there is a card.
+        flops_a_second: of this machine's processor, where it is probed.
+    """
+
+    name: str
+    card: Card | None = None
+    measure: bool = False
+    flops_a_second: float = 0.0
+
+    def seconds(self, setup: Setup, footprint: Footprint) -> tuple[float, str]:
+        """Time of a step and where it comes from."""
+        if self.measure:
+            return _measured(setup), f"measured on {self.name}"
+        if self.card is not None:
+            return self.card.seconds(footprint), f"estimated for {self.name}"
+        return footprint.flops / self.flops_a_second, f"estimated for {self.name}"
+
+
+def profile(
+    plans: Mapping[str, Any],
+    dataset_json: Mapping[str, Any],
+    clock: Clock,
+    *,
+    networks: Sequence[str] = (),
+    configurations: Sequence[str] = (),
+) -> list[Profile]:
+    """Count every network in every configuration of plans.
+
+    Args:
+        plans: content of a plans file.
+        dataset_json: content of the dataset's dataset.json.
+        clock: where step times come from.
+        networks: stand in on the plans' topology; none: the plans' own network.
+        configurations: their names; none: all.
+    """
+    manager = PlansManager(dict(plans))
+    known = manager.available_configurations
+    unknown = sorted(set(configurations) - set(known))
+    if unknown:
+        raise UserError(
+            f"-c {' '.join(unknown)}: plans {plans.get('plans_name')} have {', '.join(known)}"
+        )
+    rows = []
+    for name in configurations or known:
+        configuration = manager.get_configuration(name).configuration
+        for network in networks or (None,):
+            rows.append(
+                _row(str(plans["plans_name"]), name, configuration, dataset_json, network, clock)
+            )
+    return rows
+
+
+def stand_in(architecture: Mapping[str, Any]) -> dict[str, Any]:
+    """``architecture`` with the topology alone, under nnU-Net's own network, for another to take its place."""
+    kwargs = {k: v for k, v in architecture["arch_kwargs"].items() if k in _TOPOLOGY}
+    host = ResidualEncoderUNet if "n_blocks_per_stage" in kwargs else PlainConvUNet
+    return {
+        "network_class_name": f"{host.__module__}.{host.__name__}",
+        "arch_kwargs": kwargs,
+        "_kw_requires_import": list(architecture["_kw_requires_import"]),
+    }
+
+
+def _row(
+    plans: str,
+    name: str,
+    configuration: dict[str, Any],
+    dataset_json: Mapping[str, Any],
+    network: str | None,
+    clock: Clock,
+) -> Profile:
+    setup = Setup.of(configuration, dataset_json)
+    planned = setup.architecture["network_class_name"].rpartition(".")[2]
+    if network is not None and network != planned:
+        setup = replace(setup, network=network, architecture=stand_in(setup.architecture))
+    row = Profile(plans, name, network or planned, setup.patch, setup.batch)
+    try:
+        footprint = count(setup)
+    except (UserError, ValueError) as error:
+        return replace(row, problem=str(error))
+    seconds, source = clock.seconds(setup, footprint)
+    training = setup.training
+    steps = training.get("iterations_per_epoch", ITERATIONS)
+    steps += training.get("validation_iterations_per_epoch", VALIDATION_ITERATIONS) / 3
+    return replace(
+        row,
+        footprint=footprint,
+        needs_gb=needed_gigabytes(len(setup.patch), footprint.peak_bytes),
+        seconds=seconds,
+        seconds_from=source,
+        hours=training.get("epochs", EPOCHS) * steps * seconds / 3600,
+    )
+
+
+def probe_processor() -> float:
+    """Operations a second of this machine's processor in a convolution, forward and backward (fp32)."""
+    conv = torch.nn.Conv3d(32, 32, 3, padding=1)
+    data = torch.rand(1, 32, 32, 32, 32, requires_grad=True)
+    operations = 3 * 2 * 32 * 32 * 27 * 32**3
+    best = float("inf")
+    for _ in range(4):
+        begin = time.perf_counter()
+        conv(data).sum().backward()
+        best = min(best, time.perf_counter() - begin)
+    return operations / best
+
+
+def _measured(setup: Setup) -> float:
+    """Median time of three steps after two."""
+    cuda = torch.cuda.is_available()
+    step = TrainingStep(setup, torch.device("cuda" if cuda else "cpu"), half=cuda, scaled=cuda)
+    times = []
+    for _ in range(5):
+        begin = time.perf_counter()
+        step()
+        if cuda:
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - begin)
+    return sorted(times[2:])[1]
+
+
+def find_plans(where: str, preprocessed: Path | None) -> list[Path]:
+    """Plans files at a path, in a model folder, or of a dataset in ``preprocessed``."""
+    path = Path(where)
+    if path.is_file():
+        return [path]
+    if (path / "plans.json").is_file():
+        return [path / "plans.json"]
+    folder = path if path.is_dir() else preprocessed
+    found = (
+        []
+        if folder is None
+        else sorted(p for p in folder.glob("*.json") if p.stem not in NOT_PLANS)
+    )
+    if not found:
+        raise UserError(
+            f"{where}: no plans there; give a plans file, a model folder, or a dataset that is planned: "
+            "nnunet-plugins plan DATASET --network NAME"
+        )
+    return found

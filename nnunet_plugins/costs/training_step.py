@@ -1,0 +1,228 @@
+"""One training step as nnU-Net takes it, from a plans configuration; with data or, to be counted, without."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
+from nnunetv2.utilities.label_handling.label_handling import LabelManager
+
+from architectures.outputs import Output
+from nnunet_plugins.losses import (
+    DEFAULT_LOSS,
+    AttentionLoss,
+    OutputsLoss,
+    build_loss,
+    output_weights,
+)
+from nnunet_plugins.networks import HOSTS, build
+from nnunet_plugins.procedure import read_procedure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from torch import nn
+
+CLIP = 12.0  # nnU-Net's limit of the gradient's norm
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What decides a training step.
+
+    Attributes:
+        architecture: the plans' ``architecture`` entry.
+        patch: spatial size.
+        batch: samples.
+        channels: of the image.
+        outputs: classes, background included, or regions.
+        training: the plans' ``training`` entry.
+        network: stands in where the plans name nnU-Net's own network; None keeps that one.
+        regions: the target holds regions.
+        ignore_label: the dataset's, or None.
+        batch_dice: as in the plans.
+    """
+
+    architecture: dict[str, Any]
+    patch: tuple[int, ...]
+    batch: int
+    channels: int = 1
+    outputs: int = 2
+    training: dict[str, Any] = field(default_factory=dict)
+    network: str | None = None
+    regions: bool = False
+    ignore_label: int | None = None
+    batch_dice: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        configuration: Mapping[str, Any],
+        dataset_json: Mapping[str, Any],
+        network: str | None = None,
+    ) -> Setup:
+        """The step of a plans configuration, as ``PlansManager`` resolves it, on a dataset.
+
+        Raises:
+            UserError: the ``training`` entry is not allowed.
+        """
+        labels = LabelManager(dataset_json["labels"], dataset_json.get("regions_class_order"))
+        images = dataset_json.get(
+            "channel_names", dataset_json.get("modality")
+        )  # the latter before v2
+        channels = len(images or ())
+        if configuration.get("previous_stage"):  # a cascade sees the low-resolution labels, one-hot
+            channels += len(labels.foreground_labels)
+        return cls(
+            architecture=configuration["architecture"],
+            patch=tuple(int(n) for n in configuration["patch_size"]),
+            batch=int(configuration["batch_size"]),
+            channels=channels,
+            outputs=labels.num_segmentation_heads,
+            training=read_procedure(configuration),
+            network=network,
+            regions=labels.has_regions,
+            ignore_label=labels.ignore_label,
+            batch_dice=bool(configuration.get("batch_dice", False)),
+        )
+
+    def build(self) -> nn.Module:
+        """The network, with weights on torch's default device."""
+        deep = self.training.get("deep_supervision", True)
+        planned = self.architecture["network_class_name"]
+        if self.network is None and planned.rpartition(".")[2] in HOSTS:
+            host: nn.Module = get_network_from_plans(
+                planned,
+                self.architecture["arch_kwargs"],
+                self.architecture["_kw_requires_import"],
+                self.channels,
+                self.outputs,
+                allow_init=True,
+                deep_supervision=deep,
+            )
+            return host
+        name = self.network or planned.rpartition(".")[2]
+        return build(name, self.architecture, self.channels, self.outputs, deep, self.patch)
+
+    def outputs_of(self, network: Any) -> tuple[Output, ...]:
+        """What ``network`` returns under deep supervision; nnU-Net's own has a head at every level."""
+        if hasattr(network, "outputs"):
+            found: tuple[Output, ...] = network.outputs
+            return found
+        strides = np.cumprod(self.architecture["arch_kwargs"]["strides"], axis=0)[:-1]
+        return tuple(Output("logits", tuple(s)) for s in strides.tolist())
+
+
+class TrainingStep:
+    """Network, data, loss and optimiser of a setup; calling it takes one step of nnU-Net's.
+
+    Args:
+        setup: what is trained.
+        device: where the tensors are made.
+        half: forward in fp16 under autocast, as nnU-Net on CUDA.
+        scaled: scale the loss (needs data).
+        network: the setup's, if it is built already.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        device: torch.device,
+        *,
+        half: bool,
+        scaled: bool = False,
+        network: nn.Module | None = None,
+    ) -> None:
+        self.setup, self.device, self.half = setup, device, half
+        with torch.device(device):
+            self.network = network or setup.build()
+            self.data = torch.rand(setup.batch, setup.channels, *setup.patch)
+            self.targets = self._targets()
+        self.forward: Any = self.network
+        self.loss = self._loss()
+        self.optimizer = make_optimizer(self.network.parameters(), setup.training)
+        self.scaler = torch.amp.GradScaler(device.type) if scaled else None
+
+    def _targets(self) -> list[torch.Tensor]:
+        """Labels at the size of every output, int16 as nnU-Net's loader gives them."""
+        setup = self.setup
+        channels, high = 1, setup.outputs
+        if setup.regions:
+            channels, high = setup.outputs + (setup.ignore_label is not None), 2
+        strides = [o.stride for o in setup.outputs_of(self.network)]
+        if not setup.training.get("deep_supervision", True):
+            strides = strides[:1]
+        return [
+            torch.randint(
+                high,
+                (
+                    setup.batch,
+                    channels,
+                    *(-(-n // s) for n, s in zip(setup.patch, stride, strict=True)),
+                ),
+                dtype=torch.int16,
+            )
+            for stride in strides
+        ]
+
+    def _loss(self) -> Any:
+        setup = self.setup
+        labels = {"regions": setup.regions, "ignore_label": setup.ignore_label}
+        terms = setup.training.get("loss", DEFAULT_LOSS)
+        loss = build_loss(terms, batch_dice=setup.batch_dice, ddp=False, **labels)  # type: ignore[arg-type]
+        if not setup.training.get("deep_supervision", True):
+            return lambda output, targets: loss(output, targets[0])
+        kinds = [o.kind for o in setup.outputs_of(self.network)]
+        extra = setup.training.get("output_weights", {})
+        weights = output_weights(kinds, self.network.decoder, extra)
+        return OutputsLoss(loss, AttentionLoss(**labels), list(zip(kinds, weights, strict=True)))  # type: ignore[arg-type]
+
+    @property
+    def weights(self) -> list[torch.Tensor]:
+        """Parameters and buffers, each once: nnU-Net's blocks have theirs under two names."""
+        return [*self.network.parameters(), *self.network.buffers()]
+
+    def __call__(self) -> None:
+        """Forward, loss, backward, clipping, optimiser."""
+        self.optimizer.zero_grad(set_to_none=True)
+        # Kept through the backward pass, as nnU-Net's train_step keeps it.
+        with torch.autocast(self.device.type, dtype=torch.float16, enabled=self.half):
+            output = self.forward(self.data)
+            loss = self.loss(output, self.targets)
+        self.after_forward()
+        if self.scaler is None:
+            loss.backward()
+            self.update()
+        else:
+            self.scaler.scale(loss).backward()
+            self.scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+
+    def update(self) -> None:
+        """Clip the gradient and let the optimiser step."""
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
+        self.optimizer.step()
+
+    def after_forward(self) -> None:
+        """Called between forward and backward; for those who count."""
+
+
+def make_optimizer(
+    parameters: Iterable[torch.Tensor], training: dict[str, Any]
+) -> torch.optim.Optimizer:
+    """The optimiser of a ``training`` entry, with nnU-Net's SGD where it is silent."""
+    name = training.get("optimizer", "SGD")
+    options = {
+        "lr": training.get("initial_lr", 1e-2),
+        "weight_decay": training.get("weight_decay", 3e-5),
+    }
+    if name == "SGD":
+        momentum = training.get("momentum", 0.99)
+        options |= {"momentum": momentum, "nesterov": momentum > 0}
+    made: torch.optim.Optimizer = getattr(torch.optim, name)(parameters, **options)
+    return made
