@@ -10,8 +10,8 @@ import pytest
 from nnunet_plugins.commands import evaluate as command
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation import evaluate
-from nnunet_plugins.evaluation.metrics import METRICS
-from nnunet_plugins.evaluation.summary import describe
+from nnunet_plugins.evaluation.aggregates import describe
+from nnunet_plugins.evaluation.metrics import METRICS, PIXELS
 
 LABELS = {"background": 0, "vertebra": 1, "disc": 2, "canal": 3, "tumour": 4}
 
@@ -75,8 +75,9 @@ def test_json_holds_what_a_reader_needs_and_no_paths(folders, tmp_path):
     scores = evaluate(*folders, output=out)
     content = json.loads(out.read_text())
     assert content["format"] == "nnunet-plugins scores"
-    assert content["format_version"] == 1
-    assert content["metrics"].keys() == METRICS.keys()
+    assert content["format_version"] == 2
+    assert content["tolerance_mm"] == 2.0
+    assert content["metrics"].keys() == METRICS.keys() - set(PIXELS)
     assert "both masks empty" in content["empty_rule"].lower()
     assert content["labels"] == {"vertebra": [1], "disc": [2], "canal": [3], "tumour": [4]}
     assert list(content["cases"]) == ["a", "b", "c"]
