@@ -13,6 +13,7 @@ from nnunet_plugins import __version__
 from nnunet_plugins.commands import (
     ablation,
     check,
+    compare,
     convert,
     demo,
     doctor,
@@ -32,6 +33,7 @@ COMMANDS = {
     "plan": plan,
     "ablation": ablation,
     "evaluate": evaluate,
+    "compare": compare,
     "demo": demo,
 }
 

@@ -63,7 +63,7 @@ def find_pairs(
     Raises:
         UserError: nothing there, the same name twice, or a reference without prediction.
     """
-    predictions, references = _label_maps(prediction), _label_maps(reference)
+    predictions, references = label_maps(prediction), label_maps(reference)
     if prediction.is_file() and reference.is_file():
         (name,) = references
         return [Pair(name, prediction, reference)], []
@@ -196,7 +196,7 @@ def values_in(voxels: NDArray[Any]) -> set[int]:
     return {int(value) for value in np.unique(np.concatenate([flat[:1], changes]))}
 
 
-def _label_maps(path: Path) -> dict[str, Path]:
+def label_maps(path: Path) -> dict[str, Path]:
     """Name -> file, for one file or all label maps right in a folder."""
     if not path.exists():
         raise UserError(f"evaluate: {path} does not exist; pass a label map or a folder of them")

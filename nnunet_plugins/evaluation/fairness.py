@@ -24,13 +24,8 @@ UNFAIR = {
     "spacing": "another resolution",
     "finished": "one was not trained to its end",
 }
-#: Facts whose difference a reader should know; it may be what is compared.
-NOTED = (
-    "configuration",
-    "plans",
-    "trainer",
-    "network",
-    "normalization",
+#: Entries of a configuration's `training` (see `procedure`) beyond the budget.
+PROCEDURE = (
     "optimizer",
     "initial_lr",
     "weight_decay",
@@ -40,6 +35,15 @@ NOTED = (
     "mirror_axes",
     "oversample_foreground",
     "deep_supervision",
+)
+#: Facts whose difference a reader should know; it may be what is compared.
+NOTED = (
+    "configuration",
+    "plans",
+    "trainer",
+    "network",
+    "normalization",
+    *PROCEDURE,
     "device",
     "torch",
 )
@@ -111,8 +115,8 @@ def facts_of_plans(plans: Mapping[str, Any], configuration: str) -> dict[str, An
         "spacing": resolved.get("spacing"),
         "normalization": resolved.get("normalization_schemes"),
         **{
-            fact: training.get(fact)
-            for fact in ("epochs", "iterations_per_epoch", *NOTED[5:14])
+            fact: training[fact]
+            for fact in ("epochs", "iterations_per_epoch", *PROCEDURE)
             if fact in training
         },
     }

@@ -28,7 +28,7 @@ class Paired:
         losses: in which it is worse.
         effect: matched-pairs rank-biserial correlation; None without pairs.
         p: two-sided, Wilcoxon's signed-rank test; None without pairs.
-        least_p: the smallest p that so many pairs can give, 2 / 2^(wins + losses).
+        least_p: the smallest p that n pairs can give, 2 / 2^n.
     """
 
     n: int
@@ -88,7 +88,7 @@ def paired(differences: Sequence[float]) -> Paired:
         losses=losses,
         effect=rank_biserial(data) if data.size else None,
         p=_wilcoxon(moved) if data.size else None,
-        least_p=min(1.0, 2.0 ** (1 - moved.size)),
+        least_p=min(1.0, 2.0 ** (1 - data.size)),
     )
 
 

@@ -79,7 +79,7 @@ def _over_labels(scores: Scores, metrics: Sequence[str]) -> list[str]:
     return ["", *blocks(found), "", f"voxels with the right label, background included: {right}"]
 
 
-def blocks(columns_: Sequence[Sequence[str]], *, width: int = WIDTH) -> list[str]:
+def blocks(columns_: Sequence[Sequence[str]], *, left: int = 1, width: int = WIDTH) -> list[str]:
     """Columns side by side under a ruled heading; what is too wide goes below, the first column repeated."""
     first, *rest = columns_
     lines: list[str] = []
@@ -91,8 +91,8 @@ def blocks(columns_: Sequence[Sequence[str]], *, width: int = WIDTH) -> list[str
                 taken, moved = taken[:-1], [taken[-1]]
             else:
                 moved = []
-            lines += [*([""] if lines else []), *columns([*zip(*taken, strict=True)])]
-            taken = [first, *moved]
+            lines += [*([""] if lines else []), *columns([*zip(*taken, strict=True)], left=left)]
+            taken, left = [first, *moved], 1
         if column is not None:
             taken.append(column)
     return lines

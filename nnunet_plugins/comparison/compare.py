@@ -1,0 +1,293 @@
+"""Runs on the same cases: means with their intervals, and each run tested against the first."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from nnunet_plugins.comparison.runs import Run
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.fairness import Difference, differences
+from nnunet_plugins.evaluation.metrics import METRICS, MaskScores, check_metrics
+from nnunet_plugins.evaluation.statistics import Paired, holm, interval, paired
+
+MEAN = "mean of labels"
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Line:
+    """One run's scores of one label in one metric.
+
+    Attributes:
+        label: its name, or `MEAN`.
+        run: name.
+        n: cases with a value.
+        lost: cases whose reference holds the label and that have no value.
+        mean: over the n cases.
+        sd: the sample's (n - 1).
+        ci: 95 % confidence interval of the mean.
+        against: the paired comparison with the first run; None for the first run itself.
+        p: its p, corrected by Holm over the metric's tests.
+    """
+
+    label: str
+    run: str
+    n: int
+    lost: int
+    mean: float | None
+    sd: float | None
+    ci: tuple[float, float] | None
+    against: Paired | None
+    p: float | None = None
+
+
+@dataclass(frozen=True)
+class MetricTable:
+    """All labels and runs in one metric; ``tests`` is the size of Holm's family."""
+
+    metric: str
+    lines: tuple[Line, ...]
+    tests: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was found.
+
+    Attributes:
+        runs: the first is what the others are held against; on the common cases only.
+        tables: one a metric.
+        unlike: run -> what its training has that the first one's has not.
+        notes: what a reader must know.
+    """
+
+    runs: tuple[Run, ...]
+    tables: tuple[MetricTable, ...]
+    unlike: dict[str, list[Difference]]
+    notes: tuple[str, ...]
+
+    @property
+    def unfair(self) -> dict[str, list[Difference]]:
+        """Run -> what makes its comparison with the first one unfair."""
+        found = {
+            run: [one for one in unlike if one.severity == "unfair"]
+            for run, unlike in self.unlike.items()
+        }
+        return {run: unlike for run, unlike in found.items() if unlike}
+
+
+def compare(
+    runs: Sequence[Run],
+    metrics: Sequence[str] | None = None,
+    *,
+    common: bool = False,
+    seed: int = 0,
+) -> Comparison:
+    """Compare runs with the first of them.
+
+    Args:
+        runs: one or more.
+        metrics: names; None takes Dice and, where all have it, HD95.
+        common: take the cases that all runs have, and say which were left out.
+        seed: of the bootstrap.
+
+    Raises:
+        UserError: other labels, cases or references; a metric that a run does not have.
+    """
+    _check_labels(runs)
+    runs, notes = _same_cases(runs, common=common)
+    _check_references(runs)
+    metrics, more = _check_measured(runs, metrics)
+    notes += more
+    tables = tuple(_table(runs, metric, seed) for metric in metrics)
+    notes += _too_few(tables)
+    first = runs[0].facts
+    unlike = {run.name: differences(first, run.facts) for run in runs[1:]}
+    notes += [f"{run.name}: {note}" for run in runs for note in (*run.notes, *run.scores.notes)]
+    return Comparison(tuple(runs), tables, unlike, tuple(notes))
+
+
+def _check_labels(runs: Sequence[Run]) -> None:
+    first = runs[0].scores.labels
+    for run in runs[1:]:
+        if run.scores.labels.values != first.values:
+            raise UserError(
+                f"compare: {run.name} has other labels than {runs[0].name}: {_labels(run)} against "
+                f"{_labels(runs[0])}; evaluate both with one dataset.json (-djfile)"
+            )
+
+
+def _labels(run: Run) -> str:
+    return ", ".join(f"{name} {list(values)}" for name, values in run.scores.labels.values.items())
+
+
+def _same_cases(runs: Sequence[Run], *, common: bool) -> tuple[list[Run], list[str]]:
+    names = [{case.name for case in run.scores.cases} for run in runs]
+    shared, every = set.intersection(*names), set.union(*names)
+    gaps = [
+        f"{run.name} lacks {len(every - there)} of {len(every)} cases: {_listed(sorted(every - there))}"
+        for run, there in zip(runs, names, strict=True)
+        if every - there
+    ]
+    if gaps and not (common and shared):
+        cure = (
+            "score the missing ones, or pass --common to compare on the cases that all have"
+            if shared
+            else "no case is in all of them"
+        )
+        raise UserError(f"compare: {'; '.join(gaps)}; {cure}")
+    if not gaps:
+        return list(runs), []
+    kept = [
+        replace(
+            run,
+            scores=replace(
+                run.scores, cases=tuple(c for c in run.scores.cases if c.name in shared)
+            ),
+        )
+        for run in runs
+    ]
+    return kept, [f"only the {len(shared)} cases that all runs have: {gap}" for gap in gaps]
+
+
+def _check_references(runs: Sequence[Run]) -> None:
+    first = {case.name: case for case in runs[0].scores.cases}
+    for run in runs[1:]:
+        for case in run.scores.cases:
+            for label, found in case.labels.items():
+                theirs = first[case.name].labels[label]
+                if found.reference_voxels != theirs.reference_voxels:
+                    raise UserError(
+                        f"compare: {run.name} and {runs[0].name} were scored against different references: case "
+                        f"{case.name}, {label}: {found.reference_voxels} and {theirs.reference_voxels} voxels; "
+                        "score both against one (--reference REF)"
+                    )
+
+
+def _check_measured(
+    runs: Sequence[Run], metrics: Sequence[str] | None
+) -> tuple[tuple[str, ...], list[str]]:
+    if metrics is None:
+        lacking = [run.name for run in runs if "hd95_mm" not in run.scores.metrics]
+        if not lacking:
+            return ("dice", "hd95_mm"), []
+        return ("dice",), [
+            f"no HD95: not measured in {', '.join(lacking)}; --reference REF measures it"
+        ]
+    wanted = check_metrics(metrics, METRICS)
+    for run in runs:
+        for metric in wanted:
+            if metric not in run.scores.metrics:
+                raise UserError(
+                    f"compare: --metrics {metric}: {run.name} was not measured by it; it has "
+                    f"{', '.join(run.scores.metrics)}; evaluate again (distances: --reference REF, pixels: --pixels)"
+                )
+    tolerances = {run.scores.tolerance for run in runs}
+    if "nsd" in wanted and len(tolerances) > 1:
+        raise UserError(
+            f"compare: NSD was measured at {', '.join(f'{t:g}' for t in sorted(tolerances))} mm; evaluate all runs "
+            "with one --tolerance"
+        )
+    return wanted, []
+
+
+def _table(runs: Sequence[Run], metric: str, seed: int) -> MetricTable:
+    labels = list(runs[0].scores.labels.values)
+    lines = []
+    for label in [MEAN, *labels] if len(labels) > 1 else labels:
+        found = [_values(run, label, metric) for run in runs]
+        for run, cases in zip(runs, found, strict=True):
+            against = None if run is runs[0] else paired(_gains(found[0], cases, metric))
+            known = [one.value for one in cases.values() if one.value is not None]
+            lines.append(
+                Line(
+                    label,
+                    run.name,
+                    len(known),
+                    sum(one.value is None and one.rank < 0 for one in cases.values()),
+                    statistics.fmean(known) if known else None,
+                    statistics.stdev(known) if len(known) > 1 else None,
+                    interval(known, seed=seed),
+                    against,
+                )
+            )
+    corrected = holm([line.against.p if line.against else None for line in lines])
+    lines = [replace(line, p=p) for line, p in zip(lines, corrected, strict=True)]
+    return MetricTable(metric, tuple(lines), sum(p is not None for p in corrected))
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A value, and where there is none how the case ranks: +inf rightly empty, -inf failed, 0 not counted."""
+
+    value: float | None
+    rank: float = 0.0
+
+
+def _values(run: Run, label: str, metric: str) -> dict[str, _Case]:
+    take: Callable[[dict[str, MaskScores]], _Case] = (
+        (lambda labels: _over_labels(labels, metric))
+        if label == MEAN
+        else (lambda labels: _one(labels[label], metric))
+    )
+    return {case.name: take(case.labels) for case in run.scores.cases}
+
+
+def _one(scores: MaskScores, metric: str) -> _Case:
+    value = getattr(scores, metric)
+    if value is not None:
+        return _Case(value)
+    ranks = {"both empty": math.inf, "both present": 0.0}
+    return _Case(None, ranks.get(scores.state, -math.inf))
+
+
+def _over_labels(labels: dict[str, MaskScores], metric: str) -> _Case:
+    """Mean over the labels that the reference holds, so that all runs average the same ones."""
+    found = [_one(one, metric) for one in labels.values() if one.reference_voxels]
+    values = [one.value for one in found if one.value is not None]
+    if not found:
+        return _Case(None)
+    if len(values) < len(found):
+        return _Case(None, -math.inf)
+    return _Case(statistics.fmean(values))
+
+
+def _gains(first: dict[str, _Case], other: dict[str, _Case], metric: str) -> list[float]:
+    """Case by case how much better the other run is; cases that say nothing in either are left out."""
+    better = METRICS[metric].better
+
+    def good(case: _Case) -> float:
+        if case.value is None:
+            return case.rank
+        return {"higher": case.value, "lower": -case.value, "zero": -abs(case.value)}[better]
+
+    gains = []
+    for name, a in first.items():
+        b = other[name]
+        silent = [one.value is None and one.rank >= 0 for one in (a, b)]
+        if all(silent) or any(one.value is None and one.rank == 0 for one in (a, b)):
+            continue
+        x, y = good(a), good(b)
+        gains.append(0.0 if x == y else y - x)
+    return gains
+
+
+def _too_few(tables: Sequence[MetricTable]) -> list[str]:
+    """Say where no data could have made a test significant."""
+    for table in tables:
+        for line in table.lines:
+            if line.against and line.against.least_p * table.tests >= ALPHA:
+                least = min(1.0, line.against.least_p * table.tests)
+                return [
+                    f"too few cases: n = {line.against.n} gives a p of {line.against.least_p:.2g} at best, {least:.2g} "
+                    f"after Holm over {table.tests} tests; it cannot be significant, whatever the scores"
+                ]
+    return []
+
+
+def _listed(names: Sequence[str], most: int = 5) -> str:
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
