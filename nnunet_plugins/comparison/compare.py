@@ -282,8 +282,8 @@ def _too_few(tables: Sequence[MetricTable]) -> list[str]:
             if line.against and line.against.least_p * table.tests >= ALPHA:
                 least = min(1.0, line.against.least_p * table.tests)
                 return [
-                    f"too few cases: n = {line.against.n} gives a p of {line.against.least_p:.2g} at best, {least:.2g} "
-                    f"after Holm over {table.tests} tests; it cannot be significant, whatever the scores"
+                    f"too few cases: n = {line.against.n} gives a p of {line.against.least_p:.2g} at best, "
+                    f"{least:.2g} after Holm over {table.tests} tests; it cannot be significant, whatever the scores"
                 ]
     return []
 

@@ -18,6 +18,8 @@ def count_parameters(
         configuration: which of the plans' was trained.
         trainer: name of the trainer; one of ours stands for its network where the plans name nnU-Net's.
     """
+    import warnings
+
     import torch
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
     from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
@@ -34,7 +36,8 @@ def count_parameters(
         planned = resolve(plans, configuration)
         architecture = planned["architecture"]
         ours = trainer.removesuffix("Trainer")
-        with torch.device("meta"):
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # nnU-Net's, that it looks for the class elsewhere
             if ours in NETWORKS:
                 patch = planned["patch_size"]
                 network: Any = build(ours, architecture, channels, heads, True, patch)

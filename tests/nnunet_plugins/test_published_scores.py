@@ -149,7 +149,10 @@ def test_004_means_are_those_of_its_bones() -> None:
     for row in find("004.3").rows:
         found = printed(find("004.3"), row)
         for metric in ("DSC", "MIoU"):
-            bones = [found[f"{metric} {bone}"] for bone in "S L5 L4 L3 L2 L1 T12 T11".split()]
+            bones = [
+                found[f"{metric} {bone}"]
+                for bone in ["S", "L5", "L4", "L3", "L2", "L1", "T12", "T11"]
+            ]
             if (row.key, metric) == ("nnunet2d", "MIoU"):
                 assert (round(statistics.fmean(bones), 2), found[metric]) == (74.91, 74.83)
             else:
