@@ -9,22 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_plugins.comparison.model_folder import (
-    case_name,
     facts_of_model,
     find_folds,
     is_model,
     name_parts,
     read_json,
 )
+from nnunet_plugins.comparison.nnunet_summary import read_summaries
 from nnunet_plugins.comparison.parameters import count_parameters
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import Pair, find_pairs, label_maps
 from nnunet_plugins.evaluation.labels import Labels, read_labels
-from nnunet_plugins.evaluation.metrics import METRICS, OVERLAP, TOLERANCE, MaskScores
-from nnunet_plugins.evaluation.overlap import Counts, overlap
+from nnunet_plugins.evaluation.metrics import TOLERANCE
 from nnunet_plugins.evaluation.saved import is_scores, read_scores
 from nnunet_plugins.evaluation.scoring import Progress, evaluate, score_pairs
-from nnunet_plugins.evaluation.summary import CaseScores, Scores
+from nnunet_plugins.evaluation.summary import Scores
 
 
 @dataclass(frozen=True)
@@ -174,7 +173,7 @@ def _model(folder: Path, options: Options) -> Run:
         scores = (
             _validation(folds, reference, labels, options)
             if reference
-            else _summaries(folds, labels)
+            else read_summaries(folds, labels)
         )
     except UserError as error:
         raise UserError(f"{folder}: {error}") from error
@@ -211,44 +210,4 @@ def _validation(folds: list[Path], reference: Path, labels: Labels, options: Opt
         pixels=options.pixels,
         jobs=options.jobs,
         progress=options.progress,
-    )
-
-
-def _summaries(folds: list[Path], labels: Labels) -> Scores:
-    """Scores from the counts in nnU-Net's summary.json."""
-    keys = {
-        name: str(values[0]) if len(values) == 1 else str(values)
-        for name, values in labels.values.items()
-    }
-    cases: dict[str, CaseScores] = {}
-    for fold in folds:
-        file = fold / "validation" / "summary.json"
-        if not file.is_file():
-            raise UserError(
-                f"{fold.name} has no validation/summary.json; finish the training, or pass --reference REF"
-            )
-        for one in read_json(file)["metric_per_case"]:
-            name = case_name(one["prediction_file"])
-            if name in cases:
-                raise UserError(f"case {name} is in two folds; name one of them by --fold")
-            try:
-                scored = {label: _counted(one["metrics"][key]) for label, key in keys.items()}
-            except KeyError as error:
-                raise UserError(f"{file}: has no label {error} of dataset.json") from error
-            cases[name] = CaseScores(name, (), scored, Counts(0, 0, 0, 0), 0)
-    ordered = tuple(cases[name] for name in sorted(cases))
-    return Scores(labels, ordered, (), TOLERANCE, OVERLAP)
-
-
-def _counted(found: dict[str, Any]) -> MaskScores:
-    counts = Counts(*(int(found[key]) for key in ("TP", "FP", "FN", "TN")))
-    values: dict[str, Any] = dict.fromkeys(METRICS) | overlap(counts)
-    return MaskScores(
-        **values,
-        prediction_voxels=counts.predicted,
-        reference_voxels=counts.true,
-        common_voxels=counts.tp,
-        voxels=counts.all,
-        prediction_mm3=0.0,
-        reference_mm3=0.0,
     )

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +24,10 @@ from nnunet_plugins.evaluation.cases import (
 from nnunet_plugins.evaluation.labels import Labels, find_labels, labels_from_values
 from nnunet_plugins.evaluation.metrics import TOLERANCE, compare, metric_names
 from nnunet_plugins.evaluation.overlap import counts_of, encode, joint_counts
+from nnunet_plugins.evaluation.parallel import each
 from nnunet_plugins.evaluation.summary import CaseScores, Scores, check_output
 
 Progress = Callable[[list[Pair]], Iterable[Pair]]
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 def evaluate(
@@ -172,30 +168,6 @@ def score_voxels(
     return CaseScores(
         name, true.spacing, scores, counts_of(joint, [0]), _agreeing(joint, list(members.values()))
     )
-
-
-def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int = 1) -> Iterator[Result]:
-    """Do a work on every item, in order, ``jobs`` of them at a time in processes of their own.
-
-    Raises:
-        UserError: a process was ended from outside, or the number cannot be meant.
-    """
-    if jobs < 1:
-        raise UserError(f"-j {jobs}: at least one process is needed")
-    if jobs == 1 or len(items) < 2:
-        yield from map(work, items)
-        return
-    # A fork would take along the locks of whatever threads the caller has.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(jobs, len(items)), mp_context=context)
-    try:
-        yield from pool.map(work, items)
-    except BrokenProcessPool as error:
-        raise UserError(
-            f"-j {jobs}: a process was ended from outside, most likely for want of memory; pass -j 1"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _values_of(file: Path) -> set[int]:

@@ -80,21 +80,30 @@ def _over_labels(scores: Scores, metrics: Sequence[str]) -> list[str]:
 
 
 def blocks(columns_: Sequence[Sequence[str]], *, left: int = 1, width: int = WIDTH) -> list[str]:
-    """Columns side by side under a ruled heading; what is too wide goes below, the first column repeated."""
+    """Columns side by side under a ruled heading; what is too wide goes below.
+
+    Below, the first column is repeated, and the ``n`` that counts what follows. A line of dashes alone is left out.
+    """
     first, *rest = columns_
+    parts: list[list[Sequence[str]]] = [[first]]
+    counting: list[Sequence[str]] = []  # the last n; it stands right before what it counts
+    new_count = False
+    for column in rest:
+        if column[0] == "n":
+            counting, new_count = [column], True
+            continue
+        new = [*counting, column] if new_count else [column]
+        wide = sum(max(map(len, one)) + len(GAP) for one in [*parts[-1], *new]) - len(GAP)
+        if wide > width and len(parts[-1]) > 1:
+            parts.append([first, *counting, column])
+        else:
+            parts[-1] += new
+        new_count = False
     lines: list[str] = []
-    taken = [first]
-    for column in [*rest, None]:
-        wide = sum(max(map(len, one)) + len(GAP) for one in [*taken, column] if one) - len(GAP)
-        if column is None or (wide > width and len(taken) > 1):
-            if taken[-1][0] == "n" and column is not None:  # an n stands with what it counts
-                taken, moved = taken[:-1], [taken[-1]]
-            else:
-                moved = []
-            lines += [*([""] if lines else []), *columns([*zip(*taken, strict=True)], left=left)]
-            taken, left = [first, *moved], 1
-        if column is not None:
-            taken.append(column)
+    for part in parts:
+        rows = [row for row in zip(*part, strict=True) if set(row[1:]) != {"-"}]
+        lines += [*([""] if lines else []), *columns(rows, left=left)]
+        left = 1
     return lines
 
 

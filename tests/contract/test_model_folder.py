@@ -16,7 +16,7 @@ from nnunetv2.utilities.json_export import recursive_fix_for_json_export
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_plugins.comparison.model_folder import _DEBUG, read_logs
-from nnunet_plugins.comparison.runs import _summaries
+from nnunet_plugins.comparison.nnunet_summary import read_summaries
 from nnunet_plugins.evaluation import evaluate
 from nnunet_plugins.evaluation.labels import read_labels
 
@@ -86,7 +86,7 @@ def test_summary_json_has_the_counts_by_label(tmp_path, dataset):
     summary = {"metric_per_case": [result], "mean": means, "foreground_mean": {}}
     save_summary_json(summary, str(validation / "summary.json"))
     labels = read_labels(tmp_path / "dataset.json", "test")
-    theirs = _summaries([tmp_path / "fold_0"], labels).cases[0]
+    theirs = read_summaries([tmp_path / "fold_0"], labels).cases[0]
     ours = evaluate(*files, dataset_json=tmp_path / "dataset.json").cases[0]
     assert theirs.name == "case"
     for label in labels.values:

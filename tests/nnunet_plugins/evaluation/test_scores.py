@@ -13,7 +13,7 @@ from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation import evaluate
 from nnunet_plugins.evaluation.aggregates import describe
 from nnunet_plugins.evaluation.metrics import METRICS, PIXELS
-from nnunet_plugins.evaluation.scoring import each
+from nnunet_plugins.evaluation.parallel import each
 
 LABELS = {"background": 0, "vertebra": 1, "disc": 2, "canal": 3, "tumour": 4}
 
