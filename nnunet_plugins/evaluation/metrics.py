@@ -48,7 +48,7 @@ class Metric:
 
 _SURFACE = (
     "a surface voxel has a face on the background or on the image's border, and its distance goes to the nearest "
-    "surface voxel of the other mask"
+    "surface voxel of the other mask; an axis of one voxel has no faces"
 )
 _DISTANCES = {
     "hd": ("HD", f"the largest of all distances, both directions; {_SURFACE}"),

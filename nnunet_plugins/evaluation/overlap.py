@@ -79,7 +79,8 @@ def encode(voxels: NDArray[Any], values: Sequence[int]) -> NDArray[Any]:
     table[list(values)] = np.arange(unknown)
     codes = np.empty(voxels.shape, dtype=table.dtype)
     for slab in slabs(voxels.shape):
-        table.take(voxels[slab], mode="clip", out=codes[slab])  # the last place is never a value's
+        # Too large values are clipped to the last place, which is never a known one's.
+        table.take(voxels[slab].astype(np.intp), mode="clip", out=codes[slab])
     return codes
 
 
