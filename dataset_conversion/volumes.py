@@ -148,11 +148,13 @@ def read_header(path: Path) -> Header:
     return Header((int(size[0]), int(size[1]), int(size[2])), matrix)
 
 
-def check_nifti(path: Path) -> None:
-    """Stop at a NIfTI file of any rank that is truncated or holds NaN, both of which ITK reads as 0.
+def nifti_values(path: Path) -> np.ndarray:
+    """Scaled values of a NIfTI file of any rank, (x, y, ...), the first axis the fastest.
+
+    ITK would read what is missing of a truncated file, and NaN, as 0.
 
     Raises:
-        DatasetError: which of the two.
+        DatasetError: it is truncated, or holds NaN or inf.
     """
     try:
         values = np.asarray(_parse_nifti(path).dataobj)
@@ -160,6 +162,7 @@ def check_nifti(path: Path) -> None:
         raise DatasetError(_broken(path, "is truncated or damaged")) from error
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise DatasetError(f"{path}: {int((~np.isfinite(values)).sum())} voxels are NaN or inf")
+    return values
 
 
 def read_image(path: Path) -> tuple[sitk.Image, tuple[str, ...]]:

@@ -13,6 +13,7 @@ from nnunet_plugins import __version__
 from nnunet_plugins.commands import (
     ablation,
     check,
+    compare,
     convert,
     demo,
     doctor,
@@ -34,6 +35,7 @@ COMMANDS = {
     "profile": profile,
     "ablation": ablation,
     "evaluate": evaluate,
+    "compare": compare,
     "demo": demo,
 }
 

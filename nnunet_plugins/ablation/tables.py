@@ -310,7 +310,7 @@ _FAT = Table(
             "unet3d", "3D-UNet", "ModularUNet", published=_MRI("80.05 80.18 82.4 67.40 85.12 62.87")
         ),
         Row("resunet", "ResUNet", "ResUNet", published=_MRI("76.42 76.49 79.56 66.41 75.74 65.66")),
-        Row("unetr", "UNETR", "UNETR", published=_MRI("73.94 79.64 72.93 57.81 69.13 55.26")),
+        Row("unetr", "UNETR", "UNETR", published=_MRI("73.94 79.64 72.93 57.81 68.83 55.26")),
         Row(
             "attention",
             "Attention U-Net",

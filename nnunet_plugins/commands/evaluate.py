@@ -1,14 +1,19 @@
-"""Score predicted label maps against references: Dice, IoU, precision, recall, HD95, ASSD."""
+"""Score predicted label maps against references: overlap, volumes, surface distances, with every mean named."""
+
+from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+MOST_JOBS = 8
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare PRED REF [-o FILE] [-djfile FILE] [--chill]; the option names are nnU-Net's."""
+    """Declare PRED REF and its options; -djfile and --chill are nnU-Net's names."""
     parser.add_argument("prediction", metavar="PRED", type=Path, help="label map or folder of them")
     parser.add_argument("reference", metavar="REF", type=Path, help="label map or folder of them")
     parser.add_argument("-o", metavar="FILE.json", type=Path, help="write every score as JSON")
@@ -21,18 +26,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--chill", action="store_true", help="score only what was predicted, e.g. one fold"
     )
+    parser.add_argument(
+        "--tolerance",
+        metavar="MM",
+        type=float,
+        default=2.0,
+        help="of NSD, the share of the surfaces that are that near (default: %(default)s)",
+    )
+    parser.add_argument("--pixels", action="store_true", help="distances in voxels as well as mm")
+    parser.add_argument(
+        "--metrics",
+        metavar="NAME",
+        nargs="+",
+        help="what the table shows, e.g. dice hd_mm nsd, or all (default: dice iou precision recall hd95_mm "
+        "assd_mm); the JSON has all of them",
+    )
+    parser.add_argument(
+        "-j",
+        metavar="N",
+        type=int,
+        help=f"cases at a time, each in a process of its own (default: the cores, at most {MOST_JOBS})",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the table."""
-    from tqdm import tqdm
-
     from nnunet_plugins.evaluation import evaluate
+    from nnunet_plugins.evaluation.metrics import check_metrics, metric_names
+    from nnunet_plugins.evaluation.table import SHOWN
 
-    def progress(pairs: list[Any]) -> Iterable[Any]:
-        # disable=None: silent where stderr is a file.
-        return tqdm(pairs, unit="case", desc="evaluate", file=sys.stderr, disable=None)
-
+    shown = arguments.metrics or SHOWN
+    if shown != ["all"]:  # before the work, not after it
+        check_metrics(shown, metric_names(pixels=arguments.pixels))
     scores = evaluate(
         arguments.prediction,
         arguments.reference,
@@ -40,8 +65,24 @@ def run(arguments: argparse.Namespace) -> int:
         output=arguments.o,
         progress=progress,
         chill=arguments.chill,
+        tolerance=arguments.tolerance,
+        pixels=arguments.pixels,
+        jobs=cores() if arguments.j is None else arguments.j,
     )
-    print(scores.table())
+    print(scores.table(shown))
     if arguments.o is not None:
         print(f"written: {arguments.o}")
     return 0
+
+
+def progress(pairs: list[Any]) -> Iterable[Any]:
+    """A bar on a terminal, nothing where stderr is a file."""
+    from tqdm import tqdm
+
+    return tqdm(pairs, unit="case", desc="evaluate", file=sys.stderr, disable=None)
+
+
+def cores() -> int:
+    """Cores that this process may use, at most `MOST_JOBS`."""
+    usable = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0)
+    return min(len(usable), MOST_JOBS)

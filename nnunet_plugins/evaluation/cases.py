@@ -1,5 +1,6 @@
 """Label maps on disk: pairing them, reading them, and whether two can be compared."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.volumes import check_nifti
+from dataset_conversion.volumes import NIFTI, nifti_values
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels
 
@@ -62,7 +63,7 @@ def find_pairs(
     Raises:
         UserError: nothing there, the same name twice, or a reference without prediction.
     """
-    predictions, references = _label_maps(prediction), _label_maps(reference)
+    predictions, references = label_maps(prediction), label_maps(reference)
     if prediction.is_file() and reference.is_file():
         (name,) = references
         return [Pair(name, prediction, reference)], []
@@ -92,24 +93,27 @@ def read(path: Path) -> LabelMap:
         UserError: the file cannot be read, is not a single-channel volume of rank 2 or 3, or
             holds values that are not whole numbers from 0.
     """
-    if path.name.lower().endswith((".nii", ".nii.gz")):
-        try:
-            check_nifti(path)
-        except DatasetError as error:
-            raise UserError(str(error)) from error
     try:
-        image = SimpleITK.ReadImage(str(path))
+        values = nifti_values(path) if path.name.lower().endswith(NIFTI) else None
+        reader = SimpleITK.ImageFileReader()
+        reader.SetFileName(str(path))
+        reader.ReadImageInformation()
+        image = reader.Execute() if values is None else None
+    except DatasetError as error:
+        raise UserError(str(error)) from error
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise UserError(
             f"{path}: cannot be read ({reason}); is it a whole image file? copy or predict it anew"
         ) from error
-    if image.GetNumberOfComponentsPerPixel() != 1 or image.GetDimension() not in (2, 3):
+    if reader.GetNumberOfComponents() != 1 or reader.GetDimension() not in (2, 3):
         raise UserError(
-            f"{path}: {image.GetDimension()} axes with {image.GetNumberOfComponentsPerPixel()} "
+            f"{path}: {reader.GetDimension()} axes with {reader.GetNumberOfComponents()} "
             "values a voxel; a label map has 2 or 3 axes and one value a voxel"
         )
-    voxels = SimpleITK.GetArrayFromImage(image)
+    # nibabel has x first, and its last axis the slowest: turned round, that is ITK's order without a copy.
+    size = reader.GetSize()[::-1]
+    voxels = SimpleITK.GetArrayFromImage(image) if values is None else values.T.reshape(size)
     if not np.issubdtype(voxels.dtype, np.integer):
         if not (np.isfinite(voxels).all() and np.array_equal(np.rint(voxels), voxels)):
             raise UserError(
@@ -117,13 +121,13 @@ def read(path: Path) -> LabelMap:
                 "an image? pass the label map"
             )
         voxels = voxels.astype(np.int64)
-    if voxels.size and voxels.min() < 0:
+    if voxels.dtype.kind == "i" and voxels.size and voxels.min() < 0:
         raise UserError(f"{path}: holds the value {voxels.min()}; labels are whole numbers from 0")
     geometry = {
-        "size": image.GetSize(),
-        "spacing": image.GetSpacing(),
-        "origin": image.GetOrigin(),
-        "direction": image.GetDirection(),
+        "size": reader.GetSize(),
+        "spacing": reader.GetSpacing(),
+        "origin": reader.GetOrigin(),
+        "direction": reader.GetDirection(),
     }
     return LabelMap(path, voxels, geometry)
 
@@ -157,28 +161,31 @@ def check_geometry(prediction: LabelMap, reference: LabelMap) -> None:
             )
 
 
-def check_values(image: LabelMap, labels: Labels, *, may_ignore: bool) -> None:
+def check_known(
+    image: LabelMap, labels: Labels, seen: Collection[int | None], *, may_ignore: bool
+) -> None:
     """Make sure that a label map holds declared values only.
 
     Args:
         image: a prediction or a reference.
         labels: what is declared.
+        seen: the values that it holds; None stands for any that are not declared.
         may_ignore: whether the ignore label is allowed (in references).
 
     Raises:
         UserError: naming the values.
     """
-    allowed = labels.known | (
-        {labels.ignore} if may_ignore and labels.ignore is not None else set()
-    )
+    ignored = set() if labels.ignore is None else {labels.ignore}
+    allowed = labels.known | (ignored if may_ignore else set())
+    if allowed.issuperset(seen):
+        return
     unknown = sorted(values_in(image.voxels) - allowed)
-    if unknown:
-        hint = " (the ignore label belongs in references only)" if labels.ignore in unknown else ""
-        raise UserError(
-            f"{image.path}: holds values {_listed(unknown)} that are not declared{hint}; "
-            f"known are {_listed(sorted(allowed))} ({labels.source}); mend the file, or pass the "
-            "dataset.json that declares them by -djfile FILE"
-        )
+    hint = " (the ignore label belongs in references only)" if labels.ignore in unknown else ""
+    raise UserError(
+        f"{image.path}: holds values {_listed(unknown)} that are not declared{hint}; "
+        f"known are {_listed(sorted(allowed))} ({labels.source}); mend the file, or pass the "
+        "dataset.json that declares them by -djfile FILE"
+    )
 
 
 def values_in(voxels: NDArray[Any]) -> set[int]:
@@ -189,7 +196,7 @@ def values_in(voxels: NDArray[Any]) -> set[int]:
     return {int(value) for value in np.unique(np.concatenate([flat[:1], changes]))}
 
 
-def _label_maps(path: Path) -> dict[str, Path]:
+def label_maps(path: Path) -> dict[str, Path]:
     """Name -> file, for one file or all label maps right in a folder."""
     if not path.exists():
         raise UserError(f"evaluate: {path} does not exist; pass a label map or a folder of them")

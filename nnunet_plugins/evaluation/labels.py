@@ -7,6 +7,8 @@ from pathlib import Path
 
 from nnunet_plugins.errors import UserError
 
+MOST = 255  # labels that are taken from the files without anybody naming them
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -57,6 +59,11 @@ def labels_from_values(values: Iterable[int]) -> Labels:
         raise UserError(
             "evaluate: neither predictions nor references hold anything but 0, and no dataset.json "
             "names the labels; pass -djfile DATASET.JSON"
+        )
+    if len(found) > MOST:
+        raise UserError(
+            f"evaluate: {len(found)} different values in the files; are these images? Pass label maps, or name their "
+            "labels by -djfile DATASET.JSON"
         )
     return Labels(found, None, "values found in the files, as no dataset.json names them")
 

@@ -1,20 +1,25 @@
-"""Scores of one binary mask against another: overlap, surface distances (mm), volumes (mm^3)."""
+"""What is measured: the metrics with their definitions, the rule for empty masks, the scores of one mask."""
+
+from __future__ import annotations
 
 import math
-import warnings
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Collection, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-Mask = NDArray[np.bool_]
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.overlap import Counts, overlap
+from nnunet_plugins.evaluation.surfaces import Mask, surface_distances
+
 State = Literal["both present", "both empty", "false alarm", "missed"]
 
+TOLERANCE = 2.0  # mm, of NSD where nobody says another
 EMPTY_RULE = (
     "Both masks empty: every metric is null, the case does not count for that label. "
-    "Reference empty, prediction not (a false alarm): Dice, IoU and precision are 0, recall and "
-    "distances are null. Prediction empty, reference not (missed): Dice, IoU and recall are 0, "
+    "Reference empty, prediction not (a false alarm): Dice, IoU, precision and NSD are 0, recall, relative volume "
+    "error and distances are null. Prediction empty, reference not (missed): Dice, IoU, recall and NSD are 0, "
     "precision and distances are null. A null is left out of means; how many cases of each kind "
     "there were stands beside them, as a distance that could not be measured is never a good one."
 )
@@ -22,35 +27,97 @@ EMPTY_RULE = (
 
 @dataclass(frozen=True)
 class Metric:
-    """What a number means: its heading, unit, which way is better, and the definition."""
+    """What a number means.
+
+    Attributes:
+        title: heading.
+        unit: mm, px (voxel steps), ml or 1.
+        better: which way; 'zero' is for a signed error.
+        definition: in words.
+        digits: decimals in a table.
+        spread: whether a narrow table shows the standard deviation as well.
+    """
 
     title: str
     unit: str
-    better: Literal["higher", "lower"]
+    better: Literal["higher", "lower", "zero"]
     definition: str
+    digits: int = 3
+    spread: bool = False
 
+
+_SURFACE = (
+    "a surface voxel has a face on the background or on the image's border, and its distance goes to the nearest "
+    "surface voxel of the other mask; an axis of one voxel has no faces"
+)
+_DISTANCES = {
+    "hd": ("HD", f"the largest of all distances, both directions; {_SURFACE}"),
+    "hd95": (
+        "HD95",
+        f"the larger of the two directed 95th percentiles of the distances; {_SURFACE}",
+    ),
+    "assd": ("ASSD", f"mean of the distances, both directions pooled; {_SURFACE}"),
+}
 
 METRICS: dict[str, Metric] = {
-    "dice": Metric("Dice", "1", "higher", "2 TP / (2 TP + FP + FN), over voxels"),
+    "dice": Metric("Dice", "1", "higher", "2 TP / (2 TP + FP + FN), over voxels", spread=True),
     "iou": Metric("IoU", "1", "higher", "TP / (TP + FP + FN), over voxels"),
     "precision": Metric("precision", "1", "higher", "TP / (TP + FP), over voxels"),
     "recall": Metric("recall", "1", "higher", "TP / (TP + FN), over voxels"),
-    "hd95_mm": Metric(
-        "HD95 mm",
-        "mm",
-        "lower",
-        "the larger of the two directed 95th percentiles of the distance from each surface voxel "
-        "of one mask to the nearest surface voxel of the other (MONAI compute_hausdorff_distance, "
-        "percentile 95); a surface voxel has a face on the background or on the image's border",
+    "accuracy": Metric("accuracy", "1", "higher", "(TP + TN) / all voxels", 4),
+    "specificity": Metric("specificity", "1", "higher", "TN / (TN + FP), over voxels", 4),
+    "volume_error_ml": Metric(
+        "vol. error ml",
+        "ml",
+        "zero",
+        "predicted minus true volume; null in two dimensions",
+        2,
+        True,
     ),
-    "assd_mm": Metric(
-        "ASSD mm",
-        "mm",
-        "lower",
-        "mean of the same distances, both directions pooled, each surface voxel counting once "
-        "(MONAI compute_average_surface_distance, symmetric)",
+    "volume_error": Metric(
+        "vol. error", "1", "zero", "(predicted minus true volume) / true volume", 3, True
+    ),
+    **{
+        f"{key}_{unit}": Metric(
+            f"{title} {unit}",
+            unit,
+            "lower",
+            definition + ("; voxels counted, spacing taken as 1" if unit == "px" else ""),
+            2,
+            True,
+        )
+        for unit in ("mm", "px")
+        for key, (title, definition) in _DISTANCES.items()
+    },
+    "nsd": Metric(
+        "NSD",
+        "1",
+        "higher",
+        f"share of both masks' surface voxels whose distance is at most the tolerance; {_SURFACE}",
+        spread=True,
     ),
 }
+PIXELS = tuple(name for name, metric in METRICS.items() if metric.unit == "px")
+OVERLAP = ("dice", "iou", "precision", "recall", "accuracy", "specificity", "volume_error")
+
+
+def metric_names(*, pixels: bool) -> tuple[str, ...]:
+    """The metrics that are measured, with or without those in pixels."""
+    return tuple(name for name in METRICS if pixels or name not in PIXELS)
+
+
+def check_metrics(wanted: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
+    """Refuse a metric that is not there.
+
+    Raises:
+        UserError: with those that are.
+    """
+    wanted, known = tuple(wanted), tuple(known)
+    for name in wanted:
+        if name not in known:
+            hint = "; --pixels measures it" if name in PIXELS else ""
+            raise UserError(f"--metrics {name}: not measured{hint}; known: {', '.join(known)}")
+    return wanted
 
 
 @dataclass(frozen=True)
@@ -61,12 +128,23 @@ class MaskScores:
     iou: float | None
     precision: float | None
     recall: float | None
+    accuracy: float | None
+    specificity: float | None
+    volume_error_ml: float | None
+    volume_error: float | None
+    hd_mm: float | None
     hd95_mm: float | None
     assd_mm: float | None
+    nsd: float | None
     prediction_voxels: int
     reference_voxels: int
+    common_voxels: int
+    voxels: int
     prediction_mm3: float
     reference_mm3: float
+    hd_px: float | None = None
+    hd95_px: float | None = None
+    assd_px: float | None = None
 
     @property
     def state(self) -> State:
@@ -75,18 +153,41 @@ class MaskScores:
             return "both present" if self.prediction_voxels else "missed"
         return "false alarm" if self.prediction_voxels else "both empty"
 
+    @property
+    def counts(self) -> Counts:
+        """The voxels that the overlaps were made from."""
+        fp = self.prediction_voxels - self.common_voxels
+        fn = self.reference_voxels - self.common_voxels
+        return Counts(self.common_voxels, fp, fn, self.voxels - self.common_voxels - fp - fn)
 
-def compare(prediction: Mask, reference: Mask, spacing: tuple[float, ...]) -> MaskScores:
-    """Score a mask against its reference.
+    def to_dict(self, metrics: Collection[str]) -> dict[str, Any]:
+        """State, the metrics that were measured, and the counts, in JSON's types."""
+        numbers = {
+            name: value
+            for name, value in asdict(self).items()
+            if name in metrics or name not in METRICS
+        }
+        return {"state": self.state, **numbers}
 
-    Both empty: every metric is None. Reference empty, prediction not: Dice, IoU, precision 0;
-    recall and distances None. Prediction empty, reference not: Dice, IoU, recall 0; precision and
-    distances None.
+
+def compare(
+    prediction: Mask,
+    reference: Mask,
+    spacing: tuple[float, ...],
+    *,
+    counts: Counts | None = None,
+    tolerance: float = TOLERANCE,
+    pixels: bool = False,
+) -> MaskScores:
+    """Score a mask against its reference; `EMPTY_RULE` says what an empty one gives.
 
     Args:
         prediction: (*S), S of rank 2 or 3.
         reference: (*S).
         spacing: mm, one number an axis of the arrays, in the arrays' order.
+        counts: of the whole image, where the masks are cut out of one.
+        tolerance: of NSD, mm.
+        pixels: measure distances in voxels as well.
 
     Raises:
         ValueError: shapes or the rank of the spacing differ.
@@ -96,73 +197,34 @@ def compare(prediction: Mask, reference: Mask, spacing: tuple[float, ...]) -> Ma
             f"compare: prediction {prediction.shape}, reference {reference.shape} and spacing "
             f"{spacing} must have the same shape and rank"
         )
-    both = prediction | reference
-    if both.any():
-        # Safe: MONAI's surfaces and distances see nothing but the masks, and what lies outside an
-        # image counts as background there, as the rest of the image does.
-        box = bounding_box(both, margin=1)
-        prediction, reference = prediction[box], reference[box]
-
-    hits = int(np.count_nonzero(prediction & reference))
-    predicted, true = int(np.count_nonzero(prediction)), int(np.count_nonzero(reference))
-    hd95, assd = _distances(prediction, reference, spacing) if predicted and true else (None, None)
+    if counts is None:
+        counts = _count(prediction, reference)
     voxel = math.prod(spacing)
+    both, either = counts.predicted and counts.true, counts.predicted or counts.true
+    scores: dict[str, Any] = dict.fromkeys(("hd_mm", "hd95_mm", "assd_mm", "volume_error_ml"))
+    scores["nsd"] = 0.0 if either else None
+    if either and len(spacing) == 3:
+        scores["volume_error_ml"] = (counts.predicted - counts.true) * voxel / 1000
+    if both:
+        measured = surface_distances(prediction, reference, spacing)
+        scores |= {"hd_mm": measured.hd, "hd95_mm": measured.hd95, "assd_mm": measured.assd}
+        scores["nsd"] = measured.nsd(tolerance)
+        if pixels:
+            measured = surface_distances(prediction, reference, (1.0,) * len(spacing))
+            scores |= {"hd_px": measured.hd, "hd95_px": measured.hd95, "assd_px": measured.assd}
     return MaskScores(
-        **_overlap(hits, predicted - hits, true - hits),
-        hd95_mm=hd95,
-        assd_mm=assd,
-        prediction_voxels=predicted,
-        reference_voxels=true,
-        prediction_mm3=predicted * voxel,
-        reference_mm3=true * voxel,
+        **overlap(counts),
+        **scores,
+        prediction_voxels=counts.predicted,
+        reference_voxels=counts.true,
+        common_voxels=counts.tp,
+        voxels=counts.all,
+        prediction_mm3=counts.predicted * voxel,
+        reference_mm3=counts.true * voxel,
     )
 
 
-def bounding_box(mask: Mask, *, margin: int = 0) -> tuple[slice, ...]:
-    """Slices of the smallest box round a mask, `margin` voxels wider where the image goes on.
-
-    An empty mask gives an empty box.
-    """
-    box = []
-    for axis, size in enumerate(mask.shape):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        used = np.flatnonzero(mask.any(axis=others))
-        if not used.size:
-            return (slice(0, 0),) * mask.ndim
-        box.append(slice(max(int(used[0]) - margin, 0), min(int(used[-1]) + 1 + margin, size)))
-    return tuple(box)
-
-
-def _overlap(tp: int, fp: int, fn: int) -> dict[str, float | None]:
-    # Late: `import monai` takes seconds, and most of this package does without.
-    import torch
-    from monai.metrics import compute_confusion_matrix_metric
-
-    # Counted by numpy in whole numbers: MONAI's own counting is float32, inexact above 2^24 voxels.
-    # True negatives enter none of these four.
-    counts = torch.tensor([tp, fp, 0, fn], dtype=torch.float64)
-    names = {
-        "dice": "f1 score",
-        "iou": "threat score",
-        "precision": "precision",
-        "recall": "recall",
-    }
-    scores = {ours: compute_confusion_matrix_metric(its, counts) for ours, its in names.items()}
-    return {name: None if score.isnan() else score.item() for name, score in scores.items()}
-
-
-def _distances(a: Mask, b: Mask, spacing: tuple[float, ...]) -> tuple[float, float]:
-    import torch
-    from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance
-
-    x, y = (torch.from_numpy(np.ascontiguousarray(mask))[None, None] for mask in (a, b))
-    with warnings.catch_warnings():
-        # MONAI 1.6 warns of an argument that it passes itself.
-        warnings.simplefilter("ignore", FutureWarning)
-        hd95 = compute_hausdorff_distance(
-            x, y, include_background=True, percentile=95, spacing=list(spacing)
-        )
-        assd = compute_average_surface_distance(
-            x, y, include_background=True, symmetric=True, spacing=list(spacing)
-        )
-    return hd95.item(), assd.item()
+def _count(prediction: Mask, reference: Mask) -> Counts:
+    tp = int(np.count_nonzero(prediction & reference))
+    fp, fn = (int(np.count_nonzero(mask)) - tp for mask in (prediction, reference))
+    return Counts(tp, fp, fn, prediction.size - tp - fp - fn)

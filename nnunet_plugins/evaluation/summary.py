@@ -1,82 +1,115 @@
 """Scores over cases: means with their n, the JSON file, the table."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import os
-import statistics
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.aggregates import (
+    AGGREGATES,
+    LabelSummary,
+    aggregate,
+    counted,
+    summarise,
+)
 from nnunet_plugins.evaluation.labels import Labels
-from nnunet_plugins.evaluation.metrics import EMPTY_RULE, METRICS, MaskScores
-from nnunet_plugins.evaluation.table import table
+from nnunet_plugins.evaluation.metrics import (
+    EMPTY_RULE,
+    METRICS,
+    TOLERANCE,
+    MaskScores,
+    metric_names,
+)
+from nnunet_plugins.evaluation.overlap import Counts
+from nnunet_plugins.evaluation.table import SHOWN, table
 
 FORMAT = "nnunet-plugins scores"
-FORMAT_VERSION = 1
+#: 2 has more metrics, the aggregates, the background and the counts; all of 1's keys stand.
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
 class CaseScores:
-    """One case: its name, voxel size (mm, in array order z, y, x) and the scores of each label."""
+    """One case.
+
+    Attributes:
+        name: of its file, without ending.
+        spacing: voxel size, mm, in array order z, y, x.
+        labels: name -> scores.
+        background: counts of what is no label.
+        agreeing: voxels whose label is right, background included.
+    """
 
     name: str
     spacing: tuple[float, ...]
     labels: dict[str, MaskScores]
-
-
-@dataclass(frozen=True)
-class Statistic:
-    """Over the `n` cases that have a value; sd is the sample's (n - 1), None below two cases."""
-
-    n: int
-    mean: float | None
-    sd: float | None
-    median: float | None
-
-
-@dataclass(frozen=True)
-class LabelSummary:
-    """One label over all cases, with the number of cases in which a mask was empty."""
-
-    cases: int
-    both_empty: int
-    false_alarm: int
-    missed: int
-    metrics: dict[str, Statistic]
+    background: Counts
+    agreeing: int
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What `evaluate` found. `str(scores)` is the table."""
+    """What `evaluate` found. `str(scores)` is the table.
+
+    Attributes:
+        labels: what was scored.
+        cases: in the order of their names.
+        notes: what a reader must know, e.g. files that were left out.
+        tolerance: of NSD, mm.
+        metrics: names of what was measured.
+    """
 
     labels: Labels
     cases: tuple[CaseScores, ...]
     notes: tuple[str, ...] = ()
+    tolerance: float = TOLERANCE
+    metrics: tuple[str, ...] = metric_names(pixels=False)
 
-    @property
+    @cached_property
     def summary(self) -> dict[str, LabelSummary]:
         """Label -> its statistics over the cases."""
         return {
-            name: summarise([case.labels[name] for case in self.cases])
+            name: summarise([case.labels[name] for case in self.cases], self.metrics)
             for name in self.labels.values
         }
+
+    @cached_property
+    def aggregates(self) -> dict[str, Any]:
+        """What `aggregates.AGGREGATES` names, over all labels."""
+        labels = {name: [case.labels[name] for case in self.cases] for name in self.labels.values}
+        background = [case.background for case in self.cases]
+        agreeing = sum(case.agreeing for case in self.cases)
+        return aggregate(labels, self.summary, background, agreeing)
 
     @property
     def mean_foreground_dice(self) -> float | None:
         """Mean over labels of the label's mean Dice; labels that occur nowhere are left out."""
-        means = [label.metrics["dice"].mean for label in self.summary.values()]
-        return describe(means).mean
+        mean: float | None = self.aggregates["macro_over_classes"]["dice"]["mean"]
+        return mean
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, in JSON's types; no paths, no dates: equal inputs give equal bytes."""
         return {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
-            "computed_with": {name: _version(name) for name in ("nnunet-plugins", "monai")},
-            "metrics": {name: asdict(metric) for name, metric in METRICS.items()},
+            "computed_with": {name: _version(name) for name in ("nnunet-plugins", "scipy")},
+            "metrics": {
+                name: {
+                    key: value
+                    for key, value in asdict(METRICS[name]).items()
+                    if key not in ("digits", "spread")
+                }
+                for name in self.metrics
+            },
+            "tolerance_mm": self.tolerance,
             "empty_rule": EMPTY_RULE,
             "statistics": "mean, sample standard deviation (n - 1) and median over the n cases "
             "whose value is not null; mean_foreground_dice is the mean over labels of their means",
@@ -86,13 +119,15 @@ class Scores:
             "notes": list(self.notes),
             "mean_foreground_dice": self.mean_foreground_dice,
             "summary": {name: asdict(label) for name, label in self.summary.items()},
+            "aggregates": {"definitions": AGGREGATES, **self.aggregates},
             "cases": {
                 case.name: {
                     "spacing_mm": list(case.spacing),
                     "labels": {
-                        name: {"state": scores.state, **asdict(scores)}
-                        for name, scores in case.labels.items()
+                        name: scores.to_dict(self.metrics) for name, scores in case.labels.items()
                     },
+                    "background": counted(case.background),
+                    "right_voxels": case.agreeing,
                 }
                 for case in self.cases
             },
@@ -109,47 +144,34 @@ class Scores:
             UserError: the place cannot be written to.
         """
         check_output(path)
-        text = self.to_json()
-        # Beside its place: a rename is atomic only within one file system.
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(text, encoding="utf-8")
-            os.replace(temporary, path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise UserError(
-                f"{path}: cannot be written ({error}); choose another place by -o FILE.json"
-            ) from error
+        write_whole(path, self.to_json(), "FILE.json")
 
-    def table(self) -> str:
-        """Return means and counts as plain text, up to about 90 columns wide."""
-        return table(self)
+    def table(self, metrics: Sequence[str] = SHOWN) -> str:
+        """Return means and counts as plain text, up to 100 columns wide."""
+        return table(self, metrics)
 
     def __str__(self) -> str:
         return self.table()
 
 
-def summarise(scores: list[MaskScores]) -> LabelSummary:
-    """Gather one label's scores over cases."""
-    states = [one.state for one in scores]
-    return LabelSummary(
-        cases=len(scores),
-        both_empty=states.count("both empty"),
-        false_alarm=states.count("false alarm"),
-        missed=states.count("missed"),
-        metrics={name: describe([getattr(one, name) for one in scores]) for name in METRICS},
-    )
+def write_whole(path: Path, text: str, example: str) -> None:
+    """Write a text file whole or not at all.
 
-
-def describe(values: list[float | None]) -> Statistic:
-    """Mean, standard deviation and median of the values that are not None."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return Statistic(0, None, None, None)
-    sd = statistics.stdev(known) if len(known) > 1 else None
-    return Statistic(len(known), statistics.fmean(known), sd, statistics.median(known))
+    Raises:
+        UserError: the place cannot be written to; ``example`` says what to pass.
+    """
+    # Beside its place: a rename is atomic only within one file system.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise UserError(
+            f"{path}: cannot be written ({error}); choose another place by -o {example}"
+        ) from error
 
 
 def check_output(path: Path) -> None:

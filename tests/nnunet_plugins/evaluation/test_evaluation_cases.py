@@ -176,6 +176,29 @@ def test_nothing_found_and_nothing_declared(tmp_path, save, spine):
         evaluate(empty, empty)
 
 
+def test_an_image_of_whole_numbers_is_no_label_map(tmp_path, save):
+    image = save(tmp_path / "ct.mha", np.arange(600).reshape(6, 10, 10), dtype=np.int16)
+    with pytest.raises(UserError, match=r"599 different values in the files; are these images\?"):
+        evaluate(image, image)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.uint32, np.uint64, np.int64])
+def test_every_whole_type(tmp_path, save, spine, dtype):
+    prediction = save(tmp_path / "p.nrrd", spine, dtype=dtype)
+    assert evaluate(prediction, save(tmp_path / "r.nrrd", spine)).mean_foreground_dice == 1
+
+
+def test_large_values_keep_their_names(tmp_path, save, spine, declare):
+    declare(tmp_path, {"background": 0, "vertebra": 201, "disc": 2, "canal": 40000})
+    voxels = np.array([0, 201, 2, 40000])[spine]
+    file = save(tmp_path / "p.nii.gz", voxels, dtype=np.uint16)
+    scores = evaluate(file, file)
+    assert {one.reference_voxels for one in scores.cases[0].labels.values()} == {108, 72}
+    bad = save(tmp_path / "q.nii.gz", np.where(voxels == 2, 40001, voxels), dtype=np.uint16)
+    with pytest.raises(UserError, match="holds values 40001 that are not declared"):
+        evaluate(bad, file)
+
+
 @pytest.mark.parametrize(
     ("labels", "match"),
     [

@@ -4,15 +4,9 @@ import math
 
 import numpy as np
 import pytest
-import torch
-from monai.metrics import (
-    compute_average_surface_distance,
-    compute_dice,
-    compute_hausdorff_distance,
-    compute_iou,
-)
 
-from nnunet_plugins.evaluation.metrics import METRICS, _overlap, bounding_box, compare
+from nnunet_plugins.evaluation.metrics import METRICS, compare
+from nnunet_plugins.evaluation.overlap import Counts, overlap
 
 SPACING = (3.0, 0.5, 0.8)  # mm, z y x: thick slices
 SIZE = (8, 12, 12)
@@ -45,7 +39,13 @@ def test_a_box_shifted_by_one_thick_slice():
     # and the other way the same, mirrored: 44 distances each.
     one_way = 4 * 0.5 + 16 * 3.0
     assert scores.assd_mm == pytest.approx(2 * one_way / (2 * 44))
-    assert scores.hd95_mm == pytest.approx(3.0)
+    assert scores.hd95_mm == scores.hd_mm == pytest.approx(3.0)
+    # Within 2 mm lie all but the 16 of the end slice, both ways: 28 of 44.
+    assert scores.nsd == pytest.approx(28 / 44)
+    # 1152 voxels: FP + FN are 32 of them, and 1152 - 48 are background.
+    assert scores.accuracy == pytest.approx((1152 - 32) / 1152)
+    assert scores.specificity == pytest.approx((1152 - 48 - 16) / (1152 - 48))
+    assert scores.volume_error_ml == scores.volume_error == 0
     assert (scores.prediction_voxels, scores.reference_voxels) == (48, 48)
     assert scores.reference_mm3 == pytest.approx(48 * 1.2)
     assert scores.state == "both present"
@@ -84,24 +84,77 @@ def test_equal_masks_are_perfect():
     assert scores.hd95_mm == scores.assd_mm == 0
 
 
+def test_the_volume_error_has_a_sign():
+    larger = compare(box((2, 5), (4, 8), (4, 9)), CUBE, SPACING)  # 60 voxels against 48
+    assert larger.volume_error_ml == pytest.approx(12 * 1.2 / 1000)
+    assert larger.volume_error == pytest.approx(12 / 48)
+    smaller = compare(box((2, 5), (4, 8), (4, 7)), CUBE, SPACING)
+    assert smaller.volume_error_ml == pytest.approx(-12 * 1.2 / 1000)
+    assert smaller.volume_error == pytest.approx(-12 / 48)
+
+
+def test_pixels_take_the_spacing_as_one():
+    a, b = EMPTY.copy(), EMPTY.copy()
+    a[4, 4, 4] = b[6, 4, 4] = True
+    scores = compare(a, b, SPACING, pixels=True)
+    assert scores.hd_mm == pytest.approx(6.0)
+    assert scores.hd_px == scores.hd95_px == scores.assd_px == pytest.approx(2.0)
+    assert compare(a, b, SPACING).hd_px is None
+
+
+@pytest.mark.parametrize(("tolerance", "share"), [(2.9, 28 / 44), (3.0, 1.0), (0.4, 24 / 44)])
+def test_nsd_counts_what_is_at_most_the_tolerance_away(tolerance, share):
+    # Distances as above: 24 of 44 at 0 mm, 4 at 0.5 mm, 16 at 3 mm, each way.
+    scores = compare(box((3, 6), (4, 8), (4, 8)), CUBE, SPACING, tolerance=tolerance)
+    assert scores.nsd == pytest.approx(share)
+
+
+def test_a_tolerance_is_not_missed_by_a_rounding():
+    a, b = EMPTY.copy(), EMPTY.copy()
+    a[4, 4, 4] = b[4, 4, 7] = True  # three steps of 0.1 are 0.30000000000000004
+    assert compare(a, b, (3.0, 0.5, 0.1), tolerance=0.3).nsd == 1
+
+
+def test_a_slice_stored_as_a_volume_is_measured_as_a_picture():
+    a, b = (box((2, 6), (2, 6), size=(8, 12)), box((2, 6), (2, 7), size=(8, 12)))
+    flat = compare(a, b, (0.5, 0.8), pixels=True)
+    stored = compare(a[None], b[None], (4.0, 0.5, 0.8), pixels=True)
+    assert (stored.hd_mm, stored.assd_mm, stored.assd_px) == (
+        flat.hd_mm,
+        flat.assd_mm,
+        flat.assd_px,
+    )
+    # Outlines of 4 x 4 and 4 x 5: 12 and 14. Of the first, 2 inner ones of column 5 lie 1 from the outline;
+    # of the second, the 4 of column 6 lie 1 from it.
+    assert flat.assd_px == pytest.approx((2 + 4) / (12 + 14))
+
+
 def test_both_empty_says_nothing():
     scores = compare(EMPTY, EMPTY, SPACING)
-    assert [getattr(scores, name) for name in METRICS] == [None] * 6
+    assert [getattr(scores, name) for name in METRICS] == [None] * len(METRICS)
     assert scores.state == "both empty"
 
 
 def test_a_false_alarm_has_no_recall_and_no_distance():
     scores = compare(CUBE, EMPTY, SPACING)
     assert (scores.dice, scores.iou, scores.precision, scores.recall) == (0, 0, 0, None)
-    assert scores.hd95_mm is scores.assd_mm is None
+    assert scores.hd_mm is scores.hd95_mm is scores.assd_mm is scores.volume_error is None
+    assert scores.nsd == 0
+    assert scores.volume_error_ml == pytest.approx(48 * 1.2 / 1000)
     assert scores.state == "false alarm"
 
 
 def test_a_missed_label_has_no_precision_and_no_distance():
     scores = compare(EMPTY, CUBE, SPACING)
     assert (scores.dice, scores.iou, scores.precision, scores.recall) == (0, 0, None, 0)
-    assert scores.hd95_mm is scores.assd_mm is None
+    assert scores.hd_mm is scores.hd95_mm is scores.assd_mm is None
+    assert (scores.nsd, scores.volume_error, scores.specificity) == (0, -1, 1)
     assert scores.state == "missed"
+
+
+def test_an_image_without_background_has_no_specificity():
+    full = np.ones((2, 3, 4), dtype=bool)
+    assert compare(full, full, SPACING).specificity is None
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -122,28 +175,6 @@ def test_distances_scale_with_the_voxel_and_overlap_does_not():
     assert large.dice == small.dice
 
 
-@pytest.mark.parametrize("place", [(0, 0, 0), (9, 7, 5)], ids=["in the corner", "amid"])
-def test_cropping_changes_nothing(place):
-    small = (blob(3), blob(4))
-    large = [np.zeros((20, 24, 22), dtype=bool) for _ in small]
-    for mask, into in zip(small, large, strict=True):
-        into[tuple(slice(at, at + size) for at, size in zip(place, SIZE, strict=True))] = mask
-    scores = compare(*large, SPACING)
-    x, y = (torch.from_numpy(mask)[None, None] for mask in large)
-    options = {"include_background": True, "spacing": list(SPACING)}
-    hd95 = compute_hausdorff_distance(x, y, percentile=95, **options).item()
-    assd = compute_average_surface_distance(x, y, symmetric=True, **options).item()
-    assert (scores.hd95_mm, scores.assd_mm) == (hd95, assd)
-    assert scores.dice == pytest.approx(compute_dice(x, y, include_background=True).item())
-    assert scores.iou == pytest.approx(compute_iou(x, y, include_background=True).item())
-
-
-def test_the_box_is_clipped_at_the_image():
-    mask = box((0, 2), (5, 6), (11, 12))
-    assert bounding_box(mask, margin=1) == (slice(0, 3), slice(4, 7), slice(10, 12))
-    assert EMPTY[bounding_box(EMPTY)].size == 0
-
-
 def test_masks_are_left_as_they_are():
     a, b = blob(5), blob(6)
     kept = a.copy(), b.copy()
@@ -153,12 +184,8 @@ def test_masks_are_left_as_they_are():
 
 
 def test_counts_are_exact_beyond_float32():
-    a = np.ones((1, 4097, 4097), dtype=bool)  # 16 785 409 voxels; float32 counts to 16 777 216
-    b = a.copy()
-    b[0, 0, 0] = False
-    hits = int(np.count_nonzero(a & b))
-    assert _overlap(hits, 1, 0)["precision"] == hits / a.size
-    assert hits / a.size < 1
+    hits = 2**24 + 1  # float32 counts to 2^24
+    assert overlap(Counts(hits, 1, 0, 0))["precision"] == hits / (hits + 1) < 1
 
 
 def test_different_shapes_are_refused():

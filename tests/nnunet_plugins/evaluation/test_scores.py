@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import statistics
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 from nnunet_plugins.commands import evaluate as command
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation import evaluate
-from nnunet_plugins.evaluation.metrics import METRICS
-from nnunet_plugins.evaluation.summary import describe
+from nnunet_plugins.evaluation.aggregates import describe
+from nnunet_plugins.evaluation.metrics import METRICS, PIXELS
+from nnunet_plugins.evaluation.parallel import each
 
 LABELS = {"background": 0, "vertebra": 1, "disc": 2, "canal": 3, "tumour": 4}
 
@@ -75,8 +77,9 @@ def test_json_holds_what_a_reader_needs_and_no_paths(folders, tmp_path):
     scores = evaluate(*folders, output=out)
     content = json.loads(out.read_text())
     assert content["format"] == "nnunet-plugins scores"
-    assert content["format_version"] == 1
-    assert content["metrics"].keys() == METRICS.keys()
+    assert content["format_version"] == 2
+    assert content["tolerance_mm"] == 2.0
+    assert content["metrics"].keys() == METRICS.keys() - set(PIXELS)
     assert "both masks empty" in content["empty_rule"].lower()
     assert content["labels"] == {"vertebra": [1], "disc": [2], "canal": [3], "tumour": [4]}
     assert list(content["cases"]) == ["a", "b", "c"]
@@ -129,6 +132,60 @@ def test_the_table(folders):
     assert any(line.split() == ["canal", "1", "0", "0"] for line in lines)
     assert any(line.split() == ["tumour", "0", "1", "2"] for line in lines)
     assert max(map(len, lines)) <= 100
+
+
+def test_processes_give_the_same_scores(folders):
+    assert evaluate(*folders, jobs=2).to_json() == evaluate(*folders).to_json()
+
+
+def test_an_error_in_a_process_is_the_users_error(folders, save, spine):
+    save(folders[1] / "b.nii.gz", spine[1:])
+    with pytest.raises(UserError, match=r"b\.nii\.gz: size"):
+        evaluate(*folders, jobs=2)
+
+
+def test_a_process_that_is_ended_from_outside(folders):
+    with pytest.raises(UserError, match=r"-j 2: a process was ended from outside, .*pass -j 1"):
+        list(each(os._exit, [1, 1], 2))
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"jobs": 0}, "-j 0: at least one process"),
+        ({"tolerance": -1.0}, "--tolerance -1.0: a distance in mm"),
+        ({"tolerance": float("nan")}, "--tolerance nan"),
+    ],
+)
+def test_options_that_cannot_be_meant(folders, options, match):
+    with pytest.raises(UserError, match=match):
+        evaluate(*folders, **options)
+
+
+def test_the_tolerance_is_stated(folders):
+    scores = evaluate(*folders, tolerance=0.7)
+    assert scores.to_dict()["tolerance_mm"] == 0.7
+    assert "NSD at 0.7 mm" in scores.table(["nsd"])
+    wide = evaluate(*folders, tolerance=100.0)
+    assert wide.cases[1].labels["vertebra"].nsd == 1 > scores.cases[1].labels["vertebra"].nsd
+
+
+def test_all_metrics_fit_the_terminal(folders):
+    scores = evaluate(*folders, pixels=True)
+    shown = scores.table(["all"])
+    assert max(map(len, shown.splitlines())) <= 100
+    for name in METRICS:
+        assert METRICS[name].title in shown
+    with pytest.raises(UserError, match=r"--metrics jaccard: not measured; known: dice, iou"):
+        scores.table(["jaccard"])
+    with pytest.raises(UserError, match=r"--metrics hd_px: not measured; --pixels measures it"):
+        evaluate(*folders).table(["hd_px"])
+
+
+def test_pixels_are_in_the_json_where_they_were_asked_for(folders):
+    case = evaluate(*folders, pixels=True).to_dict()["cases"]["b"]["labels"]["vertebra"]
+    assert (case["hd_px"], case["hd_mm"]) == (1.0, pytest.approx(3.0))
+    assert "hd_px" not in evaluate(*folders).to_dict()["cases"]["b"]["labels"]["vertebra"]
 
 
 def test_the_command(folders, tmp_path, capsys):

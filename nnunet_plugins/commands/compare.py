@@ -1,0 +1,97 @@
+"""Compare runs on the same cases: intervals, paired tests, what was unfair, and a paper's table."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare RUN RUN ... and the options."""
+    parser.add_argument(
+        "runs",
+        metavar="RUN",
+        nargs="+",
+        help="a .json of evaluate, a folder of predictions (with its .json, or --reference), or a model folder of "
+        "nnU-Net (its folds' validation); NAME=RUN names it; the others are compared with the first",
+    )
+    parser.add_argument(
+        "-o", metavar="FILE", type=Path, help="write it: .md, .tex (booktabs) or .csv (all digits)"
+    )
+    parser.add_argument(
+        "--table",
+        metavar="T",
+        help="lay it out as a paper's table, e.g. 001.4, the published numbers beside ours; a run is the row that "
+        "`ablation plans` named its configuration after, or ROW=RUN",
+    )
+    parser.add_argument(
+        "--reference",
+        metavar="REF",
+        type=Path,
+        help="folder of the true label maps (default for model folders: where nnU-Net keeps them)",
+    )
+    parser.add_argument("--fold", metavar="F", nargs="+", help="of model folders (default: all)")
+    parser.add_argument(
+        "--metrics", metavar="NAME", nargs="+", help="e.g. dice nsd assd_mm (default: dice hd95_mm)"
+    )
+    parser.add_argument(
+        "--common", action="store_true", help="compare on the cases that all runs have"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="an unfair comparison is an error, not a mark"
+    )
+    parser.add_argument("--tolerance", metavar="MM", type=float, default=2.0, help="of NSD")
+    parser.add_argument("--pixels", action="store_true", help="distances in voxels as well as mm")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the bootstrap")
+    parser.add_argument("-j", metavar="N", type=int, help="cases at a time, where runs are scored")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the tables, and write them."""
+    from nnunet_plugins.ablation.tables import find
+    from nnunet_plugins.commands.evaluate import cores, progress
+    from nnunet_plugins.comparison import writing
+    from nnunet_plugins.comparison.compare import compare
+    from nnunet_plugins.comparison.paper import paper_sheet
+    from nnunet_plugins.comparison.runs import Options, load
+    from nnunet_plugins.comparison.sheets import legend, notes_of, sheets_of, warnings_of
+    from nnunet_plugins.errors import UserError
+    from nnunet_plugins.evaluation.summary import write_whole
+
+    target = arguments.o
+    if target is not None:
+        writing.check_ending(target.name)
+    table = find(arguments.table) if arguments.table else None
+    if len(arguments.runs) < 2 and table is None:
+        raise UserError(
+            "compare: at least two runs are needed; pass RUN RUN ... (one with --table)"
+        )
+    options = Options(
+        arguments.reference,
+        arguments.fold,
+        arguments.tolerance,
+        arguments.pixels or bool(table and table.paper == "003"),
+        cores() if arguments.j is None else arguments.j,
+        progress,
+    )
+    runs = load(arguments.runs, options)
+    found = compare(runs, arguments.metrics, common=arguments.common, seed=arguments.seed)
+    warnings, notes = warnings_of(found), notes_of(found)
+    if warnings and arguments.strict:
+        raise UserError("; ".join(warnings))
+    sheets = sheets_of(found) if len(runs) > 1 else []
+    notes = [*(legend(found) if sheets else []), *notes]
+    if table:
+        sheets = [paper_sheet(table, found.runs, list(found.unfair)), *sheets]
+    print(writing.text(sheets, warnings, notes))
+    if target is not None:
+        if target.suffix == ".csv":
+            content = (
+                writing.sheet_csv(sheets[0], warnings) if table else writing.comparison_csv(found)
+            )
+        else:
+            form = {".md": writing.markdown, ".tex": writing.latex}[target.suffix]
+            content = form(sheets, warnings, notes)
+        write_whole(target, content, "FILE.md")
+        print(f"written: {target}")
+    return 0

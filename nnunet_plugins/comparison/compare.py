@@ -1,0 +1,209 @@
+"""Runs on the same cases: means with their intervals, and each run tested against the first."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from nnunet_plugins.comparison.comparable import (
+    check_labels,
+    check_measured,
+    check_references,
+    same_cases,
+)
+from nnunet_plugins.comparison.runs import Run
+from nnunet_plugins.evaluation.fairness import Difference, differences
+from nnunet_plugins.evaluation.metrics import METRICS, MaskScores
+from nnunet_plugins.evaluation.statistics import Paired, holm, interval, paired
+
+MEAN = "mean of labels"
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Line:
+    """One run's scores of one label in one metric.
+
+    Attributes:
+        label: its name, or `MEAN`.
+        run: name.
+        n: cases with a value.
+        lost: cases whose reference holds the label and that have no value.
+        mean: over the n cases.
+        sd: the sample's (n - 1).
+        ci: 95 % confidence interval of the mean.
+        against: the paired comparison with the first run; None for the first run itself.
+        p: its p, corrected by Holm over the metric's tests.
+    """
+
+    label: str
+    run: str
+    n: int
+    lost: int
+    mean: float | None
+    sd: float | None
+    ci: tuple[float, float] | None
+    against: Paired | None
+    p: float | None = None
+
+
+@dataclass(frozen=True)
+class MetricTable:
+    """All labels and runs in one metric; ``tests`` is the size of Holm's family."""
+
+    metric: str
+    lines: tuple[Line, ...]
+    tests: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was found.
+
+    Attributes:
+        runs: the first is what the others are held against; on the common cases only.
+        tables: one a metric.
+        unlike: run -> what its training has that the first one's has not.
+        notes: what a reader must know.
+    """
+
+    runs: tuple[Run, ...]
+    tables: tuple[MetricTable, ...]
+    unlike: dict[str, list[Difference]]
+    notes: tuple[str, ...]
+
+    @property
+    def unfair(self) -> dict[str, list[Difference]]:
+        """Run -> what makes its comparison with the first one unfair."""
+        found = {
+            run: [one for one in unlike if one.severity == "unfair"]
+            for run, unlike in self.unlike.items()
+        }
+        return {run: unlike for run, unlike in found.items() if unlike}
+
+
+def compare(
+    runs: Sequence[Run],
+    metrics: Sequence[str] | None = None,
+    *,
+    common: bool = False,
+    seed: int = 0,
+) -> Comparison:
+    """Compare runs with the first of them.
+
+    Args:
+        runs: one or more.
+        metrics: names; None takes Dice and, where all have it, HD95.
+        common: take the cases that all runs have, and say which were left out.
+        seed: of the bootstrap.
+
+    Raises:
+        UserError: other labels, cases or references; a metric that a run does not have.
+    """
+    check_labels(runs)
+    runs, notes = same_cases(runs, common=common)
+    check_references(runs)
+    metrics, more = check_measured(runs, metrics)
+    notes += more
+    tables = tuple(_table(runs, metric, seed) for metric in metrics)
+    notes += _too_few(tables)
+    first = runs[0].facts
+    unlike = {run.name: differences(first, run.facts) for run in runs[1:]}
+    notes += [f"{run.name}: {note}" for run in runs for note in (*run.notes, *run.scores.notes)]
+    return Comparison(tuple(runs), tables, unlike, tuple(notes))
+
+
+def _table(runs: Sequence[Run], metric: str, seed: int) -> MetricTable:
+    labels = list(runs[0].scores.labels.values)
+    lines = []
+    for label in [MEAN, *labels] if len(labels) > 1 else labels:
+        found = [_values(run, label, metric) for run in runs]
+        for run, cases in zip(runs, found, strict=True):
+            against = None if run is runs[0] else paired(_gains(found[0], cases, metric))
+            known = [one.value for one in cases.values() if one.value is not None]
+            lines.append(
+                Line(
+                    label,
+                    run.name,
+                    len(known),
+                    sum(one.value is None and one.rank < 0 for one in cases.values()),
+                    statistics.fmean(known) if known else None,
+                    statistics.stdev(known) if len(known) > 1 else None,
+                    interval(known, seed=seed),
+                    against,
+                )
+            )
+    corrected = holm([line.against.p if line.against else None for line in lines])
+    lines = [replace(line, p=p) for line, p in zip(lines, corrected, strict=True)]
+    return MetricTable(metric, tuple(lines), sum(p is not None for p in corrected))
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A value, and where there is none how the case ranks: +inf rightly empty, -inf failed, 0 not counted."""
+
+    value: float | None
+    rank: float = 0.0
+
+
+def _values(run: Run, label: str, metric: str) -> dict[str, _Case]:
+    take: Callable[[dict[str, MaskScores]], _Case] = (
+        (lambda labels: _over_labels(labels, metric))
+        if label == MEAN
+        else (lambda labels: _one(labels[label], metric))
+    )
+    return {case.name: take(case.labels) for case in run.scores.cases}
+
+
+def _one(scores: MaskScores, metric: str) -> _Case:
+    value = getattr(scores, metric)
+    if value is not None:
+        return _Case(value)
+    ranks = {"both empty": math.inf, "both present": 0.0}
+    return _Case(None, ranks.get(scores.state, -math.inf))
+
+
+def _over_labels(labels: dict[str, MaskScores], metric: str) -> _Case:
+    """Mean over the labels that the reference holds, so that all runs average the same ones."""
+    found = [_one(one, metric) for one in labels.values() if one.reference_voxels]
+    values = [one.value for one in found if one.value is not None]
+    if not found:
+        return _Case(None)
+    if len(values) < len(found):
+        return _Case(None, -math.inf)
+    return _Case(statistics.fmean(values))
+
+
+def _gains(first: dict[str, _Case], other: dict[str, _Case], metric: str) -> list[float]:
+    """Case by case how much better the other run is; cases that say nothing in either are left out."""
+    better = METRICS[metric].better
+
+    def good(case: _Case) -> float:
+        if case.value is None:
+            return case.rank
+        return {"higher": case.value, "lower": -case.value, "zero": -abs(case.value)}[better]
+
+    gains = []
+    for name, a in first.items():
+        b = other[name]
+        silent = [one.value is None and one.rank >= 0 for one in (a, b)]
+        if all(silent) or any(one.value is None and one.rank == 0 for one in (a, b)):
+            continue
+        x, y = good(a), good(b)
+        gains.append(0.0 if x == y else y - x)
+    return gains
+
+
+def _too_few(tables: Sequence[MetricTable]) -> list[str]:
+    """Say where no data could have made a test significant."""
+    for table in tables:
+        for line in table.lines:
+            if line.against and line.against.least_p * table.tests >= ALPHA:
+                least = min(1.0, line.against.least_p * table.tests)
+                return [
+                    f"too few cases: n = {line.against.n} gives a p of {line.against.least_p:.2g} at best, "
+                    f"{least:.2g} after Holm over {table.tests} tests; it cannot be significant, whatever the scores"
+                ]
+    return []

@@ -1,0 +1,57 @@
+"""Scores from nnU-Net's own summary.json: overlaps from its counts; distances it does not have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nnunet_plugins.comparison.model_folder import case_name, read_json
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.labels import Labels
+from nnunet_plugins.evaluation.metrics import METRICS, OVERLAP, TOLERANCE, MaskScores
+from nnunet_plugins.evaluation.overlap import Counts, overlap
+from nnunet_plugins.evaluation.summary import CaseScores, Scores
+
+
+def read_summaries(folds: list[Path], labels: Labels) -> Scores:
+    """Scores from the counts in the folds' summary.json.
+
+    Raises:
+        UserError: a fold has none, a case is in two folds, or a label is missing.
+    """
+    keys = {
+        name: str(values[0]) if len(values) == 1 else str(values)
+        for name, values in labels.values.items()
+    }
+    cases: dict[str, CaseScores] = {}
+    for fold in folds:
+        file = fold / "validation" / "summary.json"
+        if not file.is_file():
+            raise UserError(
+                f"{fold.name} has no validation/summary.json; finish the training, or pass --reference REF"
+            )
+        for one in read_json(file)["metric_per_case"]:
+            name = case_name(one["prediction_file"])
+            if name in cases:
+                raise UserError(f"case {name} is in two folds; name one of them by --fold")
+            try:
+                scored = {label: _counted(one["metrics"][key]) for label, key in keys.items()}
+            except KeyError as error:
+                raise UserError(f"{file}: has no label {error} of dataset.json") from error
+            cases[name] = CaseScores(name, (), scored, Counts(0, 0, 0, 0), 0)
+    ordered = tuple(cases[name] for name in sorted(cases))
+    return Scores(labels, ordered, (), TOLERANCE, OVERLAP)
+
+
+def _counted(found: dict[str, Any]) -> MaskScores:
+    counts = Counts(*(int(found[key]) for key in ("TP", "FP", "FN", "TN")))
+    values: dict[str, Any] = dict.fromkeys(METRICS) | overlap(counts)
+    return MaskScores(
+        **values,
+        prediction_voxels=counts.predicted,
+        reference_voxels=counts.true,
+        common_voxels=counts.tp,
+        voxels=counts.all,
+        prediction_mm3=0.0,
+        reference_mm3=0.0,
+    )

@@ -1,0 +1,213 @@
+"""What can be compared: a scores file, a folder of predictions, a folder of a trained model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from nnunet_plugins.comparison.model_folder import (
+    facts_of_model,
+    find_folds,
+    is_model,
+    name_parts,
+    read_json,
+)
+from nnunet_plugins.comparison.nnunet_summary import read_summaries
+from nnunet_plugins.comparison.parameters import count_parameters
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.cases import Pair, find_pairs, label_maps
+from nnunet_plugins.evaluation.labels import Labels, read_labels
+from nnunet_plugins.evaluation.metrics import TOLERANCE
+from nnunet_plugins.evaluation.saved import is_scores, read_scores
+from nnunet_plugins.evaluation.scoring import Progress, evaluate, score_pairs
+from nnunet_plugins.evaluation.summary import Scores
+
+
+@dataclass(frozen=True)
+class Run:
+    """Scores of one way to segment, and how it came about.
+
+    Attributes:
+        name: what tables call it.
+        scores: of its cases.
+        facts: of its training; empty where nothing tells.
+        notes: what a reader must know.
+        configuration: nnU-Net's, where it is known.
+    """
+
+    name: str
+    scores: Scores
+    facts: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    configuration: str = ""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How runs without scores are scored.
+
+    Attributes:
+        reference: folder of the true label maps; None looks where nnU-Net keeps them.
+        folds: of model folders; None takes all numbered ones.
+        tolerance: of NSD, mm.
+        pixels: distances in voxels as well.
+        jobs: processes.
+        progress: wraps the cases, as tqdm does.
+    """
+
+    reference: Path | None = None
+    folds: list[str] | None = None
+    tolerance: float = TOLERANCE
+    pixels: bool = False
+    jobs: int = 1
+    progress: Progress | None = None
+
+
+def load(wanted: Sequence[str], options: Options) -> list[Run]:
+    """Load runs, each ``PATH`` or ``NAME=PATH``.
+
+    Raises:
+        UserError: one is none of the three, cannot be scored, or two have one name.
+    """
+    named = [_split(one) for one in wanted]
+    runs = [_load(path, options) for _, path in named]
+    names = _names([path for _, path in named])
+    runs = [
+        replace(run, name=name or short)
+        for run, (name, _), short in zip(runs, named, names, strict=True)
+    ]
+    seen: dict[str, str] = {}
+    for run, text in zip(runs, wanted, strict=True):
+        if run.name in seen:
+            raise UserError(
+                f"compare: {seen[run.name]} and {text} would both be called {run.name!r}; "
+                "pass NAME=RUN for one of them"
+            )
+        seen[run.name] = text
+    return runs
+
+
+def _split(text: str) -> tuple[str, Path]:
+    name, equals, path = text.partition("=")
+    if equals and not Path(text).exists():
+        return name.strip(), Path(path)
+    return "", Path(text)
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Short names; of model folders only the parts in which they differ."""
+    parts = [path.absolute().name.split("__") for path in paths]
+    if len(paths) > 1 and all(
+        len(one) == 3 and p.is_dir() for one, p in zip(parts, paths, strict=True)
+    ):
+        differing = [i for i in range(3) if len({one[i] for one in parts}) > 1]
+        if differing:
+            return [" ".join(one[i] for i in differing) for one in parts]
+    plain = ("scores", "summary", "validation")
+    return [
+        path.absolute().parent.name if path.stem in plain else path.name.removesuffix(".json")
+        for path in paths
+    ]
+
+
+def _load(path: Path, options: Options) -> Run:
+    if not path.exists():
+        raise UserError(
+            f"compare: {path} does not exist; pass a scores .json, a folder of predictions or a model folder"
+        )
+    if path.is_file():
+        return Run(path.stem, read_scores(path))
+    if is_model(path):
+        return _model(path, options)
+    return _predictions(path, options)
+
+
+def _predictions(folder: Path, options: Options) -> Run:
+    """A folder of predictions with its scores file, or scored against the reference."""
+    if options.reference is not None:
+        scores = evaluate(
+            folder,
+            options.reference,
+            tolerance=options.tolerance,
+            pixels=options.pixels,
+            jobs=options.jobs,
+            progress=options.progress,
+        )
+        return Run(folder.name, scores)
+    files = [one for one in sorted(folder.glob("*.json")) if is_scores(one)]
+    if len(files) != 1:
+        found = f"{len(files)} scores files" if files else "no scores file and no trained model"
+        raise UserError(
+            f"compare: {folder} holds {found}; pass --reference REF to score its predictions, or the .json that "
+            "nnunet-plugins evaluate wrote"
+        )
+    scores = read_scores(files[0])
+    there = label_maps(folder)
+    if {case.name for case in scores.cases} != set(there):
+        raise UserError(
+            f"{files[0]}: holds other cases than its folder; evaluate again, or pass --reference REF"
+        )
+    newest = max(file.stat().st_mtime for file in there.values())
+    if newest > files[0].stat().st_mtime:
+        raise UserError(
+            f"{files[0]}: is older than the predictions beside it; evaluate again, or pass --reference REF"
+        )
+    return Run(folder.name, scores)
+
+
+def _model(folder: Path, options: Options) -> Run:
+    """A trained model: its folds' validation predictions, scored; else nnU-Net's own summaries."""
+    folds = find_folds(folder, options.folds)
+    facts = facts_of_model(folder, folds)
+    plans, dataset = read_json(folder / "plans.json"), read_json(folder / "dataset.json")
+    trainer, configuration = name_parts(folder)
+    if (parameters := count_parameters(plans, dataset, configuration, trainer)) is not None:
+        facts["parameters"] = parameters
+    labels = read_labels(folder / "dataset.json", "dataset.json of the model")
+    reference = options.reference or _kept_references(plans.get("dataset_name", ""))
+    notes = [] if facts.get("finished") else ["training did not come to its end"]
+    try:
+        scores = (
+            _validation(folds, reference, labels, options)
+            if reference
+            else read_summaries(folds, labels)
+        )
+    except UserError as error:
+        raise UserError(f"{folder}: {error}") from error
+    if not reference:
+        notes.append("scored by nnU-Net's summary.json: overlaps only, no distances")
+    return Run(folder.name, scores, facts, tuple(notes), configuration)
+
+
+def _kept_references(dataset: str) -> Path | None:
+    for variable, inside in (
+        ("nnUNet_preprocessed", "gt_segmentations"),
+        ("nnUNet_raw", "labelsTr"),
+    ):
+        folder = Path(os.environ.get(variable, "")) / dataset / inside
+        if os.environ.get(variable) and dataset and folder.is_dir():
+            return folder
+    return None
+
+
+def _validation(folds: list[Path], reference: Path, labels: Labels, options: Options) -> Scores:
+    pairs: dict[str, Pair] = {}
+    for fold in folds:
+        found, left_out = find_pairs(fold / "validation", reference, chill=True)
+        if unknown := [note for note in left_out if "without reference" in note]:
+            raise UserError(f"{fold.name}: {unknown[0]} in {reference}")
+        for pair in found:
+            if pair.name in pairs:
+                raise UserError(f"case {pair.name} is in two folds; name one of them by --fold")
+            pairs[pair.name] = pair
+    return score_pairs(
+        [pairs[name] for name in sorted(pairs)],
+        labels,
+        tolerance=options.tolerance,
+        pixels=options.pixels,
+        jobs=options.jobs,
+        progress=options.progress,
+    )

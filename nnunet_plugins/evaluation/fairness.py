@@ -1,0 +1,143 @@
+"""Whether two trainings may be compared: facts of each, and what differs between them.
+
+Facts come from files that say them in plain text (plans.json, dataset.json, debug.json, the training log). No
+checkpoint is loaded. A fact that is nowhere is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Severity = Literal["unfair", "note", "not recorded"]
+Facts = Mapping[str, Any]
+
+#: Fact -> why a difference in it makes a comparison unfair.
+UNFAIR = {
+    "dataset": "other training data",
+    "splits": "other cases were trained on",
+    "epochs": "another training budget",
+    "iterations_per_epoch": "another training budget",
+    "batch_size": "another training budget",
+    "patch_size": "another field of view",
+    "spacing": "another resolution",
+    "finished": "one was not trained to its end",
+}
+#: Entries of a configuration's `training` (see `procedure`) beyond the budget.
+PROCEDURE = (
+    "optimizer",
+    "initial_lr",
+    "weight_decay",
+    "lr_schedule",
+    "loss",
+    "augmentation",
+    "mirror_axes",
+    "oversample_foreground",
+    "deep_supervision",
+)
+#: Facts whose difference a reader should know; it may be what is compared.
+NOTED = (
+    "configuration",
+    "plans",
+    "trainer",
+    "network",
+    "normalization",
+    *PROCEDURE,
+    "device",
+    "torch",
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One fact in which a run differs from the first one.
+
+    Attributes:
+        fact: its name.
+        first: what the first run has.
+        other: what the other one has.
+        severity: 'unfair', 'note', or 'not recorded' where one of them does not say it.
+        why: what the difference means.
+    """
+
+    fact: str
+    first: Any
+    other: Any
+    severity: Severity
+    why: str = ""
+
+    def __str__(self) -> str:
+        what = self.fact.replace("_", " ")
+        if self.fact in ("splits", "finished"):
+            return f"{what}: {self.why}"
+        return f"{what} {_text(self.other)} against {_text(self.first)}" + (
+            f" ({self.why})" if self.why else ""
+        )
+
+
+def differences(first: Facts, other: Facts) -> list[Difference]:
+    """What differs between two trainings, the gravest first.
+
+    Args:
+        first: facts by name; names that are in neither `UNFAIR` nor `NOTED` are not looked at.
+        other: likewise.
+    """
+    found: list[Difference] = []
+    for fact, why in UNFAIR.items():
+        a, b = first.get(fact), other.get(fact)
+        if a is None or b is None:
+            found.append(Difference(fact, a, b, "not recorded"))
+        elif a != b:
+            found.append(Difference(fact, a, b, "unfair", why))
+    for fact in NOTED:
+        a, b = first.get(fact), other.get(fact)
+        if a != b:
+            found.append(Difference(fact, a, b, "note"))
+    order = ("unfair", "note", "not recorded")
+    return sorted(found, key=lambda one: order.index(one.severity))
+
+
+def facts_of_plans(plans: Mapping[str, Any], configuration: str) -> dict[str, Any]:
+    """What plans say of a configuration's training; ``{}`` where they have no such configuration."""
+    resolved = resolve(plans, configuration)
+    if not resolved:
+        return {}
+    training = resolved.get("training", {})
+    name = resolved.get("architecture", {}).get("network_class_name", "")
+    return {
+        "dataset": plans.get("dataset_name"),
+        "plans": plans.get("plans_name"),
+        "configuration": configuration,
+        "network": name.rpartition(".")[2] or None,
+        "batch_size": resolved.get("batch_size"),
+        "patch_size": resolved.get("patch_size"),
+        "spacing": resolved.get("spacing"),
+        "normalization": resolved.get("normalization_schemes"),
+        **{
+            fact: training[fact]
+            for fact in ("epochs", "iterations_per_epoch", *PROCEDURE)
+            if fact in training
+        },
+    }
+
+
+def resolve(plans: Mapping[str, Any], configuration: str) -> dict[str, Any]:
+    """A configuration with what it inherits."""
+    found: dict[str, Any] = {}
+    wanted: str | None = configuration
+    passed: set[str] = set()
+    while wanted and wanted not in passed:
+        passed.add(wanted)
+        entry = plans.get("configurations", {}).get(wanted)
+        if entry is None:
+            return {}
+        found = {**entry, **found}
+        wanted = entry.get("inherits_from")
+    return found
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return " x ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in value)
+    return "not said" if value is None else str(value)

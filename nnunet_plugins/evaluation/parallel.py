@@ -1,0 +1,38 @@
+"""Work on several cases at a time, each in a process of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from nnunet_plugins.errors import UserError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int = 1) -> Iterator[Result]:
+    """Do a work on every item, in order, ``jobs`` of them at a time in processes of their own.
+
+    Raises:
+        UserError: a process was ended from outside, or the number cannot be meant.
+    """
+    if jobs < 1:
+        raise UserError(f"-j {jobs}: at least one process is needed")
+    if jobs == 1 or len(items) < 2:
+        yield from map(work, items)
+        return
+    # A fork would take along the locks of whatever threads the caller has.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(jobs, len(items)), mp_context=context)
+    try:
+        yield from pool.map(work, items)
+    except BrokenProcessPool as error:
+        raise UserError(
+            f"-j {jobs}: a process was ended from outside, most likely for want of memory; pass -j 1"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)

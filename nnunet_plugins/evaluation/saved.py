@@ -1,0 +1,82 @@
+"""Scores read back from the JSON that `evaluate` wrote."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NoReturn
+
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.labels import Labels
+from nnunet_plugins.evaluation.metrics import METRICS, MaskScores
+from nnunet_plugins.evaluation.overlap import Counts
+from nnunet_plugins.evaluation.summary import FORMAT, FORMAT_VERSION, CaseScores, Scores
+
+
+def read_scores(path: Path) -> Scores:
+    """Read a scores file.
+
+    Raises:
+        UserError: it is none, of another version, incomplete, or holds NaN.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse(path))
+    except (OSError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{path}: cannot be read as JSON ({error})") from error
+    cure = "evaluate again: nnunet-plugins evaluate PRED REF -o FILE.json"
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise UserError(f"{path}: holds no scores of nnunet-plugins evaluate; {cure}")
+    if content.get("format_version") != FORMAT_VERSION:
+        raise UserError(
+            f"{path}: format_version is {content.get('format_version')!r}, known is {FORMAT_VERSION}; {cure}"
+        )
+    try:
+        return _scores(content)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: is not complete ({error!r}); {cure}") from error
+
+
+def is_scores(path: Path) -> bool:
+    """Whether a JSON file says that it holds scores."""
+    try:
+        return f'"{FORMAT}"' in path.read_text(encoding="utf-8")[:200]
+    except (OSError, ValueError):
+        return False
+
+
+def _scores(content: dict[str, Any]) -> Scores:
+    labels = Labels(
+        {name: tuple(values) for name, values in content["labels"].items()},
+        content["ignore_label"],
+        content["labels_from"],
+    )
+    metrics = tuple(name for name in METRICS if name in content["metrics"])
+    cases = tuple(
+        CaseScores(
+            name,
+            tuple(case["spacing_mm"]),
+            {label: _mask(case["labels"][label], metrics) for label in labels.values},
+            Counts(*(case["background"][key] for key in ("tp", "fp", "fn", "tn"))),
+            case["right_voxels"],
+        )
+        for name, case in content["cases"].items()
+    )
+    return Scores(labels, cases, tuple(content["notes"]), content["tolerance_mm"], metrics)
+
+
+def _mask(found: dict[str, Any], metrics: tuple[str, ...]) -> MaskScores:
+    names = [one.name for one in fields(MaskScores)]
+    values: dict[str, Any] = {
+        name: found[name] if name in metrics or name not in METRICS else None for name in names
+    }
+    return MaskScores(**values)
+
+
+def _refuse(path: Path) -> Any:
+    def refuse(constant: str) -> NoReturn:
+        raise UserError(f"{path}: holds {constant}, which evaluate never writes; evaluate again")
+
+    return refuse
