@@ -17,10 +17,12 @@ from nnunet_plugins.commands import (
     convert,
     demo,
     doctor,
+    draw,
     env,
     evaluate,
     networks,
     plan,
+    plan_diff,
     profile,
 )
 from nnunet_plugins.errors import UserError
@@ -33,6 +35,8 @@ COMMANDS = {
     "networks": networks,
     "plan": plan,
     "profile": profile,
+    "plan-diff": plan_diff,
+    "draw": draw,
     "ablation": ablation,
     "evaluate": evaluate,
     "compare": compare,

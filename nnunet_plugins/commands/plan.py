@@ -35,7 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gpu-memory", type=float, metavar="GB", help="memory target (default: 8)")
     parser.add_argument("--batch-size", type=int, metavar="N", help="fix the batch size")
     parser.add_argument(
-        "--preset", help="cpu: a small plan for trying things without a card, not for results"
+        "--preset",
+        help="cpu: a small plan for trying things without a card, not for results; "
+        "M, L, XL: residual encoders for 8, 24, 40 GB",
+    )
+    parser.add_argument(
+        "--encoder", choices=("plain", "residual"), help="nnU-Net's U-Net or its residual encoder"
     )
     parser.add_argument(
         "--recipe",
@@ -86,6 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
         recipe=arguments.recipe,
         preset=arguments.preset,
         gpu_memory=arguments.gpu_memory,
+        encoder=arguments.encoder,
         batch_size=arguments.batch_size,
         training=training,
         configurations=tuple(arguments.configurations),
@@ -98,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
     plans = json.loads(target.read_text(encoding="utf-8"))
     print(_table(plans))
     print(f"\nplans  {target}")
-    if arguments.preset:
+    if arguments.preset and PRESETS[arguments.preset].note:
         print(f"note   {PRESETS[arguments.preset].note}")
     ready = [c for c in request.configurations if c in plans["configurations"]]
     preferred = "3d_fullres"
@@ -135,7 +141,7 @@ def _table(plans: dict[str, Any]) -> str:
     """What nnU-Net decided, a line a configuration."""
     from nnunet_plugins.commands.columns import columns
 
-    rows = [("configuration", "patch", "batch", "spacing (mm)", "features")]
+    rows = [("configuration", "patch", "batch", "needs", "spacing (mm)", "features")]
     for name, plan in plans["configurations"].items():
         if "inherits_from" in plan:
             continue
@@ -145,6 +151,7 @@ def _table(plans: dict[str, Any]) -> str:
                 name,
                 "x".join(map(str, plan["patch_size"])),
                 str(plan["batch_size"]),
+                f"{plan['memory']['needs_gb']:.1f} of {plan['memory']['target_gb']:g} GB",
                 " x ".join(f"{s:.3g}" for s in plan["spacing"]),
                 "-".join(map(str, features)),
             )

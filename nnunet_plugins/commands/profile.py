@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 from nnunet_plugins.commands.columns import columns, remark
@@ -47,40 +46,21 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the table."""
     import os
 
-    from nnunet_plugins.costs.profile import find_plans, profile
-    from nnunet_plugins.errors import UserError
+    from nnunet_plugins.costs.profile import profile, read_dataset, select_plans
     from nnunet_plugins.networks import NETWORKS, find
-    from nnunet_plugins.places import find_dataset, folder_of
 
     networks = list(NETWORKS) if arguments.network == ["all"] else arguments.network
     for name in networks:
         find(name)
-    folder = None
-    if not Path(arguments.what).exists():
-        root = folder_of("nnUNet_preprocessed")
-        folder = root / find_dataset(root, arguments.what)
-    paths = find_plans(arguments.what, folder)
-    if arguments.plans_name:
-        named = [path for path in paths if path.stem == arguments.plans_name]
-        if not named:
-            raise UserError(
-                f"-p {arguments.plans_name}: there are {', '.join(p.stem for p in paths)}"
-            )
-        paths = named
+    read = [read_dataset(path) for path in select_plans(arguments.what, arguments.plans_name)]
     clock = _clock(arguments)
-    rows = []
-    for path in paths:
-        beside = path.with_name("dataset.json")
-        if not beside.is_file():
-            raise UserError(
-                f"{path}: no dataset.json beside it, which tells channels and labels; put it there"
-            )
-        plans, dataset = _read(path), _read(beside)
-        if "configurations" not in plans:
-            raise UserError(f"{path}: no plans of nnU-Net: 'configurations' is missing")
-        rows += profile(
+    rows = [
+        row
+        for plans, dataset in read
+        for row in profile(
             plans, dataset, clock, networks=networks, configurations=arguments.configurations
         )
+    ]
     if arguments.json:
         print(json.dumps([row.to_dict() for row in rows], indent=1))
         return 0
@@ -108,18 +88,6 @@ def _clock(arguments: argparse.Namespace) -> Any:
     if arguments.measure:
         return Clock("this machine's processor", measure=True)
     return Clock("this machine's processor", flops_a_second=probe_processor())
-
-
-def _read(path: Path) -> dict[str, Any]:
-    from nnunet_plugins.errors import UserError
-
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: an object is wanted, as nnU-Net writes it")
-    return content
 
 
 def _table(rows: list[Any]) -> str:

@@ -51,6 +51,10 @@ class _CountedStep(TrainingStep):
         """Left out: the optimiser is counted on its own, on one tensor in place of hundreds."""
 
 
+#: What was counted already in this process: planning and its tables ask for the same again and again.
+_COUNTED: dict[tuple[str, bool], Footprint] = {}
+
+
 def count(setup: Setup, *, half: bool = True) -> Footprint:
     """Run one step of a setup without data and add up what is alive.
 
@@ -62,12 +66,17 @@ def count(setup: Setup, *, half: bool = True) -> Footprint:
         UserError: the network cannot take the plan.
         ValueError: the network cannot run on the patch.
     """
-    # Initialised on 'meta', which is quicker than without data.
-    with torch.device("meta"):
-        network = setup.build()
+    key = (repr(setup), half)
+    if key not in _COUNTED:
+        _COUNTED[key] = _count(setup, half=half)
+    return _COUNTED[key]
+
+
+def _count(setup: Setup, *, half: bool) -> Footprint:
+    network = without_data(setup)
     # The CPU's device: autocast needs one, and CUDA's wants a card even for tensors without data.
     with FakeTensorMode(), LiveBytes() as live:
-        _move(network, torch.device("cpu"))
+        give_tensors(network, torch.device("cpu"))
         step = _CountedStep(setup, torch.device("cpu"), half=half, network=network)
         step.live = live
         weights = sum(t.nbytes for t in step.weights)
@@ -110,7 +119,13 @@ def _optimizer_bytes(
     return share * total, live.peak - before
 
 
-def _move(network: nn.Module, device: torch.device) -> None:
+def without_data(setup: Setup) -> nn.Module:
+    """The setup's network on 'meta', where initialising takes no time."""
+    with torch.device("meta"):
+        return setup.build()
+
+
+def give_tensors(network: nn.Module, device: torch.device) -> None:
     """Give ``network`` new tensors without content; what is shared stays shared."""
     made: dict[int, torch.Tensor] = {}
     for module in network.modules():

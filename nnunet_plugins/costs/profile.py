@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,7 +18,8 @@ from nnunet_plugins.costs.cards import Card
 from nnunet_plugins.costs.footprint import Footprint, count
 from nnunet_plugins.costs.training_step import Setup, TrainingStep
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.places import NOT_PLANS
+from nnunet_plugins.networks import find
+from nnunet_plugins.places import NOT_PLANS, find_dataset, folder_of
 
 #: What nnU-Net trains where the plans do not say otherwise.
 EPOCHS, ITERATIONS, VALIDATION_ITERATIONS = 1000, 250, 50
@@ -118,21 +120,37 @@ def profile(
         networks: stand in on the plans' topology; none: the plans' own network.
         configurations: their names; none: all.
     """
+    names = configurations or list(plans["configurations"])
+    return [
+        _row(plans, name, dataset_json, network, clock)
+        for name in names
+        for network in networks or (None,)
+    ]
+
+
+def setup_for(
+    plans: Mapping[str, Any],
+    configuration: str,
+    dataset_json: Mapping[str, Any],
+    network: str | None = None,
+) -> tuple[str, Setup]:
+    """Name of the network and the step of a configuration; ``network`` takes the place of the plans' own.
+
+    Raises:
+        UserError: the plans have no such configuration.
+    """
     manager = PlansManager(dict(plans))
-    known = manager.available_configurations
-    unknown = sorted(set(configurations) - set(known))
-    if unknown:
+    if configuration not in manager.available_configurations:
         raise UserError(
-            f"-c {' '.join(unknown)}: plans {plans.get('plans_name')} have {', '.join(known)}"
+            f"-c {configuration}: plans {plans['plans_name']} have "
+            f"{', '.join(manager.available_configurations)}"
         )
-    rows = []
-    for name in configurations or known:
-        configuration = manager.get_configuration(name).configuration
-        for network in networks or (None,):
-            rows.append(
-                _row(str(plans["plans_name"]), name, configuration, dataset_json, network, clock)
-            )
-    return rows
+    setup = Setup.of(manager.get_configuration(configuration).configuration, dataset_json)
+    planned = setup.architecture["network_class_name"].rpartition(".")[2]
+    if network is None or network == planned:
+        return planned, setup
+    find(network)
+    return network, replace(setup, network=network, architecture=stand_in(setup.architecture))
 
 
 def stand_in(architecture: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,18 +165,14 @@ def stand_in(architecture: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _row(
-    plans: str,
-    name: str,
-    configuration: dict[str, Any],
+    plans: Mapping[str, Any],
+    configuration: str,
     dataset_json: Mapping[str, Any],
     network: str | None,
     clock: Clock,
 ) -> Profile:
-    setup = Setup.of(configuration, dataset_json)
-    planned = setup.architecture["network_class_name"].rpartition(".")[2]
-    if network is not None and network != planned:
-        setup = replace(setup, network=network, architecture=stand_in(setup.architecture))
-    row = Profile(plans, name, network or planned, setup.patch, setup.batch)
+    name, setup = setup_for(plans, configuration, dataset_json, network)
+    row = Profile(plans["plans_name"], configuration, name, setup.patch, setup.batch)
     try:
         footprint = count(setup)
     except (UserError, ValueError) as error:
@@ -204,22 +218,63 @@ def _measured(setup: Setup) -> float:
     return sorted(times[2:])[1]
 
 
-def find_plans(where: str, preprocessed: Path | None) -> list[Path]:
-    """Plans files at a path, in a model folder, or of a dataset in ``preprocessed``."""
-    path = Path(where)
+def select_plans(what: str, name: str | None = None) -> list[Path]:
+    """Plans files: one at a path, of a model folder, or those of a planned dataset.
+
+    Args:
+        what: path, or a dataset's id or name.
+        name: only the plans of this name.
+
+    Raises:
+        UserError: there are none.
+    """
+    path = Path(what)
     if path.is_file():
         return [path]
     if (path / "plans.json").is_file():
         return [path / "plans.json"]
-    folder = path if path.is_dir() else preprocessed
-    found = (
-        []
-        if folder is None
-        else sorted(p for p in folder.glob("*.json") if p.stem not in NOT_PLANS)
-    )
+    folder = path
+    if not path.is_dir():
+        root = folder_of("nnUNet_preprocessed")
+        folder = root / find_dataset(root, what)
+    found = sorted(p for p in folder.glob("*.json") if p.stem not in NOT_PLANS)
     if not found:
         raise UserError(
-            f"{where}: no plans there; give a plans file, a model folder, or a dataset that is planned: "
+            f"{what}: no plans there; give a plans file, a model folder, or a dataset that is planned: "
             "nnunet-plugins plan DATASET --network NAME"
         )
-    return found
+    if name is None:
+        return found
+    named = [p for p in found if p.stem == name]
+    if not named:
+        raise UserError(f"-p {name}: {what} has plans {', '.join(p.stem for p in found)}")
+    return named
+
+
+def read_dataset(plans: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Content of a plans file and of the dataset.json beside it.
+
+    Raises:
+        UserError: either is not there or not what nnU-Net writes.
+    """
+    beside = plans.with_name("dataset.json")
+    if not beside.is_file():
+        raise UserError(
+            f"{plans}: no dataset.json beside it, which tells channels and labels; put it there"
+        )
+    content, dataset = _read(plans), _read(beside)
+    if not isinstance(content.get("configurations"), dict) or "plans_name" not in content:
+        raise UserError(
+            f"{plans}: no plans of nnU-Net: 'configurations' or 'plans_name' is missing"
+        )
+    return content, dataset
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: an object is wanted, as nnU-Net writes it")
+    return content

@@ -7,7 +7,7 @@ checkpoint is loaded. A fact that is nowhere is None.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 Severity = Literal["unfair", "note", "not recorded"]
@@ -24,6 +24,8 @@ UNFAIR = {
     "spacing": "another resolution",
     "finished": "one was not trained to its end",
 }
+#: Facts that not all plans say; a difference is unfair where both do.
+UNFAIR_IF_SAID = {"memory_target_gb": "another memory budget"}
 #: Entries of a configuration's `training` (see `procedure`) beyond the budget.
 PROCEDURE = (
     "optimizer",
@@ -90,12 +92,27 @@ def differences(first: Facts, other: Facts) -> list[Difference]:
             found.append(Difference(fact, a, b, "not recorded"))
         elif a != b:
             found.append(Difference(fact, a, b, "unfair", why))
+    for fact, why in UNFAIR_IF_SAID.items():
+        a, b = first.get(fact), other.get(fact)
+        if None not in (a, b) and a != b:
+            found.append(Difference(fact, a, b, "unfair", why))
     for fact in NOTED:
         a, b = first.get(fact), other.get(fact)
         if a != b:
             found.append(Difference(fact, a, b, "note"))
+    found = [_within_budget(one, first, other) for one in found]
     order = ("unfair", "note", "not recorded")
     return sorted(found, key=lambda one: order.index(one.severity))
+
+
+def _within_budget(found: Difference, first: Facts, other: Facts) -> Difference:
+    """Patch and batch of plans for one memory target differ by right: each network fills the same card."""
+    target = first.get("memory_target_gb")
+    if found.fact not in ("patch_size", "batch_size") or found.severity != "unfair":
+        return found
+    if target is None or target != other.get("memory_target_gb"):
+        return found
+    return replace(found, severity="note", why=f"both were planned for {target:g} GB")
 
 
 def facts_of_plans(plans: Mapping[str, Any], configuration: str) -> dict[str, Any]:
@@ -114,6 +131,7 @@ def facts_of_plans(plans: Mapping[str, Any], configuration: str) -> dict[str, An
         "patch_size": resolved.get("patch_size"),
         "spacing": resolved.get("spacing"),
         "normalization": resolved.get("normalization_schemes"),
+        "memory_target_gb": resolved.get("memory", {}).get("target_gb"),
         **{
             fact: training[fact]
             for fact in ("epochs", "iterations_per_epoch", *PROCEDURE)

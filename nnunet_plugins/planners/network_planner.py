@@ -27,7 +27,7 @@ RESIDUAL_BLOCKS = (1, 3, 4, *[6] * 10)
 RESIDUAL_DECODER = (1,) * 12
 _HALF = 2  # bytes of an element in fp16
 _MOST = "_largest batch"  # in a plan until it is saved
-_SURE = 1.05  # a guess this far above the budget needs no count
+_SURE = 1.05  # a guess this far from the budget needs no count
 
 
 class NetworkPlanner(ExperimentPlanner):
@@ -78,7 +78,6 @@ class NetworkPlanner(ExperimentPlanner):
         self.UNet_reference_val_3d = budget(3, self.UNet_reference_val_corresp_GB)
         # nnU-Net compares at a batch of 2; the estimate is for the smallest batch that may be planned.
         self.UNet_reference_val_corresp_bs_2d = self.UNet_reference_val_corresp_bs_3d = 2
-        self._peaks: dict[str, int] = {}
         self._bytes_a_map_byte: dict[int, float] = {}
 
     def architecture(
@@ -127,9 +126,9 @@ class NetworkPlanner(ExperimentPlanner):
         # The maps alone, in fp16, are the least; after a count its ratio to them, nearly the same for the next.
         ratio = self._bytes_a_map_byte.get(rank)
         guess = maps * (ratio or 1.0)
-        if guess > allowed * (_SURE if ratio else 1.0):
+        if guess > allowed * (_SURE if ratio else 1.0) or (ratio and guess * _SURE < allowed):
             return guess
-        peak = self._peak(setup)
+        peak = count(setup).peak_bytes
         self._bytes_a_map_byte[rank] = peak / maps
         return peak
 
@@ -157,27 +156,26 @@ class NetworkPlanner(ExperimentPlanner):
             network: Any = setup.build()
         return int(network.compute_conv_feature_map_size(setup.patch)) * setup.batch * _HALF
 
-    def _peak(self, setup: Setup) -> int:
-        key = repr((setup.patch, setup.batch, setup.architecture["arch_kwargs"]))
-        if key not in self._peaks:
-            self._peaks[key] = count(setup).peak_bytes
-        return self._peaks[key]
-
     def _batch_size(self, setup: Setup, most: int) -> int:
-        """Samples that the budget holds, from nnU-Net's least to ``most``.
-
-        Memory is a constant and a share a sample: two counts give the line, a third checks its end.
-        """
-        least = self.UNet_min_batch_size
-        if most <= least:
-            return least
+        """Samples that the budget holds, from nnU-Net's least to ``most``."""
         allowed = budget(len(setup.patch), self.UNet_vram_target_GB)
-        two, three = (self._peak(replace(setup, batch=least + more)) for more in (0, 1))
-        batch = least + max(0, int((allowed - two) // max(1, three - two)))
-        batch = min(batch, most)
-        while batch > least and self._peak(replace(setup, batch=batch)) > allowed:
-            batch -= 1
-        return batch
+
+        def peak(batch: int) -> int:
+            return count(replace(setup, batch=batch)).peak_bytes
+
+        fits, too_many = self.UNet_min_batch_size, max(most, self.UNet_min_batch_size)
+        if fits == too_many or peak(too_many) <= allowed:
+            return too_many
+        # The peak bends upwards at most, so what a straight line between the two allows fits as well.
+        while too_many - fits > 1 and peak(fits) <= allowed:
+            share = (allowed - peak(fits)) / (peak(too_many) - peak(fits))
+            guess = fits + int(share * (too_many - fits))
+            guess = min(max(guess, fits + 1), too_many - 1)
+            if peak(guess) <= allowed:
+                fits = guess
+            else:
+                too_many = guess
+        return fits
 
     def get_plans_for_configuration(
         self,
@@ -204,7 +202,7 @@ class NetworkPlanner(ExperimentPlanner):
 
     def _memory(self, setup: Setup) -> dict[str, Any]:
         """What the plans tell of memory: the target, what was counted, and how."""
-        rank, peak = len(setup.patch), self._peak(setup)
+        rank, peak = len(setup.patch), count(setup).peak_bytes
         calibration = calibrate(rank)
         return {
             "target_gb": self.UNet_vram_target_GB,

@@ -40,6 +40,7 @@ class Request:
         recipe: 'native' (nnU-Net's procedure and topology) or 'paper'.
         preset: name in PRESETS, or None. A preset is a size: with one, the topology stays nnU-Net's.
         gpu_memory: memory target in GB; None is the preset's, or 8.
+        encoder: 'plain' or 'residual'; None is the preset's, or plain.
         batch_size: None lets recipe or nnU-Net decide.
         training: entries that win over recipe and preset.
         configurations: what to preprocess.
@@ -53,6 +54,7 @@ class Request:
     recipe: str = "native"
     preset: str | None = None
     gpu_memory: float | None = None
+    encoder: str | None = None
     batch_size: int | None = None
     training: dict[str, Any] = field(default_factory=dict)
     configurations: tuple[str, ...] = CONFIGURATIONS
@@ -64,10 +66,18 @@ class Request:
         if self.plans_name:
             return self.plans_name
         parts = [self.network, "Plans"]
+        residual = self.encoder == "residual" or (self.preset in PRESETS and self.residual())
+        parts += ["ResEnc"] if residual else []
         parts += [self.preset.upper()] if self.preset else []
         parts += ["Paper"] if self.recipe == "paper" else []
         parts += [f"_{self.gpu_memory:g}G"] if self.gpu_memory is not None else []
         return "".join(parts)
+
+    def residual(self) -> bool:
+        """Whether a residual encoder is planned."""
+        if self.encoder is not None:
+            return self.encoder == "residual"
+        return bool(self.preset) and PRESETS[str(self.preset)].residual
 
     def paper(self) -> Recipe | None:
         """The paper's recipe, if that is asked for.
@@ -161,6 +171,7 @@ def _planner(request: Request, dataset: str, name: str, training: dict[str, Any]
         training=training,
         base_features=preset.base_features if preset else None,
         batch_size=request.batch_size or (recipe.batch_size if recipe else None),
+        residual=request.residual(),
         topology=request.topology(),
         gpu_memory_target_in_gb=memory,
         plans_name=name,
@@ -226,6 +237,10 @@ def _check(request: Request) -> None:
     unknown = sorted(set(request.configurations) - set(CONFIGURATIONS))
     if unknown:
         raise UserError(f"-c {' '.join(unknown)}: can preprocess {', '.join(CONFIGURATIONS)}")
+    if request.residual() and request.topology() is not None:
+        raise UserError(
+            "--encoder residual: --recipe paper takes the paper's own topology; leave one of them out"
+        )
     check_plans_name(request.name())
 
 

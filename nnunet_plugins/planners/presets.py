@@ -13,12 +13,14 @@ class Preset:
     Attributes:
         gpu_memory: memory target in GB, in nnU-Net's units (8 is 128^3 voxels at 32 features, batch 2).
         base_features: channels of the first stage.
+        residual: nnU-Net's residual encoder in place of the plain one.
         training: entries of the ``training`` procedure.
         note: what a user should be told.
     """
 
     gpu_memory: float
     base_features: int
+    residual: bool = False
     training: dict[str, Any] = field(default_factory=dict)
     note: str = ""
 
@@ -42,4 +44,8 @@ PRESETS: dict[str, Preset] = {
             "It is for trying things without a card, not for results."
         ),
     ),
+    # nnU-Net's own presets of residual encoders.
+    "M": Preset(gpu_memory=8, base_features=32, residual=True),
+    "L": Preset(gpu_memory=24, base_features=32, residual=True),
+    "XL": Preset(gpu_memory=40, base_features=32, residual=True),
 }

@@ -1,0 +1,241 @@
+"""What differs between two plans, as a person would say it, and whether their trainings compare fairly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nnunet_plugins.comparison.model_folder import facts_of_model, find_folds, is_model, name_parts
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.fairness import Difference, differences, facts_of_plans, resolve
+
+#: Argument of a network -> what a person calls it; others go by their own names.
+_CALLED = {
+    "n_stages": "stages",
+    "features_per_stage": "features",
+    "kernel_sizes": "kernels",
+    "n_conv_per_stage": "convolutions of encoder stages",
+    "n_conv_per_stage_decoder": "convolutions of decoder stages",
+    "n_blocks_per_stage": "residual blocks of encoder stages",
+    "norm_op": "normalisation layer",
+    "nonlin": "nonlinearity",
+    "stage": "block after encoder stages",
+    "wrap": "block around convolutions",
+    "stem": "stem",
+    "bottleneck": "bottleneck",
+    "skip": "skips",
+}
+#: What plans that do not say it are trained with, by nnU-Net and by our trainers.
+_USUAL = {"epochs": 1000, "iterations_per_epoch": 250}
+#: What only a training knows.
+_OF_TRAININGS = ("splits", "finished")
+#: Entries of a configuration that say how images are prepared.
+_PREPARED = (
+    "normalization_schemes",
+    "use_mask_for_norm",
+    "resampling_fn_data",
+    "median_image_size_in_voxels",
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One side: where it comes from and what it says.
+
+    Attributes:
+        where: the path, as given.
+        plans: content of the plans.
+        configurations: those it speaks of.
+        facts: what is known beyond the plans, of a trained model.
+        trained: whether it is a training; plans alone are what would be trained.
+    """
+
+    where: str
+    plans: Mapping[str, Any]
+    configurations: tuple[str, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    trained: bool = False
+
+
+@dataclass(frozen=True)
+class Diff:
+    """The difference of one configuration of each side.
+
+    Attributes:
+        first: its configuration.
+        other: its configuration.
+        training: what bears on fairness, the gravest first.
+        network: lines on topology, blocks and preparation.
+    """
+
+    first: str
+    other: str
+    training: tuple[Difference, ...]
+    network: tuple[str, ...]
+
+    @property
+    def fair(self) -> bool:
+        """Whether nothing that is known makes a comparison unfair."""
+        return not any(one.severity == "unfair" for one in self.training)
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing differs that matters."""
+        return not self.network and all(one.severity == "not recorded" for one in self.training)
+
+
+def read_source(where: str, *, trust: bool = False) -> Source:
+    """Plans from a plans file, a model folder or a checkpoint.
+
+    Args:
+        where: its path.
+        trust: load a checkpoint that cannot be read as plain data; it may then run code of whoever made it.
+
+    Raises:
+        UserError: nothing of the kind is there.
+    """
+    path = Path(where)
+    if is_model(path):
+        facts = facts_of_model(path, find_folds(path, None))
+        configuration = name_parts(path)[1]
+        plans = _plans(path / "plans.json")
+        known = (configuration,) if configuration else tuple(plans["configurations"])
+        return Source(where, plans, known, facts, trained=True)
+    if path.is_dir() and (path / "plans.json").is_file():
+        path = path / "plans.json"
+    if path.suffix == ".pth":
+        return _of_checkpoint(path, trust=trust)
+    if not path.is_file():
+        raise UserError(
+            f"{where}: give a plans file, a model folder (with plans.json) or a checkpoint (.pth)"
+        )
+    plans = _plans(path)
+    return Source(where, plans, tuple(plans["configurations"]))
+
+
+def compare(first: Source, other: Source, configuration: str | None = None) -> list[Diff]:
+    """Differences of the configurations that both have; of two with one each, of those.
+
+    Raises:
+        UserError: they have none in common, or not the one that is asked for.
+    """
+    ours, theirs = first.configurations, other.configurations
+    if configuration is not None:
+        for side in (first, other):
+            if configuration not in side.configurations:
+                raise UserError(
+                    f"-c {configuration}: {side.where} has {', '.join(side.configurations)}"
+                )
+        pairs = [(configuration, configuration)]
+    elif len(ours) == len(theirs) == 1:
+        pairs = [(ours[0], theirs[0])]
+    else:
+        pairs = [(name, name) for name in ours if name in theirs]
+    if not pairs:
+        raise UserError(
+            f"no configuration in common: {first.where} has {', '.join(ours)}, {other.where} has {', '.join(theirs)}"
+        )
+    return [_diff(first, other, a, b) for a, b in pairs]
+
+
+def _diff(first: Source, other: Source, a: str, b: str) -> Diff:
+    facts = [
+        {**({} if side.trained else _USUAL), **facts_of_plans(side.plans, name), **side.facts}
+        for side, name in ((first, a), (other, b))
+    ]
+    found = differences(*facts)
+    if not (first.trained and other.trained):
+        found = [one for one in found if one.fact not in _OF_TRAININGS]
+    ours, theirs = resolve(first.plans, a), resolve(other.plans, b)
+    return Diff(a, b, tuple(found), tuple(_network(ours, theirs)))
+
+
+def _network(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+    """Lines on what the networks are made of and how images are prepared."""
+    lines = []
+    for key in _PREPARED:
+        lines += _line(key.replace("_", " "), ours.get(key), theirs.get(key))
+    sides = [side.get("architecture", {}).get("arch_kwargs", {}) for side in (ours, theirs)]
+    for key in dict.fromkeys([*sides[0], *sides[1]]):
+        if key != "input_size":  # the patch, which is told already
+            lines += _line(
+                _CALLED.get(key, key.replace("_", " ")), sides[0].get(key), sides[1].get(key)
+            )
+    entries = [dict(side.get("training", {})) for side in (ours, theirs)]
+    for key in (
+        "momentum",
+        "lr_decay",
+        "output_weights",
+        "validation_iterations_per_epoch",
+        "save_every",
+    ):
+        lines += _line(key.replace("_", " "), entries[0].get(key), entries[1].get(key))
+    return lines
+
+
+def _line(name: str, ours: Any, theirs: Any) -> list[str]:
+    if _plain(ours) == _plain(theirs):
+        return []
+    return [f"{name} {_said(theirs)} against {_said(ours)}"]
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _said(value: Any) -> str:
+    """A value in few words: [3, 3, 3] is 3x3x3, a module's path its last name."""
+    if value is None:
+        return "none"
+    if isinstance(value, list | tuple):
+        inner = [_said(one) for one in value]
+        if all(isinstance(one, list | tuple) for one in value):
+            return " ".join(inner)
+        return ("x" if len(inner) <= 3 else "-").join(inner)
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, str) and value.startswith("torch.nn"):
+        return value.rpartition(".")[2]
+    return json.dumps(value) if isinstance(value, dict) else str(value)
+
+
+def _plans(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as JSON ({error})") from error
+    if not isinstance(content, dict) or not isinstance(content.get("configurations"), dict):
+        raise UserError(f"{path}: no plans of nnU-Net: 'configurations' is missing")
+    return content
+
+
+def _of_checkpoint(path: Path, *, trust: bool) -> Source:
+    """Plans that nnU-Net's checkpoint carries."""
+    import pickle
+
+    import torch
+
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    try:
+        content = torch.load(path, map_location="meta", weights_only=not trust)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path}: holds more than plain data, as nnU-Net's checkpoints do; reading it may run code of whoever "
+            "made it. Pass --trust if you know where it comes from, or give the model's folder instead"
+        ) from error
+    except (OSError, RuntimeError, EOFError) as error:
+        raise UserError(f"{path}: cannot be read as a checkpoint ({error})") from error
+    made = content.get("init_args") if isinstance(content, dict) else None
+    if not isinstance(made, dict) or "plans" not in made:
+        raise UserError(f"{path}: no checkpoint of nnU-Net v2: init_args with plans is missing")
+    return Source(
+        str(path),
+        made["plans"],
+        (made["configuration"],),
+        {"trainer": content.get("trainer_name")},
+        trained=True,
+    )

@@ -1,0 +1,1 @@
+"""Pictures of networks: what a plan makes of stages, sizes and blocks."""

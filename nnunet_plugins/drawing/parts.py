@@ -1,0 +1,163 @@
+"""What a network is made of, found by running it without data: a list of parts with their maps' sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+
+from nnunet_plugins.costs.footprint import give_tensors, without_data
+from nnunet_plugins.costs.training_step import Setup
+
+Side = Literal["down", "up"]
+_BLOCKS = "architectures.blocks"
+#: Blocks of the libraries that some networks are made from.
+_OUTSIDE = {"TransformerBlock": "monai.networks.blocks", "ASPP": "torchvision.models"}
+#: Blocks that are nothing but how convolutions are put together.
+_PLAIN = ("Followed", "BareConvolution", "Convolution", "ResidualUnit", "AuxiliaryHead", "Shortcut")
+
+
+@dataclass
+class Part:
+    """What happens at one size of map, on the way down or up.
+
+    Attributes:
+        size: of the maps.
+        channels: of the last map there.
+        convolutions: kernel, as '3x3x3', -> how many; those inside named blocks left out.
+        blocks: names of the blocks, in order.
+        heads: outputs made there: 'logits', 'auxiliary' or 'attention'.
+    """
+
+    size: tuple[int, ...]
+    channels: int = 0
+    convolutions: dict[str, int] = field(default_factory=dict)
+    blocks: list[str] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A network in parts.
+
+    Attributes:
+        down: parts from fine to coarse; the last is the deepest.
+        up: size -> part of the way up.
+        gates: size -> block on the skip of that size.
+        skips: sizes that have parts on both ways.
+    """
+
+    down: list[Part]
+    up: dict[tuple[int, ...], Part]
+    gates: dict[tuple[int, ...], str]
+
+    @property
+    def skips(self) -> list[tuple[int, ...]]:
+        """Sizes with parts on both ways, from fine to coarse."""
+        return [part.size for part in self.down if part.size in self.up]
+
+
+@dataclass(frozen=True)
+class _Call:
+    name: str
+    module: nn.Module
+    size: tuple[int, ...]
+    channels: int
+
+
+def take_apart(setup: Setup) -> Drawing:
+    """Run a setup's network without data and sort its layers by the size of their maps.
+
+    Raises:
+        UserError: the network cannot take the plan.
+    """
+    network = without_data(setup).eval()
+    with FakeTensorMode():
+        give_tensors(network, torch.device("cpu"))
+        calls = _calls(network, torch.empty(1, setup.channels, *setup.patch))
+    inside = tuple(f"{call.name}." for call in calls if _is_named(call.module))
+    # A map of one voxel is a mean within a block, no stage of the network.
+    calls = [
+        call
+        for call in calls
+        if len(call.size) == len(setup.patch)
+        and max(call.size) > 1
+        and not call.name.startswith(inside)
+    ]
+    smallest = min(_voxels(call.size) for call in calls)
+    deepest = max(
+        i for i, c in enumerate(calls) if _voxels(c.size) == smallest and not _head(c.name)
+    )
+    down: dict[tuple[int, ...], Part] = {}
+    up: dict[tuple[int, ...], Part] = {}
+    gates: dict[tuple[int, ...], str] = {}
+    for place, call in enumerate(calls):
+        if ".gates." in f".{call.name}.":
+            if _is_named(call.module):
+                gates[call.size] = type(call.module).__name__
+            continue
+        side = down if place <= deepest or (call.size not in up and _head(call.name)) else up
+        _note(side.setdefault(call.size, Part(call.size)), call)
+    ways = sorted(down.values(), key=lambda part: -_voxels(part.size))
+    return Drawing(ways, up, gates)
+
+
+def _calls(network: nn.Module, data: Tensor) -> list[_Call]:
+    """Every convolution, linear layer and named block in the order in which they finish."""
+    found: list[_Call] = []
+    hooks = []
+    for name, module in network.named_modules(remove_duplicate=True):
+        if not (isinstance(module, _ConvNd | nn.Linear) or _is_named(module)):
+            continue
+
+        def note(module: nn.Module, inputs: Any, output: Any, name: str = name) -> None:
+            tensor = output[0] if isinstance(output, tuple | list) else output
+            if not isinstance(tensor, Tensor) or tensor.ndim < 3:
+                return
+            if tensor.ndim == data.ndim:
+                found.append(_Call(name, module, tuple(tensor.shape[2:]), int(tensor.shape[1])))
+            elif _is_named(module) and found:  # tokens of the map before
+                found.append(_Call(name, module, found[-1].size, int(tensor.shape[-1])))
+
+        hooks.append(module.register_forward_hook(note))
+    with torch.no_grad():
+        network(data)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def _is_named(module: nn.Module) -> bool:
+    kind = type(module)
+    if kind.__name__ in _OUTSIDE:
+        return kind.__module__.startswith((_BLOCKS, _OUTSIDE[kind.__name__]))
+    return kind.__module__.startswith(_BLOCKS) and kind.__name__ not in _PLAIN
+
+
+def _head(name: str) -> str:
+    """What an output's layer makes; '' for any other layer."""
+    if name.startswith("auxiliary"):
+        return "auxiliary"
+    return "logits" if ".seg_layers." in f".{name}." else ""
+
+
+def _note(part: Part, call: _Call) -> None:
+    if kind := _head(call.name):
+        part.heads.append(kind)
+        return
+    part.channels = call.channels
+    if _is_named(call.module):
+        part.blocks.append(type(call.module).__name__)
+    elif isinstance(call.module, _ConvNd):
+        kernel = "x".join(map(str, call.module.kernel_size))
+        if isinstance(call.module, _ConvTransposeNd):
+            kernel = f"up {kernel}"
+        part.convolutions[kernel] = part.convolutions.get(kernel, 0) + 1
+
+
+def _voxels(size: tuple[int, ...]) -> int:
+    return int(torch.tensor(size).prod())

@@ -1,0 +1,138 @@
+"""A network's parts as a picture: the way down at the left, up at the right, a row a size of map."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from nnunet_plugins.drawing.parts import Drawing, Part
+from nnunet_plugins.errors import UserError
+
+ENDINGS = (".svg", ".png", ".pdf")
+_DOWN, _UP, _DEEP, _BLOCK, _HEAD = "#d6e4f5", "#dcefdc", "#e8e3f2", "#f6c667", "#c65b5b"
+_WIDE, _HIGH, _STEP, _GAP = 3.4, 1.0, 1.9, 3.2  # of a box; from row to row; between the ways
+
+
+def draw(drawing: Drawing, title: str, subtitle: str, path: Path) -> None:
+    """Write the picture; the ending decides the format.
+
+    Args:
+        drawing: from ``take_apart``.
+        title: above the picture.
+        subtitle: a smaller line below it.
+        path: ends in .svg, .png or .pdf.
+
+    Raises:
+        UserError: another ending, or a place that cannot be written to.
+    """
+    from matplotlib.figure import Figure
+
+    if path.suffix.lower() not in ENDINGS:
+        raise UserError(f"{path}: a picture ends in {', '.join(ENDINGS)}")
+    rows = _rows(drawing)
+    right = _WIDE + _GAP
+    height = _STEP * len(rows) + 1.6
+    width = 2 * _WIDE + _GAP + 2.4
+    figure = Figure(figsize=(width * 0.85, height * 0.62), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_axis_off()
+    axes.set_xlim(-0.2, width - 1.2)
+    axes.set_ylim(-_STEP * (len(rows) - 1) - 1.0, 1.9)
+    axes.text(0, 1.6, title, fontsize=13, fontweight="bold", va="top")
+    axes.text(0, 1.15, subtitle, fontsize=9, color="0.35", va="top")
+    deepest = drawing.down[-1]
+    centre = (_WIDE + _GAP) / 2
+    before: dict[str, tuple[float, float]] = {}
+    for number, size in enumerate(rows):
+        y = -_STEP * number
+        down = next((part for part in drawing.down if part.size == size), None)
+        up = drawing.up.get(size)
+        if down is deepest and up is None:
+            _box(axes, centre, y, down, _DEEP)
+            _joined(axes, before.get("down"), (centre, y))
+            before["deep"] = (centre, y)
+            continue
+        if down is not None:
+            _box(axes, 0, y, down, _DOWN)
+            _joined(axes, before.get("down"), (0, y))
+            before["down"] = (0, y)
+        if up is not None:
+            _box(axes, right, y, up, _UP)
+        if down is not None and up is not None:
+            _skip(axes, y, drawing.gates.get(size))
+    ups = [-_STEP * number for number, size in enumerate(rows) if size in drawing.up]
+    for above, below in pairwise(ups):
+        _joined(axes, (right, below), (right, above), upwards=True)
+    if ups and "deep" in before:
+        _joined(axes, before["deep"], (right, ups[-1]), upwards=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        figure.savefig(path, dpi=150)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error})") from error
+
+
+def _rows(drawing: Drawing) -> list[tuple[int, ...]]:
+    sizes = {part.size for part in drawing.down} | set(drawing.up)
+    return sorted(sizes, key=lambda size: -_product(size))
+
+
+def _product(size: tuple[int, ...]) -> int:
+    product = 1
+    for n in size:
+        product *= n
+    return product
+
+
+def _box(axes: Any, x: float, y: float, part: Part, colour: str) -> None:
+    from matplotlib.patches import FancyBboxPatch
+
+    axes.add_patch(
+        FancyBboxPatch(
+            (x, y - _HIGH / 2), _WIDE, _HIGH, boxstyle="round,pad=0.02,rounding_size=0.12",
+            facecolor=colour, edgecolor="0.4", linewidth=0.8,
+        )
+    )  # fmt: skip
+    convolutions = ", ".join(f"{n} conv {k}" for k, n in part.convolutions.items() if k[:2] != "up")
+    blocks = " + ".join(_counted(part.blocks))
+    size = "×".join(map(str, part.size)).replace("x", "×")
+    axes.text(x + _WIDE / 2, y + 0.27, f"{part.channels} channels · {size}", ha="center",
+              va="center", fontsize=8.5, fontweight="bold")  # fmt: skip
+    lower = y - 0.22 if not (convolutions and blocks) else y - 0.02
+    if convolutions:
+        axes.text(x + _WIDE / 2, lower, convolutions.replace("x", "×"), ha="center", va="center",
+                  fontsize=7.5 if len(convolutions) < 34 else 6)  # fmt: skip
+        lower = y - 0.32
+    if blocks:
+        axes.text(x + _WIDE / 2, lower, blocks, ha="center", va="center", fontsize=7.5,
+                  bbox={"boxstyle": "round,pad=0.18", "facecolor": _BLOCK, "edgecolor": "none"})  # fmt: skip
+    for head in dict.fromkeys(part.heads):
+        arrow = {"arrowstyle": "<|-", "color": _HEAD, "lw": 1.0}
+        axes.annotate(head, (x + _WIDE, y - 0.05), (x + _WIDE + 0.95, y - 0.05), fontsize=7.5,
+                      va="center", ha="center", color=_HEAD, arrowprops=arrow)  # fmt: skip
+
+
+def _counted(names: list[str]) -> list[str]:
+    """Names in order, each once, with how often it is there."""
+    return [f"{names.count(n)} {n}" if names.count(n) > 1 else n for n in dict.fromkeys(names)]
+
+
+def _joined(
+    axes: Any, begin: tuple[float, float] | None, end: tuple[float, float], *, upwards: bool = False
+) -> None:
+    """An arrow from box to box, down or up."""
+    if begin is None:
+        return
+    edge = _HIGH / 2 + 0.03
+    sign = 1 if upwards else -1
+    axes.annotate("", (end[0] + _WIDE / 2, end[1] - sign * edge), (begin[0] + _WIDE / 2, begin[1] + sign * edge),
+                  arrowprops={"arrowstyle": "-|>", "color": "0.3", "lw": 1.2})  # fmt: skip
+
+
+def _skip(axes: Any, y: float, gate: str | None) -> None:
+    axes.annotate("", (_WIDE + _GAP - 0.05, y + 0.25), (_WIDE + 0.05, y + 0.25),
+                  arrowprops={"arrowstyle": "-|>", "color": "0.55", "lw": 1.0})  # fmt: skip
+    if gate:
+        axes.text(_WIDE + _GAP / 2, y + 0.25, gate, ha="center", va="center", fontsize=7.5,
+                  bbox={"boxstyle": "round,pad=0.18", "facecolor": _BLOCK, "edgecolor": "none"})  # fmt: skip
