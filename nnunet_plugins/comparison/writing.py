@@ -14,7 +14,6 @@ from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.table import WIDTH, blocks, columns
 
 ENDINGS = (".md", ".tex", ".csv")
-FITS = 8  # columns on a page's width
 _TEX = {
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     "\\": r"\textbackslash{}",
@@ -76,22 +75,23 @@ def latex(sheets: Sequence[Sheet], warnings: Sequence[str], notes: Sequence[str]
     for sheet in sheets:
         align = "l" * sheet.left + "r" * (len(sheet.head) - sheet.left)
         head, *rows = (" & ".join(map(_tex, row)) + r" \\" for row in (sheet.head, *sheet.rows))
-        wide = len(sheet.head) > FITS
-        small = "\n".join(f"\\par\\smallskip\\footnotesize {_tex(note)}" for note in sheet.notes)
+        small = "\n".join(
+            f"\\par\\smallskip\\raggedright\\footnotesize {_tex(note)}" for note in sheet.notes
+        )
         parts.append(
             "\n".join(
                 [
                     r"\begin{table}[htbp]",
                     r"\centering",
                     rf"\caption{{{_tex(sheet.title)}}}",
-                    *([r"\resizebox{\textwidth}{!}{%"] if wide else []),
+                    r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%",
                     rf"\begin{{tabular}}{{{align}}}",
                     r"\toprule",
                     head,
                     r"\midrule",
                     *rows,
                     r"\bottomrule",
-                    r"\end{tabular}" + ("}" if wide else ""),
+                    r"\end{tabular}}",
                     *([small] if small else []),
                     r"\end{table}",
                 ]
