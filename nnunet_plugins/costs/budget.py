@@ -7,12 +7,16 @@ them and 8 GB is for what is not counted: cuDNN's workspaces, the CUDA context, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
-import numpy as np
 import torch
 from dynamic_network_architectures.architectures.unet import PlainConvUNet
+from nnunetv2.experiment_planning.experiment_planners.network_topology import (
+    get_pool_and_conv_props,
+)
 from torch import nn
 
 from nnunet_plugins.costs.footprint import count
@@ -69,15 +73,29 @@ def calibrate(rank: int) -> Calibration:
 def reference(rank: int) -> Setup:
     """nnU-Net's own U-Net with the plan that its planner makes for large isotropic images at 8 GB."""
     patch, batch, _ = _REFERENCES[rank]
-    stages = int(np.log2(patch[0] / 4)) + 1
-    widest = 320 if rank == 3 else 512
-    name = f"{PlainConvUNet.__module__}.{PlainConvUNet.__name__}"
+    architecture, patch = topology_for([1.0] * rank, patch)
+    return Setup(architecture, patch, batch)
+
+
+def topology_for(
+    spacing: Sequence[float], patch: Sequence[int], features: int = 32
+) -> tuple[dict[str, Any], tuple[int, ...]]:
+    """The ``architecture`` entry that nnU-Net's planner makes for a patch, and the patch made divisible.
+
+    Args:
+        spacing: mm; decides where kernels and strides stay in plane.
+        patch: voxels.
+        features: channels of the first stage.
+    """
+    rank = len(patch)
+    _, strides, kernels, size, _ = get_pool_and_conv_props(spacing, patch, 4, 999999)
+    stages, widest = len(strides), 320 if rank == 3 else 512
     arguments = {
         "n_stages": stages,
-        "features_per_stage": [min(widest, 32 * 2**i) for i in range(stages)],
+        "features_per_stage": [min(widest, features * 2**i) for i in range(stages)],
         "conv_op": f"torch.nn.modules.conv.Conv{rank}d",
-        "kernel_sizes": [[3] * rank] * stages,
-        "strides": [[1] * rank, *[[2] * rank] * (stages - 1)],
+        "kernel_sizes": [list(map(int, kernel)) for kernel in kernels],
+        "strides": [list(map(int, stride)) for stride in strides],
         "n_conv_per_stage": [2] * stages,
         "n_conv_per_stage_decoder": [2] * (stages - 1),
         "conv_bias": True,
@@ -88,9 +106,12 @@ def reference(rank: int) -> Setup:
         "nonlin": "torch.nn.LeakyReLU",
         "nonlin_kwargs": {"inplace": True},
     }
-    imports = ["conv_op", "norm_op", "dropout_op", "nonlin"]
-    entry = {"network_class_name": name, "arch_kwargs": arguments, "_kw_requires_import": imports}
-    return Setup(entry, patch, batch)
+    entry = {
+        "network_class_name": f"{PlainConvUNet.__module__}.{PlainConvUNet.__name__}",
+        "arch_kwargs": arguments,
+        "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
+    }
+    return entry, tuple(int(n) for n in size)
 
 
 @lru_cache

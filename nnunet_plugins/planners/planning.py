@@ -142,6 +142,9 @@ def plan(request: Request) -> Path:
         planner = _planner(request, dataset, name, training)
         try:
             planned = planner.plan_experiment()["configurations"]
+        except UserError as error:
+            topology = request.topology()
+            raise _with_cure(request, topology.configuration if topology else "", error) from error
         except OverflowError as error:
             raise UserError(
                 f"--gpu-memory {planner.UNet_vram_target_GB:g}: too little for any patch (or the images have "
@@ -197,15 +200,20 @@ def _check_networks(
                     plan["patch_size"],
                 )
         except UserError as error:
-            topology, recipe = request.topology(), request.paper()
-            if topology is None or recipe is None or topology.rank != len(plan["patch_size"]):
-                raise
-            raise UserError(
-                f"--recipe paper: the paper's topology does not fit {name} of this dataset ({error}). For the "
-                f"paper's procedure on nnU-Net's own topology, instead: nnunet-plugins plan {request.dataset} "
-                f"--network {request.network} --batch-size {recipe.batch_size} "
-                f"--training '{json.dumps(recipe.training)}'"
-            ) from error
+            raise _with_cure(request, name, error) from error
+
+
+def _with_cure(request: Request, configuration: str, error: UserError) -> UserError:
+    """``error``; where the paper's topology is what does not fit, with the command that leaves it out."""
+    topology, recipe = request.topology(), request.paper()
+    if topology is None or recipe is None or not configuration.startswith(f"{topology.rank}d"):
+        return error
+    return UserError(
+        f"--recipe paper: the paper's topology does not fit {configuration} of this dataset ({error}). For the "
+        f"paper's procedure on nnU-Net's own topology, instead: nnunet-plugins plan {request.dataset} "
+        f"--network {request.network} --batch-size {recipe.batch_size} "
+        f"--training '{json.dumps(recipe.training)}'"
+    )
 
 
 @contextmanager

@@ -36,8 +36,13 @@ def work(rank: int, port: int, folder: str) -> None:
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", rank=rank, world_size=2)
-    from nnunet_plugins.losses import DEFAULT_LOSS, AttentionLoss, OutputsLoss, build_loss
-    from nnunet_plugins.losses import output_weights
+    from nnunet_plugins.losses import (
+        DEFAULT_LOSS,
+        AttentionLoss,
+        OutputsLoss,
+        build_loss,
+        output_weights,
+    )
 
     labels: dict[str, Any] = {"regions": False, "ignore_label": None}
     inner = build_loss(DEFAULT_LOSS, batch_dice=True, ddp=True, **labels)

@@ -11,6 +11,9 @@ import pytest
 import torch
 
 from nnunet_plugins.cli import main
+from nnunet_plugins.costs.budget import budget
+from nnunet_plugins.costs.footprint import count
+from nnunet_plugins.costs.training_step import Setup
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import build, takes_input_size
 from nnunet_plugins.planners import planning
@@ -84,18 +87,19 @@ def test_the_papers_recipe_is_procedure_batch_and_topology(plan: Callable, netwo
 
 @pytest.mark.parametrize("network", ["InceptionDualUNet", "ASPPUNet"])
 def test_the_patch_fits_the_memory_with_the_papers_topology(plan: Callable, network: str) -> None:
-    paper, native = (
-        plan(network, recipe=recipe, gpu_memory=0.3)["configurations"]["2d"]
-        for recipe in ("paper", "native")
-    )
-    budget = (
-        85e6 * 12 / 2 * 0.3 / 8
-    )  # nnU-Net's 85e6 elements are 12 slices at 8 GB; it wants room for 2
-    with torch.device("meta"):
-        built = build(network, paper["architecture"], 1, 3, False)
-    assert built.compute_conv_feature_map_size(paper["patch_size"]) <= budget
+    plans = plan(network, recipe="paper", gpu_memory=1.0)
+    paper = plans["configurations"]["2d"]
+    labels = {"labels": {"background": 0, "a": 1, "b": 2}, "channel_names": {"0": "CT"}}
+    allowed = budget(2, 1.0)
+    assert count(Setup.of(paper, labels)).peak_bytes <= allowed
     # Else it fits because every patch does.
-    assert built.compute_conv_feature_map_size(native["patch_size"]) > budget
+    assert paper["patch_size"] != [160, 160]
+    whole = {**paper, "patch_size": [160, 160]}
+    assert count(Setup.of(whole, labels)).peak_bytes > allowed
+    assert paper["memory"]["needs_gb"] <= 1.0
+    assert paper["memory"]["source"] in ("counted",) or paper["memory"]["source"].startswith(
+        "measured on"
+    )
 
 
 def test_a_preset_is_a_size_and_keeps_nnunets_topology(plan: Callable) -> None:
@@ -178,6 +182,49 @@ def test_less_memory_gives_a_smaller_patch_and_a_heavier_network_too(plan: Calla
 
     assert voxels(gpu_memory=4.0) < voxels(gpu_memory=8.0)
     assert voxels("MAGUNet", gpu_memory=5.0) < voxels("ModularUNet", gpu_memory=5.0)
+
+
+def test_our_plain_network_is_planned_as_nnunet_plans_its_own(
+    plan: Callable, dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import (
+        ExperimentPlanner,
+    )
+
+    monkeypatch.setattr(
+        planning,
+        "extract_fingerprint_dataset",
+        lambda *_, **__: tiny.write_fingerprint(dataset, (300, 400, 400), SPACING),
+    )
+    ours = plan("ModularUNet", plans_name="Ours")["configurations"]
+    theirs = ExperimentPlanner(750, plans_name="Theirs").plan_experiment()["configurations"]
+    for name in ("2d", "3d_fullres"):
+        assert ours[name]["patch_size"] == list(theirs[name]["patch_size"])
+    assert ours["3d_fullres"]["batch_size"] == theirs["3d_fullres"]["batch_size"]
+
+
+@pytest.mark.parametrize(("options", "name"), [
+    ({"encoder": "residual"}, "MAGUNetPlansResEnc"),
+    ({"preset": "L"}, "MAGUNetPlansResEncL"),
+])  # fmt: skip
+def test_residual_encoders_are_nnunets(plan: Callable, options: dict[str, Any], name: str) -> None:
+    plans = plan(**options)
+    assert plans["plans_name"] == name
+    kwargs = plans["configurations"]["3d_fullres"]["architecture"]["arch_kwargs"]
+    stages = kwargs["n_stages"]
+    assert kwargs["n_blocks_per_stage"] == [1, 3, 4, 6, 6, 6, 6][:stages]
+    assert kwargs["n_conv_per_stage_decoder"] == [1] * (stages - 1)
+    assert "n_conv_per_stage" not in kwargs
+
+
+def test_the_batch_grows_to_what_the_memory_holds_and_no_further(plan: Callable) -> None:
+    two, four = (plan("SEUNet", gpu_memory=gb)["configurations"]["2d"] for gb in (2.0, 4.0))
+    assert two["batch_size"] < four["batch_size"]
+    labels = {"labels": {"background": 0, "a": 1, "b": 2}, "channel_names": {"0": "CT"}}
+    for planned, gb in ((two, 2.0), (four, 4.0)):
+        one_more = {**planned, "batch_size": planned["batch_size"] + 1}
+        assert count(Setup.of(planned, labels)).peak_bytes <= budget(2, gb)
+        assert count(Setup.of(one_more, labels)).peak_bytes > budget(2, gb)
 
 
 def test_a_failure_brings_the_old_plans_back(

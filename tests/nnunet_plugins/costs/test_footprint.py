@@ -1,0 +1,106 @@
+"""What is counted without data against what a step on the CPU really allocates."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from nnunet_plugins.costs.budget import budget, needed_gigabytes, reference, topology_for
+from nnunet_plugins.costs.footprint import count
+from nnunet_plugins.costs.measured import measure_peak
+from nnunet_plugins.costs.training_step import Setup
+
+CPU = torch.device("cpu")
+OURS = ("MAGUNet", "ASPPUNet", "InceptionDualUNet", "AttentionUNet25D")
+#: Voxels' size in mm and patch, shaped like pelvis CT, SPIDER and CSIG.
+SHAPES = {
+    "CT": ((1.0, 1.0, 1.0), (32, 32, 32)),
+    "SPIDER": ((4.0, 0.6, 0.6), (12, 48, 64)),
+    "CSIG": ((4.4, 0.34, 0.34), (8, 64, 64)),
+    "CT 2D": ((1.0, 1.0), (96, 96)),
+    "SPIDER 2D": ((0.6, 0.6), (96, 128)),
+    "CSIG 2D": ((0.34, 0.34), (128, 128)),
+}
+
+
+def setup_for(shape: str, network: str, **options: object) -> Setup:
+    spacing, patch = SHAPES[shape]
+    architecture, size = topology_for(spacing, patch, 16)
+    return Setup(architecture, size, 2, 1, 3, network=network, **options)  # type: ignore[arg-type]
+
+
+def check(setup: Setup) -> None:
+    counted = count(setup, half=False).peak_bytes
+    assert measure_peak(setup, CPU, half=False) == pytest.approx(counted, rel=0.1)
+
+
+@pytest.mark.parametrize("network", OURS)
+@pytest.mark.parametrize("shape", ["SPIDER", "CT 2D"])
+def test_the_peak_is_within_ten_percent_of_a_real_step(shape: str, network: str) -> None:
+    check(setup_for(shape, network))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", OURS)
+@pytest.mark.parametrize("shape", ["CT", "CSIG", "SPIDER 2D", "CSIG 2D"])
+def test_the_peak_is_within_ten_percent_on_every_shape(shape: str, network: str) -> None:
+    check(setup_for(shape, network))
+
+
+@pytest.mark.parametrize("training", [
+    {"optimizer": "Adam"},
+    {"optimizer": "AdamW", "loss": {"dice": 1, "focal": {"weight": 1, "alpha": 0.5, "gamma": 2}}},
+    {"momentum": 0.0, "loss": {"ce": 1}},
+    {"deep_supervision": False},
+])  # fmt: skip
+def test_the_procedure_is_counted_too(training: dict) -> None:
+    check(setup_for("CT 2D", "SEUNet", training=training))
+
+
+@pytest.mark.parametrize("labels", [
+    {"regions": True}, {"ignore_label": 3}, {"regions": True, "ignore_label": 3},
+])  # fmt: skip
+def test_regions_and_ignore_label_are_counted_too(labels: dict) -> None:
+    check(setup_for("CT 2D", "SEUNet", **labels))
+
+
+def test_state_of_the_optimiser_is_one_or_two_weights() -> None:
+    def state(**training: object) -> float:
+        cost = count(setup_for("CT 2D", "SEUNet", training=training))
+        return cost.state_bytes / (4 * cost.parameters)
+
+    assert state() == 1
+    assert state(momentum=0.0) == 0
+    assert state(optimizer="Adam") == 2
+
+
+def test_the_measure_of_nnunet_is_not_touched_and_half_is_less() -> None:
+    setup = setup_for("CT", "ModularUNet")
+    whole, half = count(setup, half=False), count(setup)
+    assert half.activation_bytes < 0.62 * whole.activation_bytes
+    assert half.flops == whole.flops
+    assert half.parameters == sum(p.numel() for p in setup.build().parameters())
+
+
+def test_batches_grow_by_a_constant() -> None:
+    setup = setup_for("CT", "MAGUNet")
+    peaks = [count(replace(setup, batch=n)).peak_bytes for n in (8, 9, 10)]
+    assert peaks[2] - peaks[1] == pytest.approx(peaks[1] - peaks[0], rel=0.01)
+
+
+def test_the_budget_is_linear_and_its_own_reference_fits() -> None:
+    for rank in (2, 3):
+        assert budget(rank, 16) == pytest.approx(2 * budget(rank, 8))
+        peak = count(reference(rank)).peak_bytes
+        assert 4 < needed_gigabytes(rank, peak) <= 8
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("network", OURS)
+def test_the_peak_is_within_ten_percent_on_cuda(network: str) -> None:
+    setup = setup_for("CT", network)
+    counted = count(setup).peak_bytes
+    assert measure_peak(setup, torch.device("cuda"), half=True) == pytest.approx(counted, rel=0.1)
