@@ -18,6 +18,7 @@ from nnunet_plugins.commands import (
     doctor,
     env,
     evaluate,
+    export,
     networks,
     plan,
 )
@@ -32,6 +33,7 @@ COMMANDS = {
     "plan": plan,
     "ablation": ablation,
     "evaluate": evaluate,
+    "export": export,
     "demo": demo,
 }
 
