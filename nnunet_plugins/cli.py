@@ -21,6 +21,7 @@ from nnunet_plugins.commands import (
     export,
     networks,
     plan,
+    robustness,
 )
 from nnunet_plugins.errors import UserError
 
@@ -34,6 +35,7 @@ COMMANDS = {
     "ablation": ablation,
     "evaluate": evaluate,
     "export": export,
+    "robustness": robustness,
     "demo": demo,
 }
 
