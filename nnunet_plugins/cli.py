@@ -18,6 +18,7 @@ from nnunet_plugins.commands import (
     doctor,
     env,
     evaluate,
+    explain,
     export,
     networks,
     plan,
@@ -36,6 +37,7 @@ COMMANDS = {
     "evaluate": evaluate,
     "export": export,
     "robustness": robustness,
+    "explain": explain,
     "demo": demo,
 }
 

@@ -66,7 +66,7 @@ def _panel(panel: Any, robustness: Robustness, name: str, labels: list[str]) -> 
         )  # fmt: skip
     if len(labels) > 1:
         mean = [_value(point.scores.mean_foreground_dice) for point in curve]
-        panel.plot(x, mean, color="black", linewidth=2.4, label="mean")
+        panel.plot(x, mean, color="black", linewidth=2.4, label="mean", zorder=1)
     title, unit = _TITLES[name]
     panel.set_title(title, fontsize=10.5)
     panel.set_xlabel(unit)
