@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from architectures.naming import nearest_first
 from nnunet_plugins.errors import UserError
 
-#: Last of the encoder in our networks, the first that is there.
-_LAST = ("bottleneck", "squeeze", "context")
+#: Last of the encoder in our networks, the first that is there. UNETR's bottleneck is tokens: the first map of them.
+_LAST = ("bottleneck", "squeeze", "context", "network.decoder5.transp_conv")
 _ENCODERS = ("encoder", "backbone")
 
 

@@ -62,6 +62,8 @@ def grad_cam(network: nn.Module, layer: str, channels: Sequence[int], *, regions
     cam = GradCAM(hooks, layer, postprocessing=lambda values: values)
 
     def work(patch: Tensor) -> list[Tensor]:
+        # Gradients reach the image too, else a hook on the first layer has none to tell of.
+        patch = patch.detach().clone().requires_grad_()
         with torch.enable_grad():
             return [cam(patch, class_idx=channel).detach() for channel in channels]
 

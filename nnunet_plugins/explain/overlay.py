@@ -37,7 +37,8 @@ def draw(path: Path, image: sitk.Image, maps: Mapping[str, sitk.Image], title: s
         )
         axes = figure.subplots(len(maps), 3, squeeze=False)
         shown: Any = None
-        for row, (caption, one) in zip(axes, maps.items(), strict=True):
+        for place, (caption, one) in enumerate(maps.items()):
+            row = axes[place]
             heat = sitk.GetArrayFromImage(oriented(one))
             at = np.unravel_index(int(heat.argmax()), heat.shape)
             for panel, plane in zip(row, _PLANES, strict=True):
@@ -60,11 +61,12 @@ def draw(path: Path, image: sitk.Image, maps: Mapping[str, sitk.Image], title: s
                         transform=panel.transAxes,
                     )
                 panel.set(xticks=[], yticks=[])
-                if row is axes[0]:
+                if place == 0:
                     panel.set_title(plane)
             row[0].set_ylabel(caption)
         bar = figure.colorbar(shown, ax=axes, shrink=0.7 if len(maps) == 1 else 0.4, pad=0.01)
-        bar.solids.set_alpha(1)
+        if bar.solids is not None:
+            bar.solids.set_alpha(1)
         figure.suptitle(title)
         figure.savefig(path, dpi=140, metadata={"Software": None})
 

@@ -23,9 +23,14 @@ OPTIONS = {
     "DeepLabV3Plus": {"backbone": "resnet18", "output_stride": 32},
     "TransUNet": {"bottleneck_kwargs": {"depth": 2}},
 }
-DEFAULTS = {"AttentionUNet25D": "squeeze"} | dict.fromkeys(
-    ("SEUNet", "MAGUNet", "TransUNet"), "bottleneck"
-)
+DEFAULTS = {
+    "AttentionUNet25D": "squeeze",
+    "SegNet": "encoder.2",
+    "UNETR": "network.decoder5.transp_conv",
+    "DeepLabV3": "backbone.layer4",
+    "DeepLabV3Plus": "backbone.layer4",
+    "ModularUNet": "encoder.stages.2",
+} | dict.fromkeys(("SEUNet", "MAGUNet", "TransUNet"), "bottleneck")
 GATED = {"MAGUNet": 2, "AttentionUNet": 2, "AttentionUNet25D": 1}
 
 
@@ -107,8 +112,8 @@ def test_the_map_lies_where_the_class_is_and_has_the_known_value(conv):
     network = Two(conv).eval()
     one, two, none = grad_cam(network, "pool", [1, 2, 0], regions=False)(x)
     corner = (0, 0, *[slice(0, 4)] * rank)
-    # By hand: d(sum of 2 f - 1 over n voxels of the class) / d pool = 2 * 2^rank each, n / 2^rank of them, over all N of
-    # the pool: weight 2 n / N; times the feature, 1.
+    # By hand: d(sum of 2 f - 1 over n voxels of the class) / d pool is 2 * 2^rank, at n / 2^rank of its N voxels: the
+    # weight is their mean, 2 n / N; times the feature, 1.
     voxels = np.prod(size) // 2**rank
     inside = one[(0, 0, *[slice(1, 2)] * rank)]
     assert inside.item() == pytest.approx(2 * 4**rank / voxels, rel=1e-5)
