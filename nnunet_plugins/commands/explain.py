@@ -128,7 +128,7 @@ def _write(folder: Path, stem: str, found: Any, trainer: str, everywhere: bool) 
         "files": {key: names[key] for key in maps},
     }
     captions = dict(found.cams)
-    captions |= {_short(name): one for name, one in found.attention.items()}
+    gates = {_short(name): one for name, one in found.attention.items()}
     written = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -139,7 +139,13 @@ def _write(folder: Path, stem: str, found: Any, trainer: str, everywhere: bool) 
             os.replace(hidden, written[-1])
         written.append(folder / f"{stem}_explain.png")
         hidden = folder / f".{os.getpid()}.png"
-        draw(hidden, found.image, captions, f"Grad-CAM at {found.layer.name}, {trainer}")
+        draw(
+            hidden,
+            found.image,
+            captions | gates,
+            f"Grad-CAM at {found.layer.name}, {trainer}",
+            tuple(gates),
+        )
         os.replace(hidden, written[-1])
         written.append(folder / f"{stem}_explain.json")
         hidden = folder / f".{os.getpid()}.json"

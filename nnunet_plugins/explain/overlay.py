@@ -1,8 +1,8 @@
-"""Maps over the image in three planes through the map's largest value."""
+"""Maps over the image in three planes through a map's largest value."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,13 @@ _PLANES = ("axial", "coronal", "sagittal")
 _LETTERS = {"axial": ("R", "L"), "coronal": ("R", "L"), "sagittal": ("A", "P")}
 
 
-def draw(path: Path, image: sitk.Image, maps: Mapping[str, sitk.Image], title: str) -> None:
+def draw(
+    path: Path,
+    image: sitk.Image,
+    maps: Mapping[str, sitk.Image],
+    title: str,
+    follow: Collection[str] = (),
+) -> None:
     """Draw a row a map, radiological view (the patient's right is left), and write a PNG.
 
     Args:
@@ -23,6 +29,7 @@ def draw(path: Path, image: sitk.Image, maps: Mapping[str, sitk.Image], title: s
         image: grey values.
         maps: caption -> map in 0 to 1 on the image's grid.
         title: above.
+        follow: captions whose planes are those of the first map that is not empty, to compare with it.
     """
     import matplotlib
     from matplotlib.figure import Figure  # no pyplot: it looks for a display
@@ -31,6 +38,10 @@ def draw(path: Path, image: sitk.Image, maps: Mapping[str, sitk.Image], title: s
     values = sitk.GetArrayFromImage(grey)
     low, high = np.percentile(values, (1, 99.5))
     spacing = grey.GetSpacing()[::-1]
+    turned = (sitk.GetArrayFromImage(oriented(one)) for one in maps.values())
+    first = next(
+        (_peak(heat) for heat in turned if heat.any()), tuple(n // 2 for n in values.shape)
+    )
     with matplotlib.rc_context({"font.size": 9}):
         figure = Figure(
             figsize=(9.6, 0.7 + 3.0 * len(maps)), layout="constrained", facecolor="white"
@@ -40,7 +51,7 @@ def draw(path: Path, image: sitk.Image, maps: Mapping[str, sitk.Image], title: s
         for place, (caption, one) in enumerate(maps.items()):
             row = axes[place]
             heat = sitk.GetArrayFromImage(oriented(one))
-            at = np.unravel_index(int(heat.argmax()), heat.shape)
+            at = first if caption in follow or not heat.any() else _peak(heat)
             for panel, plane in zip(row, _PLANES, strict=True):
                 background, aspect = _cut(values, plane, at, spacing)
                 front, _ = _cut(heat, plane, at, spacing)
@@ -69,6 +80,10 @@ def draw(path: Path, image: sitk.Image, maps: Mapping[str, sitk.Image], title: s
             bar.solids.set_alpha(1)
         figure.suptitle(title)
         figure.savefig(path, dpi=140, metadata={"Software": None})
+
+
+def _peak(heat: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(n) for n in np.unravel_index(int(heat.argmax()), heat.shape))
 
 
 def _cut(
