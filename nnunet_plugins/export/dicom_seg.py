@@ -18,6 +18,7 @@ import SimpleITK as sitk
 
 from dataset_conversion.quiet import quiet_pydicom
 from nnunet_plugins import __version__
+from nnunet_plugins.errors import UserError
 from nnunet_plugins.export.placing import UnequalError, placed
 from nnunet_plugins.export.segments import Segment, layers
 from nnunet_plugins.export.source_series import Source
@@ -59,25 +60,26 @@ def write_dicom_seg(target: Path, image: sitk.Image, segments: Sequence[Segment]
         UserError: highdicom is missing, a file cannot be written, or is not what was meant.
     """
     need("highdicom", "export", "DICOM SEG")
+    if source.series.slices[0].frame is not None:
+        raise UserError(
+            f"{source.who}: an enhanced (multi-frame) series; DICOM SEG is written for series of one file a "
+            "slice only: leave dicom-seg out of --to"
+        )
     array = source.labels(image, target.name)  # (slice, row, column)
     headers, notes = source.headers()
     with quiet_pydicom():
-        made = _make(_per_frame(array, source), segments, source, headers, algorithm or Algorithm())
+        try:
+            made = _make(array, segments, source, headers, algorithm or Algorithm())
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            raise UserError(
+                f"{source.who}: highdicom cannot write a DICOM SEG for this series ({error!r}); write .seg.nrrd, and "
+                "please report it"
+            ) from error
         with placed(target) as temporary:
             made.save_as(temporary)
             del made
             _compare(temporary, array, segments, source)
     return notes
-
-
-def _per_frame(array: np.ndarray, source: Source) -> np.ndarray:
-    """Put slices in the order of an enhanced file's frames; single files stay as they are."""
-    frames = [item.frame for item in source.series.slices]
-    if frames[0] is None:
-        return array
-    ordered = np.zeros_like(array)
-    ordered[np.array(frames)] = array
-    return ordered
 
 
 def _make(array: np.ndarray, segments: Sequence[Segment], source: Source, headers: Sequence[Any],

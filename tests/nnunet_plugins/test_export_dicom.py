@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import highdicom
@@ -18,7 +19,9 @@ from dataset_conversion.geometry import oriented, place
 from dataset_conversion.phantoms.dicom import MR
 from nnunet_plugins.cli import main
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.export.dicom_seg import write_dicom_seg
 from nnunet_plugins.export.run import Request, export
+from nnunet_plugins.export.source_series import find_source
 
 from .exporting import blocks, grid, near, patient, rounded, world_points, write_labels
 
@@ -300,3 +303,24 @@ def test_dcmqi_reads_the_same(tmp_path, code):
     assert {k["SegmentLabel"] for k in kinds} >= {"sacrum", "left ilium", "right ilium"}
     (left,) = [k for k in kinds if k["SegmentLabel"] == "left ilium"]
     assert left["SegmentedPropertyTypeModifierCodeSequence"]["CodeMeaning"] == "Left"
+
+
+def test_an_enhanced_series_is_refused(tmp_path):
+    series, prediction, _ = patient(tmp_path)
+    source = find_source(series)
+    frames = tuple(replace(item, frame=i) for i, item in enumerate(source.series.slices))
+    source = replace(source, series=replace(source.series, slices=frames))
+    with pytest.raises(UserError, match=r"enhanced \(multi-frame\) series; .* leave dicom-seg out"):
+        write_dicom_seg(tmp_path / "a.dcm", sitk.ReadImage(str(prediction)), [], source)
+
+
+def test_what_highdicom_refuses_is_one_line(tmp_path, monkeypatch):
+    series, prediction, _ = patient(tmp_path)
+
+    def refuse(*_, **__):
+        raise AttributeError("no such tag")
+
+    monkeypatch.setattr(highdicom.seg, "Segmentation", refuse)
+    with pytest.raises(UserError, match=r"highdicom cannot write a DICOM SEG .*no such tag"):
+        write(prediction, series, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
