@@ -79,12 +79,19 @@ def surface(mask: np.ndarray, matrix: np.ndarray, smoothing: int = 10) -> Any:
         # The middle of the first of the finer voxels, seen from the middle of the coarse one.
         corner = start * finer - (finer - 1) / 2 + (finer - 1)
         mesh = _fitted(_finer(field, finer), step, corner, volume, rounds)
-        if abs(mesh.volume - volume) <= TOLERANCE * volume:
+        if abs(mesh.volume - volume) <= TOLERANCE * volume and _closed(mesh):
             return mesh
     raise UserError(
         f"STL: no surface encloses the mask's {volume:.1f} mm3 within 2 %; write .seg.nrrd, or clean the mask of "
         "single voxels"
     )
+
+
+def _closed(mesh: Any) -> bool:
+    """Say whether it is closed for a reader, who takes points at one place for one point."""
+    trimesh = need("trimesh", "export", "STL")
+    seen = trimesh.Trimesh(mesh.vertices, mesh.faces, process=True)
+    return bool(seen.is_watertight and seen.is_winding_consistent)
 
 
 def _ways(smoothing: int) -> Iterator[tuple[int, int]]:

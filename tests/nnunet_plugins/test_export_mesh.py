@@ -43,6 +43,7 @@ SHAPES = {
     "hollow": ball() & ~np.pad(ball()[4:-4, 6:-6, 6:-6], ((4, 4), (6, 6), (6, 6))),
     "corners": np.pad(np.indices((4, 4, 4)).sum(0) % 2 == 0, 1),
     "block": blocks() == 2,
+    "noise": np.random.default_rng(0).random((12, 14, 16)) < 0.4,
 }
 
 
@@ -54,6 +55,13 @@ def test_closed_outwards_and_of_the_masks_volume(shape, rounds):
     assert mesh.is_watertight
     assert mesh.is_winding_consistent
     assert mesh.volume == pytest.approx(mask.sum() * VOXEL, rel=TOLERANCE)  # positive: outwards
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_is_closed_for_who_reads_it(tmp_path, seed):
+    mask = np.random.default_rng(seed).random((10, 12, 12)) < 0.3 + 0.2 * seed
+    volume = write_stl(tmp_path / "a.stl", mask, place(mask.astype(np.uint8), np.eye(4)))
+    assert volume == pytest.approx(mask.sum(), rel=TOLERANCE)
 
 
 @pytest.mark.parametrize("shape", ["corners", "block", "one voxel"])
