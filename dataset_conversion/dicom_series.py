@@ -39,7 +39,7 @@ class Series:
         return (columns, rows, len(self.slices))
 
 
-def find_series(files: Sequence[Path], who: str, *, modality: str = "CT",
+def find_series(files: Sequence[Path], who: str, *, modality: str | None = "CT",
                 wanted: str | None = None,
                 fits: Callable[[Series], bool] | None = None) -> tuple[Series | None, list[str]]:  # fmt: skip
     """Return the one series among a patient's files, or None where there is no DICOM.
@@ -47,7 +47,7 @@ def find_series(files: Sequence[Path], who: str, *, modality: str = "CT",
     Args:
         files: candidates; those that are no DICOM are passed over.
         who: the patient's folder, for messages.
-        modality: the Modality that is wanted; objects of another are passed over beside it.
+        modality: the Modality that is wanted; objects of another are passed over beside it. None takes any.
         wanted: text that the SeriesDescription contains, or with which the UID ends.
         fits: says whether the patient's mask lies on a series; decides between several.
 
@@ -121,12 +121,13 @@ def _alike(a: Slice, b: Slice) -> bool:
     return bool(np.allclose(a.orientation, b.orientation, atol=1e-3))
 
 
-def _named(groups: list[list[Slice]], who: str, modality: str, wanted: str | None,
+def _named(groups: list[list[Slice]], who: str, modality: str | None, wanted: str | None,
            notes: list[str]) -> list[list[Slice]]:  # fmt: skip
     """Return the groups of the wanted modality and name; see `find_series`."""
     if not groups:
         return []
-    fitting = [g for g in groups if g[0].modality.upper() == modality.upper()]
+    fitting = [g for g in groups
+               if modality is None or g[0].modality.upper() == modality.upper()]  # fmt: skip
     if not fitting:
         found = sorted({g[0].modality or "none" for g in groups})
         raise DatasetError(

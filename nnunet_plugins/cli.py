@@ -20,10 +20,13 @@ from nnunet_plugins.commands import (
     draw,
     env,
     evaluate,
+    explain,
+    export,
     networks,
     plan,
     plan_diff,
     profile,
+    robustness,
 )
 from nnunet_plugins.errors import UserError
 
@@ -40,6 +43,9 @@ COMMANDS = {
     "ablation": ablation,
     "evaluate": evaluate,
     "compare": compare,
+    "export": export,
+    "robustness": robustness,
+    "explain": explain,
     "demo": demo,
 }
 

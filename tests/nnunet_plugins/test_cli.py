@@ -54,7 +54,9 @@ def test_help_takes_less_than_a_second():
         start = time.perf_counter()
         done = python("-m", "nnunet_plugins.cli", "--help")
         assert done.returncode == 0
-        assert all(f"\n    {name} " in done.stdout for name in COMMANDS)
+        assert set(COMMANDS) <= {
+            line.split()[0] for line in done.stdout.splitlines() if line[:4] == "    "
+        }
         return time.perf_counter() - start
 
     assert min(seconds() for _ in range(3)) < 1

@@ -1,0 +1,162 @@
+"""Grad-CAM of a class and layer over a whole case, and the network's attention maps."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare MODEL CASE, and what is asked of them."""
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        type=Path,
+        help="trained model folder, TRAINER__PLANS__CONFIGURATION",
+    )
+    parser.add_argument(
+        "case", metavar="CASE", type=Path, nargs="?", help="the image (of several, CASE_0000)"
+    )
+    parser.add_argument(
+        "-o", dest="output", metavar="DIR", type=Path, default=Path("explain"),
+        help="folder for maps, picture and JSON (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--label", nargs="+", metavar="NAME", help="classes (default: the first of the foreground)"
+    )
+    parser.add_argument(
+        "--layer", metavar="NAME", help="layer of the Grad-CAM (default: the bottleneck)"
+    )
+    parser.add_argument(
+        "--list-layers", action="store_true", help="list the layers that give maps, and stop"
+    )
+    parser.add_argument(
+        "--everywhere", action="store_true",
+        help="explain the class's logits at every voxel, not only where it is predicted",
+    )  # fmt: skip
+    parser.add_argument(
+        "-f", dest="folds", nargs="+", metavar="FOLD", help="folds (default: all trained, averaged)"
+    )
+    parser.add_argument("-chk", dest="checkpoint", default="checkpoint_final.pth", metavar="FILE")
+    parser.add_argument("-device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Explain and write, or list the layers."""
+    from nnunet_plugins.errors import UserError
+    from nnunet_plugins.prediction import find_model, load
+
+    model = find_model(arguments.model, arguments.folds, arguments.checkpoint)
+    if arguments.case is None and not arguments.list_layers:
+        raise UserError("explain: give CASE, the image of a case, or --list-layers")
+    print(f"note   {model.warning}", file=sys.stderr)
+    predictor = load(model, arguments.device)
+
+    from nnunet_plugins.explain.case import explain, find_images, list_layers
+
+    if arguments.list_layers:
+        print(_layers(list_layers(predictor, model)))
+        return 0
+    from tqdm import tqdm
+
+    def progress(windows: list[Any]) -> Any:
+        return tqdm(windows, unit="window", desc="explain", file=sys.stderr, disable=None)
+
+    images = find_images(arguments.case, model)
+    found = explain(
+        predictor, model, images, labels=arguments.label, layer=arguments.layer,
+        everywhere=arguments.everywhere, progress=progress,
+    )  # fmt: skip
+    stem = re.sub(r"_0000$", "", arguments.case.name[: -len(model.ending)])
+    for path in _write(arguments.output, stem, found, predictor.trainer_name, arguments.everywhere):
+        print(f"written  {path}")
+    for name, peak in found.peaks.items():
+        if not peak:
+            print(f"note     {name}: the map is empty: the network predicts no voxel of it here, or nothing at "
+                  "this layer speaks for it (--everywhere explains every voxel)")  # fmt: skip
+    return 0
+
+
+def _layers(layers: Any) -> str:
+    from nnunet_plugins.commands.columns import columns
+    from nnunet_plugins.explain.layers import default_layer
+
+    default = default_layer(layers)
+    rows = [("layer", "class", "channels", "size", "")]
+    rows += [
+        (
+            one.name,
+            one.kind,
+            str(one.channels),
+            "x".join(map(str, one.size)),
+            "default" * (one.name == default),
+        )
+        for one in layers
+    ]
+    return columns(rows, right=(2,))
+
+
+def _write(folder: Path, stem: str, found: Any, trainer: str, everywhere: bool) -> list[Path]:
+    """All files whole or not at all."""
+    import SimpleITK as sitk
+
+    from nnunet_plugins.errors import UserError
+    from nnunet_plugins.explain.overlay import draw
+
+    maps = {f"gradcam_{name}": one for name, one in found.cams.items()}
+    maps |= {f"attention_{name}": one for name, one in found.attention.items()}
+    names = {key: f"{stem}_{re.sub(r'[^A-Za-z0-9.-]+', '_', key)}.nii.gz" for key in maps}
+    told = {
+        "format": "nnunet-plugins explanation",
+        "format_version": 1,
+        "trainer": trainer,
+        "method": "Grad-CAM (MONAI) of the class's logits summed over "
+        + (
+            "every voxel"
+            if everywhere
+            else "the voxels that are predicted as the class (Seg-Grad-CAM)"
+        )
+        + ", a window at a time with nnU-Net's steps and weights, folds averaged, without mirroring; each map is "
+        "divided by its largest value",
+        "layer": vars(found.layer),
+        "largest_value": found.peaks,
+        "files": {key: names[key] for key in maps},
+    }
+    captions = dict(found.cams)
+    gates = {_short(name): one for name, one in found.attention.items()}
+    written = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for key, one in maps.items():
+            written.append(folder / names[key])
+            hidden = folder / f".{os.getpid()}.{names[key]}"
+            sitk.WriteImage(one, str(hidden))
+            os.replace(hidden, written[-1])
+        written.append(folder / f"{stem}_explain.png")
+        hidden = folder / f".{os.getpid()}.png"
+        draw(
+            hidden,
+            found.image,
+            captions | gates,
+            f"Grad-CAM at {found.layer.name}, {trainer}",
+            tuple(gates),
+        )
+        os.replace(hidden, written[-1])
+        written.append(folder / f"{stem}_explain.json")
+        hidden = folder / f".{os.getpid()}.json"
+        hidden.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        os.replace(hidden, written[-1])
+    except (OSError, RuntimeError) as error:
+        for left in folder.glob(f".{os.getpid()}.*"):
+            left.unlink()
+        raise UserError(f"{folder}: cannot be written to ({error}); pass -o DIR") from error
+    return written
+
+
+def _short(name: str) -> str:
+    return name.replace("decoder.", "").replace("gates", "gate").replace("attentions", "attention")

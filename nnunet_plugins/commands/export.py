@@ -1,0 +1,124 @@
+"""Write predictions as .seg.nrrd, DICOM SEG and STL; each is read back before it gets its name."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+FORMATS = ("seg.nrrd", "dicom-seg", "stl")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare PRED and what is made of it; the option names are nnU-Net's where it has them."""
+    parser.add_argument(
+        "prediction", metavar="PRED", type=Path, nargs="?", help="label map or folder of them"
+    )
+    parser.add_argument(
+        "-o", dest="output", metavar="DIR", type=Path, default=Path("export"),
+        help="folder for the files (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--to", nargs="+", choices=FORMATS,
+        help="formats (default: seg.nrrd and stl; with a series, dicom-seg as well)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--dicom", metavar="DIR", type=Path,
+        help="folder of the series that was predicted; for several cases a folder of them, named as the cases",
+    )  # fmt: skip
+    parser.add_argument(
+        "-djfile", metavar="FILE", type=Path,
+        help="nnU-Net's dataset.json; else it is looked for beside and above PRED",
+    )  # fmt: skip
+    parser.add_argument(
+        "--series", metavar="TEXT",
+        help="which of several series: part of its description, or the end of its UID",
+    )  # fmt: skip
+    parser.add_argument(
+        "--smooth", type=int, default=10, metavar="N",
+        help="rounds of smoothing for STL, 0 for none (default: %(default)s)",
+    )  # fmt: skip
+    direct = parser.add_argument_group("from DICOM in one step, instead of PRED")
+    direct.add_argument(
+        "--from-dicom", metavar="DIR", type=Path, help="folder of the series to predict"
+    )
+    direct.add_argument(
+        "--model", metavar="DIR", type=Path,
+        help="trained model folder, TRAINER__PLANS__CONFIGURATION in nnUNet_results",
+    )  # fmt: skip
+    direct.add_argument(
+        "-f", dest="folds", nargs="+", metavar="FOLD", help="folds (default: all trained)"
+    )
+    direct.add_argument("-chk", dest="checkpoint", default="checkpoint_final.pth", metavar="FILE")
+    direct.add_argument("-device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    direct.add_argument("--name", help="of the files (default: made from the series' content)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write and list the files."""
+    from nnunet_plugins.errors import UserError
+    from nnunet_plugins.export.dicom_seg import Algorithm
+    from nnunet_plugins.export.run import Request, export
+
+    if (arguments.prediction is None) == (arguments.from_dicom is None):
+        raise UserError("export: give either PRED or --from-dicom DIR with --model DIR")
+    if not 0 <= arguments.smooth <= 100:
+        raise UserError(f"--smooth {arguments.smooth}: 0 to 100 rounds are allowed")
+    with_series = arguments.dicom is not None or arguments.from_dicom is not None
+    usual = (("seg.nrrd", "dicom-seg") if arguments.from_dicom else FORMATS) if with_series else (
+        "seg.nrrd", "stl")  # fmt: skip
+    request = Request(
+        formats=tuple(arguments.to or usual),
+        output=arguments.output,
+        dicom=arguments.dicom,
+        series=arguments.series,
+        dataset_json=arguments.djfile,
+        smoothing=arguments.smooth,
+    )
+    if arguments.from_dicom is None:
+        from tqdm import tqdm
+
+        def progress(cases: Any) -> Any:
+            return tqdm(cases, unit="case", desc="export", file=sys.stderr, disable=None)
+
+        written = export(arguments.prediction, request, progress)
+    else:
+        from dataclasses import replace
+
+        from nnunet_plugins.export.from_dicom import export_dicom
+        from nnunet_plugins.prediction import find_model, load
+
+        if arguments.model is None:
+            raise UserError("export: --from-dicom needs --model DIR, a trained model folder")
+        model = find_model(arguments.model, arguments.folds, arguments.checkpoint)
+        print(f"note   {model.warning}", file=sys.stderr)
+        predictor = load(model, arguments.device)
+        named = replace(request, algorithm=Algorithm(f"nnU-Net {predictor.trainer_name}"))
+        written = [export_dicom(arguments.from_dicom, model, predictor, named, name=arguments.name)]
+    print(_listed(written))
+    return 0
+
+
+def _listed(written: Any) -> str:
+    """Every file, and each note once with its cases."""
+    from nnunet_plugins.commands.columns import columns, remark
+
+    rows = [("case", "file", "size")]
+    notes: dict[str, list[str]] = {}
+    for case in written:
+        for number, path in enumerate(case.files):
+            size = path.stat().st_size
+            shown = f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
+            rows.append(("" if number else case.name, str(path), shown))
+        for note in case.notes:
+            notes.setdefault(note, []).append(case.name)
+    lines = [columns(rows, right=(2,))]
+    for note, names in notes.items():
+        whose = (
+            ""
+            if len(names) == len(written)
+            else f" ({', '.join(names[:5])}{', ...' * (len(names) > 5)})"
+        )
+        lines.append(remark("note  ", note + whose))
+    return "\n".join(lines)

@@ -1,0 +1,124 @@
+"""How a model's predictions hold under noise, blur, bias field, coarser voxels and rotation."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+WAYS = {
+    "noise": ("K", "paper 004: grey on 0-255 plus K * Z, rounded, clipped"),
+    "blur": ("MM", "Gaussian of this standard deviation"),
+    "bias": ("C", "gain field, exp of a polynomial with coefficients up to C"),
+    "spacing": ("TIMES", "voxels so many times as long"),
+    "rotation": ("DEGREES", "turned about --axis"),
+}
+USUAL = {"noise": [10.0, 30.0, 50.0, 70.0, 90.0]}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare MODEL INPUT, the references, and the strengths of each way."""
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        type=Path,
+        help="trained model folder, TRAINER__PLANS__CONFIGURATION",
+    )
+    parser.add_argument(
+        "input", metavar="INPUT", type=Path, help="folder of images, as for nnUNetv2_predict"
+    )
+    parser.add_argument(
+        "--labels", metavar="REF", type=Path, required=True, help="folder of reference label maps"
+    )
+    parser.add_argument(
+        "-o", dest="output", metavar="DIR", type=Path, default=Path("robustness"),
+        help="where robustness.json, .png and .svg are written (default: %(default)s)",
+    )  # fmt: skip
+    ways = parser.add_argument_group("what is done to the images (default: --noise 10 30 50 70 90)")
+    for name, (metavar, about) in WAYS.items():
+        ways.add_argument(f"--{name}", type=float, nargs="+", metavar=metavar, help=about)
+    parser.add_argument(
+        "--axis",
+        choices=("x", "y", "z"),
+        default="z",
+        help="of the body, LPS (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--window", type=float, nargs=2, metavar=("LOW", "HIGH"),
+        help="values that are grey 0 and 255 (default: each volume's lowest and highest)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the random numbers (default: %(default)s)"
+    )
+    parser.add_argument(
+        "-f", dest="folds", nargs="+", metavar="FOLD", help="folds (default: all trained)"
+    )
+    parser.add_argument("-chk", dest="checkpoint", default="checkpoint_final.pth", metavar="FILE")
+    parser.add_argument("-device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, write, and print the table."""
+    from tqdm import tqdm
+
+    from nnunet_plugins.commands.columns import columns, remark
+    from nnunet_plugins.errors import UserError
+    from nnunet_plugins.prediction import find_model, load
+    from nnunet_plugins.robustness.curves import draw, table
+    from nnunet_plugins.robustness.perturbations import Setting, check_strengths
+    from nnunet_plugins.robustness.run import find_inputs, measure
+
+    given = {name: getattr(arguments, name) for name in WAYS if getattr(arguments, name)}
+    wanted: dict[str, list[float]] = given or USUAL
+    window = None if arguments.window is None else (arguments.window[0], arguments.window[1])
+    if window is not None and window[0] >= window[1]:
+        raise UserError(f"--window {window[0]:g} {window[1]:g}: the first must be below the second")
+    check_strengths(wanted)
+    model = find_model(arguments.model, arguments.folds, arguments.checkpoint)
+    find_inputs(arguments.input, model)  # before the model is loaded
+    print(f"note   {model.warning}", file=sys.stderr)
+    predictor = load(model, arguments.device)
+
+    def progress(steps: list[Any]) -> Any:
+        return tqdm(steps, unit="case", desc="predict", file=sys.stderr, disable=None)
+
+    found = measure(
+        model, predictor, arguments.input, arguments.labels, wanted,
+        Setting(arguments.seed, window, arguments.axis), progress,
+    )  # fmt: skip
+    files = [arguments.output / f"robustness.{ending}" for ending in ("png", "svg", "json")]
+    _write(files, found, draw)
+    rows = table(found)
+    print(columns(rows, right=range(1, len(rows[0]))))
+    print()
+    about = (
+        "Dice over the cases of a label, and the mean over labels, on the references' own grids."
+    )
+    print(remark("note  ", about))
+    print("\n".join(f"written  {path}" for path in files))
+    return 0
+
+
+def _write(files: list[Path], found: Any, draw: Any) -> None:
+    """All three whole or not at all."""
+    from nnunet_plugins.errors import UserError
+
+    hidden = [path.with_name(f".{os.getpid()}.{path.name}") for path in files]
+    try:
+        files[0].parent.mkdir(parents=True, exist_ok=True)
+        draw(found, hidden[:2])
+        hidden[2].write_text(
+            json.dumps(found.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8"
+        )
+        for temporary, path in zip(hidden, files, strict=True):
+            os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(
+            f"{files[0].parent}: cannot be written to ({error}); pass -o DIR"
+        ) from error
+    finally:
+        for temporary in hidden:
+            temporary.unlink(missing_ok=True)

@@ -1,0 +1,200 @@
+"""One case: preprocessed as nnU-Net does, explained, and put back on the image's own grid."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from torch import Tensor, nn
+
+from dataset_conversion.errors import DatasetError
+from dataset_conversion.geometry import like
+from dataset_conversion.volumes import is_volume, read_image
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.explain.layers import Layer, find_layer, layers_of
+from nnunet_plugins.explain.maps import Progress, attention, attention_names, grad_cam, slide
+from nnunet_plugins.prediction import Model, quiet
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Maps on the image's grid.
+
+    Attributes:
+        image: its first channel.
+        cams: class -> Grad-CAM, divided by its largest value (0 to 1).
+        peaks: class -> that value; 0 where the network gives no voxel to the class.
+        attention: module -> coefficients in 0 to 1.
+        layer: of the Grad-CAM.
+    """
+
+    image: sitk.Image
+    cams: dict[str, sitk.Image]
+    peaks: dict[str, float]
+    attention: dict[str, sitk.Image]
+    layer: Layer
+
+
+def plain_network(predictor: Any) -> nn.Module:
+    """The network itself, without torch.compile's wrapper, deep supervision off."""
+    network: Any = getattr(predictor.network, "_orig_mod", predictor.network)
+    network.decoder.deep_supervision = False
+    return network.to(predictor.device).eval()
+
+
+def list_layers(predictor: Any, model: Model) -> list[Layer]:
+    """The network's layers that give maps."""
+    patch = predictor.configuration_manager.patch_size
+    return layers_of(plain_network(predictor), model.channels, patch)
+
+
+def find_images(case: Path, model: Model) -> list[Path]:
+    """The images of a case, one a channel, from the file of the first.
+
+    Raises:
+        UserError: no such file, a channel missing, or a format without a third axis.
+    """
+    if not case.is_file():
+        raise UserError(
+            f"explain: {case}: no such file; give the case's image, CASE_0000{model.ending}"
+        )
+    if not is_volume(case) or not case.name.endswith(model.ending):
+        raise UserError(
+            f"explain: {case.name}: the model reads {model.ending} volumes; convert it first"
+        )
+    if model.channels == 1:
+        return [case]
+    stem = re.sub(r"_0000$", "", case.name[: -len(model.ending)])
+    images = [case.with_name(f"{stem}_{c:04d}{model.ending}") for c in range(model.channels)]
+    missing = [path.name for path in images if not path.is_file()]
+    if missing:
+        raise UserError(
+            f"explain: {case.name}: the model wants {model.channels} images a case; missing beside it: "
+            f"{', '.join(missing)}"
+        )
+    return images
+
+
+def find_classes(predictor: Any, wanted: Sequence[str] | None) -> dict[str, int]:
+    """Class -> channel of the logits; the first of the foreground where none is named.
+
+    Raises:
+        UserError: no such label, with those that there are.
+    """
+    manager = predictor.label_manager
+    labels = {
+        name: value for name, value in predictor.dataset_json["labels"].items() if name != "ignore"
+    }
+    if manager.has_regions:
+        inside = [name for name, value in labels.items() if value not in (0, [0])]
+        known = {name: channel for channel, name in enumerate(inside)}
+    else:
+        plain = {n: v[0] if isinstance(v, (list, tuple)) else v for n, v in labels.items()}
+        known = {name: list(manager.all_labels).index(value) for name, value in plain.items()}
+    foreground = [name for name in known if labels[name] not in (0, [0])]
+    lost = [name for name in wanted or [] if name not in known]
+    if lost:
+        raise UserError(f"--label {lost[0]}: no such label; the model knows: {', '.join(known)}")
+    return {name: known[name] for name in wanted or foreground[:1]}
+
+
+def explain(predictor: Any, model: Model, images: Sequence[Path], *, labels: Sequence[str] | None = None,
+            layer: str | None = None, everywhere: bool = False, progress: Progress | None = None,
+            ) -> Explanation:  # fmt: skip
+    """Grad-CAM of classes at a layer, and the attention maps, over a whole case; folds are averaged.
+
+    Args:
+        predictor: nnU-Net's, loaded.
+        model: the model folder.
+        images: one file a channel.
+        labels: classes; None takes the first of the foreground.
+        layer: name of a layer; None takes the bottleneck.
+        everywhere: sum the logits over all voxels, not only over those given to the class.
+        progress: wraps the list of windows.
+
+    Raises:
+        UserError: an unknown label or layer, an image that cannot be read.
+    """
+    reader = predictor.plans_manager.image_reader_writer_class
+    if not reader.__name__.startswith("SimpleITK"):
+        raise UserError(
+            f"explain: the model reads images with {reader.__name__}, whose axes this does not follow; models "
+            'of datasets with "overwrite_image_reader_writer": "SimpleITKIO" are explained'
+        )
+    classes = find_classes(predictor, labels)
+    network = plain_network(predictor)
+    chosen = find_layer(list_layers(predictor, model), layer)
+    try:
+        image, _ = read_image(images[0])
+    except DatasetError as error:
+        raise UserError(str(error)) from error
+    settings = predictor.configuration_manager
+    with quiet():
+        data, _, properties = settings.preprocessor_class(verbose=False).run_case(
+            [str(path) for path in images],
+            None,
+            predictor.plans_manager,
+            settings,
+            predictor.dataset_json,
+        )
+    values = torch.from_numpy(np.ascontiguousarray(data)).float()
+    gates = attention_names(network)
+    cam = grad_cam(network, chosen.name, list(classes.values()),
+                   regions=predictor.label_manager.has_regions, everywhere=everywhere)  # fmt: skip
+    look = attention(network, gates)
+
+    def work(patch: Tensor) -> list[Tensor]:
+        return cam(patch) + (look(patch) if gates else [])
+
+    total: list[Tensor] = []
+    for parameters in predictor.list_of_parameters:
+        network.load_state_dict(parameters)
+        found = slide(predictor, values, work, progress)
+        total = [a + b for a, b in zip(total, found, strict=True)] if total else found
+    maps = [
+        _on_grid(one / len(predictor.list_of_parameters), properties, predictor, image)
+        for one in total
+    ]
+    peaks = {name: float(one.max()) for name, one in zip(classes, maps, strict=False)}
+    scaled = [one / (peaks[name] or 1.0) for name, one in zip(classes, maps, strict=False)]
+    return Explanation(
+        image,
+        {
+            name: like(one.astype(np.float32), image)
+            for name, one in zip(classes, scaled, strict=True)
+        },
+        peaks,
+        {name: like(one, image) for name, one in zip(gates, maps[len(classes) :], strict=True)},
+        chosen,
+    )
+
+
+def _on_grid(
+    values: Tensor, properties: dict[str, Any], predictor: Any, image: sitk.Image
+) -> np.ndarray:
+    """Resample, uncrop and transpose back, as nnU-Net does with its logits; what was cropped away is 0."""
+    plans, settings = predictor.plans_manager, predictor.configuration_manager
+    shape = properties["shape_after_cropping_and_before_resampling"]
+    spacing = [properties["spacing"][axis] for axis in plans.transpose_forward]
+    here = (
+        settings.spacing if len(settings.spacing) == len(shape) else [spacing[0], *settings.spacing]
+    )
+    resampled = np.asarray(
+        settings.resampling_fn_probabilities(values[None].numpy(), shape, here, spacing)
+    )[0]
+    whole = np.zeros(properties["shape_before_cropping"], np.float32)
+    box = tuple(slice(first, last) for first, last in properties["bbox_used_for_cropping"])
+    # Splines overshoot; no map is below 0.
+    whole[box] = np.clip(resampled, 0, float(values.max()))
+    turned = whole.transpose(plans.transpose_backward)
+    if turned.shape != image.GetSize()[::-1]:
+        raise UserError(
+            f"explain: the map has {turned.shape} voxels, the image {image.GetSize()[::-1]}"
+        )
+    return np.ascontiguousarray(turned)

@@ -1,0 +1,1 @@
+"""Predictions in the formats that a clinic opens: .seg.nrrd, DICOM SEG, STL."""

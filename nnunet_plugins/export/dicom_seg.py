@@ -1,0 +1,189 @@
+"""DICOM SEG that refers to the series it was predicted from.
+
+Patient and study stand in it as in the source series: it is that patient's own file, and DICOM
+wants them equal. Nothing else that is written or printed here carries them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import SimpleITK as sitk
+
+from dataset_conversion.quiet import quiet_pydicom
+from nnunet_plugins import __version__
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.export.placing import UnequalError, placed
+from nnunet_plugins.export.segments import Segment, layers
+from nnunet_plugins.export.source_series import Source
+from nnunet_plugins.export.terminology import Code
+from nnunet_plugins.extras import need
+
+_SERIES_NUMBER = 900  # far above what scanners count to
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """What made the prediction, for the object's own record."""
+
+    name: str = "nnU-Net"
+    version: str = ""
+
+    @property
+    def stated(self) -> str:
+        """The version, nnU-Net's own where none is given."""
+        return self.version or version("nnunetv2")
+
+
+def write_dicom_seg(target: Path, image: sitk.Image, segments: Sequence[Segment], source: Source,
+                    algorithm: Algorithm | None = None) -> list[str]:  # fmt: skip
+    """Write a label map as DICOM SEG on the slices of its source, read it back and compare.
+
+    Args:
+        target: ends in .dcm.
+        image: the label map, LPS mm, in any order of axes.
+        segments: what its values mean.
+        source: the series that it was predicted from.
+        algorithm: what made it.
+
+    Returns:
+        Notes on what the source lacks.
+
+    Raises:
+        DatasetError: the label map does not lie on the series' voxels.
+        UserError: highdicom is missing, a file cannot be written, or is not what was meant.
+    """
+    need("highdicom", "export", "DICOM SEG")
+    if source.series.slices[0].frame is not None:
+        raise UserError(
+            f"{source.who}: an enhanced (multi-frame) series; DICOM SEG is written for series of one file a "
+            "slice only: leave dicom-seg out of --to"
+        )
+    array = source.labels(image, target.name)  # (slice, row, column)
+    headers, notes = source.headers()
+    with quiet_pydicom():
+        try:
+            made = _make(array, segments, source, headers, algorithm or Algorithm())
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            raise UserError(
+                f"{source.who}: highdicom cannot write a DICOM SEG for this series ({error!r}); write .seg.nrrd, and "
+                "please report it"
+            ) from error
+        with placed(target) as temporary:
+            made.save_as(temporary)
+            del made
+            _compare(temporary, array, segments, source)
+    return notes
+
+
+def _make(array: np.ndarray, segments: Sequence[Segment], source: Source, headers: Sequence[Any],
+          algorithm: Algorithm) -> Any:  # fmt: skip
+    import highdicom as hd
+    from pydicom.sr.codedict import codes
+    from pydicom.uid import ExplicitVRLittleEndian
+
+    identification = hd.AlgorithmIdentificationSequence(
+        name=algorithm.name[:64],
+        version=algorithm.stated[:64],
+        family=codes.DCM.ArtificialIntelligence,
+    )
+    spacing = np.linalg.norm(source.series.affine[:3, :3], axis=0)
+    measures = hd.PixelMeasuresSequence(
+        pixel_spacing=[_short(spacing[1]), _short(spacing[0])],
+        slice_thickness=_short(float(headers[0].get("SliceThickness") or spacing[2])),
+        spacing_between_slices=_short(spacing[2]),
+    )
+    return hd.seg.Segmentation(
+        source_images=headers,
+        pixel_array=_pixels(array, segments),
+        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=[_describe(segment, identification) for segment in segments],
+        series_instance_uid=hd.UID(),
+        series_number=_SERIES_NUMBER,
+        sop_instance_uid=hd.UID(),
+        instance_number=1,
+        manufacturer="nnunet-plugins",
+        manufacturer_model_name="nnU-Net",
+        software_versions=[f"nnunet-plugins {__version__}", f"nnunetv2 {version('nnunetv2')}"],
+        device_serial_number="none",
+        content_label="SEGMENTATION",
+        content_description="Automatic segmentation, for research",
+        series_description="Automatic segmentation (nnU-Net)",
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        pixel_measures=measures,
+    )
+
+
+def _pixels(array: np.ndarray, segments: Sequence[Segment]) -> np.ndarray:
+    """Segment numbers (frame, row, column), or with regions that overlap a plane a segment."""
+    if len(layers(segments)) == 1:
+        numbers = np.zeros(array.shape, np.uint8 if len(segments) < 256 else np.uint16)
+        for segment in segments:
+            numbers[segment.mask(array)] = segment.number
+        return numbers
+    return np.stack([segment.mask(array) for segment in segments], axis=-1).astype(np.uint8)
+
+
+def _describe(segment: Segment, identification: Any) -> Any:
+    import highdicom as hd
+
+    term = segment.term
+    made = hd.seg.SegmentDescription(
+        segment_number=segment.number,
+        segment_label=segment.name[:64],
+        segmented_property_category=_concept(term.category),
+        segmented_property_type=_concept(term.type),
+        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=identification,
+        display_color=hd.color.CIELabColor.from_rgb(*segment.colour),
+    )
+    if term.side is not None:
+        kind = made.SegmentedPropertyTypeCodeSequence[0]
+        kind.SegmentedPropertyTypeModifierCodeSequence = [_concept(term.side)]
+    return made
+
+
+def _concept(code: Code) -> Any:
+    import highdicom as hd
+
+    return hd.sr.CodedConcept(value=code.value, scheme_designator=code.scheme, meaning=code.meaning)
+
+
+def _short(value: float) -> float:
+    """Keep a number within the 16 characters of DICOM's decimal strings."""
+    return float(f"{value:.9g}")
+
+
+def _compare(path: Path, array: np.ndarray, segments: Sequence[Segment], source: Source) -> None:
+    """Read the file with pydicom and put every frame where its own position says; then with highdicom."""
+    import highdicom as hd
+
+    found = pydicom.dcmread(path)
+    affine = source.series.affine
+    frames = np.atleast_3d(found.pixel_array) if found.NumberOfFrames == 1 else found.pixel_array
+    frames = frames.reshape(-1, *array.shape[1:])
+    seen = {segment.number: np.zeros(len(array), bool) for segment in segments}
+    for frame, group in zip(frames, found.PerFrameFunctionalGroupsSequence, strict=True):
+        number = int(group.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
+        at = np.array(group.PlanePositionSequence[0].ImagePositionPatient, float)
+        index = np.linalg.inv(affine) @ (*at, 1)
+        z = round(float(index[2]))
+        if np.abs(index[:3] - (0, 0, z)).max() > 0.1 or not 0 <= z < len(array):
+            raise UnequalError(path, "position of a frame")
+        if not np.array_equal(frame > 0, segments[number - 1].mask(array[z])):
+            raise UnequalError(path, f"voxels of {segments[number - 1].name!r}")
+        seen[number][z] = True
+    for segment in segments:
+        if (segment.mask(array).any((1, 2)) & ~seen[segment.number]).any():
+            raise UnequalError(path, f"missing slices of {segment.name!r}")
+    again = hd.seg.Segmentation.from_dataset(found, copy=False)
+    if [again.get_segment_description(s.number).segment_label for s in segments] != [
+        segment.name[:64] for segment in segments
+    ]:
+        raise UnequalError(path, "names")

@@ -1,0 +1,144 @@
+"""STL meshes: one closed surface a label, in mm, with the volume of its mask.
+
+Marching cubes at one half chamfers every edge, which costs thin structures a good part of their
+volume, and smoothing costs more. So the level is chosen such that the finished surface encloses
+what the mask does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from dataset_conversion.geometry import affine
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.metrics import bounding_box
+from nnunet_plugins.export.placing import UnequalError, placed
+from nnunet_plugins.extras import need
+
+TOLERANCE = 0.02  # how far the volume may be from the mask's
+_AIM = 0.005  # the search ends here
+_TRIALS = 12
+#: 3D Slicer reads this and takes the points as they are.
+HEADER = b"SPACE=LPS nnunet-plugins, mm"
+
+
+def write_stl(target: Path, mask: np.ndarray, image: sitk.Image, smoothing: int = 10) -> float:
+    """Write a mask's surface as binary STL, read it back and compare.
+
+    Points are mm in LPS, 3D Slicer's own choice for STL, and the header says so.
+
+    Args:
+        target: ends in .stl.
+        mask: booleans (z, y, x), not empty; what touches the border is closed there.
+        image: its geometry.
+        smoothing: rounds of Taubin's filter; fewer where it would cost more than 2 % of volume.
+
+    Returns:
+        The surface's volume in mm3.
+
+    Raises:
+        UserError: a package is missing, or no surface has the mask's volume within 2 %.
+    """
+    trimesh = need("trimesh", "export", "STL")
+    volume = float(mask.sum()) * abs(float(np.linalg.det(affine(image)[:3, :3])))
+    mesh = surface(mask, affine(image), smoothing)
+    with placed(target) as temporary:
+        content = trimesh.exchange.stl.export_stl(mesh)
+        temporary.write_bytes(HEADER.ljust(80) + content[80:])
+        found = trimesh.load_mesh(temporary, file_type="stl")
+        if not found.is_watertight or not found.is_winding_consistent:
+            raise UnequalError(target, "the surface is not closed")
+        if abs(found.volume - volume) > TOLERANCE * volume:
+            raise UnequalError(target, f"{found.volume:.1f} mm3, and the mask {volume:.1f}")
+    return float(found.volume)
+
+
+def surface(mask: np.ndarray, matrix: np.ndarray, smoothing: int = 10) -> Any:
+    """Return the closed surface of a mask with its volume, normals outwards.
+
+    Args:
+        mask: booleans (z, y, x), not empty.
+        matrix: 4 x 4, index (x, y, z) to LPS mm.
+        smoothing: rounds of Taubin's filter at most.
+
+    Raises:
+        UserError: none has the volume within 2 %.
+    """
+    box = bounding_box(mask, margin=0)
+    start = np.array([part.start for part in box])[::-1] - 1  # (x, y, z) of the padding's corner
+    field = np.pad(mask[box], 1).T.astype(np.float32)  # closed at the border; (x, y, z)
+    volume = float(mask[box].sum()) * abs(float(np.linalg.det(matrix[:3, :3])))
+    for rounds, finer in _ways(smoothing):
+        step = matrix.copy()
+        step[:3, :3] /= finer
+        # The middle of the first of the finer voxels, seen from the middle of the coarse one.
+        corner = start * finer - (finer - 1) / 2 + (finer - 1)
+        mesh = _fitted(_finer(field, finer), step, corner, volume, rounds)
+        if abs(mesh.volume - volume) <= TOLERANCE * volume and _closed(mesh):
+            return mesh
+    raise UserError(
+        f"STL: no surface encloses the mask's {volume:.1f} mm3 within 2 %; write .seg.nrrd, or clean the mask of "
+        "single voxels"
+    )
+
+
+def _closed(mesh: Any) -> bool:
+    """Say whether it is closed for a reader, who takes points at one place for one point."""
+    trimesh = need("trimesh", "export", "STL")
+    seen = trimesh.Trimesh(mesh.vertices, mesh.faces, process=True)
+    return bool(seen.is_watertight and seen.is_winding_consistent)
+
+
+def _ways(smoothing: int) -> Iterator[tuple[int, int]]:
+    """Rounds of smoothing, then none and finer voxels: single voxels that touch by a corner need that."""
+    while smoothing:
+        yield smoothing, 1
+        smoothing //= 2
+    yield from ((0, 1), (0, 3), (0, 5))
+
+
+def _finer(field: np.ndarray, times: int) -> np.ndarray:
+    """Each voxel as so many along every axis, and one voxel of padding."""
+    if times == 1:
+        return field
+    for axis in range(3):
+        field = np.repeat(field, times, axis)
+    return field[(slice(times - 1, 1 - times),) * 3]
+
+
+def _fitted(field: np.ndarray, matrix: np.ndarray, start: np.ndarray, volume: float,
+            rounds: int) -> Any:  # fmt: skip
+    """Search the level whose surface has the volume; it shrinks as the level grows."""
+    low, high, level = 0.01, 0.99, 0.5
+    best = None
+    for _ in range(_TRIALS):
+        mesh = _at_level(field, level, matrix, start, rounds)
+        if best is None or abs(mesh.volume - volume) < abs(best.volume - volume):
+            best = mesh
+        if abs(best.volume - volume) <= _AIM * volume:
+            break
+        low, high = (level, high) if mesh.volume > volume else (low, level)
+        level = (low + high) / 2
+    return best
+
+
+def _at_level(field: np.ndarray, level: float, matrix: np.ndarray, start: np.ndarray,
+              rounds: int) -> Any:  # fmt: skip
+    trimesh = need("trimesh", "export", "STL")
+    measure = need("skimage.measure", "export", "STL")
+    points, faces, _, _ = measure.marching_cubes(field, level)
+    mesh = trimesh.Trimesh(
+        (points + start) @ matrix[:3, :3].T + matrix[:3, 3], faces, process=False
+    )
+    if rounds:
+        need("trimesh.smoothing", "export", "STL").filter_taubin(mesh, iterations=rounds)
+    # STL keeps single precision: what is measured is what will be written.
+    mesh.vertices = mesh.vertices.astype(np.float32).astype(np.float64)
+    if mesh.volume < 0:
+        mesh.invert()
+    return mesh

@@ -1,0 +1,172 @@
+"""From predictions to files: every case of a folder, every wanted format."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from dataset_conversion.masks import read_mask
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.labels import Labels
+from nnunet_plugins.export.dicom_seg import Algorithm, write_dicom_seg
+from nnunet_plugins.export.mesh import write_stl
+from nnunet_plugins.export.segments import Segment, check_declared, find_names, make_segments
+from nnunet_plugins.export.slicer import write_seg_nrrd
+from nnunet_plugins.export.source_series import Source, find_source
+
+FORMATS = ("seg.nrrd", "dicom-seg", "stl")
+ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted.
+
+    Attributes:
+        formats: some of `FORMATS`.
+        output: folder for the files; made if missing.
+        dicom: the source series' folder, or for several cases a folder of such folders, named as the cases.
+        series: text that chooses among several series.
+        dataset_json: names of the labels; None looks beside and above the prediction.
+        smoothing: rounds of the meshes' filter.
+        algorithm: what made the predictions.
+    """
+
+    formats: tuple[str, ...]
+    output: Path
+    dicom: Path | None = None
+    series: str | None = None
+    dataset_json: Path | None = None
+    smoothing: int = 10
+    algorithm: Algorithm = field(default_factory=Algorithm)
+
+
+@dataclass(frozen=True)
+class Written:
+    """One case's files, and what a user should know."""
+
+    name: str
+    files: tuple[Path, ...]
+    notes: tuple[str, ...]
+
+
+def export(prediction: Path, request: Request,
+           progress: Callable[[Any], Iterable[Any]] | None = None) -> list[Written]:  # fmt: skip
+    """Write every label map of a file or folder in the wanted formats.
+
+    Raises:
+        UserError: nothing there, labels without names, DICOM SEG without a series.
+        DatasetError: a label map that cannot be read, or does not lie on its series.
+    """
+    cases = find_cases(prediction)
+    if "dicom-seg" in request.formats and request.dicom is None:
+        raise UserError(
+            "export: DICOM SEG refers to the series it was made from; pass --dicom SERIES_DIR, or leave "
+            "dicom-seg out of --to"
+        )
+    labels = find_names(prediction, request.dataset_json)
+    sources = {name: _series_folder(name, len(cases), request) for name in cases}
+    written = []
+    for name, path in progress(cases.items()) if progress else cases.items():
+        image = read_mask(path).image
+        source = None
+        folder = sources[name]
+        if folder is not None:
+            source = find_source(folder, prediction=image, wanted=request.series)
+        written.append(export_case(name, image, labels, request, source))
+    return written
+
+
+def export_case(name: str, image: sitk.Image, labels: Labels, request: Request,
+                source: Source | None) -> Written:  # fmt: skip
+    """Write one label map in the wanted formats.
+
+    Args:
+        name: of the case; file names start with it.
+        image: the label map, LPS mm.
+        labels: names of its values.
+        request: what is wanted.
+        source: the series that it was predicted from; for DICOM SEG.
+
+    Raises:
+        UserError: undeclared values, or a file that cannot be written.
+        DatasetError: it does not lie on its series.
+    """
+    array = sitk.GetArrayViewFromImage(image)
+    check_declared([int(v) for v in np.unique(array)], labels, name)
+    segments, notes = make_segments(labels)
+    there = [segment for segment in segments if segment.mask(array).any()]
+    absent = [segment.name for segment in segments if segment not in there]
+    if absent:
+        notes.append(f"without a voxel: {', '.join(absent)}")
+    files = []
+    if "seg.nrrd" in request.formats:
+        files.append(request.output / f"{name}.seg.nrrd")
+        write_seg_nrrd(files[-1], image, segments)
+    if "dicom-seg" in request.formats and source is not None:
+        files.append(request.output / f"{name}_seg.dcm")
+        notes += source.notes
+        notes += write_dicom_seg(files[-1], image, segments, source, request.algorithm)
+    if "stl" in request.formats:
+        for segment, stem in zip(there, _stems(there), strict=True):
+            files.append(request.output / f"{name}_{stem}.stl")
+            write_stl(files[-1], segment.mask(array), image, request.smoothing)
+    return Written(name, tuple(files), tuple(notes))
+
+
+def find_cases(prediction: Path) -> dict[str, Path]:
+    """Case name -> label map, for one file or all right in a folder.
+
+    Raises:
+        UserError: nothing there, or two files of one name.
+    """
+    if not prediction.exists():
+        raise UserError(
+            f"export: {prediction} does not exist; pass a label map or a folder of them"
+        )
+    found: dict[str, Path] = {}
+    for path in sorted(prediction.iterdir()) if prediction.is_dir() else [prediction]:
+        low = path.name.lower()
+        ending = next((ending for ending in ENDINGS if low.endswith(ending)), None)
+        if ending is None or low.startswith(".") or low.endswith(".seg.nrrd") or not path.is_file():
+            continue
+        name = path.name[: -len(ending)]
+        if name in found:
+            raise UserError(
+                f"export: {found[name]} and {path.name} are one case by name; keep one of them"
+            )
+        found[name] = path
+    if not found:
+        raise UserError(
+            f"export: no label map in {prediction}; allowed endings: {', '.join(ENDINGS)}"
+        )
+    return found
+
+
+def _series_folder(name: str, cases: int, request: Request) -> Path | None:
+    if request.dicom is None or "dicom-seg" not in request.formats:
+        return None
+    if cases == 1:
+        return request.dicom / name if (request.dicom / name).is_dir() else request.dicom
+    if not (request.dicom / name).is_dir():
+        raise UserError(
+            f"export: {request.dicom} holds no folder {name}; for several cases give a folder with one series "
+            "folder a case, named as the case"
+        )
+    return request.dicom / name
+
+
+def _stems(segments: Sequence[Segment]) -> list[str]:
+    """Names that every disk takes; what would be the same gets the segment's number."""
+    plain = [re.sub(r"[^\w.-]+", "_", segment.name).strip("_.") or "label" for segment in segments]
+    folded = [name.casefold() for name in plain]
+    return [
+        f"{name}_{segment.number}" if folded.count(name.casefold()) > 1 else name
+        for name, segment in zip(plain, segments, strict=True)
+    ]

@@ -1,0 +1,103 @@
+"""Segments: a label or region of dataset.json with its values, its meaning and its colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import ImageColor
+
+from dataset_conversion.preview import colour
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.labels import Labels, read_labels
+from nnunet_plugins.export.terminology import Term, find_term
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One structure.
+
+    Attributes:
+        number: from 1, in the order of dataset.json.
+        name: as there.
+        values: of the label map, whose union it is; several for a region.
+        term: its meaning.
+        colour: red, green, blue, 0 to 255; the same as in the previews of `convert`.
+    """
+
+    number: int
+    name: str
+    values: tuple[int, ...]
+    term: Term
+    colour: tuple[int, int, int]
+
+    def mask(self, array: np.ndarray) -> np.ndarray:
+        """Where it is, as booleans of the array's shape."""
+        return array == self.values[0] if len(self.values) == 1 else np.isin(array, self.values)
+
+
+def make_segments(labels: Labels) -> tuple[list[Segment], list[str]]:
+    """Return the segments of labels, and notes on names whose meaning is not known."""
+    order = range(len(labels.values))
+    segments = []
+    for index, (name, values) in enumerate(labels.values.items()):
+        red, green, blue = ImageColor.getrgb(colour(order, index))[:3]
+        term = find_term(name)
+        segments.append(Segment(index + 1, name, tuple(values), term, (red, green, blue)))
+    unknown = [segment.name for segment in segments if not segment.term.known]
+    notes = []
+    if unknown:
+        notes.append(
+            f"no SNOMED CT code is known here for {', '.join(map(repr, unknown))}: coded as Tissue "
+            "(85756007); the names are kept"
+        )
+    return segments, notes
+
+
+def find_names(prediction: Path, dataset_json: Path | None) -> Labels:
+    """Read the labels from the option, else from a dataset.json beside or above the prediction.
+
+    Raises:
+        UserError: there is none; a file for a clinic is not written with labels that have no name.
+    """
+    if dataset_json is not None:
+        return read_labels(dataset_json, dataset_json.name)
+    beside = prediction if prediction.is_dir() else prediction.absolute().parent
+    for folder in (beside, beside.absolute().parent):
+        if (folder / "dataset.json").is_file():
+            return read_labels(folder / "dataset.json", "dataset.json beside the predictions")
+    raise UserError(
+        f"export: no dataset.json beside or above {prediction}, so its labels have no names; pass "
+        "nnU-Net's dataset.json by -djfile FILE"
+    )
+
+
+def check_declared(values: Sequence[int], labels: Labels, who: str) -> None:
+    """Stop at values of a label map that no label names.
+
+    Raises:
+        UserError: naming them.
+    """
+    unknown = sorted(set(values) - labels.known)
+    if unknown:
+        raise UserError(
+            f"{who}: holds values {unknown} that no label declares (known: "
+            f"{sorted(labels.known)}, {labels.source}); pass the dataset.json that the model was "
+            "trained with by -djfile FILE"
+        )
+
+
+def layers(segments: Sequence[Segment]) -> list[list[Segment]]:
+    """Put segments into as few layers as in their order is possible, those of one layer apart."""
+    result: list[list[Segment]] = []
+    for segment in segments:
+        for layer in result:
+            taken = {value for other in layer for value in other.values}
+            if not taken & set(segment.values):
+                layer.append(segment)
+                break
+        else:
+            result.append([segment])
+    return result

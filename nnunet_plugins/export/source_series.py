@@ -1,0 +1,134 @@
+"""The DICOM series that a prediction was made from: found, proven, and a label map put on its slices."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import SimpleITK as sitk
+from pydicom.uid import CTImageStorage, MRImageStorage
+
+from dataset_conversion.dicom_series import Series, find_series, read_series
+from dataset_conversion.files import digest
+from dataset_conversion.geometry import is_part, on_grid, place
+from dataset_conversion.patient_folder import ignored
+from dataset_conversion.quiet import quiet_pydicom
+from dataset_conversion.volumes import header_of
+from nnunet_plugins.errors import UserError
+
+#: What DICOM wants in every object, if need be without a value; older and de-identified files leave them out.
+_MAY_BE_EMPTY = (
+    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime",
+    "AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator",
+)  # fmt: skip
+_STORAGES = {"CT": CTImageStorage, "MR": MRImageStorage}
+_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A proven series.
+
+    Attributes:
+        series: its slices from the lowest up the normal.
+        who: its folder, for messages.
+        notes: what was passed over in the folder.
+    """
+
+    series: Series
+    who: str
+    notes: tuple[str, ...] = ()
+
+    def volume(self) -> sitk.Image:
+        """The values (CT: HU) on the series' own grid."""
+        return read_series(self.series, self.who)
+
+    def grid(self) -> sitk.Image:
+        """An empty volume of its geometry."""
+        return place(np.zeros(self.series.size[::-1], np.uint8), self.series.affine)
+
+    def labels(self, image: sitk.Image, who: str) -> np.ndarray:
+        """Return a label map on the slices, (slice, row, column), by physical coordinates.
+
+        Axes may be flipped, permuted or cropped, and every voxel is copied; nothing is resampled.
+
+        Raises:
+            DatasetError: it does not lie on the series' voxels (within a tenth of a voxel).
+        """
+        placed, _ = on_grid(image, self.grid(), who)
+        return sitk.GetArrayFromImage(placed)
+
+    def headers(self) -> tuple[list[Any], list[str]]:
+        """Return the headers of its files, fit to be referred to, and notes on what they lack.
+
+        A UID that is empty is made from the slices' own or their bytes, the same every time.
+        """
+        with quiet_pydicom():
+            headers = [pydicom.dcmread(path, stop_before_pixels=True, force=True)
+                       for path in self.series.paths]  # fmt: skip
+        nameless = 0
+        for header, path in zip(headers, self.series.paths, strict=True):
+            # The file's own preamble says the same UIDs; without one, the file's bytes make one.
+            meta = getattr(header, "file_meta", {})
+            if not header.get("SOPClassUID"):
+                usual = _STORAGES.get(self.series.slices[0].modality.upper(), CTImageStorage)
+                header.SOPClassUID = meta.get("MediaStorageSOPClassUID") or usual
+            if header.get("SOPInstanceUID"):
+                continue
+            stored = meta.get("MediaStorageSOPInstanceUID")
+            header.SOPInstanceUID = stored or _uid("SOPInstanceUID", digest(path))
+            nameless += not stored
+        seed = "/".join(sorted(str(header.SOPInstanceUID) for header in headers))
+        missing = [name for name in _UIDS if not headers[0].get(name)]
+        for header in headers:
+            for name in missing:
+                setattr(header, name, _uid(name, seed))
+            for name in _MAY_BE_EMPTY:
+                if name not in header:
+                    setattr(header, name, "")
+        notes = []
+        if missing:
+            notes.append(
+                f"the series has no {', '.join(missing)}: made from its slices' UIDs, so an archive will not file "
+                "the DICOM SEG beside it, though it refers to its slices"
+            )
+        if nameless:
+            notes.append(
+                f"{nameless} slices have no SOPInstanceUID: the DICOM SEG lies on their voxels, but no viewer can "
+                "find them by their UID; export the series again from the archive"
+            )
+        return headers, notes
+
+
+def find_source(folder: Path, *, prediction: sitk.Image | None = None, modality: str | None = None,
+                wanted: str | None = None) -> Source:  # fmt: skip
+    """Find the one series in a folder; where there are several, the one that a prediction lies on.
+
+    Raises:
+        DatasetError: none, several, or one that is no regular volume (tilt, gaps, colour).
+        UserError: no such folder, or no DICOM in it.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; give the folder of the DICOM series")
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and not ignored(p.name))
+
+    def fits(series: Series) -> bool:
+        header = header_of(prediction)
+        return is_part(header.matrix, header.size, series.affine, series.size)
+
+    found, notes = find_series(
+        files, str(folder), modality=modality, wanted=wanted,
+        fits=None if prediction is None else fits,
+    )  # fmt: skip
+    if found is None:
+        raise UserError(f"{folder}: holds no DICOM images; give the folder of the DICOM series")
+    return Source(found, str(folder), tuple(notes))
+
+
+def _uid(*parts: str) -> str:
+    digest = hashlib.sha256("/".join(parts).encode()).digest()
+    return f"2.25.{int.from_bytes(digest[:15], 'big')}"

@@ -1,0 +1,183 @@
+"""nnU-Net's predictor on a trained model folder, with a user's slips told in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import pickle
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnunet_plugins.environment import EXTENSIONS, extension_folder
+from nnunet_plugins.errors import UserError
+
+CHECKPOINT = "checkpoint_final.pth"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model folder (TRAINER__PLANS__CONFIGURATION) and the folds to take of it.
+
+    Attributes:
+        folder: holds plans.json, dataset.json and fold_N/.
+        folds: their names, as strings.
+        checkpoint: file in each fold's folder.
+        dataset: the content of dataset.json.
+    """
+
+    folder: Path
+    folds: tuple[str, ...]
+    checkpoint: str
+    dataset: dict[str, Any]
+
+    @property
+    def ending(self) -> str:
+        """Of its image files, e.g. .nii.gz."""
+        return str(self.dataset["file_ending"])
+
+    @property
+    def channels(self) -> int:
+        """How many images make a case."""
+        return len(self.dataset["channel_names"])
+
+    @property
+    def warning(self) -> str:
+        """What a user should know before it is loaded."""
+        return (
+            f"{self.checkpoint} of fold {', '.join(self.folds)} is a Python pickle, which can run code when it is "
+            "loaded: use models of a source that you trust"
+        )
+
+
+def find_model(
+    folder: Path, folds: Sequence[str] | None = None, checkpoint: str = CHECKPOINT
+) -> Model:
+    """Look at a model folder without loading anything of it.
+
+    Args:
+        folder: what nnUNetv2_train wrote, e.g. nnUNet_results/Dataset.../TRAINER__PLANS__CONFIGURATION.
+        folds: which; None takes all numbered ones that are trained, else fold_all.
+        checkpoint: file in each fold's folder.
+
+    Raises:
+        UserError: it is no model folder, or a fold has no such checkpoint.
+    """
+    missing = [name for name in ("plans.json", "dataset.json") if not (folder / name).is_file()]
+    if missing:
+        raise UserError(
+            f"{folder}: no trained model ({' and '.join(missing)} missing); give the folder "
+            "TRAINER__PLANS__CONFIGURATION in nnUNet_results"
+        )
+    there = {p.parent.name.removeprefix("fold_") for p in folder.glob(f"fold_*/{checkpoint}")}
+    wanted = list(folds or sorted(there - {"all"}) or sorted(there))
+    lost = [fold for fold in wanted if fold not in there]
+    if lost or not wanted:
+        raise UserError(
+            f"{folder}: fold {', '.join(lost) or 'none'} has no {checkpoint}; trained are: "
+            f"{', '.join(sorted(there)) or 'none'} (choose with -f, or another file with -chk)"
+        )
+    try:
+        dataset = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+        dataset["labels"], dataset["file_ending"], dataset["channel_names"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{folder / 'dataset.json'}: damaged ({error!r}); copy the model again"
+        ) from error
+    return Model(folder, tuple(wanted), checkpoint, dataset)
+
+
+def load(model: Model, device: str, *, mirroring: bool = True) -> Any:
+    """Return nnU-Net's predictor with the model's weights; this loads pickles, see `Model.warning`.
+
+    Raises:
+        UserError: no such device, or nnU-Net cannot build or load the network.
+    """
+    import torch
+
+    found = find_device(device)
+    entries = os.environ.get(EXTENSIONS, "").split(os.pathsep)
+    if str(extension_folder()) not in entries:  # nnU-Net reads it at every look-up
+        kept = [entry for entry in entries if entry.strip()]
+        os.environ[EXTENSIONS] = os.pathsep.join([*kept, str(extension_folder())])
+    with quiet():
+        from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+        predictor = nnUNetPredictor(
+            device=torch.device(found),
+            use_mirroring=mirroring,
+            perform_everything_on_device=found == "cuda",
+            allow_tqdm=False,
+        )
+        folds = tuple(fold if fold == "all" else int(fold) for fold in model.folds)
+        try:
+            predictor.initialize_from_trained_model_folder(
+                str(model.folder), folds, model.checkpoint
+            )
+        except (
+            pickle.UnpicklingError,
+            RuntimeError,
+            ValueError,
+            KeyError,
+            AttributeError,
+            EOFError,
+            OSError,
+        ) as error:
+            raise UserError(
+                f"{model.folder}: nnU-Net cannot load this model ({_last_line(error)}); is it whole, and of a "
+                "trainer that is installed here?"
+            ) from error
+    previous = predictor.configuration_manager.previous_stage_name
+    if previous is not None:
+        raise UserError(
+            f"{model.folder}: a cascade, which needs the predictions of {previous}; give that model, or predict "
+            "with nnUNetv2_predict"
+        )
+    return predictor
+
+
+def predict(predictor: Any, images: Sequence[Path], target: Path) -> Path:
+    """Predict one case and return the label map's file.
+
+    Args:
+        predictor: of `load`.
+        images: one file a channel, in the order of dataset.json.
+        target: the file without its ending; its folder takes nnU-Net's own notes as well.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with quiet():
+        predictor.predict_from_files_sequential([[str(image) for image in images]], [str(target)])
+    return target.with_name(target.name + predictor.dataset_json["file_ending"])
+
+
+def find_device(wanted: str) -> str:
+    """Return the device that is meant: cuda where there is one, for auto.
+
+    Raises:
+        UserError: it is not there.
+    """
+    import torch
+
+    there = (
+        ["cpu"] + ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_available()
+    )
+    if wanted == "auto":
+        return there[-1] if len(there) > 1 else "cpu"
+    if wanted not in there:
+        raise UserError(f"-device {wanted}: not there; available: {', '.join(there)}")
+    return wanted
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep nnU-Net's prints from the command's own output."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line for line in str(error).strip().splitlines() if line.strip()]
+    return lines[-1].strip() if lines else type(error).__name__
