@@ -12,12 +12,14 @@ import SimpleITK as sitk
 
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.files import digest
-from dataset_conversion.geometry import ALIGNED, affine
+from dataset_conversion.finding import Finding
+from dataset_conversion.geometry import affine
 from dataset_conversion.labels import histogram, spans
 from dataset_conversion.manifest import FILE as MANIFEST
 from dataset_conversion.masks import read_mask
+from dataset_conversion.placing import ALIGNED
 from dataset_conversion.quiet import quiet_itk
-from dataset_conversion.raw_layout import IGNORE, Finding, Layout, RawCase, read_layout
+from dataset_conversion.raw_layout import IGNORE, Layout, RawCase, read_layout
 from dataset_conversion.run import Progress, each
 from dataset_conversion.volumes import Header, header_of, is_volume, read_header, read_volume
 
@@ -182,7 +184,7 @@ def _unchanged(layout: Layout, path: Path) -> bool:
 def _plain(path: Path) -> sitk.Image:
     """Read a picture of another kind, such as PNG or TIFF."""
     try:
-        with quiet_itk():
+        with quiet_itk:
             image = sitk.ReadImage(str(path))
     except RuntimeError as error:
         raise DatasetError(f"{path}: cannot be read; copy or export it again") from error

@@ -75,7 +75,9 @@ class Options(Common):
 def find(source: Path, options: Options, id: int, name: str,
          progress: Progress | None) -> RawDataset:  # fmt: skip
     """Pair images and masks by number and return the dataset; nothing is written."""
-    train = source / "train" if (source / "train").is_dir() else source
+    train = source
+    while (train / "train").is_dir():  # archives unpack into a folder of their own name
+        train = train / "train"
     images, masks = find_folder(train, "MR"), find_folder(train, "Mask")
     pairs, problems = find_pairs(images, masks, partial(_key, _IMAGE), partial(_key, _MASK))
     labels = _labels(options)

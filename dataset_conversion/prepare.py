@@ -11,8 +11,9 @@ import SimpleITK as sitk
 
 from dataset_conversion.case import Output, Sample
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.geometry import affine, like, on_grid, orientation, oriented
+from dataset_conversion.geometry import affine, like, orientation, oriented
 from dataset_conversion.labels import Labels, histogram
+from dataset_conversion.placing import on_grid
 from dataset_conversion.steps import Images
 
 
@@ -50,9 +51,10 @@ def prepare(sample: Sample, labels: Labels, output: Output, who: str) -> Prepare
     notes = list(sample.notes)
     mask, voxels = None, dict.fromkeys(sorted(labels.remap.values()), 0)
     if sample.mask is not None:
-        placed, note = on_grid(sample.mask, images[0], who, output.resample_mask)
+        placed, note = on_grid(sample.mask, sample.images[0], who, output.resample_mask)
         notes += [note] if note else []
-        source = sitk.GetArrayViewFromImage(placed)
+        turned = oriented(placed, output.orientation)
+        source = sitk.GetArrayViewFromImage(turned)  # a view of `turned`, which has to live
         array, voxels = labels.renumbered(source, histogram(source), who)
         mask = like(array, images[0])
     for step in output.steps:

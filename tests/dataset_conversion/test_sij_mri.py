@@ -168,9 +168,3 @@ def test_a_value_besides_one_stops(hospital, tmp_path):
     sitk.WriteImage(sitk.ReadImage(str(path)) * 2, str(path))
     with pytest.raises(DatasetError, match=r"patient001: label values \[2\] are not listed"):
         run(tmp_path / "src", tmp_path / "raw")
-
-
-def test_nnunet_accepts_all_of_it(hospital, converted, tmp_path, nnunet_accepts):
-    nnunet_accepts(converted[1])
-    run(hospital[0], tmp_path, spacing=(5.0, 5.0, 14.0))
-    nnunet_accepts(tmp_path / NAME)

@@ -193,16 +193,6 @@ def test_the_central_slice_is_a_two_dimensional_dataset(spider, tmp_path):
         assert np.linalg.norm(read(image)[1][:, 2]) == pytest.approx(4.0)  # of every case
 
 
-def test_nnunet_plans_slices_in_two_dimensions(spider, tmp_path):
-    run(spider[0], tmp_path, scheme="binary", central_slice=True)
-    reader = pytest.importorskip("nnunetv2.imageio.simpleitk_reader_writer").SimpleITKIO()
-    for name in ("1_t1", "2_t2_SPACE"):
-        path = tmp_path / NAME / "imagesTr" / f"{name}_0000.nii.gz"
-        array, properties = reader.read_images([str(path)])
-        assert array.shape[:2] == (1, 1)
-        assert int(np.argmax(properties["spacing"])) == 0  # the planner's axis of the slices
-
-
 def test_channels_of_patients_whose_series_share_a_grid(spider, tmp_path):
     report = run(spider[0], tmp_path, channels=True)
     folder = tmp_path / NAME
@@ -261,8 +251,20 @@ def test_archives_that_are_not_unpacked(tmp_path):
     (tmp_path / "src" / "images.zip").write_bytes(b"PK")
     with pytest.raises(DatasetError, match=r"no volumes in images/ .*; unpack images.zip"):
         run(tmp_path / "src", tmp_path / "raw")
+    with pytest.raises(DatasetError, match=r"images.zip: is a file; unpack it if it is an archive"):
+        run(tmp_path / "src" / "images.zip", tmp_path / "raw")
     with pytest.raises(DatasetError, match=r"no such folder; give the folder that holds images/"):
         run(tmp_path / "nowhere", tmp_path / "raw")
+
+
+def test_folders_and_endings_in_capitals(tmp_path):
+    write_patients(tmp_path / "src", 2)
+    (tmp_path / "src" / "images").rename(tmp_path / "src" / "Images")
+    path = tmp_path / "src" / "Images" / "1_t1.mha"
+    path.rename(path.with_name("1_T1.MHA"))
+    report = run(tmp_path / "src", tmp_path / "raw")
+    assert "1_t1" in report.cases
+    assert not report.test
 
 
 def test_two_layouts_at_once_stop(tmp_path):
@@ -415,12 +417,3 @@ def test_the_real_files_in_spider_s_form(shared_data, tmp_path):
     assert (folder / "imagesTs" / "2_t2_0000.nii.gz").exists()
     manifest = json.loads((folder / "conversion.json").read_text())
     assert manifest["settings"]["scheme"] == "four"
-
-
-def test_nnunet_accepts_all_of_it(converted, spider, tmp_path, nnunet_accepts):
-    nnunet_accepts(converted[1])
-    for number, how in enumerate(
-        ({"channels": True, "scheme": "instances"}, {"central_slice": True})
-    ):
-        run(spider[0], tmp_path / str(number), **how)
-        nnunet_accepts(tmp_path / str(number) / NAME)
