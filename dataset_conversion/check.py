@@ -20,6 +20,7 @@ from dataset_conversion.masks import read_mask
 from dataset_conversion.placing import ALIGNED
 from dataset_conversion.quiet import quiet_itk
 from dataset_conversion.raw_layout import IGNORE, Layout, RawCase, read_layout
+from dataset_conversion.report import counted
 from dataset_conversion.run import Progress, each
 from dataset_conversion.volumes import Header, header_of, is_volume, read_header, read_volume
 
@@ -56,12 +57,14 @@ class CheckReport:
     def __str__(self) -> str:
         """Return the text that a user reads."""
         lines = [str(finding) for finding in self.findings]
-        lines.append(f"{self.folder}: {self.training} training cases, {self.test} test cases")
+        lines.append(
+            f"{self.folder}: {counted(self.training, 'training case')}, {counted(self.test, 'test case')}"
+        )
         lines.append("  cases with each label: " + _counted(self.holders))
         lines.append(f"  spacings (x, y, z in mm): {_counted(self.spacings)}")
         lines.append(f"  orientations: {_counted(self.orientations)}")
         warnings = len(self.findings) - self.errors
-        lines.append(f"  {self.errors} errors, {warnings} warnings")
+        lines.append(f"  {counted(self.errors, 'error')}, {counted(warnings, 'warning')}")
         return "\n".join(lines)
 
 

@@ -63,6 +63,9 @@ def read_nifti(path: Path) -> NiftiImage:
         )
     if len(shape) < 3 or min(shape) < 1:
         raise DatasetError(no_volume(path, shape))
+    unit = header.get_xyzt_units()[0]
+    if unit not in ("mm", "unknown"):  # ITK would scale by it, nibabel does not
+        raise DatasetError(f"{path}: its lengths are in {unit} (xyzt_units); save it in mm")
     note = _check_orientation(path, header, shape)
     # Not from the header: nibabel takes the scale factors out of it when it opens a file.
     slope, offset = float(image.dataobj.slope), float(image.dataobj.inter)

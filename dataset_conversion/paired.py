@@ -9,7 +9,7 @@ from pathlib import Path
 from dataset_conversion.case import Case
 from dataset_conversion.errors import DatasetError, together
 from dataset_conversion.patient_folder import check_folder, ignored, listed
-from dataset_conversion.volumes import is_volume
+from dataset_conversion.volumes import UNREADABLE, is_volume
 
 Key = tuple[int, str]  # a patient's number, and what else tells images of one patient apart
 
@@ -77,7 +77,11 @@ def find_pairs(images: Path, masks: Path | None, image_key: Callable[[str], Key 
 def _by_key(folder: Path, key_of: Callable[[str], Key | None]) -> tuple[dict[Key, Path], list[str]]:
     """Return the files of a folder by key; names that mean the same are left out and told."""
     by_key: dict[Key, list[Path]] = {}
-    problems = []
+    problems = [
+        f"{path}: this format is not read; convert it to .mha or .nii.gz, or take it away"
+        for path in sorted(listed(folder))
+        if path.name.lower().endswith(UNREADABLE) and not ignored(path.name)
+    ]
     for path in _volumes(folder):
         key = key_of(path.name)
         if key is None:

@@ -128,8 +128,8 @@ def _check_counts(images: Sequence[Path | Series], masks: Sequence[Path], folder
         )
     if len(images) > 1:
         raise DatasetError(
-            f"{folder}: {len(images)} images, one is needed: {_names(images, folder)}; keep one, "
-            "or make --mask-pattern match the masks"
+            f"{folder}: {len(images)} images, one is needed: {_names(images, folder)}; keep one "
+            "(each patient wants a folder of their own), or make --mask-pattern match the masks"
         )
     if not images and masks:
         raise DatasetError(

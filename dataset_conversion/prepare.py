@@ -16,6 +16,8 @@ from dataset_conversion.labels import Labels, histogram
 from dataset_conversion.placing import on_grid
 from dataset_conversion.steps import Images
 
+_SPACINGS = (0.01, 100.0)  # mm
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -46,6 +48,7 @@ def prepare(sample: Sample, labels: Labels, output: Output, who: str) -> Prepare
     """
     images: Images = tuple(oriented(image, output.orientation) for image in sample.images)
     _check_channels(images, who)
+    _check_spacing(images[0], who)
     for image in images:
         _check_no_mask(image, labels, who)
     notes = list(sample.notes)
@@ -91,6 +94,17 @@ def _check_channels(images: Sequence[sitk.Image], who: str) -> None:
             raise DatasetError(
                 f"{who}: channel {number} lies on another grid than channel 0; resample it"
             )
+
+
+def _check_spacing(image: sitk.Image, who: str) -> None:
+    """Stop at voxels that no scanner makes of a patient: lengths in metres, say."""
+    low, high = _SPACINGS
+    if not all(low <= mm <= high for mm in image.GetSpacing()):
+        shown = " x ".join(f"{mm:.4g}" for mm in image.GetSpacing())
+        raise DatasetError(
+            f"{who}: spacing {shown} mm (allowed {low:g} to {high:g}): are its lengths in another "
+            "unit? Export it in mm"
+        )
 
 
 def _check_no_mask(image: sitk.Image, labels: Labels, who: str) -> None:

@@ -53,8 +53,8 @@ def in_splits(folder: Path, training: Iterable[str],
     if left:
         find(f"{some(left)} are in no fold", error=False)
     if len(sides) < FOLDS:
-        which = "-f 0" if len(sides) == 1 else f"-f 0 to {len(sides) - 1}"
-        find(f"{len(sides)} of the usual {FOLDS} folds; train with {which}",
+        which = "fold 0" if len(sides) == 1 else f"folds 0 to {len(sides) - 1}"
+        find(f"{len(sides)} of the usual {FOLDS} folds; train {which}",
                     error=False)  # fmt: skip
     return findings
 

@@ -173,7 +173,8 @@ def test_one_sequence_alone(spider, tmp_path):
 
 
 def test_the_central_slice_is_a_two_dimensional_dataset(spider, tmp_path):
-    run(spider[0], tmp_path, scheme="binary", sequences=("t1",), central_slice=True)
+    report = run(spider[0], tmp_path, scheme="binary", sequences=("t1",), central_slice=True)
+    assert "done to each case: CentralSlice, thickness 4.0" in str(report)
     folder = tmp_path / NAME
     entry = json.loads((folder / "dataset.json").read_text())
     assert entry["nnunet_plugins"]["left_right_axis"] == 0
@@ -294,6 +295,28 @@ def test_names_that_mislead(tmp_path, name, message):
     assert report.problems
     assert "4_t2" in report.cases
     assert not {"9_t3", "300_t2"} & report.cases
+
+
+def test_files_in_a_format_that_is_not_read_are_not_passed_over(tmp_path):
+    write_patients(tmp_path / "src", 2)
+    for folder in ("images", "masks"):
+        path = tmp_path / "src" / folder / "1_t1.mha"
+        sitk.WriteImage(sitk.ReadImage(str(path)), str(path.with_suffix(".mhd")))
+        path.unlink()
+    with pytest.raises(DatasetError, match=r"images/1_t1.mhd: this format is not read; convert it"):
+        run(tmp_path / "src", tmp_path / "raw")
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_lengths_in_another_unit_stop(tmp_path, factor):
+    write_patients(tmp_path / "src", 2)
+    for folder in ("images", "masks"):
+        path = str(tmp_path / "src" / folder / "1_t1.mha")
+        image = sitk.ReadImage(path)
+        image.SetSpacing([mm * factor for mm in image.GetSpacing()])
+        sitk.WriteImage(image, path)
+    with pytest.raises(DatasetError, match=r"1_t1.mha: spacing .* are its lengths in another unit"):
+        run(tmp_path / "src", tmp_path / "raw")
 
 
 def test_a_mask_without_its_image_stops(tmp_path):

@@ -99,6 +99,15 @@ def test_a_header_whose_two_places_differ_a_little_is_noted(tmp_path):
     np.testing.assert_allclose(affine(read), AFFINE, atol=1e-4)
 
 
+@pytest.mark.parametrize("unit", ["meter", "micron"])
+def test_lengths_in_another_unit_stop(tmp_path, unit):
+    made = nib.Nifti1Image(ct().T, AFFINE)
+    made.header.set_xyzt_units(unit)
+    nib.save(made, tmp_path / "v.nii.gz")
+    with pytest.raises(DatasetError, match=f"v.nii.gz: its lengths are in {unit}.*save it in mm"):
+        read_image(tmp_path / "v.nii.gz")
+
+
 def test_what_nibabel_would_say_of_a_header_is_not_said(tmp_path, caplog, capfd):
     path = nifti(tmp_path / "v.nii.gz", ct())
     content = bytearray(gzip.decompress(path.read_bytes()))
