@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.files import digest_json
-from dataset_conversion.steps import Step
+from dataset_conversion.steps import Step, told
 
 SUBSETS = ("train", "val", "test")
 
@@ -83,6 +83,15 @@ class Output:
     orientation: str = "LPS"
     allow_empty: bool = False
     resample_mask: bool = False
+
+    def told(self) -> list[str]:
+        """Say what changes a case beyond its orientation and labels."""
+        window = (
+            [f"values {self.window[0]:g} to {self.window[1]:g} mapped to 0 to 1"]
+            if self.window
+            else []
+        )
+        return [*(told(step) for step in self.steps), *window]
 
 
 def apart(cases: Sequence[Case]) -> tuple[list[Case], list[str]]:

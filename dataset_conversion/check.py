@@ -12,12 +12,15 @@ import SimpleITK as sitk
 
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.files import digest
-from dataset_conversion.geometry import ALIGNED, affine
+from dataset_conversion.finding import Finding
+from dataset_conversion.geometry import affine
 from dataset_conversion.labels import histogram, spans
 from dataset_conversion.manifest import FILE as MANIFEST
 from dataset_conversion.masks import read_mask
+from dataset_conversion.placing import ALIGNED
 from dataset_conversion.quiet import quiet_itk
-from dataset_conversion.raw_layout import IGNORE, Finding, Layout, RawCase, read_layout
+from dataset_conversion.raw_layout import IGNORE, Layout, RawCase, read_layout
+from dataset_conversion.report import counted
 from dataset_conversion.run import Progress, each
 from dataset_conversion.volumes import Header, header_of, is_volume, read_header, read_volume
 
@@ -54,12 +57,14 @@ class CheckReport:
     def __str__(self) -> str:
         """Return the text that a user reads."""
         lines = [str(finding) for finding in self.findings]
-        lines.append(f"{self.folder}: {self.training} training cases, {self.test} test cases")
+        lines.append(
+            f"{self.folder}: {counted(self.training, 'training case')}, {counted(self.test, 'test case')}"
+        )
         lines.append("  cases with each label: " + _counted(self.holders))
         lines.append(f"  spacings (x, y, z in mm): {_counted(self.spacings)}")
         lines.append(f"  orientations: {_counted(self.orientations)}")
         warnings = len(self.findings) - self.errors
-        lines.append(f"  {self.errors} errors, {warnings} warnings")
+        lines.append(f"  {counted(self.errors, 'error')}, {counted(warnings, 'warning')}")
         return "\n".join(lines)
 
 
@@ -182,7 +187,7 @@ def _unchanged(layout: Layout, path: Path) -> bool:
 def _plain(path: Path) -> sitk.Image:
     """Read a picture of another kind, such as PNG or TIFF."""
     try:
-        with quiet_itk():
+        with quiet_itk:
             image = sitk.ReadImage(str(path))
     except RuntimeError as error:
         raise DatasetError(f"{path}: cannot be read; copy or export it again") from error

@@ -259,6 +259,7 @@ class Conversion:
             problems=tuple(self.problems),
             dry_run=self.run.dry_run,
             orientation=self.dataset.output.orientation,
+            steps=tuple(self.dataset.output.told()),
         )
 
 

@@ -66,6 +66,7 @@ class Converter:
             )
         if options.key:
             check_key(Path(options.key), target)
+        _ = options.secret  # a salt that cannot be read is told once, not by every patient
         dataset = self.find(source, options, dataset_id, name, progress)
         report = dataset.write(raw_root, progress, options.run())
         if options.key and not options.dry_run:

@@ -1,4 +1,4 @@
-"""The datasets that can be converted: a name for the command line, the module, a line of help.
+"""The datasets that can be converted: a name for the command line, the module, lines of help.
 
 A module is imported only when its name is asked for; each holds a `CONVERTER`.
 """
@@ -13,20 +13,33 @@ if TYPE_CHECKING:
 
 
 class Entry(NamedTuple):
-    """Where a converter is found, and what it is for."""
+    """Where a converter is found, what it is for, and what its source looks like."""
 
     module: str
     about: str
+    source: str
 
 
 CONVERTERS = {
-    "spider": Entry("dataset_conversion.spider", "SPIDER lumbar MRI as downloaded from Zenodo"),
-    "csig": Entry("dataset_conversion.csig", "CSIG (MRSpineSeg) lumbar MRI: train/MR, train/Mask"),
+    "spider": Entry(
+        "dataset_conversion.spider",
+        "SPIDER lumbar MRI as downloaded from Zenodo",
+        "folder with images/, masks/ (or images/images/ ...) and overview.csv",
+    ),
+    "csig": Entry(
+        "dataset_conversion.csig",
+        "CSIG (MRSpineSeg) lumbar MRI",
+        "folder with train/MR/Case1.nii.gz ... and train/Mask/mask_case1.nii.gz ...",
+    ),
     "hospital-ct": Entry(
-        "dataset_conversion.hospital_ct", "a folder a patient: DICOM series or volume, with a mask"
+        "dataset_conversion.hospital_ct",
+        "a hospital's sacroiliac-joint CT",
+        "folder with one folder a patient: a DICOM series or a volume, and a mask",
     ),
     "sij-mri": Entry(
-        "dataset_conversion.sij_mri", "sacroiliac-joint MRI: a DICOM series and a mask a patient"
+        "dataset_conversion.sij_mri",
+        "sacroiliac-joint MRI with fat metaplasia",
+        "folder with one folder a patient: a DICOM series or a volume, and a mask",
     ),
 }
 

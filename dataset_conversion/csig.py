@@ -75,13 +75,17 @@ class Options(Common):
 def find(source: Path, options: Options, id: int, name: str,
          progress: Progress | None) -> RawDataset:  # fmt: skip
     """Pair images and masks by number and return the dataset; nothing is written."""
-    train = source / "train" if (source / "train").is_dir() else source
+    train = source
+    while (train / "train").is_dir():  # archives unpack into a folder of their own name
+        train = train / "train"
     images, masks = find_folder(train, "MR"), find_folder(train, "Mask")
     pairs, problems = find_pairs(images, masks, partial(_key, _IMAGE), partial(_key, _MASK))
     labels = _labels(options)
     values = (labels.names.get(level) for level in LEVELS)
     upwards = [value for value in values if isinstance(value, int)]
-    cases, more = scan(pairs, partial(_look, upwards=upwards), options, progress)
+    other = "all or aspp" if options.scheme == "reversed" else "reversed"
+    look = partial(_look, upwards=upwards, other=other)
+    cases, more = scan(pairs, look, options, progress)
     cases, copies = without_copies(cases, ("image",))
     problems = [*problems, *more, *copies]
     stop_at(problems, cases, options.keep_going or options.dry_run)
@@ -111,7 +115,7 @@ def _labels(options: Options) -> Labels:
     return Labels(kept, drop=tuple(sorted({*background, *options.drop})))
 
 
-def _look(pair: Pair, upwards: list[int]) -> Case:
+def _look(pair: Pair, upwards: list[int], other: str) -> Case:
     number = pair.key[0]
     sources = {"image": digest(pair.image)}
     if pair.mask:
@@ -123,17 +127,17 @@ def _look(pair: Pair, upwards: list[int]) -> Case:
         sources=sources,
         labelled=pair.mask is not None,
         voxels=read_header(pair.image).voxels,
-        load=partial(_load, pair, upwards),
+        load=partial(_load, pair, upwards, other),
     )
 
 
-def _load(pair: Pair, upwards: list[int]) -> Sample:
+def _load(pair: Pair, upwards: list[int], other: str) -> Sample:
     image, notes = read_image(pair.image)
     if pair.mask is None:
         return Sample((image,), None, notes)
     mask = read_mask(pair.mask)
     cure = (
-        "another numbering is meant (--scheme reversed, or --labels JSON), or the file has head "
+        f"another numbering is meant (--scheme {other}, or --labels JSON), or the file has head "
         "and feet exchanged"
     )
     order = check_order(mask.image, upwards, str(pair.mask), cure)

@@ -29,13 +29,18 @@ Cuts = tuple[Cut, Cut, Cut]
 
 
 def middle(mask: np.ndarray | None, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the index (z, y, x) of a foreground's centre, of the volume's where there is none."""
+    """Return the index (z, y, x) of a foreground's centre, of the volume's where there is none.
+
+    Each plane through it holds some foreground: the most, where the centre's own holds none.
+    """
     if mask is None or not mask.any():
         return tuple(n // 2 for n in shape)
     found = mask > 0
     plane = found.sum(axis=0)
     counts = (found.sum(axis=(1, 2)), plane.sum(axis=1), plane.sum(axis=0))
-    return tuple(round(float(n @ np.arange(n.size) / n.sum())) for n in counts)
+    centre = [round(float(n @ np.arange(n.size) / n.sum())) for n in counts]
+    # Between two sides the centre may show nothing of either.
+    return tuple(c if n[c] else int(n.argmax()) for n, c in zip(counts, centre, strict=True))
 
 
 def cut(image: sitk.Image, mask: sitk.Image | None, display: tuple[float, float] | None,

@@ -66,7 +66,7 @@ def _by_itk(slices: Sequence[Slice]) -> sitk.Image:
     reader.SetFileNames([str(item.path) for item in slices])
     # ITK takes the type of the first slice for all: a later slope with a fraction would be cut.
     reader.SetOutputPixelType(sitk.sitkFloat32)
-    with quiet_itk():
+    with quiet_itk:
         return reader.Execute()
 
 

@@ -131,8 +131,8 @@ def _named(groups: list[list[Slice]], who: str, modality: str | None, wanted: st
     if not fitting:
         found = sorted({g[0].modality or "none" for g in groups})
         raise DatasetError(
-            f"{who}: DICOM Modality is {', '.join(found)}, {modality} is expected; give the "
-            "modality that is meant, or take the series away"
+            f"{who}: DICOM Modality is {', '.join(found)}, {modality} is expected; pass "
+            f"--modality {found[0]} if that is meant, or take the series away"
         )
     if len(fitting) < len(groups):
         others = sorted({g[0].modality for g in groups if g not in fitting})

@@ -94,7 +94,7 @@ def read_slices(path: Path) -> list[Slice] | NoImage | None:
                 return None
             if modality in _NO_IMAGE:
                 return NoImage(path, modality)
-            if "Rows" not in header:
+            if value(header, "Rows") is None:
                 if "Image" in kind.name or not (modality and value(header, "SOPInstanceUID")):
                     raise ValueError("an image whose header ends early")
                 return NoImage(path, modality)
@@ -140,7 +140,7 @@ def _slices(path: Path, header: Any, modality: str, headless: bool) -> list[Slic
         description=str(value(header, "SeriesDescription", "") or ""),
         patient=str(value(header, "PatientID", "") or "").strip(),
         localizer="LOCALIZER" in kind,
-        matrix=(int(header.Rows), int(header.Columns)),
+        matrix=(int(value(header, "Rows")), int(value(header, "Columns"))),
         samples=int(value(header, "SamplesPerPixel", 1) or 1),
         frames=int(value(header, "NumberOfFrames", 1) or 1),
         position=numbers(header, "ImagePositionPatient", 3),
@@ -177,12 +177,10 @@ def _check_length(path: Path, header: Any, start: int) -> None:
             stream.seek(start)
             whole = _SEQUENCE_END in stream.read()
     else:
-        pixels = (
-            int(header.Rows) * int(header.Columns) * int(value(header, "SamplesPerPixel", 1) or 1)
-        )
-        bits = int(value(header, "BitsAllocated", 16)) * int(
-            value(header, "NumberOfFrames", 1) or 1
-        )
+        names = ("SamplesPerPixel", "NumberOfFrames")
+        samples, count = (int(value(header, name, 1) or 1) for name in names)
+        pixels = int(value(header, "Rows")) * int(value(header, "Columns")) * samples * count
+        bits = int(value(header, "BitsAllocated", 16))
         whole = path.stat().st_size - start >= pixels * bits // 8
     if not whole:
         raise DatasetError(f"{path}: truncated: the file ends before its pixels; copy it again")

@@ -74,12 +74,16 @@ def settle(folder: Path) -> None:
         os.close(handle)
 
 
+def _in_words(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
+
+
 def check_space(folder: Path, needed: int) -> None:
     """Stop unless the disk of `folder` (or of its nearest parent) has `needed` bytes free."""
     there = next(p for p in (folder, *folder.resolve().parents) if p.exists())
     free = shutil.disk_usage(there).free
     if free < needed:
         raise DatasetError(
-            f"{folder}: {free / 2**30:.1f} GiB free, up to {needed / 2**30:.1f} GiB are needed; "
+            f"{folder}: {_in_words(free)} free, up to {_in_words(needed)} are needed; "
             "make room, or choose another nnUNet_raw"
         )

@@ -184,7 +184,8 @@ def read_labels(path: Path, drop: Sequence[int] = ()) -> Labels:
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_once)
     except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise DatasetError(f"{path}: cannot be read as labels ({error})") from error
+        why = getattr(error, "strerror", None) or error
+        raise DatasetError(f"{path}: cannot be read as labels ({why})") from error
     if not isinstance(content, dict):
         raise DatasetError(f'{path}: a JSON object such as {{"sacrum": 1}} is needed')
     nested = isinstance(content.get("labels"), dict)

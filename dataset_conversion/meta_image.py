@@ -7,6 +7,7 @@ damaged enough; neither may happen to a dataset.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,16 @@ class MetaHeader:
         for n in self.size:
             count *= n
         return count
+
+
+def no_volume(path: Path, size: Sequence[int]) -> str:
+    """Say what to do about a size that is none of a volume's."""
+    shown = "x".join(map(str, size))
+    if min(size, default=0) < 1:
+        return f"{path}: size {shown}; export the volume again"
+    if len(size) < 3:
+        return f"{path}: {len(size)}D ({shown}); a volume of 3D is needed: export the whole stack"
+    return f"{path}: {len(size)}D ({shown}), not 3D; 4D: choose volume k and save it as a file of its own"
 
 
 def read_meta_header(path: Path) -> MetaHeader:
@@ -124,9 +135,7 @@ def _header(path: Path, fields: dict[str, str], start: int) -> MetaHeader:
     if len(size) != rank or min(size) < 1:
         raise ValueError(f"NDims {rank}, DimSize {fields['dimsize']}")
     if rank != 3:
-        raise DatasetError(
-            f"{path}: {rank}D, not 3D; {rank}D: choose volume k and save it as a file of its own"
-        )
+        raise DatasetError(no_volume(path, size))
     if fields.get("binarydata", "True").lower() != "true":
         raise DatasetError(f"{path}: holds its values as text; save it as .nii.gz")
     kind = fields["elementtype"]

@@ -129,13 +129,13 @@ class Common:
 
     def case_id(self, prefix: str, sha256: str) -> str:
         """Return a case id that follows a source's content, not its name: `prefix_1a2b3c4d`."""
-        if not self._secret:
+        if not self.secret:
             return f"{prefix}_{sha256[:_ID]}"
-        mixed = hashlib.blake2b(sha256.encode(), key=self._secret, digest_size=_ID // 2)
+        mixed = hashlib.blake2b(sha256.encode(), key=self.secret, digest_size=_ID // 2)
         return f"{prefix}_{mixed.hexdigest()}"
 
     @cached_property
-    def _secret(self) -> bytes:
+    def secret(self) -> bytes:
         """32 bytes from the salt's file; none without one."""
         if self.salt is None:
             return b""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from dataset_conversion.case import Case
 from dataset_conversion.errors import DatasetError, together
-from dataset_conversion.patient_folder import ignored
-from dataset_conversion.volumes import is_volume
+from dataset_conversion.patient_folder import check_folder, ignored, listed
+from dataset_conversion.volumes import UNREADABLE, is_volume
 
 Key = tuple[int, str]  # a patient's number, and what else tells images of one patient apart
 
@@ -31,20 +31,24 @@ def find_folder(source: Path, name: str) -> Path:
     Raises:
         DatasetError: neither holds a volume, or both do.
     """
-    if not source.is_dir():
-        raise DatasetError(f"{source}: no such folder; give the folder that holds {name}/")
-    places = (source / name, source / name / name)
-    full = [place for place in places if place.is_dir() and _volumes(place)]
+    check_folder(source, f"the folder that holds {name}/")
+    places = [place for one in _named(source, name) for place in (one, *_named(one, name))]
+    full = [place for place in places if _volumes(place)]
     if len(full) == 1:
         return full[0]
     if full:
         raise DatasetError(
-            f"{places[0]} and {places[1]} both hold volumes; keep one, as the archive was "
+            f"{full[0]} and {full[1]} both hold volumes; keep one, as the archive was "
             "unpacked twice or two datasets were mixed"
         )
     archive = source / f"{name}.zip"
     cure = f"unpack {archive.name}" if archive.is_file() else f"give the folder that holds {name}/"
     raise DatasetError(f"{source}: no volumes in {name}/ nor in {name}/{name}/; {cure}")
+
+
+def _named(folder: Path, name: str) -> list[Path]:
+    """Return the folders of a name, whatever the case of its letters."""
+    return sorted(p for p in listed(folder) if p.name.lower() == name.lower() and p.is_dir())
 
 
 def find_pairs(images: Path, masks: Path | None, image_key: Callable[[str], Key | None],
@@ -73,7 +77,11 @@ def find_pairs(images: Path, masks: Path | None, image_key: Callable[[str], Key 
 def _by_key(folder: Path, key_of: Callable[[str], Key | None]) -> tuple[dict[Key, Path], list[str]]:
     """Return the files of a folder by key; names that mean the same are left out and told."""
     by_key: dict[Key, list[Path]] = {}
-    problems = []
+    problems = [
+        f"{path}: this format is not read; convert it to .mha or .nii.gz, or take it away"
+        for path in sorted(listed(folder))
+        if path.name.lower().endswith(UNREADABLE) and not ignored(path.name)
+    ]
     for path in _volumes(folder):
         key = key_of(path.name)
         if key is None:
@@ -88,11 +96,7 @@ def _by_key(folder: Path, key_of: Callable[[str], Key | None]) -> tuple[dict[Key
 
 
 def _volumes(folder: Path) -> list[Path]:
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        raise DatasetError(f"{folder}: cannot be listed ({error.strerror})") from error
-    return [path for path in entries if is_volume(path) and not ignored(path.name)]
+    return [path for path in sorted(listed(folder)) if is_volume(path) and not ignored(path.name)]
 
 
 def without_copies(cases: Sequence[Case], roles: Iterable[str]) -> tuple[list[Case], list[str]]:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from dataset_conversion.dicom_series import Series, find_series
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.geometry import is_part
 from dataset_conversion.masks import is_slicer, looks_like_labels
+from dataset_conversion.placing import is_part
 from dataset_conversion.volumes import UNREADABLE, is_volume, read_header
 
 _STRANGERS = frozenset(("thumbs.db", "desktop.ini", "dicomdir"))
@@ -39,15 +39,22 @@ def ignored(name: str) -> bool:
     return low.startswith(".") or ".tmp" in low or low in _STRANGERS
 
 
+def check_folder(source: Path, wanted: str) -> None:
+    """Stop where a source is no folder, an archive among them."""
+    if source.is_file():
+        raise DatasetError(f"{source}: is a file; unpack it if it is an archive, and give {wanted}")
+    if not source.is_dir():
+        raise DatasetError(f"{source}: no such folder; give {wanted}")
+
+
 def patient_folders(source: Path) -> list[Path]:
     """Return the patients' folders in a source folder, sorted.
 
     Raises:
         DatasetError: no folder, no patients, or images that lie outside a patient's folder.
     """
-    if not source.is_dir():
-        raise DatasetError(f"{source}: no such folder; give the folder that holds the patients")
-    entries = sorted(path for path in _listed(source) if not ignored(path.name))
+    check_folder(source, "the folder that holds the patients")
+    entries = sorted(path for path in listed(source) if not ignored(path.name))
     loose = [path for path in entries if path.is_file() and _is_data(path)]
     if loose:
         raise DatasetError(
@@ -121,8 +128,8 @@ def _check_counts(images: Sequence[Path | Series], masks: Sequence[Path], folder
         )
     if len(images) > 1:
         raise DatasetError(
-            f"{folder}: {len(images)} images, one is needed: {_names(images, folder)}; keep one, "
-            "or make --mask-pattern match the masks"
+            f"{folder}: {len(images)} images, one is needed: {_names(images, folder)}; keep one "
+            "(each patient wants a folder of their own), or make --mask-pattern match the masks"
         )
     if not images and masks:
         raise DatasetError(
@@ -138,7 +145,7 @@ def _check_counts(images: Sequence[Path | Series], masks: Sequence[Path], folder
 
 def _files(folder: Path) -> list[Path]:
     found = []
-    for path in sorted(_listed(folder)):
+    for path in sorted(listed(folder)):
         if ignored(path.name):
             continue
         _refuse_link(path)
@@ -146,7 +153,8 @@ def _files(folder: Path) -> list[Path]:
     return found
 
 
-def _listed(folder: Path) -> list[Path]:
+def listed(folder: Path) -> list[Path]:
+    """Return what a folder holds."""
     try:
         return list(folder.iterdir())
     except OSError as error:

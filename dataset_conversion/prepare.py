@@ -11,9 +11,12 @@ import SimpleITK as sitk
 
 from dataset_conversion.case import Output, Sample
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.geometry import affine, like, on_grid, orientation, oriented
+from dataset_conversion.geometry import affine, like, orientation, oriented
 from dataset_conversion.labels import Labels, histogram
+from dataset_conversion.placing import on_grid
 from dataset_conversion.steps import Images
+
+_SPACINGS = (0.01, 100.0)  # mm
 
 
 @dataclass(frozen=True)
@@ -45,14 +48,16 @@ def prepare(sample: Sample, labels: Labels, output: Output, who: str) -> Prepare
     """
     images: Images = tuple(oriented(image, output.orientation) for image in sample.images)
     _check_channels(images, who)
+    _check_spacing(images[0], who)
     for image in images:
         _check_no_mask(image, labels, who)
     notes = list(sample.notes)
     mask, voxels = None, dict.fromkeys(sorted(labels.remap.values()), 0)
     if sample.mask is not None:
-        placed, note = on_grid(sample.mask, images[0], who, output.resample_mask)
+        placed, note = on_grid(sample.mask, sample.images[0], who, output.resample_mask)
         notes += [note] if note else []
-        source = sitk.GetArrayViewFromImage(placed)
+        turned = oriented(placed, output.orientation)
+        source = sitk.GetArrayViewFromImage(turned)  # a view of `turned`, which has to live
         array, voxels = labels.renumbered(source, histogram(source), who)
         mask = like(array, images[0])
     for step in output.steps:
@@ -89,6 +94,17 @@ def _check_channels(images: Sequence[sitk.Image], who: str) -> None:
             raise DatasetError(
                 f"{who}: channel {number} lies on another grid than channel 0; resample it"
             )
+
+
+def _check_spacing(image: sitk.Image, who: str) -> None:
+    """Stop at voxels that no scanner makes of a patient: lengths in metres, say."""
+    low, high = _SPACINGS
+    if not all(low <= mm <= high for mm in image.GetSpacing()):
+        shown = " x ".join(f"{mm:.4g}" for mm in image.GetSpacing())
+        raise DatasetError(
+            f"{who}: spacing {shown} mm (allowed {low:g} to {high:g}): are its lengths in another "
+            "unit? Export it in mm"
+        )
 
 
 def _check_no_mask(image: sitk.Image, labels: Labels, who: str) -> None:

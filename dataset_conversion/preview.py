@@ -155,7 +155,7 @@ def _show(sheet: Image.Image, cut: Cut, values: Sequence[int], at: tuple[int, in
     middle = size[0] // 2, size[1] // 2
     spots = ((6, middle[1]), (size[0] - 6, middle[1]), (middle[0], 4), (middle[0], size[1] - 4))
     for letter, spot, anchor in zip(cut.letters, spots[: 2 if flat else 4], _ANCHORS, strict=False):
-        pen.text(spot, letter, _INK, _font(14), anchor)
+        pen.text(spot, letter, _INK, _font(14), anchor, stroke_width=2, stroke_fill=_GROUND)
     sheet.paste(picture, corner)
 
 

@@ -13,26 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from dataset_conversion.errors import DatasetError
+from dataset_conversion.finding import Finding, some
 from dataset_conversion.manifest import FILE as MANIFEST
 from dataset_conversion.manifest import records
-from dataset_conversion.splits import FOLDS
+from dataset_conversion.raw_splits import against_preprocessed, in_splits
 
 NATURAL = (".png", ".bmp", ".tif", ".tiff")  # several channels may lie in one file
 IGNORE = "ignore"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is amiss; `case` is empty where it concerns the dataset."""
-
-    text: str
-    case: str = ""
-    error: bool = True
-
-    def __str__(self) -> str:
-        """Return one line."""
-        who = f"{self.case}: " if self.case else ""
-        return f"{'error' if self.error else 'warning'}: {who}{self.text}"
 
 
 @dataclass(frozen=True)
@@ -105,8 +92,8 @@ def read_layout(folder: Path, preprocessed: Path | None = None) -> Layout:
             "cases are there; nnU-Net stops at this"
         )
     patients = _manifest(layout)
-    _check_splits(layout, training, patients)
-    _check_preprocessed(layout, preprocessed)
+    layout.findings += in_splits(folder, training, patients)
+    layout.findings += against_preprocessed(folder, preprocessed)
     return layout
 
 
@@ -181,10 +168,10 @@ def _training(layout: Layout, ending: str) -> list[RawCase]:
     labels = _files(layout, "labelsTr", ending, re.compile(r"(.+)"))
     orphans = sorted(set(labels) - set(images))
     if orphans:
-        layout.find(f"labelsTr: {_some(orphans)} have no image")
+        layout.find(f"labelsTr: {some(orphans)} have no image")
     without = sorted(set(images) - set(labels))
     if without:
-        layout.find(f"imagesTr: {_some(without)} have no label map in labelsTr")
+        layout.find(f"imagesTr: {some(without)} have no label map in labelsTr")
     _check_case_of_letters(layout, images)
     return [RawCase(n, images[n], labels.get(n, (None,))[0], True) for n in sorted(images)]
 
@@ -194,7 +181,7 @@ def _test(layout: Layout, ending: str) -> list[RawCase]:
     labels = _files(layout, "labelsTs", ending, re.compile(r"(.+)"), strict=False)
     trained = sorted(set(images) & {case.name for case in layout.cases})
     if trained:
-        layout.find(f"{_some(trained)} are in imagesTs and in the training set")
+        layout.find(f"{some(trained)} are in imagesTs and in the training set")
     return [RawCase(n, images[n], labels.get(n, (None,))[0], False) for n in sorted(images)]
 
 
@@ -245,12 +232,10 @@ def _files(layout: Layout, folder: str, ending: str, pattern: re.Pattern[str],
             found.setdefault(match[1], []).append(path)
     if strange:
         layout.find(
-            f"{folder}: {_some(strange)} are no files of a case; nnU-Net takes them for some"
+            f"{folder}: {some(strange)} are no files of a case; nnU-Net takes them for some"
         )
     if others and strict:
-        layout.find(
-            f"{folder}: {_some(others)} do not end in {ending} and are ignored", error=False
-        )
+        layout.find(f"{folder}: {some(others)} do not end in {ending} and are ignored", error=False)
     return {name: tuple(paths) for name, paths in found.items()}
 
 
@@ -282,62 +267,5 @@ def _manifest(layout: Layout) -> dict[str, int]:
             layout.find(f"{name}: its files are gone since the conversion")
     foreign = sorted({case.name for case in layout.cases} - set(known))
     if foreign:
-        layout.find(f"{_some(foreign)} were not made by the conversion that {MANIFEST} tells of")
+        layout.find(f"{some(foreign)} were not made by the conversion that {MANIFEST} tells of")
     return patients
-
-
-def _check_splits(layout: Layout, training: Iterable[str], patients: Mapping[str, int]) -> None:
-    path = layout.folder / "splits_final.json"
-    if not path.is_file():
-        return
-    known = set(training)
-    try:
-        folds = json.loads(path.read_text(encoding="utf-8"))
-        sides = [(list(fold["train"]), list(fold["val"])) for fold in folds]
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        layout.find(f"splits_final.json: cannot be read as a list of train and val ({error!r})")
-        return
-    for number, (train, val) in enumerate(sides):
-        strangers = sorted({*train, *val} - known)
-        if strangers:
-            layout.find(f"splits_final.json: fold {number} names {_some(strangers)}, no such cases")
-        both = sorted(set(train) & set(val))
-        if both:
-            layout.find(f"splits_final.json: fold {number} has {_some(both)} on both sides")
-        if not train or not val:
-            layout.find(f"splits_final.json: fold {number} has an empty side")
-        held = {patients[c] for c in val if c in patients}
-        torn = sorted(c for c in train if patients.get(c) in held and c not in both)
-        if torn:
-            layout.find(
-                f"splits_final.json: fold {number} trains on {_some(torn)}, whose patients are in "
-                "its validation too"
-            )
-    left = sorted(known - {c for train, val in sides for c in (*train, *val)})
-    if left:
-        layout.find(f"splits_final.json: {_some(left)} are in no fold", error=False)
-    if len(sides) < FOLDS:
-        which = "-f 0" if len(sides) == 1 else f"-f 0 to {len(sides) - 1}"
-        layout.find(f"splits_final.json: {len(sides)} of the usual {FOLDS} folds; train with {which}",
-                    error=False)  # fmt: skip
-
-
-def _check_preprocessed(layout: Layout, preprocessed: Path | None) -> None:
-    ours = layout.folder / "splits_final.json"
-    if preprocessed is None or not ours.is_file():
-        return
-    theirs = preprocessed / layout.folder.resolve().name / "splits_final.json"
-    try:
-        same = not theirs.is_file() or json.loads(ours.read_text()) == json.loads(
-            theirs.read_text()
-        )
-    except (OSError, ValueError):
-        same = False
-    if not same:
-        layout.find(
-            f"{theirs} is another than the dataset's: planning stops without a word; remove it"
-        )
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

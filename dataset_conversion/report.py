@@ -52,6 +52,7 @@ class Report:
     patients: int = 0
     folds: tuple[tuple[int, int], ...] = ()
     orientation: str = "LPS"
+    steps: tuple[str, ...] = ()
     dry_run: bool = False
 
     def __str__(self) -> str:
@@ -59,9 +60,9 @@ class Report:
         labelled = len(self.cases) - len(self.test)
         lines = [
             f"{self.dataset}{' (dry run: nothing was written)' if self.dry_run else ''}",
-            f"  {self.written} cases {'would be ' if self.dry_run else ''}converted, "
+            f"  {counted(self.written, 'case')} {'would be ' if self.dry_run else ''}converted, "
             f"{self.skipped} unchanged, {len(self.problems)} left out",
-            f"  {self.patients} patients: {labelled} cases for training, {len(self.test)} for "
+            f"  {counted(self.patients, 'patient')}: {counted(labelled, 'case')} for training, {len(self.test)} for "
             "testing (imagesTs)",
         ]
         if self.folds:
@@ -69,14 +70,22 @@ class Report:
             lines.append(f"  folds (training + validation cases): {sizes}")
         lines.append("  labels:")
         for name, count in self.voxels.items():
-            lines.append(f"    {name}: {count:,} voxels in {self.holders.get(name, 0)} cases")
-        lines.append(f"  spacings (x, y, z in mm): {_counted(self.spacings)}")
+            lines.append(
+                f"    {name}: {count:,} voxels in {counted(self.holders.get(name, 0), 'case')}"
+            )
+        lines.append(f"  spacings of the sources (x, y, z in mm): {_counted(self.spacings)}")
         lines.append(
             f"  orientations: {_counted(self.orientations)}; written as {self.orientation}"
         )
+        lines += [f"  done to each case: {step}" for step in self.steps]
         lines += [f"  note: {note}" for note in self.notes]
         lines += [f"  left out: {problem}" for problem in self.problems]
         return "\n".join(lines)
+
+
+def counted(number: int, what: str) -> str:
+    """Return `1 case`, `2 cases`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def summary(dataset: Path, labels: Labels, done: Mapping[str, Record], splits: str | None,

@@ -7,8 +7,6 @@ the spine is never promised.
 
 from __future__ import annotations
 
-import csv
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,14 +27,12 @@ from dataset_conversion.padding import without_padding
 from dataset_conversion.paired import Key, Pair, find_folder, find_pairs, stop_at, without_copies
 from dataset_conversion.raw_dataset import Progress, RawDataset
 from dataset_conversion.scan import scan
+from dataset_conversion.spider_table import SEQUENCES, key_of, read_subsets
 from dataset_conversion.steps_mri import CentralSlice
 from dataset_conversion.volumes import read_header, read_image
 
 __all__ = ["CONVERTER", "Options", "convert"]
 
-SEQUENCES = ("t1", "t2", "t2_SPACE")
-_NAME = re.compile(r"0*(\d+)_(t1|t2|t2_space)\.mha", re.IGNORECASE)
-_SUBSETS = {"training": "train", "validation": "val"}
 _CANAL, _MOST = 100, 9
 # From 101 on: vertebrae that are seen in part.
 _VERTEBRAE = (*range(1, 26), *range(101, 126))
@@ -96,11 +92,11 @@ def find(source: Path, options: Options, id: int, name: str,
     sequences = _sequences(options)
     images = find_folder(source, "images")
     masks = find_folder(source, "masks")
-    pairs, problems = find_pairs(images, masks, _key, _key)
+    pairs, problems = find_pairs(images, masks, key_of, key_of)
     pairs = [pair for pair in pairs if pair.key[1] in sequences]
     if not pairs:
         raise DatasetError(f"{images}: holds no series of {', '.join(sequences)}")
-    subsets, notes = _subsets(images.parent, pairs)
+    subsets, notes = read_subsets(images.parent, pairs)
     series, more = scan(pairs, _look, options, progress)
     if options.channels:
         cases, said = _stacked(series, sequences, subsets)
@@ -124,13 +120,6 @@ def find(source: Path, options: Options, id: int, name: str,
         problems=problems,
         settings={"scheme": options.scheme, "padding": "-1000 -> 0"},
     )
-
-
-def _key(name: str) -> Key | None:
-    found = _NAME.fullmatch(name)
-    if not found:
-        return None
-    return int(found[1]), next(s for s in SEQUENCES if s.lower() == found[2].lower())
 
 
 def _sequences(options: Options) -> tuple[str, ...]:
@@ -160,49 +149,6 @@ def _labels(options: Options) -> Labels:
             names[name] = kept[0]
             merge.update(dict.fromkeys(kept[1:], kept[0]))
     return Labels(names, drop=options.drop, merge=merge)
-
-
-def _subsets(folder: Path, pairs: Sequence[Pair]) -> tuple[dict[Key, str], list[str]]:
-    """Read SPIDER's own subset of each series from overview.csv, beside the images' folder or above.
-
-    Fields may end in blanks ('F ').
-    """
-    places = [folder / "overview.csv", folder.parent / "overview.csv"]
-    path = next((place for place in places if place.is_file()), None)
-    if path is None:
-        return {}, ["no overview.csv: SPIDER's own subsets are unknown"]
-    subsets: dict[Key, str] = {}
-    for row in _rows(path):
-        key = _key(f"{row['new_file_name']}.mha")
-        word = row["subset"].lower()
-        if key is None or word not in _SUBSETS:
-            raise DatasetError(
-                f"{path}: series {row['new_file_name']!r} of subset {row['subset']!r}; expected "
-                "are names such as 1_t2 and training or validation; download the table again"
-            )
-        if subsets.setdefault(key, _SUBSETS[word]) != _SUBSETS[word]:
-            raise DatasetError(f"{path}: {row['new_file_name']} has two subsets; mend the table")
-    absent = [pair for pair in pairs if pair.key not in subsets]
-    listed = f"series that overview.csv does not list: {len(absent)}"
-    return subsets, [listed] if absent else []
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, skipinitialspace=True)
-            rows = [
-                {str(k).strip(): v.strip() for k, v in row.items() if isinstance(v, str)}
-                for row in reader
-            ]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{path}: cannot be read as a table ({error})") from error
-    rows = [row for row in rows if any(row.values())]
-    if not all({"new_file_name", "subset"} <= set(row) for row in rows):
-        raise DatasetError(
-            f"{path}: the columns new_file_name and subset are needed; download the table again"
-        )
-    return rows
 
 
 def _look(pair: Pair) -> _Series:

@@ -28,6 +28,15 @@ def described(step: Step) -> dict[str, Any]:
     return {"step": type(step).__name__, **asdict(step)}
 
 
+def told(step: Step) -> str:
+    """Return a step as a user reads it: `Resample, spacing 1 x 1 x 7`."""
+    parts = []
+    for name, value in asdict(step).items():
+        shown = " x ".join(f"{v:g}" for v in value) if isinstance(value, tuple) else str(value)
+        parts += [] if value is None else [f"{name} {shown}"]
+    return ", ".join([type(step).__name__, *parts])
+
+
 @dataclass(frozen=True)
 class DropEmptySlices:
     """Cut slices (axis z) without a label from both ends; a case without a mask stays whole.

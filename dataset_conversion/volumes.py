@@ -1,28 +1,22 @@
-"""Read one NIfTI, NRRD or MetaImage volume, with the checks that ITK leaves out.
-
-NIfTI goes through nibabel: ITK reads zeros for the missing end of a truncated file, turns NaN
-into 0 and hides scale factors.
-"""
+"""Read one NIfTI, NRRD or MetaImage volume, with the checks that ITK leaves out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import nibabel as nib
 import numpy as np
 import SimpleITK as sitk
-from isal import igzip
 
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.geometry import affine, like, orthonormal, place
-from dataset_conversion.meta_image import read_meta_header, read_meta_values
+from dataset_conversion.meta_image import no_volume, read_meta_header, read_meta_values
+from dataset_conversion.nifti_image import colour, parse_nifti, read_nifti, read_nifti_header
 from dataset_conversion.packed import damaged
+from dataset_conversion.quiet import quiet_itk, quiet_nibabel
 
 NIFTI = (".nii.gz", ".nii")
 READABLE = (*NIFTI, ".nrrd", ".mha")
-_FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI's RAS+ to LPS
 _ONE = np.zeros((1, 1, 1), np.uint8)
 UNREADABLE = (".hdr", ".img", ".img.gz", ".mhd", ".nhdr", ".mgz", ".mgh", ".raw", ".zraw")
 
@@ -64,7 +58,8 @@ def read_volume(path: Path) -> Volume:
     try:
         nifti = path.name.lower().endswith(NIFTI)
         meta = path.name.lower().endswith(".mha")
-        volume = _read_nifti(path) if nifti else _read_meta(path) if meta else _read_itk(path)
+        with quiet_nibabel, quiet_itk:
+            volume = _read_nifti(path) if nifti else _read_meta(path) if meta else _read_itk(path)
     except DatasetError:
         raise
     except EOFError as error:
@@ -121,15 +116,16 @@ def read_header(path: Path) -> Header:
     """
     try:
         if path.name.lower().endswith(NIFTI):
-            image = nib.load(path)
-            size, matrix = tuple(image.shape), _FLIP @ image.affine
+            with quiet_nibabel:
+                size, matrix = read_nifti_header(path)
         elif path.name.lower().endswith(".mha"):
             header = read_meta_header(path)
             size, matrix = header.size, header.matrix
         else:
             reader = sitk.ImageFileReader()
             reader.SetFileName(str(path))
-            reader.ReadImageInformation()
+            with quiet_itk:
+                reader.ReadImageInformation()
             size, matrix = reader.GetSize(), np.eye(4)
             if len(size) == 3:
                 matrix[:3, :3] = np.reshape(reader.GetDirection(), (3, 3)) * reader.GetSpacing()
@@ -139,12 +135,9 @@ def read_header(path: Path) -> Header:
     except Exception as error:  # damaged bytes make the libraries raise anything
         raise DatasetError(_broken(path, _reason(error))) from error
     if len(size) == 5 and size[3] == 1 < size[4]:
-        raise DatasetError(_colour(path, size[4]))
+        raise DatasetError(colour(path, size[4]))
     if len(size) < 3 or max(size[3:], default=1) != 1 or min(size) < 1:
-        raise DatasetError(
-            f"{path}: size {'x'.join(map(str, size))}; a volume of three dimensions is needed (of "
-            "a 4D file choose volume k and save it as a file of its own)"
-        )
+        raise DatasetError(no_volume(path, size))
     return Header((int(size[0]), int(size[1]), int(size[2])), matrix)
 
 
@@ -157,7 +150,8 @@ def nifti_values(path: Path) -> np.ndarray:
         DatasetError: it is truncated, or holds NaN or inf.
     """
     try:
-        values = np.asarray(_parse_nifti(path).dataobj)
+        with quiet_nibabel:
+            values = np.asarray(parse_nifti(path).dataobj)
     except Exception as error:  # damaged bytes make the libraries raise anything
         raise DatasetError(_broken(path, "is truncated or damaged")) from error
     if values.dtype.kind == "f" and not np.isfinite(values).all():
@@ -169,57 +163,15 @@ def read_image(path: Path) -> tuple[sitk.Image, tuple[str, ...]]:
     """Read an image of one channel with its scaled values, and notes on what was mended."""
     volume = read_volume(path)
     if volume.raw.ndim != 3:
-        raise DatasetError(_colour(path, volume.raw.shape[-1]))
+        raise DatasetError(colour(path, volume.raw.shape[-1]))
     return like(volume.values, volume.grid), volume.notes
 
 
 def _read_nifti(path: Path) -> Volume:
-    image = _parse_nifti(path)
-    header = image.header
-    if header.get_data_dtype().fields is not None:
-        raise DatasetError(_colour(path, len(header.get_data_dtype().fields)))
-    if header.get_data_dtype().kind == "c":
-        raise DatasetError(f"{path}: complex values; export magnitude values")
-    shape = tuple(image.shape)
-    if len(shape) > 3 and max(shape[3:]) == 1:
-        shape = shape[:3]
-    if len(shape) == 5 and shape[3] == 1:  # a vector a voxel, as ITK writes colour
-        raise DatasetError(_colour(path, shape[4]))
-    if len(shape) > 3:
-        raise DatasetError(
-            f"{path}: {len(shape)}D with {shape[3]} volumes ({'x'.join(map(str, shape))}); 4D: "
-            f"choose volume k (0 to {shape[3] - 1}) and save it as a file of its own"
-        )
-    if len(shape) < 3:
-        raise DatasetError(f"{path}: {len(shape)}D; a volume of three dimensions is needed")
-    if int(header["qform_code"]) == 0 and int(header["sform_code"]) == 0:
-        raise DatasetError(
-            f"{path}: its header says nothing of orientation (qform_code and sform_code are 0), "
-            "so left and right cannot be known; export it again with orientation"
-        )
-    if min(shape) < 1:
-        raise DatasetError(f"{path}: size {'x'.join(map(str, shape))}; export the volume again")
-    # Not from the header: nibabel takes the scale factors out of it when it opens a file.
-    slope, offset = float(image.dataobj.slope), float(image.dataobj.inter)
-    raw = np.asarray(image.dataobj.get_unscaled()).reshape(shape)
-    matrix, note = orthonormal(_FLIP @ image.affine, str(path))
-    return Volume(
-        raw=np.ascontiguousarray(raw.T).astype(raw.dtype.newbyteorder("="), copy=False),
-        grid=place(_ONE, matrix),
-        slope=slope,
-        offset=offset,
-        fields={},
-        notes=(note,) if note else (),
-    )
-
-
-def _parse_nifti(path: Path) -> Any:
-    """Open a NIfTI file; a compressed one is unpacked to its end, which checks the CRC."""
-    if not path.name.lower().endswith(".gz"):
-        return nib.load(path)
-    content = igzip.decompress(path.read_bytes())
-    second = b"n+2" in content[4:8]
-    return (nib.Nifti2Image if second else nib.Nifti1Image).from_bytes(content)
+    found = read_nifti(path)
+    matrix, note = orthonormal(found.matrix, str(path))
+    notes = tuple(text for text in (found.note, note) if text)
+    return Volume(found.raw, place(_ONE, matrix), found.slope, found.offset, {}, notes)
 
 
 def _read_meta(path: Path) -> Volume:
@@ -236,9 +188,7 @@ def _read_itk(path: Path) -> Volume:
         raise DatasetError(_broken(path, "is truncated or damaged"))
     image = sitk.ReadImage(str(path))
     if image.GetDimension() != 3:
-        kind = f"{image.GetDimension()}D"
-        cure = "choose volume k and save it as a file of its own"
-        raise DatasetError(f"{path}: {kind}, not 3D; {kind}: {cure}")
+        raise DatasetError(no_volume(path, image.GetSize()))
     matrix, note = orthonormal(affine(image), str(path))
     return Volume(
         raw=sitk.GetArrayFromImage(image),
@@ -247,13 +197,6 @@ def _read_itk(path: Path) -> Volume:
         offset=0.0,
         fields={key: image.GetMetaData(key) for key in image.GetMetaDataKeys()},
         notes=(note,) if note else (),
-    )
-
-
-def _colour(path: Path, channels: int) -> str:
-    return (
-        f"{path}: {channels} values a voxel (RGB or several channels); export one grey value or "
-        "one label a voxel"
     )
 
 

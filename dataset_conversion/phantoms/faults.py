@@ -67,7 +67,7 @@ FAULTS: Mapping[str, Fault] = {
     "scaled mask": Fault("mask", (NIFTI,), volume.scaled, STOPS, "scl_slope 2"),
     "image for mask": Fault("mask", _FILES, volume.grey_values, STOPS, "no label map"),
     # geometry
-    "flipped mask": Fault("mask", _FILES, volume.flipped, MENDED),
+    "flipped mask": Fault("mask", _FILES, volume.flipped, MENDED, "copied voxel by voxel.* its axes run"),
     "shifted mask": Fault("mask", _FILES, volume.shifted, STOPS, r"centres are 5\.0 mm apart"),
     "coarser mask": Fault("mask", _FILES, volume.coarser, STOPS, "resample.mask", {"resample_mask": True}),
     "other spacing": Fault("mask", _FILES, volume.other_spacing, STOPS, "another grid than its|does not lie on"),

@@ -9,7 +9,8 @@ import pytest
 
 from dataset_conversion.check import look
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.raw_layout import Finding, Layout, RawCase, read_layout
+from dataset_conversion.finding import Finding
+from dataset_conversion.raw_layout import Layout, RawCase, read_layout
 
 
 @lru_cache

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         jobs=arguments.jobs,
         allow_empty=arguments.allow_empty,
         preprocessed=Path(preprocessed) if preprocessed else None,
-        progress=lambda cases: tqdm(cases, desc="checking", unit="case"),
+        progress=lambda cases: tqdm(cases, desc="checking", unit="case", disable=None),
     )
     print(report)
     return 1 if report.errors else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,9 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="source_format", metavar="DATASET", required=True, parser_class=_Dataset
     )
     for name, entry in CONVERTERS.items():
-        one: Any = datasets.add_parser(name, help=entry.about, description=f"{entry.about}.")
+        about = f"{entry.about[0].upper()}{entry.about[1:]}."
+        one: Any = datasets.add_parser(name, help=entry.about, description=about)
         one.dataset = name
-        one.add_argument("source", metavar="SRC", type=Path)
+        one.add_argument("source", metavar="SRC", type=Path, help=entry.source)
         one.add_argument(
             "-d", dest="dataset_id", type=int, required=True, metavar="ID",
             help="dataset id, 1 to 999",
@@ -65,13 +67,17 @@ def run(arguments: argparse.Namespace) -> int:
     kind = arguments.converter.options
     given = {field: getattr(arguments, field) for field, *_ in declared(kind)}
     options = kind(**{f: tuple(v) if isinstance(v, list) else v for f, v in given.items()})
+    # The converter looks at all sources first; `disable=None`: no bars in a log file.
+    stages = itertools.chain(
+        ["reading"], itertools.repeat("checking" if options.dry_run else "converting")
+    )
     report = arguments.converter.convert(
         arguments.source,
         Path(root),
         arguments.dataset_id,
         arguments.name,
         options,
-        progress=lambda items: tqdm(items, desc="reading", unit="case"),
+        progress=lambda items: tqdm(items, desc=next(stages), unit="case", disable=None),
     )
     print(report)
     return 1 if report.problems else 0

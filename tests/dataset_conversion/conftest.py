@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing.dummy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from making import SMALL
@@ -32,12 +30,3 @@ def no_picture() -> Iterator[None]:
         patch.setattr("dataset_conversion.conversion.draw", draw)
         patch.setattr("dataset_conversion.conversion.cut", lambda *_: None)
         yield
-
-
-@pytest.fixture
-def nnunet_accepts(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
-    """nnU-Net's own verification of a raw dataset, in this process: it raises or exits."""
-    integrity = pytest.importorskip("nnunetv2.experiment_planning.verify_dataset_integrity")
-    threads = SimpleNamespace(get_context=lambda _: multiprocessing.dummy)
-    monkeypatch.setattr(integrity, "multiprocessing", threads)
-    return lambda folder: integrity.verify_dataset_integrity(str(folder), num_processes=1)

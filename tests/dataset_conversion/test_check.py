@@ -333,7 +333,7 @@ def test_no_dataset_is_one_sentence(tmp_path, text):
 def test_a_dataset_is_found_by_its_id(theirs, monkeypatch, capsys):
     monkeypatch.setenv("nnUNet_raw", str(theirs.parent))
     assert main(["check", "12"]) == 0
-    assert "5 training cases, 1 test cases" in capsys.readouterr().out
+    assert "5 training cases, 1 test case\n" in capsys.readouterr().out
     assert main(["check", "13"]) == 2
 
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 from functools import partial
 from itertools import pairwise
 
@@ -133,7 +134,9 @@ def test_reversed_numbering_is_proven_from_the_positions(tmp_path):
 
 def test_the_usual_numbering_under_the_reversed_scheme_stops(csig, tmp_path):
     drop = tuple(range(6, 20))
-    with pytest.raises(DatasetError, match="neighbours are the wrong way round"):
+    with pytest.raises(
+        DatasetError, match=r"neighbours are the wrong way round.*--scheme all or aspp"
+    ):
         run(csig[0], tmp_path, scheme="reversed", drop=drop)
 
 
@@ -194,6 +197,11 @@ def test_names_are_paired_by_number_whatever_their_letters(tmp_path):
     assert not report.test
 
 
+def test_an_archive_in_a_folder_of_its_own_name(csig, tmp_path):
+    shutil.copytree(csig[0] / "train", tmp_path / "src" / "train" / "train")
+    assert len(run(tmp_path / "src", tmp_path / "raw").cases) == 4
+
+
 def test_two_names_for_one_number_stop(tmp_path):
     write_patients(tmp_path / "src", 2)
     mr = tmp_path / "src" / "train" / "MR"
@@ -237,9 +245,3 @@ def test_the_real_files_in_csig_s_form(shared_data, tmp_path):
     check_values(image, source / "train" / "MR" / "Case1.nii.gz")
     check_values(mask, source / "train" / "Mask" / "mask_case1.nii.gz")
     assert orientation(image) == "LPS"
-
-
-def test_nnunet_accepts_all_of_it(converted, csig, tmp_path, nnunet_accepts):
-    nnunet_accepts(converted[1])
-    run(csig[0], tmp_path, scheme="aspp", crop=464)
-    nnunet_accepts(tmp_path / NAME)

@@ -4,7 +4,8 @@ import SimpleITK as sitk
 from making import AFFINE, image, labels
 
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.geometry import affine, on_grid, oriented, orthonormal
+from dataset_conversion.geometry import affine, oriented, orthonormal
+from dataset_conversion.placing import on_grid
 
 
 def oblique(degrees: float = 20.0) -> np.ndarray:
@@ -23,7 +24,10 @@ def moved(by: tuple[float, float, float]) -> np.ndarray:
 def test_a_mask_in_any_axis_order_lands_on_the_same_voxels(code, matrix):
     stored = sitk.DICOMOrient(image(labels(), matrix), code)
     placed, note = on_grid(stored, image(labels(), matrix), "p")
-    assert note is None
+    assert (
+        note
+        == f"mask copied voxel by voxel to the image's grid: its axes run {code}, the image's LPS"
+    )
     np.testing.assert_array_equal(sitk.GetArrayFromImage(placed), labels())
     np.testing.assert_allclose(affine(placed), matrix)
 
@@ -31,7 +35,7 @@ def test_a_mask_in_any_axis_order_lands_on_the_same_voxels(code, matrix):
 def test_a_cropped_mask_is_put_back_where_it_was_cut():
     whole = image(labels())
     placed, note = on_grid(whole[2:12, 1:9, 1:6], whole, "p")
-    assert note is None
+    assert note.endswith(": it covers 10x8x5 voxels of 14x12x6")
     np.testing.assert_array_equal(sitk.GetArrayFromImage(placed), labels())
 
 

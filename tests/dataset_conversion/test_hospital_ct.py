@@ -66,11 +66,6 @@ def test_phantoms_arrive_voxel_for_voxel(phantoms, converted):
     assert "left ilium" in str(report)
 
 
-def test_nnunet_accepts_it(converted):
-    integrity = pytest.importorskip("nnunetv2.experiment_planning.verify_dataset_integrity")
-    integrity.verify_dataset_integrity(str(converted[1]), num_processes=1)
-
-
 def test_no_name_of_a_patient_or_folder_is_in_any_byte(phantoms, converted):
     secrets = [b"Quill", b"Brandt", b"Novak", b"PHANTOM-0", b"patient00", b"Phantom"]
     for name, content in tree(converted[1]).items():

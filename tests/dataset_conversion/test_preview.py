@@ -27,6 +27,9 @@ def test_the_planes_go_through_the_foreground():
     mask[2:5, 4:7, 20:27] = 3
     assert middle(mask, mask.shape) == (3, 5, 23)
     assert middle(None, (10, 20, 30)) == (5, 10, 15)
+    mask[2:5, 4:6, 1:5] = 1  # on the other side: the centre (x 17) lies between them
+    at = middle(mask, mask.shape)
+    assert at == (3, 5, 20)  # the first of the planes that show the most
 
 
 def test_the_picture_is_the_same_every_time_and_shows_the_labels(tmp_path):

@@ -242,7 +242,7 @@ def test_a_disk_that_loses_bytes_is_noticed(tmp_path, monkeypatch):
 
 def test_a_full_disk_is_noticed_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(files.shutil, "disk_usage", lambda _: SimpleNamespace(free=100))
-    with pytest.raises(DatasetError, match=r"0\.0 GiB free, up to"):
+    with pytest.raises(DatasetError, match=r"0\.0 MiB free, up to"):
         dataset().write(tmp_path / "raw")
     assert not (tmp_path / "raw").exists()
 

@@ -74,8 +74,15 @@ def test_ids_and_files_tell_nothing_of_the_person(hospital, tmp_path):
             assert secret.decode() not in name
 
 
+def test_a_salt_that_is_missing_is_told_once(hospital, tmp_path):
+    with pytest.raises(DatasetError) as stopped:
+        run(hospital[0], tmp_path, salt=tmp_path / "none")
+    assert str(stopped.value).count("the salt cannot be read") == 1
+
+
 def test_the_paper_s_voxels(hospital, tmp_path):
-    run(hospital[0], tmp_path, spacing=(2.5, 3.0, 7.0), keep_names=True)
+    report = run(hospital[0], tmp_path, spacing=(2.5, 3.0, 7.0), keep_names=True)
+    assert "done to each case: Resample, spacing 2.5 x 3 x 7\n" in f"{report}\n"
     for truth in hospital[1]:
         image = tmp_path / NAME / "imagesTr" / f"{truth.name}_0000.nii.gz"
         mask = tmp_path / NAME / "labelsTr" / f"{truth.name}.nii.gz"
@@ -168,9 +175,3 @@ def test_a_value_besides_one_stops(hospital, tmp_path):
     sitk.WriteImage(sitk.ReadImage(str(path)) * 2, str(path))
     with pytest.raises(DatasetError, match=r"patient001: label values \[2\] are not listed"):
         run(tmp_path / "src", tmp_path / "raw")
-
-
-def test_nnunet_accepts_all_of_it(hospital, converted, tmp_path, nnunet_accepts):
-    nnunet_accepts(converted[1])
-    run(hospital[0], tmp_path, spacing=(5.0, 5.0, 14.0))
-    nnunet_accepts(tmp_path / NAME)

@@ -173,7 +173,8 @@ def test_one_sequence_alone(spider, tmp_path):
 
 
 def test_the_central_slice_is_a_two_dimensional_dataset(spider, tmp_path):
-    run(spider[0], tmp_path, scheme="binary", sequences=("t1",), central_slice=True)
+    report = run(spider[0], tmp_path, scheme="binary", sequences=("t1",), central_slice=True)
+    assert "done to each case: CentralSlice, thickness 4.0" in str(report)
     folder = tmp_path / NAME
     entry = json.loads((folder / "dataset.json").read_text())
     assert entry["nnunet_plugins"]["left_right_axis"] == 0
@@ -191,16 +192,6 @@ def test_the_central_slice_is_a_two_dimensional_dataset(spider, tmp_path):
         middle = stored(truth.image)[1] @ [4, 0, 0, 1]
         assert points((1, 1, 1), read(image)[1])[0, 0, 0, 0] == pytest.approx(middle[0], abs=1e-3)
         assert np.linalg.norm(read(image)[1][:, 2]) == pytest.approx(4.0)  # of every case
-
-
-def test_nnunet_plans_slices_in_two_dimensions(spider, tmp_path):
-    run(spider[0], tmp_path, scheme="binary", central_slice=True)
-    reader = pytest.importorskip("nnunetv2.imageio.simpleitk_reader_writer").SimpleITKIO()
-    for name in ("1_t1", "2_t2_SPACE"):
-        path = tmp_path / NAME / "imagesTr" / f"{name}_0000.nii.gz"
-        array, properties = reader.read_images([str(path)])
-        assert array.shape[:2] == (1, 1)
-        assert int(np.argmax(properties["spacing"])) == 0  # the planner's axis of the slices
 
 
 def test_channels_of_patients_whose_series_share_a_grid(spider, tmp_path):
@@ -261,8 +252,20 @@ def test_archives_that_are_not_unpacked(tmp_path):
     (tmp_path / "src" / "images.zip").write_bytes(b"PK")
     with pytest.raises(DatasetError, match=r"no volumes in images/ .*; unpack images.zip"):
         run(tmp_path / "src", tmp_path / "raw")
+    with pytest.raises(DatasetError, match=r"images.zip: is a file; unpack it if it is an archive"):
+        run(tmp_path / "src" / "images.zip", tmp_path / "raw")
     with pytest.raises(DatasetError, match=r"no such folder; give the folder that holds images/"):
         run(tmp_path / "nowhere", tmp_path / "raw")
+
+
+def test_folders_and_endings_in_capitals(tmp_path):
+    write_patients(tmp_path / "src", 2)
+    (tmp_path / "src" / "images").rename(tmp_path / "src" / "Images")
+    path = tmp_path / "src" / "Images" / "1_t1.mha"
+    path.rename(path.with_name("1_T1.MHA"))
+    report = run(tmp_path / "src", tmp_path / "raw")
+    assert "1_t1" in report.cases
+    assert not report.test
 
 
 def test_two_layouts_at_once_stop(tmp_path):
@@ -292,6 +295,28 @@ def test_names_that_mislead(tmp_path, name, message):
     assert report.problems
     assert "4_t2" in report.cases
     assert not {"9_t3", "300_t2"} & report.cases
+
+
+def test_files_in_a_format_that_is_not_read_are_not_passed_over(tmp_path):
+    write_patients(tmp_path / "src", 2)
+    for folder in ("images", "masks"):
+        path = tmp_path / "src" / folder / "1_t1.mha"
+        sitk.WriteImage(sitk.ReadImage(str(path)), str(path.with_suffix(".mhd")))
+        path.unlink()
+    with pytest.raises(DatasetError, match=r"images/1_t1.mhd: this format is not read; convert it"):
+        run(tmp_path / "src", tmp_path / "raw")
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_lengths_in_another_unit_stop(tmp_path, factor):
+    write_patients(tmp_path / "src", 2)
+    for folder in ("images", "masks"):
+        path = str(tmp_path / "src" / folder / "1_t1.mha")
+        image = sitk.ReadImage(path)
+        image.SetSpacing([mm * factor for mm in image.GetSpacing()])
+        sitk.WriteImage(image, path)
+    with pytest.raises(DatasetError, match=r"1_t1.mha: spacing .* are its lengths in another unit"):
+        run(tmp_path / "src", tmp_path / "raw")
 
 
 def test_a_mask_without_its_image_stops(tmp_path):
@@ -415,12 +440,3 @@ def test_the_real_files_in_spider_s_form(shared_data, tmp_path):
     assert (folder / "imagesTs" / "2_t2_0000.nii.gz").exists()
     manifest = json.loads((folder / "conversion.json").read_text())
     assert manifest["settings"]["scheme"] == "four"
-
-
-def test_nnunet_accepts_all_of_it(converted, spider, tmp_path, nnunet_accepts):
-    nnunet_accepts(converted[1])
-    for number, how in enumerate(
-        ({"channels": True, "scheme": "instances"}, {"central_slice": True})
-    ):
-        run(spider[0], tmp_path / str(number), **how)
-        nnunet_accepts(tmp_path / str(number) / NAME)

@@ -8,7 +8,7 @@ from making import AFFINE, ct, image, nifti
 
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.geometry import affine
-from dataset_conversion.volumes import read_image
+from dataset_conversion.volumes import read_header, read_image
 
 
 @pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".nrrd", ".mha"])
@@ -63,6 +63,64 @@ def test_four_dimensions_stop_with_the_choice(tmp_path):
     nib.save(made, tmp_path / "v.nii.gz")
     with pytest.raises(DatasetError, match=r"4D: choose volume k \(0 to 2\)"):
         read_image(tmp_path / "v.nii.gz")
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".mha", ".nrrd"])
+def test_a_single_picture_is_no_volume(tmp_path, ending):
+    path = tmp_path / f"v{ending}"
+    sitk.WriteImage(sitk.Image(5, 6, sitk.sitkInt16), str(path))
+    if ending == ".nii.gz":
+        nib.save(nib.Nifti1Image(np.zeros((5, 6), np.int16), np.eye(4)), path)
+    for read in (read_image, read_header):
+        with pytest.raises(DatasetError, match=r"v.*: 2D \(5x6\); a volume of 3D is needed"):
+            read(path)
+
+
+def test_a_header_that_says_two_things_of_left_and_right_stops(tmp_path):
+    path = nifti(tmp_path / "v.nii.gz", ct())
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    sform = np.frombuffer(content[280:328], "<f4").reshape(3, 4).copy()
+    sform[0] *= -1
+    content[280:328] = sform.tobytes()
+    content[252:256] = np.array([1, 1], "<i2").tobytes()  # qform_code, sform_code
+    path.write_bytes(gzip.compress(bytes(content)))
+    with pytest.raises(DatasetError, match=r"v.nii.gz: .*qform LPS, sform RPS.*left and right"):
+        read_image(path)
+
+
+def test_a_header_whose_two_places_differ_a_little_is_noted(tmp_path):
+    path = nifti(tmp_path / "v.nii.gz", ct())
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    content[252:256] = np.array([1, 1], "<i2").tobytes()
+    content[268:272] = np.array([33.0], "<f4").tobytes()  # qoffset_x, 31.0 before
+    path.write_bytes(gzip.compress(bytes(content)))
+    read, notes = read_image(path)
+    assert notes == ("qform and sform differ by up to 2.0 mm: the sform is taken",)
+    np.testing.assert_allclose(affine(read), AFFINE, atol=1e-4)
+
+
+@pytest.mark.parametrize("unit", ["meter", "micron"])
+def test_lengths_in_another_unit_stop(tmp_path, unit):
+    made = nib.Nifti1Image(ct().T, AFFINE)
+    made.header.set_xyzt_units(unit)
+    nib.save(made, tmp_path / "v.nii.gz")
+    with pytest.raises(DatasetError, match=f"v.nii.gz: its lengths are in {unit}.*save it in mm"):
+        read_image(tmp_path / "v.nii.gz")
+
+
+def test_what_nibabel_would_say_of_a_header_is_not_said(tmp_path, caplog, capfd):
+    path = nifti(tmp_path / "v.nii.gz", ct())
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    content[80:84] = np.array([-0.8], "<f4").tobytes()  # pixdim[1], which nibabel turns round
+    path.write_bytes(gzip.compress(bytes(content)))
+    read_image(path)
+    read_header(path)
+    assert not caplog.messages
+    assert capfd.readouterr().err == ""
+    nib.load(path)
+    assert (
+        "pixdim[1,2,3] should be positive" in caplog.text
+    )  # outside of our readers its log is as ever
 
 
 def test_a_fourth_axis_of_one_is_no_fourth_dimension(tmp_path):
