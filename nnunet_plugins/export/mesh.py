@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from scipy.ndimage import find_objects
 
 from dataset_conversion.geometry import affine
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.metrics import bounding_box
 from nnunet_plugins.export.placing import UnequalError, placed
 from nnunet_plugins.extras import need
 
@@ -69,7 +69,7 @@ def surface(mask: np.ndarray, matrix: np.ndarray, smoothing: int = 10) -> Any:
     Raises:
         UserError: none has the volume within 2 %.
     """
-    box = bounding_box(mask, margin=0)
+    (box,) = find_objects(mask.astype(np.uint8))
     start = np.array([part.start for part in box])[::-1] - 1  # (x, y, z) of the padding's corner
     field = np.pad(mask[box], 1).T.astype(np.float32)  # closed at the border; (x, y, z)
     volume = float(mask[box].sum()) * abs(float(np.linalg.det(matrix[:3, :3])))

@@ -14,8 +14,9 @@ from pydicom.uid import CTImageStorage, MRImageStorage
 
 from dataset_conversion.dicom_series import Series, find_series, read_series
 from dataset_conversion.files import digest
-from dataset_conversion.geometry import is_part, on_grid, place
+from dataset_conversion.geometry import place
 from dataset_conversion.patient_folder import ignored
+from dataset_conversion.placing import is_part, on_grid
 from dataset_conversion.quiet import quiet_pydicom
 from dataset_conversion.volumes import header_of
 from nnunet_plugins.errors import UserError

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from nnunet_plugins.cli import main
 from nnunet_plugins.costs.budget import budget
 from nnunet_plugins.costs.footprint import count
 from nnunet_plugins.costs.training_step import Setup
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.networks import build, takes_input_size
+from nnunet_plugins.networks import takes_input_size
 from nnunet_plugins.planners import planning
 from nnunet_plugins.planners.planning import Request
 from nnunet_plugins.procedure import PAPER_RECIPES

@@ -1,0 +1,127 @@
+"""What `profile` tells before a training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nnunet_plugins.cli import main
+from nnunet_plugins.costs.budget import topology_for
+from nnunet_plugins.costs.cards import CARDS, find_card
+from nnunet_plugins.costs.footprint import count
+from nnunet_plugins.costs.profile import Clock, profile, setup_for
+from nnunet_plugins.errors import UserError
+
+DATASET = {"labels": {"background": 0, "sacrum": 1}, "channel_names": {"0": "CT"}}
+
+
+def made(spacing: tuple[float, ...], patch: tuple[int, ...], **more: Any) -> dict[str, Any]:
+    architecture, size = topology_for(spacing, patch, 8)
+    return {"architecture": architecture, "patch_size": size, "batch_size": 2, **more}
+
+
+PLANS: dict[str, Any] = {
+    "plans_name": "nnUNetPlans",
+    "dataset_name": "Dataset001_A",
+    "configurations": {
+        "2d": made((1.0, 1.0), (64, 64), training={"epochs": 10, "iterations_per_epoch": 60}),
+        "3d_fullres": made((4.0, 1.0, 1.0), (8, 32, 32)),
+        "quarter": {"inherits_from": "2d", "batch_size": 1},
+    },
+}
+
+
+@pytest.fixture
+def plans(tmp_path: Path) -> Path:
+    (tmp_path / "dataset.json").write_text(json.dumps(DATASET))
+    path = tmp_path / "nnUNetPlans.json"
+    path.write_text(json.dumps(PLANS))
+    return path
+
+
+def test_hours_are_the_planned_epochs() -> None:
+    clock = Clock("A100", CARDS["A100"])
+    (row,) = profile(PLANS, DATASET, clock, configurations=["2d"])
+    steps = 10 * (60 + 50 / 3)
+    assert row.seconds is not None
+    assert row.hours == pytest.approx(steps * row.seconds / 3600)
+    assert row.seconds_from == "estimated for A100"
+
+
+def test_a_configuration_that_inherits_is_resolved() -> None:
+    _, whole = setup_for(PLANS, "2d", DATASET)
+    _, quarter = setup_for(PLANS, "quarter", DATASET)
+    assert (whole.batch, quarter.batch) == (2, 1)
+    assert whole.architecture == quarter.architecture
+
+
+def test_another_network_stands_in_on_the_topology_alone() -> None:
+    _, own = setup_for(PLANS, "2d", DATASET)
+    name, setup = setup_for(PLANS, "2d", DATASET, "SEUNet")
+    assert name == "SEUNet"
+    assert count(setup).parameters > count(own).parameters
+    planned = {**PLANS["configurations"]["2d"]}
+    planned["architecture"] = {
+        **planned["architecture"],
+        "network_class_name": "nnunet_plugins.networks.MAGUNet",
+        "arch_kwargs": {**planned["architecture"]["arch_kwargs"], "skip_kwargs": {"group": 4}},
+    }
+    _, again = setup_for({**PLANS, "configurations": {"2d": planned}}, "2d", DATASET, "SEUNet")
+    assert count(again) == count(setup)
+
+
+def test_time_on_a_card_is_what_waits_longest() -> None:
+    cost = count(setup_for(PLANS, "2d", DATASET)[1])
+    slow, fast = find_card("T4"), find_card("H100")
+    assert slow.seconds(cost) / fast.seconds(cost) == pytest.approx(3350 / 320)
+    with pytest.raises(
+        UserError, match="no card called 'RTX3080'; known, the nearest first: RTX3090"
+    ):
+        find_card("RTX3080")
+
+
+def test_table_and_json_tell_the_same(plans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["profile", str(plans), "--network", "ModularUNet", "DeepLabV3", "--card", "RTX3090"]
+    assert main([*command, "-c", "3d_fullres"]) == 0
+    table = capsys.readouterr().out
+    assert "3d_fullres: patch 8x32x32, batch 2" in table
+    assert "DeepLabV3: the plan is 3D; this network is 2D only" in table
+    assert main([*command, "-c", "3d_fullres", "--json"]) == 0
+    unet, deeplab = json.loads(capsys.readouterr().out)
+    assert f"{unet['footprint']['parameters'] / 1e6:.2f}" in table
+    assert deeplab["footprint"] is None
+    assert max(map(len, table.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    ({"configurations": None}, "'configurations' or 'plans_name' is missing"),
+    ({"plans_name": None}, "'configurations' or 'plans_name' is missing"),
+])  # fmt: skip
+def test_what_are_no_plans(
+    plans: Path, change: dict, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = {k: v for k, v in {**PLANS, **change}.items() if v is not None}
+    plans.write_text(json.dumps(content))
+    assert main(["profile", str(plans)]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_plans_without_their_dataset(plans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plans.with_name("dataset.json").unlink()
+    assert main(["profile", str(plans)]) == 2
+    assert "no dataset.json beside it" in capsys.readouterr().err
+
+
+def test_a_configuration_that_is_not_there(plans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["profile", str(plans), "-c", "3d_lowres"]) == 2
+    assert "-c 3d_lowres: plans nnUNetPlans have 2d, 3d_fullres, quarter" in capsys.readouterr().err
+
+
+def test_real_steps_are_timed(plans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["profile", str(plans), "-c", "quarter", "--measure", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["seconds"] > 0
+    assert row["seconds_from"].startswith("measured on")

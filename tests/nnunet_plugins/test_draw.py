@@ -1,0 +1,80 @@
+"""Networks in parts, and their pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from nnunet_plugins.cli import main
+from nnunet_plugins.costs.budget import topology_for
+from nnunet_plugins.costs.training_step import Setup
+from nnunet_plugins.drawing.parts import take_apart
+from nnunet_plugins.networks import NETWORKS, find
+
+ARCHITECTURE, PATCH = topology_for((1.0, 1.0), (64, 64), 8)
+SIZES = [(64, 64), (32, 32), (16, 16), (8, 8), (4, 4)]
+
+
+def setup(network: str) -> Setup:
+    if 2 in find(network).ranks:
+        return Setup(ARCHITECTURE, PATCH, 2, network=network)
+    architecture, patch = topology_for((1.0, 1.0, 1.0), (32, 32, 32), 8)
+    return Setup(architecture, patch, 2, network=network)
+
+
+def test_a_unet_goes_down_and_up_through_its_sizes() -> None:
+    drawing = take_apart(setup("ModularUNet"))
+    assert [part.size for part in drawing.down] == SIZES
+    assert [part.channels for part in drawing.down] == [8, 16, 32, 64, 128]
+    assert sorted(drawing.up, reverse=True) == SIZES[:-1]
+    assert drawing.skips == SIZES[:-1]
+    assert all(part.convolutions == {"3x3": 2} for part in drawing.down)
+    assert all(part.heads == ["logits"] for part in drawing.up.values())
+
+
+def test_blocks_are_where_the_network_has_them() -> None:
+    mag = take_apart(setup("MAGUNet"))
+    assert mag.down[0].blocks == ["MultiScaleFusion"]
+    assert mag.down[-1].blocks == ["DualAttention"]
+    assert set(mag.gates) == set(SIZES[:-1])
+    assert set(mag.gates.values()) == {"LargeKernelGate"}
+    aspp = take_apart(setup("ASPPUNet"))
+    assert [part.blocks for part in aspp.down] == [["ASPP"]] * 4 + [[]]
+    dual = take_apart(setup("InceptionDualUNet"))
+    assert dual.down[0].blocks == ["Inception"]
+    assert dual.down[-1].heads == ["auxiliary"]
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_network_can_be_drawn(network: str, tmp_path: Path) -> None:
+    rank = "2d" if 2 in find(network).ranks else "3d_fullres"
+    step = setup(network)
+    configuration = {
+        "architecture": step.architecture,
+        "patch_size": step.patch,
+        "batch_size": 2,
+    }
+    plans = {"plans_name": "P", "dataset_name": "D", "configurations": {rank: configuration}}
+    dataset = {"labels": {"background": 0, "a": 1}, "channel_names": {"0": "CT"}}
+    (tmp_path / "dataset.json").write_text(json.dumps(dataset))
+    (tmp_path / "P.json").write_text(json.dumps(plans))
+    picture = tmp_path / "out" / "net.png"
+    assert main(["draw", str(tmp_path / "P.json"), "--network", network, "-o", str(picture)]) == 0
+    colours = Image.open(picture).convert("RGB").getcolors(1 << 24)
+    assert colours is not None
+    assert len(colours) > 50
+
+
+def test_an_ending_that_is_no_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "dataset.json").write_text(
+        '{"labels": {"background": 0, "a": 1}, "channel_names": {"0": "CT"}}'
+    )
+    configuration = {"architecture": ARCHITECTURE, "patch_size": PATCH, "batch_size": 2}
+    plans = {"plans_name": "P", "dataset_name": "D", "configurations": {"2d": configuration}}
+    (tmp_path / "P.json").write_text(json.dumps(plans))
+    assert main(["draw", str(tmp_path / "P.json"), "-o", str(tmp_path / "x.jpg")]) == 2
+    assert "a picture ends in .svg, .png, .pdf" in capsys.readouterr().err
+    assert not (tmp_path / "x.jpg").exists()
