@@ -27,7 +27,7 @@ RESIDUAL_BLOCKS = (1, 3, 4, *[6] * 10)
 RESIDUAL_DECODER = (1,) * 12
 _HALF = 2  # bytes of an element in fp16
 _MOST = "_largest batch"  # in a plan until it is saved
-_SURE = 1.05  # a guess this far from the budget needs no count
+_SURE = 1.05  # a guess this far above the budget needs no count
 
 
 class NetworkPlanner(ExperimentPlanner):
@@ -78,7 +78,9 @@ class NetworkPlanner(ExperimentPlanner):
         self.UNet_reference_val_3d = budget(3, self.UNet_reference_val_corresp_GB)
         # nnU-Net compares at a batch of 2; the estimate is for the smallest batch that may be planned.
         self.UNet_reference_val_corresp_bs_2d = self.UNet_reference_val_corresp_bs_3d = 2
-        self._bytes_a_map_byte: dict[int, float] = {}
+        self._line: dict[
+            int, tuple[float, float]
+        ] = {}  # rank -> bytes without maps, bytes a map's byte
 
     def architecture(
         self, patch_size: Sequence[int], arch_kwargs: dict[str, Any], imported: Sequence[str]
@@ -123,14 +125,15 @@ class NetworkPlanner(ExperimentPlanner):
         rank = len(setup.patch)
         allowed = budget(rank, self.UNet_vram_target_GB)
         maps = self._feature_map_bytes(setup)
-        # The maps alone, in fp16, are the least; after a count its ratio to them, nearly the same for the next.
-        ratio = self._bytes_a_map_byte.get(rank)
-        guess = maps * (ratio or 1.0)
-        if guess > allowed * (_SURE if ratio else 1.0) or (ratio and guess * _SURE < allowed):
+        # The maps alone, in fp16, are the least. After a count the rest follows them nearly as a line.
+        fixed, slope = self._line.get(rank, (0.0, 1.0))
+        guess = fixed + slope * maps
+        if guess > allowed * (_SURE if fixed else 1.0):
             return guess
-        peak = count(setup).peak_bytes
-        self._bytes_a_map_byte[rank] = peak / maps
-        return peak
+        cost = count(setup)
+        fixed = cost.weight_bytes + cost.state_bytes
+        self._line[rank] = fixed, (cost.peak_bytes - fixed) / maps
+        return cost.peak_bytes
 
     def _setup(
         self,
