@@ -151,9 +151,13 @@ def _table(plans: dict[str, Any]) -> str:
                 name,
                 "x".join(map(str, plan["patch_size"])),
                 str(plan["batch_size"]),
-                f"{plan['memory']['needs_gb']:.1f} of {plan['memory']['target_gb']:g} GB",
+                _memory(plan.get("memory")),
                 " x ".join(f"{s:.3g}" for s in plan["spacing"]),
                 "-".join(map(str, features)),
             )
         )
     return columns(rows)
+
+
+def _memory(entry: dict[str, Any] | None) -> str:
+    return f"{entry['needs_gb']:.1f} of {entry['target_gb']:g} GB" if entry else ""

@@ -117,8 +117,15 @@ class NetworkPlanner(ExperimentPlanner):
         setup = self._setup(patch_size, arch_kwargs, arch_kwargs_req_import)
         try:
             return self._estimate(setup)
-        except ValueError as error:  # what a network says of a plan that it cannot take
-            raise UserError(str(error)) from error
+        except (
+            UserError,
+            ValueError,
+        ) as error:  # what a network says of a plan that it cannot take
+            if self.topology is None or self.topology.rank != len(patch_size):
+                raise UserError(str(error)) from error
+            # It matters only if this configuration is wanted; who asked for it is told then.
+            host = _as_host({**setup.architecture, "arch_kwargs": dict(arch_kwargs)})
+            return self._estimate(replace(setup, network="ModularUNet", architecture=host))
 
     def _estimate(self, setup: Setup) -> float:
         """Bytes of a step; counted where it may matter, else from the feature maps, which takes a tenth of it."""
@@ -225,8 +232,11 @@ class NetworkPlanner(ExperimentPlanner):
             if _MOST in plan:
                 most = plan.pop(_MOST)
                 setup = Setup.of({**plan, "batch_size": 1}, self.dataset_json)
-                plan["batch_size"] = self.batch_size or self._batch_size(setup, most)
-                plan["memory"] = self._memory(replace(setup, batch=plan["batch_size"]))
+                try:
+                    plan["batch_size"] = self.batch_size or self._batch_size(setup, most)
+                    plan["memory"] = self._memory(replace(setup, batch=plan["batch_size"]))
+                except (UserError, ValueError):
+                    continue  # told where it is wanted
         super().save_plans(plans)
 
 

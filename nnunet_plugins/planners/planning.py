@@ -142,9 +142,6 @@ def plan(request: Request) -> Path:
         planner = _planner(request, dataset, name, training)
         try:
             planned = planner.plan_experiment()["configurations"]
-        except UserError as error:
-            topology = request.topology()
-            raise _with_cure(request, topology.configuration if topology else "", error) from error
         except OverflowError as error:
             raise UserError(
                 f"--gpu-memory {planner.UNet_vram_target_GB:g}: too little for any patch (or the images have "
