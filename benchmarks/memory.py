@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--features", type=int, default=32, help="channels of the first stage")
     parser.add_argument("-device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("-o", dest="output", type=Path, metavar="JSON")
+    parser.add_argument("-o", dest="output", type=Path, metavar="JSON", help="and a .md beside it")
     arguments = parser.parse_args()
     found = rows(arguments)
     cuda = arguments.device.startswith("cuda")
@@ -90,17 +90,20 @@ def main() -> None:
         "features": arguments.features,
         "worst": max((abs(row["ratio"] - 1) for row in found), default=None),
     }
-    print("; ".join(f"{k} {v}" for k, v in about.items()) + "\n")
-    print("| data | patch | network | counted MB | run MB | run / counted |")
-    print("|---|---|---|---:|---:|---:|")
+    lines = ["; ".join(f"{k} {v}" for k, v in about.items()), ""]
+    lines += ["| data | patch | network | counted MB | run MB | run / counted |"]
+    lines += ["|---|---|---|---:|---:|---:|"]
     for row in found:
         patch = "x".join(map(str, row["patch"]))
-        print(
-            f"| {row['shape']} | {patch} | {row['network']} "
-            f"| {row['counted_mb']} | {row['run_mb']} | {row['ratio']} |"
-        )
+        numbers = " | ".join(str(row[key]) for key in ("counted_mb", "run_mb", "ratio"))
+        lines.append(f"| {row['shape']} | {patch} | {row['network']} | {numbers} |")
+    text = "\n".join(lines)
+    print(text)
     if arguments.output:
         arguments.output.write_text(json.dumps({**about, "rows": found}, indent=1) + "\n")
+        command = " ".join(["python", *sys.argv])
+        title = "# Counted memory of a training step against a step that is run"
+        arguments.output.with_suffix(".md").write_text(f"{title}\n\n`{command}`\n\n{text}\n")
 
 
 if __name__ == "__main__":
