@@ -9,13 +9,20 @@ import pytest
 from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import (
     ExperimentPlanner,
 )
+from nnunetv2.experiment_planning.experiment_planners.residual_unets.residual_encoder_unet_planners import (
+    ResEncUNetPlanner,
+)
 from nnunetv2.experiment_planning.plan_and_preprocess_api import (
     extract_fingerprint_dataset,
     preprocess_dataset,
 )
 
 from nnunet_plugins.networks import MAGUNet, public_name
-from nnunet_plugins.planners.network_planner import NetworkPlanner
+from nnunet_plugins.planners.network_planner import (
+    RESIDUAL_BLOCKS,
+    RESIDUAL_DECODER,
+    NetworkPlanner,
+)
 
 from .making import DATASET
 
@@ -93,7 +100,26 @@ def test_the_method_that_we_wrap_has_our_parameters():
 
 def test_the_attributes_that_we_set_are_nnunets(dataset):
     stock = vars(ExperimentPlanner(NAME))
-    assert {"UNet_class", "UNet_base_num_features"} <= set(stock)
+    ours = {"UNet_class", "UNet_base_num_features"}
+    ours |= {"UNet_blocks_per_stage_encoder", "UNet_blocks_per_stage_decoder"}
+    ours |= {f"UNet_reference_val_{rank}d" for rank in (2, 3)}
+    ours |= {f"UNet_reference_val_corresp_bs_{rank}d" for rank in (2, 3)}
+    ours |= {"UNet_reference_val_corresp_GB", "UNet_vram_target_GB", "UNet_min_batch_size"}
+    assert {*ours, "max_dataset_covered"} <= set(stock)
+
+
+def test_what_the_budget_rests_on(dataset):
+    stock = ExperimentPlanner(NAME)
+    assert (stock.UNet_reference_val_3d, stock.UNet_reference_val_corresp_bs_3d) == (560e6, 2)
+    assert (stock.UNet_reference_val_2d, stock.UNet_reference_val_corresp_bs_2d) == (85e6, 12)
+    assert stock.UNet_reference_val_corresp_GB == 8
+    assert (stock.UNet_min_batch_size, stock.max_dataset_covered) == (2, 0.05)
+
+
+def test_residual_encoders_have_these_depths(dataset):
+    stock = ResEncUNetPlanner(NAME)
+    assert stock.UNet_blocks_per_stage_encoder == RESIDUAL_BLOCKS
+    assert stock.UNet_blocks_per_stage_decoder == RESIDUAL_DECODER
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)

@@ -7,7 +7,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from nnunet_plugins.costs.budget import budget, needed_gigabytes, reference, topology_for
+from nnunet_plugins.costs import budget as budget_module
+from nnunet_plugins.costs.budget import (
+    Calibration,
+    budget,
+    calibrate,
+    needed_gigabytes,
+    reference,
+    topology_for,
+)
 from nnunet_plugins.costs.footprint import count
 from nnunet_plugins.costs.measured import measure_peak
 from nnunet_plugins.costs.training_step import Setup
@@ -95,6 +103,31 @@ def test_the_budget_is_linear_and_its_own_reference_fits() -> None:
         assert budget(rank, 16) == pytest.approx(2 * budget(rank, 8))
         peak = count(reference(rank)).peak_bytes
         assert 4 < needed_gigabytes(rank, peak) <= 8
+
+
+def test_a_card_gives_the_scale_and_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = count(reference(3)).peak_bytes
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Some Card")
+    monkeypatch.setattr(budget_module, "measure_peak", lambda *_, **__: 1.25 * counted)
+    calibrate.cache_clear()
+    try:
+        assert calibrate(3) == Calibration(pytest.approx(1.25), "measured on Some Card")
+    finally:
+        calibrate.cache_clear()
+
+
+def test_a_card_without_room_for_the_reference_is_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> int:
+        raise torch.OutOfMemoryError("no room")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(budget_module, "measure_peak", full)
+    calibrate.cache_clear()
+    try:
+        assert calibrate(2) == Calibration()
+    finally:
+        calibrate.cache_clear()
 
 
 @pytest.mark.gpu
