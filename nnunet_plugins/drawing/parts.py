@@ -30,7 +30,7 @@ class Part:
         channels: of the last map there.
         convolutions: kernel, as '3x3x3', -> how many; those inside named blocks left out.
         blocks: names of the blocks, in order.
-        heads: outputs made there: 'logits', 'auxiliary' or 'attention'.
+        heads: outputs made there: 'logits' or 'auxiliary'.
     """
 
     size: tuple[int, ...]
