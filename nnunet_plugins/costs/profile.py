@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -23,24 +24,6 @@ from nnunet_plugins.places import NOT_PLANS, find_dataset, folder_of
 
 #: What nnU-Net trains where the plans do not say otherwise.
 EPOCHS, ITERATIONS, VALIDATION_ITERATIONS = 1000, 250, 50
-#: Arguments that nnU-Net's own networks share with all of ours.
-_TOPOLOGY = (
-    "n_stages",
-    "features_per_stage",
-    "conv_op",
-    "kernel_sizes",
-    "strides",
-    "n_conv_per_stage",
-    "n_blocks_per_stage",
-    "n_conv_per_stage_decoder",
-    "conv_bias",
-    "norm_op",
-    "norm_op_kwargs",
-    "dropout_op",
-    "dropout_op_kwargs",
-    "nonlin",
-    "nonlin_kwargs",
-)
 
 
 @dataclass(frozen=True)
@@ -155,8 +138,9 @@ def setup_for(
 
 def stand_in(architecture: Mapping[str, Any]) -> dict[str, Any]:
     """``architecture`` with the topology alone, under nnU-Net's own network, for another to take its place."""
-    kwargs = {k: v for k, v in architecture["arch_kwargs"].items() if k in _TOPOLOGY}
-    host = ResidualEncoderUNet if "n_blocks_per_stage" in kwargs else PlainConvUNet
+    given = architecture["arch_kwargs"]
+    host = ResidualEncoderUNet if "n_blocks_per_stage" in given else PlainConvUNet
+    kwargs = {k: v for k, v in given.items() if k in inspect.signature(host).parameters}
     return {
         "network_class_name": f"{host.__module__}.{host.__name__}",
         "arch_kwargs": kwargs,
