@@ -21,6 +21,7 @@ from nnunet_plugins.commands import (
     evaluate,
     networks,
     plan,
+    report,
 )
 from nnunet_plugins.errors import UserError
 
@@ -34,6 +35,7 @@ COMMANDS = {
     "ablation": ablation,
     "evaluate": evaluate,
     "compare": compare,
+    "report": report,
     "demo": demo,
 }
 
