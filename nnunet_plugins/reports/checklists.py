@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnunet_plugins.evaluation.metrics import METRICS
-from nnunet_plugins.reports.facts import NOT_RECORDED, text_of
+from nnunet_plugins.reports.facts import NOT_RECORDED, count, text_of
 from nnunet_plugins.reports.sources import Source
 
 Answer = Callable[[Source], Any]
@@ -66,6 +66,11 @@ def _partition(source: Source) -> str | None:
     return f"cross-validation folds; cases validated: {counts}. How the folds were drawn is not recorded"
 
 
+def _model(source: Source) -> str | None:
+    network = source.facts.get("network")
+    return f"{network}; layers under Plan" if network else None
+
+
 def _training(source: Source) -> str | None:
     facts = source.facts
     if not facts.get("trainer"):
@@ -79,9 +84,7 @@ def _training(source: Source) -> str | None:
 
 def _software(source: Source) -> str | None:
     torch = source.facts.get("torch")
-    return (
-        f"nnU-Net v2, torch {torch}; versions under Environment" if torch else "see Environment"
-    )
+    return f"nnU-Net v2, torch {torch}; versions under Environment" if torch else "see Environment"
 
 
 def _metrics(source: Source) -> str:
@@ -132,9 +135,7 @@ def _imbalance(source: Source) -> str | None:
 
 
 def _empty_reference(source: Source) -> str:
-    found = {
-        name: one.false_alarm + one.both_empty for name, one in source.scores.summary.items()
-    }
+    found = {name: one.false_alarm + one.both_empty for name, one in source.scores.summary.items()}
     told = [f"{name} in {n}" for name, n in found.items() if n]
     return f"yes, cases without: {', '.join(told)}" if told else "no: every case has every label"
 
@@ -145,10 +146,11 @@ def _empty_prediction(source: Source) -> str:
 
 
 def _boundary(source: Source) -> str | None:
-    names = [METRICS[n].title for n in ("hd95_mm", "assd_mm", "nsd") if n in source.scores.metrics]
+    names = [METRICS[n].title for n in ("hd95_mm", "assd_mm") if n in source.scores.metrics]
     if not names:
         return None
-    return f"the property is the reader's to judge; measured: {', '.join(names)}, NSD at {source.scores.tolerance:g} mm"
+    measured = f"{', '.join(names)}, NSD at {source.scores.tolerance:g} mm"
+    return f"the property is the reader's to judge; measured: {measured}"
 
 
 def _volume(source: Source) -> str | None:
@@ -181,7 +183,7 @@ CLAIM = (
     Item("19", "How data were assigned to partitions", _partition),
     Item("20", "Level at which the partitions are disjoint (patient, site)"),
     Item("21", "Intended sample size"),
-    Item("22", "The model in detail", lambda s: f"{s.facts['network']}; layers under Plan" if s.facts.get("network") else None),
+    Item("22", "The model in detail", _model),
     Item("23", "Software libraries and frameworks", _software),
     Item("24", "How parameters were initialised"),
     Item("25", "How the model was trained", _training),
@@ -194,7 +196,8 @@ CLAIM = (
     Item("32", "Evaluation on internal data", _internal),
     Item("33", "Testing on external data"),
     Item("34", "Registration of a clinical trial"),
-    Item("35", "Numbers of patients or examinations", lambda s: f"{len(s.scores.cases)} cases scored; exclusions are not recorded"),
+    Item("35", "Numbers of patients or examinations",
+         lambda s: f"{count(len(s.scores.cases), 'case')} scored; exclusions are not recorded"),
     Item("36", "Demographic and clinical characteristics"),
     Item("37", "Performance and its uncertainty", _performance),
     Item("38", "Estimates of diagnostic performance and their precision"),

@@ -42,7 +42,11 @@ def summary_table(scores: Scores) -> tuple[list[str], list[list[str]]]:
         rows.append(cells)
     means = scores.aggregates["macro_over_classes"]
     if len(rows) > 1:
-        whole = [number(means[name]["mean"], METRICS[name].digits) for name in metrics]
+        whole = []
+        for name in metrics:
+            text = number(means[name]["mean"], METRICS[name].digits)
+            fewer = means[name]["classes"] < len(scores.summary)
+            whole.append(f"{text} ({means[name]['classes']} labels)" if fewer else text)
         rows.append(["mean of the labels", "", *whole])
     return head, rows
 
@@ -178,18 +182,23 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
+def count(n: int, noun: str) -> str:
+    """A number with its noun."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
 def _said(rows: Mapping[str, Any]) -> Rows:
     return [(name, text_of(value)) for name, value in rows.items()]
 
 
-def _others(arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+def _others(arguments: Mapping[str, Any]) -> dict[str, Any] | str:
     """What sets one of our networks apart from another."""
     known: Iterable[str] = (
         "n_stages", "features_per_stage", "strides", "kernel_sizes", "conv_op", "conv_bias", "norm_op",
         "norm_op_kwargs", "dropout_op", "dropout_op_kwargs", "nonlin", "nonlin_kwargs", "n_conv_per_stage",
         "n_conv_per_stage_decoder", "n_blocks_per_stage",
     )  # fmt: skip
-    return {key: value for key, value in arguments.items() if key not in known} or {"none": "-"}
+    return {key: value for key, value in arguments.items() if key not in known} or "none"
 
 
 def _thousands(value: int | None) -> str | None:

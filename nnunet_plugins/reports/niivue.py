@@ -11,6 +11,7 @@ import gzip
 import itertools
 import json
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from dataset_conversion.cuts import middle
 from dataset_conversion.geometry import affine, like
 from nnunet_plugins.reports.colours import label_colours
 from nnunet_plugins.reports.volumes import CaseVolumes
@@ -30,6 +32,7 @@ _MODULE = "ipyniivue/static/widget.js"
 _TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
+@cache
 def find_niivue() -> tuple[str, str] | None:
     """The viewer's code, packed, and what it is; None where the package is absent."""
     try:
@@ -84,6 +87,7 @@ def pack_case(case: CaseVolumes, names: Sequence[str], most: int = MOST_VOXELS) 
         "case": case.name,
         "image": case.grey is not None,
         "size": list(volumes[0].GetSize()),
+        "start": _start(volumes[1], volumes[2]),
         "told": ", ".join(told),
         "volumes": {
             key: _nifti(volume)
@@ -127,6 +131,14 @@ def _box(mask: NDArray[np.uint8], spacing: Sequence[float]) -> tuple[slice, ...]
             )
         )
     return tuple(found)
+
+
+def _start(*masks: sitk.Image) -> list[int]:
+    """Where the view begins: the middle of the labels, as voxels counted to the right, the front and the head."""
+    labelled = np.logical_or(*(sitk.GetArrayViewFromImage(one) > 0 for one in masks))
+    z, y, x = middle(labelled, labelled.shape)
+    _, rows, columns = labelled.shape
+    return [columns - 1 - x, rows - 1 - y, z]
 
 
 def _nearest(mask: sitk.Image, grid: sitk.Image) -> sitk.Image:

@@ -198,7 +198,5 @@ def _edges(letters: str) -> str:
 
 def _png(image: Image.Image) -> str:
     buffer = io.BytesIO()
-    image.quantize(128).save(buffer, "PNG", optimize=True) if image.width > 100 else image.save(
-        buffer, "PNG"
-    )
+    image.save(buffer, "PNG", optimize=True)
     return base64.b64encode(buffer.getvalue()).decode("ascii")

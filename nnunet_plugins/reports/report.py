@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -97,7 +97,6 @@ def page(source: Source, wishes: Wishes) -> str:
         ("loss by epoch", charts.losses(source.curves)),
         ("pseudo-Dice by epoch", charts.pseudo_dice(source.curves)),
     ]
-    count = f"{len(scores.cases)} case{'' if len(scores.cases) == 1 else 's'}"
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -105,13 +104,13 @@ def page(source: Source, wishes: Wishes) -> str:
         trim_blocks=True,
     )
     own = {
-        name: Markup((_TEMPLATES / name).read_text(encoding="utf-8"))  # noqa: S704 - our own files
+        name: Markup((_TEMPLATES / name).read_text(encoding="utf-8"))
         for name in ("style.css", "viewer.js")
     }
     return environment.get_template("page.html").render(
         title=wishes.title or source.name,
         lead=wishes.lead
-        or f"{count}, {len(scores.labels.values)} labels, "
+        or f"{facts.count(len(scores.cases), 'case')}, {facts.count(len(scores.labels.values), 'label')}, "
         f"mean foreground Dice {number(scores.mean_foreground_dice, 4)}",
         style=own["style.css"],
         sections=_SECTIONS,
@@ -127,7 +126,8 @@ def page(source: Source, wishes: Wishes) -> str:
         cases_lead=_cases_lead(len(cases), len(ranked)),
         any_pictures=any(case["pictures"] for case in cases),
         legend=[
-            (kind.name, legend_swatch(kind), f"{kind.outline} outline") for kind in KINDS.values()
+            (kind.name, legend_swatch(kind), f"{kind.outline} outline".replace("none", "no"))
+            for kind in KINDS.values()
         ],
         others=_all_cases(ranked) if len(ranked) > 1 else ([], []),
         training=facts.training_rows(source),
@@ -164,9 +164,9 @@ def _case(source: Source, case: Any, dice: float | None) -> dict[str, Any]:
 
 def _cases_lead(shown: int, there: int) -> str:
     return (
-        f"{shown} of {there} cases, by the mean Dice of the labels that are in the reference or the prediction. "
-        "Each plane goes through the slice with most wrong voxels and is true to its shape in mm. Letters at the "
-        "edges: R right, L left, A front, P back, S head, I feet of the patient."
+        f"{shown} of {facts.count(there, 'case')}, by the mean Dice of the labels that are in the reference "
+        "or the prediction. Each plane goes through the slice with most wrong voxels and is true to its shape in mm. "
+        "Letters at the edges: R right, L left, A front, P back, S head, I feet of the patient."
     )
 
 
@@ -183,14 +183,14 @@ def _charts(found: Sequence[tuple[str, str | None]]) -> list[tuple[str, Any]]:
     from markupsafe import Markup
 
     # Matplotlib escapes the text in its charts.
-    return [(name, Markup(svg)) for name, svg in found if svg]  # noqa: S704
+    return [(name, Markup(svg)) for name, svg in found if svg]
 
 
 def _viewer(source: Source, name: str | None) -> dict[str, Any]:
     """What the template wants for the 3D view, or why there is none."""
     from markupsafe import Markup
 
-    nothing = partial(
+    nothing: Callable[..., dict[str, Any]] = partial(
         dict,
         viewer="",
         viewer_about="",
@@ -216,13 +216,13 @@ def _viewer(source: Source, name: str | None) -> dict[str, Any]:
     case = load_case(source.cases[name], source.scores.labels, source.channel)
     data = pack_case(case, Coding(source.scores.labels).names)
     return {
-        "viewer": Markup(code),  # noqa: S704 - base64
+        "viewer": Markup(code),  # base64
         "viewer_about": about,
         "viewer_case": data["case"],
         "viewer_told": data["told"],
         "viewer_image": data["image"],
         "viewer_labels": data["labels"],
-        "viewer_data": Markup(as_script(data)),  # noqa: S704 - escaped by as_script
+        "viewer_data": Markup(as_script(data)),  # escaped by as_script
         "viewer_missing": "",
         "viewer_command": "",
     }

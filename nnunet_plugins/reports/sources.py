@@ -14,6 +14,7 @@ from nnunet_plugins.comparison.model_folder import (
     name_parts,
     read_json,
 )
+from nnunet_plugins.comparison.parameters import count_parameters
 from nnunet_plugins.comparison.runs import Options, kept_references, load
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import ENDINGS, label_maps
@@ -125,11 +126,14 @@ def _of_model(folder: Path, wanted: list[str] | None) -> dict[str, Any]:
     curves = {fold.name: read_curves(fold) for fold in folds}
     debugs = [fold / "debug.json" for fold in folds if (fold / "debug.json").is_file()]
     facts = facts_of_model(folder, folds)
+    dataset = read_json(folder / "dataset.json")
+    trainer, configuration = name_parts(folder)
+    facts["parameters"] = count_parameters(plans, dataset, configuration, trainer)
     return {
         "facts": facts,
         "plans": plans,
-        "plan": resolve(plans, name_parts(folder)[1]),
-        "dataset": read_json(folder / "dataset.json"),
+        "plan": resolve(plans, configuration),
+        "dataset": dataset,
         "debug": read_json(debugs[0]) if debugs else {},
         "curves": {fold: one for fold, one in curves.items() if one},
         "progress": {

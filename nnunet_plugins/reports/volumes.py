@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -76,7 +77,7 @@ class Coding:
             if names in different:
                 self._table[value] = different.index(names) + 1
 
-    def encode(self, voxels: NDArray[np.generic]) -> NDArray[np.uint8]:
+    def encode(self, voxels: NDArray[Any]) -> NDArray[np.uint8]:
         """Codes of a label map; values that are not declared become 0."""
         known = (voxels >= 0) & (voxels < self._table.size)
         coded: NDArray[np.uint8] = self._table[np.where(known, voxels, 0).astype(np.int64)]
@@ -111,9 +112,7 @@ def load_case(files: CaseFiles, labels: Labels, channel: str = "") -> CaseVolume
     return CaseVolumes(files.name, grey, codes[0], codes[1], reference, note)
 
 
-def to_grey(
-    values: NDArray[np.generic], window: tuple[float, float] | None = None
-) -> NDArray[np.uint8]:
+def to_grey(values: NDArray[Any], window: tuple[float, float] | None = None) -> NDArray[np.uint8]:
     """Grey levels 0 to 255; without a window from the 0.5th to the 99.5th percentile of a sample."""
     few = values[tuple(slice(None, None, max(1, n // 96)) for n in values.shape)]
     low, high = window or tuple(float(v) for v in np.nanpercentile(few, [0.5, 99.5]))

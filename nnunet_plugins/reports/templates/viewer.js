@@ -64,7 +64,7 @@ async function start() {
     [PREDICTION]: volume(PREDICTION, { colormap_label: lut(), opacity: 0.6, cal_max: data.labels.length }),
   };
   const sliders = [...document.querySelectorAll("[data-axis]")];
-  const at = data.size.map((n) => Math.floor(n / 2));
+  const at = [...data.start];
   let told = false;
   const heard = ({ event, data: found }) => {
     if (event !== "location_change") return;
@@ -74,8 +74,8 @@ async function start() {
   };
   const options = {
     sliceType: VIEWS.all, multiplanarShowRender: 1, isRadiologicalConvention: true, isOrientationTextVisible: true,
-    crosshairColor: [1, 1, 1, 0.5], crosshairWidth: 1, backColor: [0, 0, 0, 1], fontColor: [1, 1, 1, 1],
-    fontMinPx: 15, isAntiAlias: true, dragAndDropEnabled: false, loadingText: "", multiplanarLayout: 2,
+    crosshairColor: [1, 1, 1, 0.6], crosshairWidth: 0.15, crosshairWidthUnit: "percent", backColor: [0, 0, 0, 1], fontColor: [1, 1, 1, 1],
+    fontMinPx: 15, isAntiAlias: true, dragAndDropEnabled: false, loadingText: "", multiplanarLayout: 0,
     isColorbar: false, atlasOutline: 0, show3Dcrosshair: true, sagittalNoseLeft: true, logLevel: "silent",
   };
   const model = new Model({
@@ -92,6 +92,8 @@ async function start() {
   canvas.setAttribute("aria-label", `case ${data.case}: image with labels in three planes and as a volume`);
 
   const redraw = () => model.command("draw_scene");
+  model.change("scene", { crosshairPos: at.map((value, i) => (value + 0.5) / data.size[i]) });
+  redraw();
   const layers = [...document.querySelectorAll("[name=layer]")];
   const strength = document.getElementById("strength");
   const showLayer = () => {
