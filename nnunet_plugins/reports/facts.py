@@ -15,6 +15,7 @@ from nnunet_plugins.reports.sources import Source
 NOT_RECORDED = "not recorded"
 METRICS_SHOWN = ("dice", "iou", "precision", "recall", "hd95_mm", "assd_mm", "nsd")
 _PACKAGES = ("nnunet-plugins", "nnunetv2", "torch", "monai", "SimpleITK", "scipy", "numpy")
+_FIXED = "\N{NO-BREAK SPACE}"
 Rows = list[tuple[str, str]]
 
 
@@ -35,9 +36,9 @@ def summary_table(scores: Scores) -> tuple[list[str], list[list[str]]]:
             one = summary.metrics[name]
             text = number(one.mean, METRICS[name].digits)
             if one.sd is not None and one.mean is not None:
-                text += f" ± {one.sd:.{METRICS[name].digits}f}"
+                text += f" ±{_FIXED}{one.sd:.{METRICS[name].digits}f}"
             if one.n != summary.metrics["dice"].n:
-                text += f" (n = {one.n})"
+                text += f" (n{_FIXED}={_FIXED}{one.n})"
             cells.append(text)
         rows.append(cells)
     means = scores.aggregates["macro_over_classes"]

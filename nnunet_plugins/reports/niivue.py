@@ -26,7 +26,9 @@ from nnunet_plugins.reports.colours import label_colours
 from nnunet_plugins.reports.volumes import CaseVolumes
 
 HOW_TO_GET = "pip install 'nnunet-plugins[report]'"
-MOST_VOXELS = 6_000_000  # 8 MB of base64 if nothing can be packed
+MOST_VOXELS = (
+    4_000_000  # 5.3 MB of base64 if nothing can be packed; software rendering stays usable
+)
 MARGIN = 20.0  # mm that are kept around the labels where a volume must be cropped
 _MODULE = "ipyniivue/static/widget.js"
 _TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])

@@ -12,6 +12,7 @@ import pytest
 
 from nnunet_plugins.cli import main
 from nnunet_plugins.comparison.runs import Options
+from nnunet_plugins.demo import Demo
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.reports import report
 from nnunet_plugins.reports.checklists import CLAIM, METRICS_RELOADED, filled
@@ -173,6 +174,27 @@ def test_the_command_writes_the_page(
     assert "written: " in capsys.readouterr().out
     assert "1 of 3 cases" in flat(target.read_text())
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_the_demo_writes_its_report_of_what_its_steps_left(root: Path, model: Path) -> None:
+    demo = Demo(root / "demo", "cpu", None, lambda _: None)
+    predictions, references = demo.scored()
+    raw = root / "nnUNet_raw" / "Dataset001_X"
+    shutil.copytree(model / "fold_0" / "validation", predictions)
+    shutil.copy(model / "dataset.json", predictions)
+    shutil.copytree(raw / "labelsTr", references)
+    (references / "case2.nii.gz").unlink()
+    shutil.copytree(raw / "imagesTr", references.parent / "imagesTs")
+    trained = root / "demo" / "nnunet" / demo.model
+    shutil.copytree(model, trained)
+    trained_plans = json.loads((trained / "plans.json").read_text())
+    assert trained.name.split("__")[2] in trained_plans["configurations"]
+    demo.commands.append("nnUNetv2_train <660>")
+    words = flat(demo._report(7.0).read_text())
+    assert "nnunet-plugins demo: hospital-ct" in words
+    assert "nnUNetv2_train <660>" in words
+    assert "MAGUNetTrainer" in words
+    assert "no images are known" not in words
 
 
 @pytest.mark.parametrize(
