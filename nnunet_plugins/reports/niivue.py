@@ -89,6 +89,9 @@ def pack_case(case: CaseVolumes, names: Sequence[str], most: int = MOST_VOXELS) 
         "case": case.name,
         "image": case.grey is not None,
         "size": list(volumes[0].GetSize()),
+        "extent": [
+            n * mm for n, mm in zip(volumes[0].GetSize(), volumes[0].GetSpacing(), strict=True)
+        ],
         "start": _start(volumes[1], volumes[2]),
         "told": ", ".join(told),
         "volumes": {

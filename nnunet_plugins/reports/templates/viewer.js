@@ -49,6 +49,14 @@ const volume = (key, more) => new Model({
   colormap_type: 0, colormap_invert: false, modulation_image: null, modulate_alpha: 0, colormap_label: null, ...more,
 });
 
+// NiiVue's grid (2) or row (3) of the planes and the volume: whichever shows them larger.
+const layout = (height) => {
+  const [x, y, z] = data.extent;
+  const grid = Math.min(place.clientWidth / (x + y), height / (y + z));
+  const row = Math.min(place.clientWidth / (3 * x + y), height / Math.max(y, z));
+  return grid >= row ? 2 : 3;
+};
+
 async function start() {
   if (!document.createElement("canvas").getContext("webgl2")) {
     throw new Error("this browser has no WebGL 2, which the 3D view needs; the pictures above show the same labels");
@@ -72,15 +80,16 @@ async function start() {
     found.vox.forEach((value, i) => { at[i] = Math.round(value); });
     sliders.forEach((one) => { one.value = String(at[one.dataset.axis]); });
   };
+  const height = Math.max(320, Math.min(640, Math.round(place.clientWidth * 0.75)));
   const options = {
     sliceType: VIEWS.all, multiplanarShowRender: 1, isRadiologicalConvention: true, isOrientationTextVisible: true,
     crosshairColor: [1, 1, 1, 0.6], crosshairWidth: 0.15, crosshairWidthUnit: "percent", backColor: [0, 0, 0, 1], fontColor: [1, 1, 1, 1],
-    fontMinPx: 15, isAntiAlias: true, dragAndDropEnabled: false, loadingText: "", multiplanarLayout: 0,
+    fontMinPx: 15, isAntiAlias: true, dragAndDropEnabled: false, loadingText: "", multiplanarLayout: layout(height),
     isColorbar: false, atlasOutline: 0, show3Dcrosshair: true, sagittalNoseLeft: true, logLevel: "silent",
   };
   const model = new Model({
     opts: options, volumes: Object.keys(volumes).map((key) => `IPY_MODEL_${key}`), meshes: [],
-    height: Math.max(320, Math.min(640, Math.round(place.clientWidth * 0.75))),
+    height,
     background_masks_overlays: false, draw_lut: null, draw_opacity: 0, draw_fill_overwrites: true, graph: null,
     scene: null, overlay_outline_width: 0, overlay_alpha_shader: 1, this_model_id: null,
   }, heard);
