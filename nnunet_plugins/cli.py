@@ -26,6 +26,7 @@ from nnunet_plugins.commands import (
     plan,
     plan_diff,
     profile,
+    report,
     robustness,
 )
 from nnunet_plugins.errors import UserError
@@ -46,6 +47,7 @@ COMMANDS = {
     "export": export,
     "robustness": robustness,
     "explain": explain,
+    "report": report,
     "demo": demo,
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
@@ -34,7 +33,6 @@ class Example:
         files: what the phantom is made of, in words.
         options: of `convert`; one patient goes to the test set.
         epochs: of the training, unless the user says otherwise.
-        window: (low, high) shown black and white; None takes percentiles.
     """
 
     id: int
@@ -43,13 +41,12 @@ class Example:
     files: str
     options: tuple[str, ...]
     epochs: int = 5
-    window: tuple[float, float] | None = None
 
 
 EXAMPLES = {
     "hospital-ct": Example(
         660, "SacroiliacCT", "hospital", "DICOM series with masks",
-        ("--labels", "hospital/labels.json", "--test", "5:1", "--seed", "3"), window=(-450.0, 1050.0),
+        ("--labels", "hospital/labels.json", "--test", "5:1", "--seed", "3"),
     ),
     "spider": Example(
         661, "SPIDER", "spider", "MetaImage volumes (T1, T2, SPACE) with masks and tables",
@@ -94,6 +91,12 @@ class Demo:
     def raw(self) -> str:
         """The converted dataset, as commands name it."""
         return f"nnUNet_raw/Dataset{self.example.id}_{self.example.name}"
+
+    @property
+    def model(self) -> str:
+        """nnU-Net's folder of the trained model, below the demo's nnU-Net root."""
+        dataset = self.raw.removeprefix("nnUNet_raw/")
+        return f"nnUNet_results/{dataset}/{NETWORK}Trainer__{PLANS}__{CONFIGURATION}"
 
     @property
     def predictions(self) -> str:
@@ -169,39 +172,30 @@ class Demo:
         return self.folder / "nnunet" / path
 
     def _report(self, seconds: float) -> Path:
-        from dataset_conversion.preview import Row, draw
-        from nnunet_plugins.reports.page import write_page
+        from nnunet_plugins.comparison.runs import Options
+        from nnunet_plugins.reports.report import Wishes, write_report
+        from nnunet_plugins.reports.sources import read_source
 
         predictions, references = self.scored()
-        rows = []
-        for reference in sorted(references.glob("*.nii.gz")):
-            case = reference.name.removesuffix(".nii.gz")
-            image = self._there(f"{self.raw}/imagesTs/{case}_0000.nii.gz")
-            prediction = predictions / reference.name
-            rows += [
-                Row("reference", image, reference),
-                Row("prediction", image, prediction, centre=reference),
-            ]
-        dataset = json.loads(self._there(f"{self.raw}/dataset.json").read_text(encoding="utf-8"))
-        names = {value: name for name, value in dataset["labels"].items() if value}
-        picture = self.folder / "overlay.png"
-        title = "Synthetic patient kept for testing"
-        draw(picture, rows, names, title, self.example.window, self.folder / "logs", "label maps")
-        page = self.folder / "report.html"
+        source = read_source(
+            predictions,
+            Options(reference=references, folds=["0"]),
+            images=self._there(f"{self.raw}/imagesTs"),
+            model=self._there(self.model),
+        )
         steps = (self.epochs or self.example.epochs) * ITERATIONS
-        write_page(
-            page,
+        wishes = Wishes(
             title=f"nnunet-plugins demo: {self.dataset}",
             lead=f"{NETWORK} trained for {steps} steps on fold 0 of {PATIENTS - 1} synthetic "
             f"patients ({self.device}), tested on one more; {seconds:.0f} s in all. A check that everything "
             "works, not a result.",
-            scores=json.loads((self.folder / "scores.json").read_text(encoding="utf-8")),
-            picture=picture,
             commands={
                 "What was run": [ENVIRONMENT, *self.commands],
                 "Your own data": own_data(self.dataset),
             },
         )
+        page = self.folder / "report.html"
+        write_report(page, source, wishes)
         return page
 
 

@@ -29,6 +29,8 @@ def test_wheel_holds_the_rooms_and_not_the_tests(wheel: Path) -> None:
     assert rooms == {"architectures", "dataset_conversion", "nnunet_plugins"}
     assert "nnunet_plugins/nnunet_ext/nnunet_plugins_trainers.py" in names
     assert "nnunet_plugins/export/terminology.csv" in names
+    for template in ("page.html", "style.css", "viewer.js"):
+        assert f"nnunet_plugins/reports/templates/{template}" in names
     for room in rooms:
         assert f"{room}/py.typed" in names
 

@@ -167,7 +167,7 @@ def _model(folder: Path, options: Options) -> Run:
     if (parameters := count_parameters(plans, dataset, configuration, trainer)) is not None:
         facts["parameters"] = parameters
     labels = read_labels(folder / "dataset.json", "dataset.json of the model")
-    reference = options.reference or _kept_references(plans.get("dataset_name", ""))
+    reference = options.reference or kept_references(plans.get("dataset_name", ""))
     notes = [] if facts.get("finished") else ["training did not come to its end"]
     try:
         scores = (
@@ -182,7 +182,8 @@ def _model(folder: Path, options: Options) -> Run:
     return Run(folder.name, scores, facts, tuple(notes), configuration)
 
 
-def _kept_references(dataset: str) -> Path | None:
+def kept_references(dataset: str) -> Path | None:
+    """Folder of the true label maps where nnU-Net keeps a dataset's, if it is there."""
     for variable, inside in (
         ("nnUNet_preprocessed", "gt_segmentations"),
         ("nnUNet_raw", "labelsTr"),

@@ -1,4 +1,4 @@
-"""What nnU-Net leaves beside a model, as nnunet_plugins/comparison reads it: debug.json, the log, summary.json."""
+"""What nnU-Net leaves beside a model, as we read it: debug.json, the log, summary.json."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from nnunet_plugins.comparison.model_folder import _DEBUG, read_logs
 from nnunet_plugins.comparison.nnunet_summary import read_summaries
 from nnunet_plugins.evaluation import evaluate
 from nnunet_plugins.evaluation.labels import read_labels
+from nnunet_plugins.reports.training_log import read_curves
 
 from . import making
 
@@ -43,6 +44,9 @@ def test_debug_json_says_how_it_was_trained(fold):
         kind(found[key])
     assert int(found["num_epochs"]) == trainer.num_epochs
     assert found["network"] == "Identity"
+    # The report's.
+    assert {"cudnn_version", "inference_allowed_mirroring_axes"} <= found.keys()
+    assert "gpu_name" in inspect.getsource(nnUNetTrainer._save_debug_information)
 
 
 def test_the_log_tells_epochs_and_their_times(fold, monkeypatch):
@@ -61,6 +65,8 @@ def test_the_log_tells_epochs_and_their_times(fold, monkeypatch):
     found = read_logs(folder)
     assert len(found["seconds"]) == 2
     assert found["finished"] is False
+    curves = read_curves(folder)
+    assert curves.train == curves.val == curves.dice == {0: 0.5, 1: 0.5}
     # The lines that a whole training writes besides.
     assert "print_to_log_file(f'Epoch {self.current_epoch}')" in inspect.getsource(nnUNetTrainer)
     assert '"Training done."' in inspect.getsource(nnUNetTrainer.on_train_end)

@@ -1,0 +1,144 @@
+"""Charts as SVG that stands in the page itself: scores of every case, and training curves."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nnunet_plugins.evaluation.metrics import METRICS
+from nnunet_plugins.evaluation.summary import Scores
+from nnunet_plugins.reports.colours import LINES
+from nnunet_plugins.reports.training_log import Curves
+
+WIDE = 4.8  # inches; narrow enough to be read on a telephone
+MOST_POINTS = 4000  # above, points are left out and the boxes stay
+_LOOK = {
+    "font.size": 10,
+    "font.family": ["sans-serif"],
+    "svg.fonttype": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "text.parse_math": False,
+}
+
+
+def distribution(scores: Scores, metric: str) -> str | None:
+    """Every case's value, and a box a label; None where nothing was measured."""
+    values = {
+        name: [
+            value
+            for case in scores.cases
+            if (value := getattr(case.labels[name], metric)) is not None
+        ]
+        for name in scores.labels.values
+    }
+    if not any(values.values()):
+        return None
+    rng = np.random.default_rng(0)  # the points' heights say nothing
+
+    def draw(axes: Any) -> None:
+        for row, (_, found) in enumerate(values.items()):
+            if len(found) > 1:
+                axes.boxplot(
+                    found, positions=[row], orientation="horizontal", widths=0.62, showfliers=False,
+                    medianprops={"color": "black", "linewidth": 1.6}, boxprops={"color": "#555555"},
+                    whiskerprops={"color": "#555555"}, capprops={"color": "#555555"},
+                )  # fmt: skip
+            if len(found) * len(values) <= MOST_POINTS:
+                heights = row + rng.uniform(-0.18, 0.18, len(found))
+                axes.scatter(
+                    found, heights, s=16, color=LINES[0], alpha=0.7, linewidths=0, zorder=3
+                )
+        names = [f"{_short(name)} ({len(found)})" for name, found in values.items()]
+        axes.set_yticks(range(len(values)), names)
+        axes.set_ylim(len(values) - 0.5, -0.5)
+        about = METRICS[metric]
+        unit = "" if about.unit == "1" else f", {about.unit}"
+        better = {"higher": "higher is better", "lower": "lower is better"}.get(about.better, "")
+        axes.set_xlabel(
+            f"{about.title.removesuffix(' mm')}{unit}" + (f" ({better})" if better else "")
+        )
+        if about.unit == "1" and about.better == "higher":
+            axes.set_xlim(-0.02, 1.02)
+        elif about.better == "lower":
+            axes.set_xlim(left=0)
+        axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+
+    return _svg(draw, 0.9 + 0.32 * len(values), f"distribution {metric}")
+
+
+def losses(curves: Mapping[str, Curves]) -> str | None:
+    """Training loss (solid) and validation loss (dashed) by epoch, a colour a fold."""
+    series = [
+        (f"{fold}, {name}" if len(curves) > 1 else name, values, LINES[i % len(LINES)], style)
+        for i, (fold, one) in enumerate(curves.items())
+        for name, values, style in (("training", one.train, "-"), ("validation", one.val, "--"))
+        if values
+    ]
+    return _lines(series, "loss", "losses")
+
+
+def pseudo_dice(curves: Mapping[str, Curves]) -> str | None:
+    """nnU-Net's pseudo-Dice by epoch, mean over the labels, a colour a fold."""
+    series = [
+        (fold, one.dice, LINES[i % len(LINES)], "-")
+        for i, (fold, one) in enumerate(curves.items())
+        if one.dice
+    ]
+    return _lines(series, "pseudo-Dice on patches", "pseudo-dice", (0.0, 1.0))
+
+
+def _lines(
+    series: Sequence[tuple[str, Mapping[int, float], str, str]],
+    title: str,
+    salt: str,
+    limits: tuple[float, float] | None = None,
+) -> str | None:
+    if not series:
+        return None
+
+    def draw(axes: Any) -> None:
+        for name, values, colour, style in series:
+            few = len(values) < 40
+            axes.plot(
+                [epoch + 1 for epoch in values], list(values.values()), style, color=colour, label=name,
+                linewidth=1.4, marker="o" if few else None, markersize=3,
+            )  # fmt: skip
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_ylabel(title)
+        if limits:
+            axes.set_ylim(limits[0] - 0.02, limits[1] + 0.02)
+        axes.grid(color="#dddddd", linewidth=0.6)
+        if len(series) > 1:
+            axes.legend(frameon=False, fontsize=9)
+
+    return _svg(draw, 3.2, salt)
+
+
+def _svg(draw: Callable[[Any], None], tall: float, salt: str) -> str:
+    """The svg element; the same input gives the same text."""
+    import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    # Ids in a page must differ between its charts: the salt goes into them.
+    with matplotlib.rc_context({**_LOOK, "svg.hashsalt": salt, "svg.id": None}):
+        figure = Figure(figsize=(WIDE, tall), layout="constrained")
+        FigureCanvasSVG(figure)
+        draw(figure.add_subplot())
+        buffer = io.StringIO()
+        figure.savefig(
+            buffer, format="svg", transparent=True,
+            metadata={"Creator": None, "Date": None, "Format": None, "Type": None},
+        )  # fmt: skip
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _short(name: str, most: int = 24) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"

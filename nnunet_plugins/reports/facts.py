@@ -1,0 +1,215 @@
+"""The report's tables as rows of name and value: scores, the plan, the training, the environment."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from nnunet_plugins.evaluation.metrics import METRICS, check_metrics
+from nnunet_plugins.evaluation.summary import CaseScores, Scores
+from nnunet_plugins.evaluation.table import number
+from nnunet_plugins.reports.sources import Source
+
+NOT_RECORDED = "not recorded"
+METRICS_SHOWN = ("dice", "iou", "precision", "recall", "hd95_mm", "assd_mm", "nsd")
+_PACKAGES = ("nnunet-plugins", "nnunetv2", "torch", "monai", "SimpleITK", "scipy", "numpy")
+_FIXED = "\N{NO-BREAK SPACE}"
+Rows = list[tuple[str, str]]
+
+
+def shown_metrics(scores: Scores) -> list[str]:
+    """The metrics of the summary table that were measured."""
+    shown = [name for name in METRICS_SHOWN if name in scores.metrics]
+    return list(check_metrics(shown, scores.metrics))
+
+
+def summary_table(scores: Scores) -> tuple[list[str], list[list[str]]]:
+    """Heading and rows: a label a row, mean ± SD, n where it differs between metrics; last the mean of the labels."""
+    metrics = shown_metrics(scores)
+    head = ["label", "cases", *(METRICS[name].title for name in metrics)]
+    rows = []
+    for label, summary in scores.summary.items():
+        cells = [label, str(summary.metrics["dice"].n)]
+        for name in metrics:
+            one = summary.metrics[name]
+            text = number(one.mean, METRICS[name].digits)
+            if one.sd is not None and one.mean is not None:
+                text += f" ±{_FIXED}{one.sd:.{METRICS[name].digits}f}"
+            if one.n != summary.metrics["dice"].n:
+                text += f" (n{_FIXED}={_FIXED}{one.n})"
+            cells.append(text)
+        rows.append(cells)
+    means = scores.aggregates["macro_over_classes"]
+    if len(rows) > 1:
+        whole = []
+        for name in metrics:
+            text = number(means[name]["mean"], METRICS[name].digits)
+            fewer = means[name]["classes"] < len(scores.summary)
+            whole.append(f"{text} ({means[name]['classes']} labels)" if fewer else text)
+        rows.append(["mean of the labels", "", *whole])
+    return head, rows
+
+
+def empty_masks(scores: Scores) -> Rows:
+    """Labels that were missed, raised a false alarm, or were in neither map."""
+    rows = []
+    for name, label in scores.summary.items():
+        parts = {
+            "missed": label.missed,
+            "false alarm": label.false_alarm,
+            "in neither": label.both_empty,
+        }
+        text = ", ".join(f"{what} in {n}" for what, n in parts.items() if n)
+        if text:
+            rows.append((name, text))
+    return rows
+
+
+def worst_first(scores: Scores) -> list[tuple[CaseScores, float | None]]:
+    """Cases with their mean Dice over the labels that are in either map, the lowest first, those without last."""
+    found = []
+    for case in scores.cases:
+        values = [one.dice for one in case.labels.values() if one.dice is not None]
+        found.append((case, sum(values) / len(values) if values else None))
+    return sorted(found, key=lambda one: (one[1] is None, one[1] or 0.0, one[0].name))
+
+
+def case_table(case: CaseScores, scores: Scores) -> tuple[list[str], list[list[str]]]:
+    """Heading and rows of one case, the worst label first; labels in neither map are left out."""
+    metrics = [name for name in ("dice", "hd95_mm", "volume_error_ml") if name in scores.metrics]
+    head = ["label", *(METRICS[name].title for name in metrics), "state"]
+    present = [(name, one) for name, one in case.labels.items() if one.state != "both empty"]
+    present.sort(key=lambda pair: pair[1].dice if pair[1].dice is not None else 2.0)
+    rows = [
+        [name, *(number(getattr(one, m), METRICS[m].digits) for m in metrics), one.state]
+        for name, one in present
+    ]
+    return head, rows
+
+
+def plan_rows(source: Source) -> Rows:
+    """What was planned."""
+    plan, plans = source.plan, source.plans
+    if not plan:
+        return []
+    architecture = plan.get("architecture", {})
+    arguments = architecture.get("arch_kwargs", {})
+    memory = {key: value for key, value in plan.items() if "memory" in key or "vram" in key.lower()}
+    rows = {
+        "dataset": plans.get("dataset_name"),
+        "plans": plans.get("plans_name"),
+        "configuration": source.facts.get("configuration"),
+        "planner": plans.get("experiment_planner_used"),
+        "patch (voxels)": plan.get("patch_size"),
+        "batch size": plan.get("batch_size"),
+        "spacing (mm, in the plans' axis order)": plan.get("spacing"),
+        "median image (voxels)": plan.get("median_image_size_in_voxels"),
+        "normalisation": plan.get("normalization_schemes"),
+        "network": architecture.get("network_class_name"),
+        "stages": arguments.get("n_stages"),
+        "features a stage": arguments.get("features_per_stage"),
+        "strides": arguments.get("strides"),
+        "kernel sizes": arguments.get("kernel_sizes"),
+        "other arguments": _others(arguments),
+        "parameters": _thousands(source.facts.get("parameters")),
+        "memory": memory or None,
+        "training entry": plan.get("training"),
+    }
+    return _said(rows)
+
+
+def training_rows(source: Source) -> Rows:
+    """How it was trained."""
+    facts, debug = source.facts, source.debug
+    if not facts:
+        return []
+    finished = {True: "yes", False: "no", None: None}[facts.get("finished")]
+    seconds, hours = facts.get("seconds_a_step"), facts.get("training_hours")
+    rows = {
+        "trainer": facts.get("trainer"),
+        "folds": ", ".join(facts.get("splits", {})) or None,
+        "came to its end": finished,
+        "epochs": facts.get("epochs"),
+        "training steps an epoch": facts.get("iterations_per_epoch"),
+        "seconds a step (median, data loading included)": _number(seconds, 3),
+        "hours in all": _number(hours, 2),
+        "device": " ".join(str(v) for v in (facts.get("device"), _none(debug.get("gpu_name"))) if v)
+        or None,
+        "batch size": facts.get("batch_size"),
+        "initial learning rate": facts.get("initial_lr"),
+        "weight decay": facts.get("weight_decay"),
+        "oversampled foreground": facts.get("oversample_foreground"),
+        "mirrored axes at prediction": _none(debug.get("inference_allowed_mirroring_axes"))
+        or ("none" if debug.get("inference_allowed_mirroring_axes") == "None" else None),
+    }
+    return _said(rows)
+
+
+def environment_rows(source: Source) -> Rows:
+    """Versions: of the training as far as it says them, and of this report."""
+    rows: Rows = []
+    if source.facts:
+        rows.append(("torch of the training", text_of(source.facts.get("torch"))))
+        cudnn = _none(source.debug.get("cudnn_version"))
+        rows.append(("cuDNN of the training", text_of(cudnn)))
+    for name in _PACKAGES:
+        try:
+            rows.append((f"{name} of this report", version(name)))
+        except PackageNotFoundError:
+            continue
+    rows.append(("Python of this report", platform.python_version()))
+    rows.append(("system of this report", f"{platform.system()} {platform.machine()}"))
+    return rows
+
+
+def text_of(value: Any) -> str:
+    """A value as a reader writes it."""
+    if value is None or value == "":
+        return NOT_RECORDED
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {text_of(one)}" for key, one in value.items()) or "none"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, Sequence):
+        nested = any(isinstance(one, Sequence) and not isinstance(one, str) for one in value)
+        numbers = all(isinstance(one, int | float) for one in value)
+        return (", " if nested or not numbers else " x ").join(text_of(one) for one in value)
+    return str(value)
+
+
+def count(n: int, noun: str) -> str:
+    """A number with its noun."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def _said(rows: Mapping[str, Any]) -> Rows:
+    return [(name, text_of(value)) for name, value in rows.items()]
+
+
+def _others(arguments: Mapping[str, Any]) -> dict[str, Any] | str:
+    """What sets one of our networks apart from another."""
+    known: Iterable[str] = (
+        "n_stages", "features_per_stage", "strides", "kernel_sizes", "conv_op", "conv_bias", "norm_op",
+        "norm_op_kwargs", "dropout_op", "dropout_op_kwargs", "nonlin", "nonlin_kwargs", "n_conv_per_stage",
+        "n_conv_per_stage_decoder", "n_blocks_per_stage",
+    )  # fmt: skip
+    return {key: value for key, value in arguments.items() if key not in known} or "none"
+
+
+def _thousands(value: int | None) -> str | None:
+    return None if value is None else f"{value:,}"
+
+
+def _number(value: float | None, digits: int) -> str | None:
+    return None if value is None else f"{value:.{digits}f}"
+
+
+def _none(value: Any) -> Any:
+    """nnU-Net's debug.json writes None as text."""
+    return None if value in (None, "None", "") else value

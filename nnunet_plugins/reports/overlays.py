@@ -1,0 +1,202 @@
+"""Where a prediction is right and wrong, in three planes through its worst place, as PNGs for a page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageColor, ImageDraw, ImageFont
+from scipy.ndimage import binary_erosion
+
+from nnunet_plugins.reports.colours import AGREEMENT, FALSE_ALARM, MISSED, OTHER_LABEL
+from nnunet_plugins.reports.volumes import CaseVolumes
+
+LONG = 420  # pixels of a picture's longer side
+FLAT = 60  # at least so many of its shorter one
+MARGIN = 30.0  # mm around the labels
+_WIDTH = 2  # pixels of an outline
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How voxels of a kind are drawn.
+
+    Attributes:
+        name: for the legend.
+        colour: of area and outline.
+        area: opacity of the area, 0 to 255.
+        outline: none, solid, dashed or dotted; tells kinds apart without colour.
+    """
+
+    name: str
+    colour: str
+    area: int
+    outline: str
+
+
+#: Code in the map of `kinds` -> how it is drawn.
+KINDS = {
+    1: Kind("agreement", AGREEMENT, 90, "none"),
+    2: Kind("missed", MISSED, 70, "solid"),
+    3: Kind("false alarm", FALSE_ALARM, 70, "dashed"),
+    4: Kind("other label", OTHER_LABEL, 90, "dotted"),
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One plane.
+
+    Attributes:
+        plane: axial, coronal or sagittal.
+        where: which slice, counted from 1 in LPS order.
+        png: base64.
+        size: pixels, width and height.
+        alt: for those who do not see it.
+    """
+
+    plane: str
+    where: str
+    png: str
+    size: tuple[int, int]
+    alt: str
+
+
+def kinds(reference: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """0 background in both, 1 agreement, 2 missed, 3 false alarm, 4 another label than the reference's."""
+    true, found = reference > 0, prediction > 0
+    result = np.zeros(reference.shape, np.uint8)
+    result[true & found & (reference == prediction)] = 1
+    result[true & ~found] = 2
+    result[~true & found] = 3
+    result[true & found & (reference != prediction)] = 4
+    return result
+
+
+def worst_place(found: NDArray[np.uint8]) -> tuple[int, int, int]:
+    """Index (z, y, x) of the slices with most wrong voxels; of most labelled ones where none is wrong."""
+    wrong = found > 1
+    counted = wrong if wrong.any() else found > 0
+    if not counted.any():
+        z, y, x = found.shape
+        return z // 2, y // 2, x // 2
+    z, y, x = (
+        int(counted.sum(axis=tuple(a for a in range(3) if a != axis)).argmax()) for axis in range(3)
+    )
+    return z, y, x
+
+
+def draw_planes(case: CaseVolumes) -> list[Picture]:
+    """Draw the planes that have an extent; one for a single slice."""
+    found = kinds(case.reference, case.prediction)
+    place = worst_place(found)
+    box = _box(found > 0, case.spacing)
+    pictures = []
+    for axis, (plane, letters) in enumerate(
+        zip(("axial", "coronal", "sagittal"), ("RLAP", "RLSI", "APSI"), strict=True)
+    ):
+        if min(n for i, n in enumerate(found.shape) if i != axis) < 2:
+            continue
+        index = tuple(place[i] if i == axis else box[i] for i in range(3))
+        # z grows to the head: upright planes are turned over, so that it is at the top.
+        turn = slice(None, None, 1 if axis == 0 else -1)
+        cut = found[index][turn]
+        grey = None if case.grey is None else case.grey[index][turn]
+        tall, wide = (case.spacing[i] for i in range(3) if i != axis)
+        image = _draw(cut, grey, (cut.shape[1] * wide, cut.shape[0] * tall), letters)
+        seen = [kind.name for code, kind in KINDS.items() if (cut == code).any()]
+        pictures.append(
+            Picture(
+                plane,
+                f"slice {place[axis] + 1} of {found.shape[axis]}",
+                _png(image),
+                image.size,
+                f"{case.name}, {plane} plane: {', '.join(seen) or 'no label'}; {_edges(letters)}",
+            )
+        )
+    return pictures
+
+
+def legend_swatch(kind: Kind) -> str:
+    """Base64 PNG of a kind's area and outline."""
+    codes = np.zeros((20, 34), np.uint8)
+    codes[2:-2, 2:-2] = next(code for code, one in KINDS.items() if one is kind)
+    return _png(_painted(Image.new("RGB", (34, 20), "#404040"), codes))
+
+
+def _box(mask: NDArray[np.bool_], spacing: tuple[float, float, float]) -> tuple[slice, ...]:
+    result = []
+    for axis, n in enumerate(mask.shape):
+        inside = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        margin = round(MARGIN / spacing[axis])
+        first, last = (int(inside[0]), int(inside[-1])) if inside.size else (0, n)
+        result.append(slice(max(0, first - margin), min(n, last + 1 + margin)))
+    return tuple(result)
+
+
+def _draw(
+    codes: NDArray[np.uint8],
+    grey: NDArray[np.uint8] | None,
+    extent: tuple[float, float],
+    letters: str,
+) -> Image.Image:
+    """A plane true to its shape in mm, with letters at its left, right, upper and lower edge."""
+    scale = LONG / max(extent)
+    wide, tall = (max(2, round(length * scale)) for length in extent)
+    below = (
+        Image.new("L", (wide, tall), 0)
+        if grey is None
+        else Image.fromarray(np.ascontiguousarray(grey)).resize(
+            (wide, tall), Image.Resampling.BILINEAR
+        )
+    )
+    large = Image.fromarray(np.ascontiguousarray(codes)).resize(
+        (wide, tall), Image.Resampling.NEAREST
+    )
+    painted = _painted(below.convert("RGB"), np.asarray(large))
+    size = max(wide, FLAT), max(tall, FLAT)
+    sheet = Image.new("RGB", size, "#000000")
+    sheet.paste(painted, ((size[0] - wide) // 2, (size[1] - tall) // 2))
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
+    middle = size[0] // 2, size[1] // 2
+    spots = ((5, middle[1]), (size[0] - 5, middle[1]), (middle[0], 3), (middle[0], size[1] - 4))
+    for letter, spot, anchor in zip(letters, spots, ("lm", "rm", "ma", "md"), strict=True):
+        pen.text(spot, letter, "#ffffff", font, anchor, stroke_width=2, stroke_fill="#000000")
+    return sheet
+
+
+def _painted(below: Image.Image, codes: NDArray[np.uint8]) -> Image.Image:
+    colours = np.asarray(below).astype(np.float32)
+    rows, columns = np.indices(codes.shape)
+    patterns = {
+        "none": np.zeros(codes.shape, bool),
+        "solid": np.ones(codes.shape, bool),
+        "dashed": (rows // 6 + columns // 8) % 2 == 0,
+        "dotted": (rows // 3 + columns // 4) % 2 == 0,
+    }
+    for code, kind in KINDS.items():
+        mask = codes == code
+        if not mask.any():
+            continue
+        colour = np.array(ImageColor.getrgb(kind.colour), np.float32)
+        alpha = kind.area / 255
+        colours[mask] = (1 - alpha) * colours[mask] + alpha * colour
+        inner = binary_erosion(mask, iterations=_WIDTH, border_value=1)
+        colours[mask & ~inner & patterns[kind.outline]] = colour
+    return Image.fromarray(np.rint(colours).astype(np.uint8))
+
+
+def _edges(letters: str) -> str:
+    return ", ".join(
+        f"{letter} {edge}"
+        for letter, edge in zip(letters, ("left", "right", "top", "bottom"), strict=True)
+    )
+
+
+def _png(image: Image.Image) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -1,0 +1,235 @@
+"""One HTML page that stands by itself: a run's scores, its worst cases, and how it came about."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.metrics import EMPTY_RULE, METRICS
+from nnunet_plugins.evaluation.summary import write_whole
+from nnunet_plugins.evaluation.table import number
+from nnunet_plugins.reports import charts, checklists, facts
+from nnunet_plugins.reports.niivue import HOW_TO_GET, as_script, find_niivue, pack_case
+from nnunet_plugins.reports.overlays import KINDS, draw_planes, legend_swatch
+from nnunet_plugins.reports.sources import Source
+from nnunet_plugins.reports.volumes import Coding, load_case
+
+MOST_BYTES = 25_000_000
+WORST = 6
+_TEMPLATES = Path(__file__).with_name("templates")
+_SECTIONS = (
+    ("scores", "Scores"), ("distribution", "Distribution"), ("cases", "Worst cases"), ("view", "3D"),
+    ("training", "Training"), ("plan", "Plan"), ("environment", "Environment"), ("checklists", "Checklists"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What may be asked for.
+
+    Attributes:
+        title: heading; '' takes the run's name.
+        lead: sentence below it; '' counts the cases.
+        worst: so many of the worst cases with pictures.
+        case: shown in 3D; None takes the worst.
+        commands: heading -> shell lines, at the end.
+    """
+
+    title: str = ""
+    lead: str = ""
+    worst: int = WORST
+    case: str | None = None
+    commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def write_report(path: Path, source: Source, wishes: Wishes | None = None) -> None:
+    """Write the page whole or not at all.
+
+    Raises:
+        UserError: the place or a wish cannot be right, a case cannot be read, or the page would pass 25 MB.
+    """
+    check_output(path)
+    text = page(source, wishes or Wishes())
+    size = len(text.encode("utf-8"))
+    if size > MOST_BYTES:
+        raise UserError(
+            f"report: the page would have {size / 1e6:.1f} MB, allowed are {MOST_BYTES / 1e6:g}; "
+            "pass a smaller --worst"
+        )
+    write_whole(path, text, "report.html")
+
+
+def check_output(path: Path) -> None:
+    """Refuse a place for the page that cannot be right.
+
+    Raises:
+        UserError: it is a folder, or does not end in .html.
+    """
+    if path.is_dir() or path.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"{path}: a report is an .html file; pass -o report.html")
+
+
+def page(source: Source, wishes: Wishes) -> str:
+    """The page's text."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    scores = source.scores
+    if wishes.case is not None and wishes.case not in source.cases:
+        raise UserError(
+            f"report: --case {wishes.case}: not among the cases with files: {', '.join(source.cases) or 'none'}"
+        )
+    ranked = facts.worst_first(scores)
+    cases = [_case(source, case, dice) for case, dice in ranked[: max(0, wishes.worst)]]
+    claim, reloaded = (
+        checklists.filled(items, source)
+        for items in (checklists.CLAIM, checklists.METRICS_RELOADED)
+    )
+    shown = [name for name in ("dice", "hd95_mm") if name in scores.metrics]
+    distributions = [(METRICS[name].title, charts.distribution(scores, name)) for name in shown]
+    curves = [
+        ("loss by epoch", charts.losses(source.curves)),
+        ("pseudo-Dice by epoch", charts.pseudo_dice(source.curves)),
+    ]
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    own = {
+        name: Markup((_TEMPLATES / name).read_text(encoding="utf-8"))
+        for name in ("style.css", "viewer.js")
+    }
+    return environment.get_template("page.html").render(
+        title=wishes.title or source.name,
+        lead=wishes.lead
+        or f"{facts.count(len(scores.cases), 'case')}, {facts.count(len(scores.labels.values), 'label')}, "
+        f"mean foreground Dice {number(scores.mean_foreground_dice, 4)}",
+        style=own["style.css"],
+        sections=_SECTIONS,
+        notes=[*source.notes, *scores.notes],
+        not_recorded=facts.NOT_RECORDED,
+        summary=facts.summary_table(scores),
+        empty_rule=EMPTY_RULE,
+        tolerance=f"{scores.tolerance:g}",
+        labels_source=scores.labels.source,
+        empties=facts.empty_masks(scores),
+        distributions=_charts(distributions),
+        cases=cases,
+        cases_lead=_cases_lead(len(cases), len(ranked)),
+        any_pictures=any(case["pictures"] for case in cases),
+        legend=[
+            (kind.name, legend_swatch(kind), f"{kind.outline} outline".replace("none", "no"))
+            for kind in KINDS.values()
+        ],
+        others=_all_cases(ranked) if len(ranked) > 1 else ([], []),
+        training=facts.training_rows(source),
+        curves=_charts(curves),
+        progress=[
+            (fold, base64.b64encode(file.read_bytes()).decode("ascii"))
+            for fold, file in source.progress.items()
+        ],
+        plan=facts.plan_rows(source),
+        environment=facts.environment_rows(source),
+        claim=claim,
+        claim_count=checklists.answered(claim),
+        reloaded=reloaded,
+        reloaded_count=checklists.answered(reloaded),
+        commands=list(wishes.commands.items()),
+        version=_version(),
+        viewer_script=own["viewer.js"],
+        **_viewer(source, wishes.case or next((c.name for c, _ in ranked if c.name in source.cases), None)),
+    )  # fmt: skip
+
+
+def _case(source: Source, case: Any, dice: float | None) -> dict[str, Any]:
+    told: dict[str, Any] = {"pictures": [], "note": ""}
+    if case.name in source.cases:
+        volumes = load_case(source.cases[case.name], source.scores.labels, source.channel)
+        told = {"pictures": draw_planes(volumes), "note": volumes.note}
+    return {
+        "name": case.name,
+        "dice": number(dice, 3),
+        "table": facts.case_table(case, source.scores),
+        **told,
+    }
+
+
+def _cases_lead(shown: int, there: int) -> str:
+    return (
+        f"{shown} of {facts.count(there, 'case')}, by the mean Dice of the labels that are in the reference "
+        "or the prediction. Each plane goes through the slice with most wrong voxels and is true to its shape in mm. "
+        "Letters at the edges: R right, L left, A front, P back, S head, I feet of the patient."
+    )
+
+
+def _all_cases(ranked: Sequence[tuple[Any, float | None]]) -> tuple[list[str], list[list[str]]]:
+    labels = list(ranked[0][0].labels)
+    rows = [
+        [case.name, number(dice, 3), *(number(case.labels[name].dice, 3) for name in labels)]
+        for case, dice in ranked
+    ]
+    return ["case", "mean Dice", *labels], rows
+
+
+def _charts(found: Sequence[tuple[str, str | None]]) -> list[tuple[str, Any]]:
+    from markupsafe import Markup
+
+    # Matplotlib escapes the text in its charts.
+    return [(name, Markup(svg)) for name, svg in found if svg]
+
+
+def _viewer(source: Source, name: str | None) -> dict[str, Any]:
+    """What the template wants for the 3D view, or why there is none."""
+    from markupsafe import Markup
+
+    nothing: Callable[..., dict[str, Any]] = partial(
+        dict,
+        viewer="",
+        viewer_about="",
+        viewer_command="",
+        viewer_case="",
+        viewer_told="",
+        viewer_image=False,
+        viewer_labels=[],
+        viewer_data="",
+    )
+    if name is None:
+        return nothing(
+            viewer_missing="No case's files are known, so there is nothing to show in 3D."
+        )
+    niivue = find_niivue()
+    if niivue is None:
+        return nothing(
+            viewer_missing="The 3D view needs the package ipyniivue, which is not installed here. Get it and write "
+            "the report again; the pictures above stay what they are.",
+            viewer_command=HOW_TO_GET,
+        )
+    code, about = niivue
+    case = load_case(source.cases[name], source.scores.labels, source.channel)
+    data = pack_case(case, Coding(source.scores.labels).names)
+    return {
+        "viewer": Markup(code),  # base64
+        "viewer_about": about,
+        "viewer_case": data["case"],
+        "viewer_told": data["told"],
+        "viewer_image": data["image"],
+        "viewer_labels": data["labels"],
+        "viewer_data": Markup(as_script(data)),  # escaped by as_script
+        "viewer_missing": "",
+        "viewer_command": "",
+    }
+
+
+def _version() -> str:
+    try:
+        return version("nnunet-plugins")
+    except PackageNotFoundError:
+        return facts.NOT_RECORDED

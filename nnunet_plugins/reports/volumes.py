@@ -1,0 +1,134 @@
+"""A case's image, reference and prediction as one thing: read, checked, oriented, labels recoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from dataset_conversion.geometry import oriented
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.labels import Labels
+
+MOST_CODES = 255
+WINDOWS = {"CT": (-450.0, 1050.0)}  # HU of bone; other channels take percentiles
+
+
+@dataclass(frozen=True)
+class CaseFiles:
+    """Where a case lies; the image is None where nobody knows."""
+
+    name: str
+    prediction: Path
+    reference: Path
+    image: Path | None = None
+
+
+@dataclass(frozen=True)
+class CaseVolumes:
+    """Voxels (z, y, x) of a case, x to the left, y to the back, z to the head.
+
+    Attributes:
+        name: of the case.
+        grey: 0 to 255; None where there is no image.
+        reference: codes, see `Coding`.
+        prediction: codes.
+        grid: an image with the geometry.
+        note: why there is no image, where one was expected.
+    """
+
+    name: str
+    grey: NDArray[np.uint8] | None
+    reference: NDArray[np.uint8]
+    prediction: NDArray[np.uint8]
+    grid: sitk.Image
+    note: str = ""
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Mm, in the order of the arrays' axes."""
+        x, y, z = self.grid.GetSpacing()
+        return z, y, x
+
+
+class Coding:
+    """One code for each set of labels that a voxel value stands for; 0 is none of them.
+
+    Regions overlap: the value of a disc may mean 'spine' and 'disc'. Values that mean the same get one code, so that
+    a region's prediction, which nnU-Net writes with the values of regions_class_order, equals its reference.
+
+    Attributes:
+        names: code - 1 -> name.
+    """
+
+    def __init__(self, labels: Labels) -> None:
+        sets = {
+            value: tuple(name for name, values in labels.values.items() if value in values)
+            for value in sorted(labels.known - {0})
+        }
+        different = list(dict.fromkeys(sets.values()))[:MOST_CODES]
+        self.names = [" + ".join(one) for one in different]
+        self._table = np.zeros(max([0, *sets]) + 1, np.uint8)
+        for value, names in sets.items():
+            if names in different:
+                self._table[value] = different.index(names) + 1
+
+    def encode(self, voxels: NDArray[Any]) -> NDArray[np.uint8]:
+        """Codes of a label map; values that are not declared become 0."""
+        known = (voxels >= 0) & (voxels < self._table.size)
+        coded: NDArray[np.uint8] = self._table[np.where(known, voxels, 0).astype(np.int64)]
+        return coded
+
+
+def load_case(files: CaseFiles, labels: Labels, channel: str = "") -> CaseVolumes:
+    """Read a case; voxels where the reference is the ignore label are background in both.
+
+    Args:
+        files: where it lies.
+        labels: of the scores.
+        channel: nnU-Net's name of the first channel; CT is shown in a fixed window.
+
+    Raises:
+        UserError: a file cannot be read.
+    """
+    reference, prediction = _read(files.reference), _read(files.prediction)
+    coding = Coding(labels)
+    true, found = (sitk.GetArrayFromImage(one) for one in (reference, prediction))
+    codes = [coding.encode(true), coding.encode(found)]
+    if labels.ignore is not None:
+        for one in codes:
+            one[true == labels.ignore] = 0
+    grey, note = None, ""
+    if files.image is not None:
+        image = _read(files.image)
+        if image.GetSize() == reference.GetSize():
+            grey = to_grey(sitk.GetArrayFromImage(image), WINDOWS.get(channel.upper()))
+        else:
+            note = f"the image of {files.name} has another size than its reference; labels alone are shown"
+    return CaseVolumes(files.name, grey, codes[0], codes[1], reference, note)
+
+
+def to_grey(values: NDArray[Any], window: tuple[float, float] | None = None) -> NDArray[np.uint8]:
+    """Grey levels 0 to 255; without a window from the 0.5th to the 99.5th percentile of a sample."""
+    few = values[tuple(slice(None, None, max(1, n // 96)) for n in values.shape)]
+    low, high = window or tuple(float(v) for v in np.nanpercentile(few, [0.5, 99.5]))
+    scaled = (values.astype(np.float32) - low) * (255 / max(high - low, 1e-6))
+    return np.nan_to_num(scaled).clip(0, 255).astype(np.uint8)
+
+
+def _read(path: Path) -> sitk.Image:
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise UserError(f"report: {path} cannot be read; is it a whole image file?") from error
+    if image.GetNumberOfComponentsPerPixel() > 1:
+        image = sitk.VectorIndexSelectionCast(image, 0)
+    if image.GetDimension() == 2:
+        image = sitk.JoinSeries(image)
+    if image.GetDimension() != 3:
+        raise UserError(f"report: {path} has {image.GetDimension()} axes; allowed are 2 or 3")
+    return oriented(image)
