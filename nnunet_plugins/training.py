@@ -93,6 +93,13 @@ class PluginTrainer(nnUNetTrainer):
             f"network: {type(self._bare_network).__name__}; procedure of the plans: {self.procedure}"
         )
 
+    def on_train_end(self) -> None:
+        """Note the card's peak memory, which nnU-Net does not; `compare` and `report` read it from the log."""
+        super().on_train_end()
+        if self.device.type == "cuda":
+            peak = torch.cuda.max_memory_allocated(self.device)
+            self.print_to_log_file(f"peak memory allocated: {peak / 2**30:.2f} GiB")
+
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
         """nnU-Net's SGD with polynomial decay unless the procedure says otherwise."""
         optimizer, schedule = super().configure_optimizers()

@@ -27,6 +27,7 @@ _DEBUG = {
 }
 _EPOCH = re.compile(r": Epoch (\d+)\s*$")
 _SECONDS = re.compile(r": Epoch time: ([\d.]+) s")
+_PEAK = re.compile(r": peak memory allocated: ([\d.]+) GiB")  # our trainers'
 
 
 def is_model(folder: Path) -> bool:
@@ -75,7 +76,8 @@ def facts_of_model(folder: Path, folds: list[Path]) -> dict[str, Any]:
     """Facts for `fairness.differences`, and what the training cost.
 
     The cost: seconds_a_step (median epoch time over its training and validation steps), training_hours (all epochs of
-    the folds), parameters. What is nowhere is left out.
+    the folds), peak_memory_gib (the largest fold's, where one of our trainers noted it), parameters. What is nowhere
+    is left out.
     """
     trainer, configuration = name_parts(folder)
     plans = read_json(folder / "plans.json")
@@ -88,6 +90,8 @@ def facts_of_model(folder: Path, folds: list[Path]) -> dict[str, Any]:
     facts["finished"] = all(log["finished"] for log in logs) if logs else None
     seconds = [one for log in logs for one in log["seconds"]]
     steps = facts.get("iterations_per_epoch")
+    if peaks := [log["peak"] for log in logs if log["peak"]]:
+        facts["peak_memory_gib"] = max(peaks)
     if seconds:
         facts["training_hours"] = sum(seconds) / 3600
         if steps:
@@ -100,7 +104,7 @@ def facts_of_model(folder: Path, folds: list[Path]) -> dict[str, Any]:
 def read_logs(fold: Path) -> dict[str, Any]:
     """Epoch times of the last training of a fold, continued ones included, and whether it came to its end."""
     seconds: dict[int, float] = {}
-    finished, epoch = False, None
+    finished, epoch, peak = False, None, 0.0
     for log in sorted(fold.glob("training_log_*.txt")):
         for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
             if found := _EPOCH.search(line):
@@ -110,9 +114,11 @@ def read_logs(fold: Path) -> dict[str, Any]:
                 finished = False
             elif (found := _SECONDS.search(line)) and epoch is not None:
                 seconds[epoch] = float(found[1])
+            elif found := _PEAK.search(line):
+                peak = max(peak, float(found[1]))
             elif "Training done" in line:
                 finished = True
-    return {"seconds": list(seconds.values()), "finished": finished}
+    return {"seconds": list(seconds.values()), "finished": finished, "peak": peak}
 
 
 def validated(fold: Path) -> list[str]:

@@ -149,7 +149,7 @@ def cost_sheet(runs: Sequence[Run]) -> Sheet:
         1,
         (
             "Seconds a step: median epoch time over its training and validation steps. Hours: all epochs of all "
-            "folds, as in the training logs. nnU-Net records no peak memory.",
+            "folds, as in the training logs. Peak memory is the card's, where one of our trainers noted it.",
         ),
     )
 

@@ -455,12 +455,21 @@ def test_a_case_in_two_folds_is_refused(files: Path, model: Path) -> None:
 
 def test_logs_of_a_continued_and_of_a_repeated_training(tmp_path: Path) -> None:
     (tmp_path / "training_log_1.txt").write_text(LOG)
-    assert read_logs(tmp_path) == {"seconds": [10.0, 12.0], "finished": False}
+    assert read_logs(tmp_path) == {"seconds": [10.0, 12.0], "finished": False, "peak": 0.0}
     again = LOG.replace("Epoch 0", "Epoch 2").replace("Epoch 1", "Epoch 3") + "x: Training done.\n"
     (tmp_path / "training_log_2.txt").write_text(again)
-    assert read_logs(tmp_path) == {"seconds": [10.0, 12.0, 10.0, 12.0], "finished": True}
+    found = read_logs(tmp_path)
+    assert (found["seconds"], found["finished"]) == ([10.0, 12.0, 10.0, 12.0], True)
     (tmp_path / "training_log_3.txt").write_text(LOG)
-    assert read_logs(tmp_path) == {"seconds": [10.0, 12.0], "finished": False}
+    assert read_logs(tmp_path) == {"seconds": [10.0, 12.0], "finished": False, "peak": 0.0}
+
+
+def test_peak_memory_is_the_largest_folds(model: Path) -> None:
+    for fold, peak in (("fold_0", "7.42"), ("fold_1", "7.98")):
+        (model / fold / "training_log_2026_1_1_00_00_00.txt").write_text(
+            LOG + f"2026-01-01 00:00:00.0: peak memory allocated: {peak} GiB\n"
+        )
+    assert facts_of_model(model, find_folds(model, None))["peak_memory_gib"] == 7.98
 
 
 def test_an_unfinished_training_is_unfair_and_said(model: Path) -> None:
