@@ -302,7 +302,7 @@ class AttentionDecoder(nn.Module):
         x = skips[-1]
         logits, maps = [], []
         for s in reversed(range(len(self.stages))):
-            x = self.transpconvs[s](x) + skips[s]
+            x = self.transpconvs[s](x).add_(skips[s])
             if str(s) in self.squeezes:
                 x = self.squeezes[str(s)](x)
             if str(s) in self.attentions:

@@ -65,9 +65,16 @@ class Inception(nn.Module):
         def share(part: float) -> int:
             return max(1, round(part * total))
 
-        def conv(inputs: int, outputs: int, size: int) -> nn.Module:
+        # Where a map is copied into the concatenation anyway, working in place saves nothing; and in place on what
+        # an instance normalisation returns, a view, the backward pass copies it three times.
+        copied = dict(common)
+        if "inplace" in (common.get("nonlin_kwargs") or {}):
+            copied["nonlin_kwargs"] = {**common["nonlin_kwargs"], "inplace": False}
+
+        def conv(inputs: int, outputs: int, size: int, *, inner: bool = False) -> nn.Module:
             kernel = [size if far else 1 for far in wide]
-            return ConvDropoutNormReLU(conv_op, inputs, outputs, kernel, 1, **common)
+            layers = common if inner else copied
+            return ConvDropoutNormReLU(conv_op, inputs, outputs, kernel, 1, **layers)
 
         self.stride = maybe_convert_scalar_to_list(conv_op, stride)
         pool = get_matching_pool_op(conv_op, pool_type="max")
@@ -82,8 +89,12 @@ class Inception(nn.Module):
         self.branches = nn.ModuleList(
             [
                 nn.Sequential(conv(input_channels, one, 1)),
-                nn.Sequential(conv(input_channels, before_three, 1), conv(before_three, three, 3)),
-                nn.Sequential(conv(input_channels, before_five, 1), conv(before_five, five, 5)),
+                nn.Sequential(
+                    conv(input_channels, before_three, 1, inner=True), conv(before_three, three, 3)
+                ),
+                nn.Sequential(
+                    conv(input_channels, before_five, 1, inner=True), conv(before_five, five, 5)
+                ),
                 nn.Sequential(
                     pool(size, stride=1, padding=[k // 2 for k in size]),
                     conv(input_channels, pooled, 1),

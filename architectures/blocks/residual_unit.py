@@ -93,7 +93,11 @@ class ResidualUnit(nn.Module):
         self.nonlin = nn.Identity() if nonlin is None else nonlin(**(nonlin_kwargs or {}))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.nonlin(self.second(self.first(x)) + self.shortcut(x))
+        inner = self.second(self.first(x))
+        if isinstance(self.shortcut, nn.Identity):
+            return self.nonlin(inner + x)
+        # Into the projection, which its own backward pass does not need: one map less is made.
+        return self.nonlin(self.shortcut(x).add_(inner))
 
     def start(self) -> None:
         """A shortcut that keeps the scale, and a branch that adds nothing where its norm has a weight to set to 0.
