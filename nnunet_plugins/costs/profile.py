@@ -161,7 +161,10 @@ def _row(
         footprint = count(setup)
     except (UserError, ValueError) as error:
         return replace(row, problem=str(error))
-    seconds, source = clock.seconds(setup, footprint)
+    try:
+        seconds, source = clock.seconds(setup, footprint)
+    except torch.OutOfMemoryError:
+        return replace(row, problem=f"{name}: {clock.name} has no room for a step; see --card")
     training = setup.training
     steps = training.get("iterations_per_epoch", ITERATIONS)
     steps += training.get("validation_iterations_per_epoch", VALIDATION_ITERATIONS) / 3

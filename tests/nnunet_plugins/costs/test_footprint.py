@@ -84,7 +84,7 @@ def test_state_of_the_optimiser_is_one_or_two_weights() -> None:
     assert state(optimizer="Adam") == 2
 
 
-def test_the_measure_of_nnunet_is_not_touched_and_half_is_less() -> None:
+def test_half_precision_halves_the_maps_and_nothing_else() -> None:
     setup = setup_for("CT", "ModularUNet")
     whole, half = count(setup, half=False), count(setup)
     assert half.activation_bytes < 0.62 * whole.activation_bytes

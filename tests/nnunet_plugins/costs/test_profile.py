@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from nnunet_plugins.cli import main
 from nnunet_plugins.costs.budget import topology_for
@@ -125,3 +126,13 @@ def test_real_steps_are_timed(plans: Path, capsys: pytest.CaptureFixture[str]) -
     (row,) = json.loads(capsys.readouterr().out)
     assert row["seconds"] > 0
     assert row["seconds_from"].startswith("measured on")
+
+
+def test_a_card_without_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> float:
+        raise torch.OutOfMemoryError("no room")
+
+    monkeypatch.setattr("nnunet_plugins.costs.profile._measured", full)
+    (row,) = profile(PLANS, DATASET, Clock("Some Card", measure=True), configurations=["2d"])
+    assert row.footprint is None
+    assert "Some Card has no room for a step" in row.problem
