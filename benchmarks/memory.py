@@ -27,12 +27,12 @@ from nnunet_plugins.errors import UserError
 
 OURS = ("ModularUNet", "MAGUNet", "ASPPUNet", "InceptionDualUNet", "AttentionUNet25D")
 SHAPES: dict[str, tuple[tuple[float, ...], tuple[int, ...]]] = {
-    "CT 3D": ((1.0, 1.0, 1.0), (64, 64, 64)),
-    "SPIDER 3D": ((4.0, 0.6, 0.6), (16, 96, 128)),
-    "CSIG 3D": ((4.4, 0.34, 0.34), (12, 128, 128)),
-    "CT 2D": ((1.0, 1.0), (256, 256)),
+    "CT 3D": ((1.0, 1.0, 1.0), (96, 96, 96)),
+    "SPIDER 3D": ((4.0, 0.6, 0.6), (16, 192, 256)),
+    "CSIG 3D": ((4.4, 0.34, 0.34), (12, 256, 256)),
+    "CT 2D": ((1.0, 1.0), (512, 512)),
     "SPIDER 2D": ((0.6, 0.6), (280, 416)),
-    "CSIG 2D": ((0.34, 0.34), (448, 448)),
+    "CSIG 2D": ((0.34, 0.34), (880, 880)),
 }
 
 

@@ -7,8 +7,9 @@
     python benchmarks/train_step.py --network MAGUNet --switch skip=plain --switch stem=plain
 
 A step is forward, nnU-Net's deep-supervised Dice + CE, backward and SGD, under autocast on CUDA as in nnU-Net.
-Networks take turns, so that a machine whose speed drifts slows all alike; a time is the median over rounds,
-a ratio the median of the rounds' ratios. Operations and saved activations are counted (nnunet_plugins.costs);
+Each network takes turns with the baseline alone, two steps of which the second is timed, so that a machine whose
+speed drifts slows both alike and none pays for the memory that another left; a time is the median over rounds, a
+ratio the median of the rounds' ratios. Operations and saved activations are counted (nnunet_plugins.costs);
 peak memory is that of a step that is run: the CUDA allocator's, or the CPU allocator's through torch's profiler.
 """
 
@@ -64,34 +65,22 @@ def measure(
 ) -> list[dict[str, Any]]:
     """Numbers of every row; the first is the baseline."""
     cuda = device.type == "cuda"
-    steps = {}
-    for label, setup in rows.items():
-        torch.manual_seed(0)
-        steps[label] = TrainingStep(setup, device, half=cuda, scaled=cuda)
-        if compiled:
-            steps[label].forward = torch.compile(steps[label].network)
-        for _ in range(3 if compiled or cuda else 1):
-            steps[label]()
-    times: dict[str, list[float]] = {label: [] for label in rows}
-    for done in range(rounds):
-        for label, step in steps.items():
-            start = time.perf_counter()
-            step()
-            if cuda:
-                torch.cuda.synchronize()
-            times[label].append(time.perf_counter() - start)
-        print(f"\rround {done + 1} of {rounds}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    steps.clear()
+    labels = list(rows)
+    base = stepper(rows[labels[0]], device, compiled)
     results = []
     for label, setup in rows.items():
-        pairs = zip(times[label], times[next(iter(rows))], strict=True)
+        print(f"{label} ...", file=sys.stderr, flush=True)
+        step = stepper(setup, device, compiled) if results else base
+        pairs = [(seconds(base), seconds(step)) for _ in range(rounds)]
+        del step
         cost = count(setup, half=cuda)
         results.append(
             {
                 "network": label,
-                "seconds": statistics.median(times[label]),
-                "seconds_ratio": statistics.median(a / b for a, b in pairs),
+                "seconds": statistics.median(own for _, own in pairs),
+                "seconds_ratio": statistics.median(own / other for other, own in pairs)
+                if results
+                else 1.0,
                 "peak_bytes": measure_peak(setup, device, half=cuda),
                 "saved_bytes": cost.activation_bytes,
                 "parameters": cost.parameters,
@@ -99,6 +88,30 @@ def measure(
             }
         )
     return results
+
+
+def stepper(setup: Setup, device: torch.device, compiled: bool) -> TrainingStep:
+    """A step that has been warmed up."""
+    cuda = device.type == "cuda"
+    torch.manual_seed(0)
+    step = TrainingStep(setup, device, half=cuda, scaled=cuda)
+    if compiled:
+        step.forward = torch.compile(step.network)
+    for _ in range(3 if compiled or cuda else 1):
+        step()
+    return step
+
+
+def seconds(step: TrainingStep) -> float:
+    """Time of a step right after another of the same: the allocator then holds blocks of its sizes."""
+    step()
+    if step.device.type == "cuda":
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    step()
+    if step.device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
 
 
 #: Heading, key, scale, digits of what the table shows, each with its ratio to the baseline.
