@@ -46,21 +46,18 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the table."""
     import os
 
-    from nnunet_plugins.costs.profile import profile, read_dataset, select_plans
+    from nnunet_plugins.costs.profile import prepare, profile, read_dataset, select_plans
     from nnunet_plugins.networks import NETWORKS, find
 
     networks = list(NETWORKS) if arguments.network == ["all"] else arguments.network
     for name in networks:
         find(name)
     read = [read_dataset(path) for path in select_plans(arguments.what, arguments.plans_name)]
+    which = {"networks": networks, "configurations": arguments.configurations}
+    for plans, dataset in read:
+        prepare(plans, dataset, **which)
     clock = _clock(arguments)
-    rows = [
-        row
-        for plans, dataset in read
-        for row in profile(
-            plans, dataset, clock, networks=networks, configurations=arguments.configurations
-        )
-    ]
+    rows = [row for plans, dataset in read for row in profile(plans, dataset, clock, **which)]
     if arguments.json:
         print(json.dumps([row.to_dict() for row in rows], indent=1))
         return 0

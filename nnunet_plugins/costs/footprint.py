@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -11,6 +15,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from nnunet_plugins.costs.live_bytes import LiveBytes
 from nnunet_plugins.costs.training_step import Setup, TrainingStep, make_optimizer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,38 @@ def count(setup: Setup, *, half: bool = True) -> Footprint:
     if key not in _COUNTED:
         _COUNTED[key] = _count(setup, half=half)
     return _COUNTED[key]
+
+
+def count_ahead(setups: Sequence[Setup]) -> None:
+    """Count several at once, so that :func:`count` knows them; what fails here fails there, with its error.
+
+    Processes are forked, as importing torch anew would take longer than counting. Where the system cannot fork,
+    or torch could not work in a fork (a card is in use, a backward pass has been run), nothing is done ahead.
+    """
+    new = {(repr(setup), True): setup for setup in setups}
+    new = {key: setup for key, setup in new.items() if key not in _COUNTED}
+    processes = min(len(new), os.cpu_count() or 1)
+    if processes < 2 or torch.cuda.is_initialized() or not _forks():
+        return
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        try:
+            found = list(pool.map(_count_or_none, new.values()))
+        except BrokenProcessPool:
+            return
+    _COUNTED.update({key: cost for key, cost in zip(new, found, strict=True) if cost is not None})
+
+
+def _forks() -> bool:
+    """MacOS can fork, but its libraries cannot bear it."""
+    return "fork" in multiprocessing.get_all_start_methods() and os.uname().sysname == "Linux"
+
+
+def _count_or_none(setup: Setup) -> Footprint | None:
+    try:
+        return _count(setup, half=True)
+    except Exception:
+        return None  # counted again, and raised, in the process that asks
 
 
 def _count(setup: Setup, *, half: bool) -> Footprint:
@@ -134,7 +173,7 @@ def give_tensors(network: nn.Module, device: torch.device) -> None:
                 if old is None:
                     continue
                 if id(old) not in made:
+                    # No nn.Parameter: making one costs more than the tensor, and nothing here asks for the class.
                     new = torch.empty(old.shape, dtype=old.dtype, device=device)
-                    parameter = isinstance(old, nn.Parameter)
-                    made[id(old)] = nn.Parameter(new, old.requires_grad) if parameter else new
+                    made[id(old)] = new.requires_grad_(old.requires_grad)
                 own[name] = made[id(old)]  # type: ignore[assignment]

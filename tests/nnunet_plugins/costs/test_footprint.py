@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 import torch
 
 from nnunet_plugins.costs import budget as budget_module
+from nnunet_plugins.costs import footprint as footprint_module
 from nnunet_plugins.costs.budget import (
     Calibration,
     budget,
@@ -16,9 +19,10 @@ from nnunet_plugins.costs.budget import (
     reference,
     topology_for,
 )
-from nnunet_plugins.costs.footprint import count
+from nnunet_plugins.costs.footprint import count, count_ahead
 from nnunet_plugins.costs.measured import measure_peak
 from nnunet_plugins.costs.training_step import Setup
+from nnunet_plugins.errors import UserError
 
 CPU = torch.device("cpu")
 OURS = ("MAGUNet", "ASPPUNet", "InceptionDualUNet", "AttentionUNet25D")
@@ -90,6 +94,25 @@ def test_half_precision_halves_the_maps_and_nothing_else() -> None:
     assert half.activation_bytes < 0.62 * whole.activation_bytes
     assert half.flops == whole.flops
     assert half.parameters == sum(p.numel() for p in setup.build().parameters())
+
+
+def count_several_ahead() -> None:
+    """Ahead, then one by one; in a process that has not run a backward pass, after which torch refuses to fork."""
+    setups = [setup_for("CT 2D", network) for network in OURS[:2]]
+    wrong = replace(setups[0], network="DeepLabV3", patch=(96, 96, 96))
+    count_ahead([*setups, wrong])
+    ahead = list(footprint_module._COUNTED.values())
+    footprint_module._COUNTED.clear()
+    assert ahead == [count(setup) for setup in setups]
+    count_ahead(setups[:1])  # refused by torch or not: nothing breaks
+    with pytest.raises(UserError, match="DeepLabV3"):
+        count(wrong)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+def test_counts_made_ahead_are_the_same_and_failures_are_left_to_who_asks() -> None:
+    code = f"import runpy; runpy.run_path({__file__!r})['count_several_ahead']()"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
 
 
 def test_batches_grow_by_a_constant() -> None:
