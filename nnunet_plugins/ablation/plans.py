@@ -16,7 +16,8 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from architectures.naming import nearest_first
 from nnunet_plugins import published
-from nnunet_plugins.ablation.tables import Row, Table, find
+from nnunet_plugins.ablation.rows import Row, Table
+from nnunet_plugins.ablation.tables import find
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import HOSTS, build, public_name, takes_input_size
 from nnunet_plugins.networks import find as find_network

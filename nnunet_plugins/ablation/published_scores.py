@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nnunet_plugins.ablation.tables import Row, Scores, Table
+from nnunet_plugins.ablation.rows import Row, Scores, Table
 
 #: Mean over labels of their means over cases; the papers with one label and those that leave the background out.
 CASES = "macro_over_classes"

@@ -9,7 +9,7 @@ from typing import Any
 
 from architectures.naming import nearest_first
 from nnunet_plugins.ablation.published_scores import Column, column, footnotes, printed
-from nnunet_plugins.ablation.tables import Row, Table
+from nnunet_plugins.ablation.rows import Row, Table
 from nnunet_plugins.comparison.runs import Run
 from nnunet_plugins.comparison.sheets import NOTHING, Sheet
 from nnunet_plugins.errors import UserError
@@ -61,7 +61,7 @@ def paper_sheet(table: Table, runs: Sequence[Run], unfair: Sequence[str] = ()) -
     """The table with a pair of columns for each number: the paper's and ours.
 
     Args:
-        table: of `ablation.tables`.
+        table: of `ablation.rows`.
         runs: each is one of its rows.
         unfair: names of runs whose comparison with the first is unfair.
     """

@@ -17,7 +17,8 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from nnunet_plugins.ablation import plans as ablation_plans
 from nnunet_plugins.ablation import tables
 from nnunet_plugins.ablation.plans import write_plans
-from nnunet_plugins.ablation.tables import TABLES, Row, Table, find
+from nnunet_plugins.ablation.rows import Row, Table
+from nnunet_plugins.ablation.tables import TABLES, find
 from nnunet_plugins.cli import main
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import NETWORKS, build, public_name

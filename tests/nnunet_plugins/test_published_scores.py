@@ -15,7 +15,8 @@ from nnunet_plugins.ablation.published_scores import (
     footnotes,
     printed,
 )
-from nnunet_plugins.ablation.tables import TABLES, Row, Table, find
+from nnunet_plugins.ablation.rows import Row, Table
+from nnunet_plugins.ablation.tables import TABLES, find
 
 ROWS = [
     pytest.param(table, row, id=f"{table.id}-{row.key}")
