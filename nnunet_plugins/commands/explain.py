@@ -10,15 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from nnunet_plugins.commands.trained import add_model, add_weights
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare MODEL CASE, and what is asked of them."""
-    parser.add_argument(
-        "model",
-        metavar="MODEL",
-        type=Path,
-        help="trained model folder, TRAINER__PLANS__CONFIGURATION",
-    )
+    add_model(parser)
     parser.add_argument(
         "case", metavar="CASE", type=Path, nargs="?", help="the image (of several, CASE_0000)"
     )
@@ -39,11 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--everywhere", action="store_true",
         help="explain the class's logits at every voxel, not only where it is predicted",
     )  # fmt: skip
-    parser.add_argument(
-        "-f", dest="folds", nargs="+", metavar="FOLD", help="folds (default: all trained, averaged)"
-    )
-    parser.add_argument("-chk", dest="checkpoint", default="checkpoint_final.pth", metavar="FILE")
-    parser.add_argument("-device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    add_weights(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from nnunet_plugins.commands.trained import add_weights
+
 FORMATS = ("seg.nrrd", "dicom-seg", "stl")
 
 
@@ -47,11 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", metavar="DIR", type=Path,
         help="trained model folder, TRAINER__PLANS__CONFIGURATION in nnUNet_results",
     )  # fmt: skip
-    direct.add_argument(
-        "-f", dest="folds", nargs="+", metavar="FOLD", help="folds (default: all trained)"
-    )
-    direct.add_argument("-chk", dest="checkpoint", default="checkpoint_final.pth", metavar="FILE")
-    direct.add_argument("-device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    add_weights(direct)
     direct.add_argument("--name", help="of the files (default: made from the series' content)")
 
 

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from nnunet_plugins.commands.trained import add_model, add_weights
+
 WAYS = {
     "noise": ("K", "paper 004: grey on 0-255 plus K * Z, rounded, clipped"),
     "blur": ("MM", "Gaussian of this standard deviation"),
@@ -21,12 +23,7 @@ USUAL = {"noise": [10.0, 30.0, 50.0, 70.0, 90.0]}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare MODEL INPUT, the references, and the strengths of each way."""
-    parser.add_argument(
-        "model",
-        metavar="MODEL",
-        type=Path,
-        help="trained model folder, TRAINER__PLANS__CONFIGURATION",
-    )
+    add_model(parser)
     parser.add_argument(
         "input", metavar="INPUT", type=Path, help="folder of images, as for nnUNetv2_predict"
     )
@@ -53,11 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="of the random numbers (default: %(default)s)"
     )
-    parser.add_argument(
-        "-f", dest="folds", nargs="+", metavar="FOLD", help="folds (default: all trained)"
-    )
-    parser.add_argument("-chk", dest="checkpoint", default="checkpoint_final.pth", metavar="FILE")
-    parser.add_argument("-device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    add_weights(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
