@@ -96,7 +96,6 @@ def plan_rows(source: Source) -> Rows:
         return []
     architecture = plan.get("architecture", {})
     arguments = architecture.get("arch_kwargs", {})
-    memory = {key: value for key, value in plan.items() if "memory" in key or "vram" in key.lower()}
     rows = {
         "dataset": plans.get("dataset_name"),
         "plans": plans.get("plans_name"),
@@ -114,7 +113,7 @@ def plan_rows(source: Source) -> Rows:
         "kernel sizes": arguments.get("kernel_sizes"),
         "other arguments": _others(arguments),
         "parameters": _thousands(source.facts.get("parameters")),
-        "memory": memory or None,
+        "memory (GB, a training step)": plan.get("memory"),
         "training entry": plan.get("training"),
     }
     return _said(rows)
