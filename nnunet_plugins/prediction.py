@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,8 +174,9 @@ def find_device(wanted: str) -> str:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep nnU-Net's prints from the command's own output."""
-    with contextlib.redirect_stdout(io.StringIO()):
+    """Keep nnU-Net's prints from the command's own output, and timm's use of torch.jit, no matter of the user's."""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="`torch.jit", category=FutureWarning)
         yield
 
 
