@@ -91,7 +91,7 @@ def count_ahead(setups: Sequence[Setup]) -> None:
     if processes < 2 or torch.cuda.is_initialized() or not _forks():
         return
     context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    with ProcessPoolExecutor(processes, context, _hide_cards) as pool:
         try:
             found = list(pool.map(_count_or_none, new.values()))
         except BrokenProcessPool:
@@ -102,6 +102,11 @@ def count_ahead(setups: Sequence[Setup]) -> None:
 def _forks() -> bool:
     """MacOS can fork, but its libraries cannot bear it."""
     return "fork" in multiprocessing.get_all_start_methods() and os.uname().sysname == "Linux"
+
+
+def _hide_cards() -> None:
+    """Autograd would start a thread for each card, and a card cannot be shared with the process forked from."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 def _count_or_none(setup: Setup) -> Footprint | None:
