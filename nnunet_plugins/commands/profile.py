@@ -114,13 +114,13 @@ def _table(rows: list[Any]) -> str:
             (
                 row.network,
                 f"{cost.parameters / 1e6:.2f}",
-                f"{cost.flops / 1e12:.2f}",
-                f"{(cost.weight_bytes + cost.state_bytes) / 1e9:.2f}",
-                f"{cost.activation_bytes / 1e9:.2f}",
-                f"{cost.peak_bytes / 1e9:.2f}",
-                f"{row.needs_gb:.1f}",
-                f"{row.seconds:.2f}",
-                f"{row.hours:.1f}",
+                _number(cost.flops / 1e12, 2),
+                _number((cost.weight_bytes + cost.state_bytes) / 1e9, 2),
+                _number(cost.activation_bytes / 1e9, 2),
+                _number(cost.peak_bytes / 1e9, 2),
+                _number(row.needs_gb, 1),
+                _number(row.seconds, 2),
+                _number(row.hours, 1),
             )
         )
     for (plans, configuration, patch, batch), block in blocks.items():
@@ -139,3 +139,9 @@ def _table(rows: list[Any]) -> str:
             )
         )
     return "\n".join([*lines, *(remark("not possible:", p) for p in dict.fromkeys(problems))])
+
+
+def _number(value: float, digits: int) -> str:
+    """So many decimals, or one digit of what they would round to nothing."""
+    few = f"{value:.{digits}f}"
+    return few if float(few) or not value else f"{float(f'{value:.1g}'):f}".rstrip("0")
