@@ -88,7 +88,7 @@ def main() -> None:
         "precision": "fp16 autocast" if cuda else "fp32",
         "batch": arguments.batch,
         "features": arguments.features,
-        "worst": max((abs(row["ratio"] - 1) for row in found), default=None),
+        "worst": round(max((abs(row["ratio"] - 1) for row in found), default=0.0), 3),
     }
     lines = ["; ".join(f"{k} {v}" for k, v in about.items()), ""]
     lines += ["| data | patch | network | counted MB | run MB | run / counted |"]
