@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -85,10 +86,10 @@ def count_ahead(setups: Sequence[Setup]) -> None:
     Processes are forked, as importing torch anew would take longer than counting. Where the system cannot fork,
     or torch could not work in a fork (a card is in use, a backward pass has been run), nothing is done ahead.
     """
-    new = {(repr(setup), True): setup for setup in setups}
-    new = {key: setup for key, setup in new.items() if key not in _COUNTED}
+    new = {key: setup for setup in setups if (key := (repr(setup), True)) not in _COUNTED}
     processes = min(len(new), os.cpu_count() or 1)
-    if processes < 2 or torch.cuda.is_initialized() or not _forks():
+    # macOS can fork, but its libraries cannot bear it.
+    if processes < 2 or torch.cuda.is_initialized() or sys.platform != "linux":
         return
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(processes, context, _hide_cards) as pool:
@@ -97,11 +98,6 @@ def count_ahead(setups: Sequence[Setup]) -> None:
         except BrokenProcessPool:
             return
     _COUNTED.update({key: cost for key, cost in zip(new, found, strict=True) if cost is not None})
-
-
-def _forks() -> bool:
-    """MacOS can fork, but its libraries cannot bear it."""
-    return "fork" in multiprocessing.get_all_start_methods() and os.uname().sysname == "Linux"
 
 
 def _hide_cards() -> None:

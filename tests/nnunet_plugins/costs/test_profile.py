@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from nnunet_plugins.cli import main
+from nnunet_plugins.commands.profile import _number as number
 from nnunet_plugins.costs.budget import topology_for
 from nnunet_plugins.costs.cards import CARDS, find_card
 from nnunet_plugins.costs.footprint import count
@@ -136,3 +137,11 @@ def test_a_card_without_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     (row,) = profile(PLANS, DATASET, Clock("Some Card", measure=True), configurations=["2d"])
     assert row.footprint is None
     assert "Some Card has no room for a step" in row.problem
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "shown"),
+    [(1.234, 2, "1.23"), (0.002, 2, "0.002"), (0.0000123, 1, "0.00001"), (0.0, 1, "0.0")],
+)
+def test_small_numbers_keep_a_digit(value: float, digits: int, shown: str) -> None:
+    assert number(value, digits) == shown
