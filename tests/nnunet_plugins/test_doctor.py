@@ -35,9 +35,13 @@ TORCH = {
 }
 
 
+USAGE = namedtuple("usage", "total used free")
+
+
 @pytest.fixture
-def healthy(tmp_path):
-    """A good environment for a small machine."""
+def healthy(tmp_path, monkeypatch):
+    """A good environment for a small machine with a large disk, however full the one below is."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: USAGE(0, 0, 1000 * folders.GIB))
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     environ |= variables(tmp_path, cpu=True, environ={})
     for name in FOLDERS:
@@ -98,8 +102,7 @@ def test_a_folder_that_cannot_be_written(healthy, monkeypatch, name, level):
 
 @pytest.mark.parametrize(("free", "level"), [(0.5, "broken"), (10, "warning")])
 def test_a_full_disk(healthy, monkeypatch, free, level):
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, int(free * folders.GIB)))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: USAGE(0, 0, int(free * folders.GIB)))
     found = by_subject(folders.check_folders(healthy))
     assert [found[name].level for name in FOLDERS] == ["ok", level, level]
     assert "make room" in found["nnUNet_results"].cure
