@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 
+from nnunet_plugins.costs.hollow import HollowMode
 from nnunet_plugins.costs.live_bytes import LiveBytes
 from nnunet_plugins.costs.training_step import Setup, TrainingStep, make_optimizer
 
@@ -59,6 +59,9 @@ class _CountedStep(TrainingStep):
         """Left out: the optimiser is counted on its own, on one tensor in place of hundreds."""
 
 
+#: Elements of the tensor that stands for all parameters before the optimiser.
+_SMALL = 4096
+
 #: What was counted already in this process: planning and its tables ask for the same again and again.
 _COUNTED: dict[tuple[str, bool], Footprint] = {}
 
@@ -84,7 +87,7 @@ def count_ahead(setups: Sequence[Setup]) -> None:
     """Count several at once, so that :func:`count` knows them; what fails here fails there, with its error.
 
     Processes are forked, as importing torch anew would take longer than counting. Where the system cannot fork,
-    or torch could not work in a fork (a card is in use, a backward pass has been run), nothing is done ahead.
+    or torch could not work in a fork (a card is in use, threads for backward passes run), nothing is done ahead.
     """
     new = {key: setup for setup in setups if (key := (repr(setup), True)) not in _COUNTED}
     processes = min(len(new), os.cpu_count() or 1)
@@ -114,15 +117,15 @@ def _count_or_none(setup: Setup) -> Footprint | None:
 
 def _count(setup: Setup, *, half: bool) -> Footprint:
     network = without_data(setup)
-    # The CPU's device: autocast needs one, and CUDA's wants a card even for tensors without data.
-    with FakeTensorMode(), LiveBytes() as live:
+    # On CUDA an optimiser works on all parameters at once, on the CPU on one after the other.
+    sizes = [p.numel() for p in network.parameters() if p.requires_grad]
+    state, at_work = _optimizer_bytes(sizes, setup.training, together=half)
+    with HollowMode(), LiveBytes() as live:
         give_tensors(network, torch.device("cpu"))
         step = _CountedStep(setup, torch.device("cpu"), half=half, network=network)
         step.live = live
         weights = sum(t.nbytes for t in step.weights)
         trained = [p for p in step.network.parameters() if p.requires_grad]
-        # On CUDA an optimiser works on all parameters at once, on the CPU on one after the other.
-        state, at_work = _optimizer_bytes(trained, setup.training, together=half)
         live.forget_peak()
         live.flops = live.moved = 0
         base = live.now
@@ -141,22 +144,29 @@ def _count(setup: Setup, *, half: bool) -> Footprint:
 
 
 def _optimizer_bytes(
-    parameters: list[nn.Parameter], training: dict[str, Any], *, together: bool
+    sizes: list[int], training: dict[str, Any], *, together: bool
 ) -> tuple[int, int]:
-    """Bytes of the optimiser's state, and of what it needs beside while it steps."""
-    total = sum(p.numel() for p in parameters)
-    at_once = total if together else max(p.numel() for p in parameters)
-    whole = nn.Parameter(torch.empty(at_once, device="cpu"))
-    optimizer = make_optimizer([whole], training)
+    """Bytes of the optimiser's state, and of what it needs beside while it steps.
+
+    Two steps on a small tensor with data tell how many copies of the parameters it makes.
+
+    Args:
+        sizes: of the trained parameters, in elements.
+        training: the plans' ``training`` entry.
+        together: it works on all parameters at once.
+    """
+    small = nn.Parameter(torch.zeros(_SMALL))
+    optimizer = make_optimizer([small], training)
     with LiveBytes() as live:
         for _ in range(2):  # the first step makes the state
-            whole.grad = torch.empty_like(whole)
+            small.grad = torch.zeros_like(small)
             before = live.now
             live.forget_peak()
             optimizer.step()
-    tensors = [t for t in optimizer.state[whole].values() if isinstance(t, torch.Tensor)]
-    share = sum(t.nbytes for t in tensors if t.numel() == at_once) // at_once
-    return share * total, live.peak - before
+    tensors = [t for t in optimizer.state[small].values() if isinstance(t, torch.Tensor)]
+    kept = sum(t.numel() == _SMALL for t in tensors)
+    beside = (live.peak - before) // small.nbytes
+    return kept * 4 * sum(sizes), beside * 4 * (sum(sizes) if together else max(sizes))
 
 
 def without_data(setup: Setup) -> nn.Module:

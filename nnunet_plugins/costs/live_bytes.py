@@ -6,7 +6,6 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
@@ -65,10 +64,9 @@ class LiveBytes(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        # Two of three calls ask a tensor without data for its device: a question for nobody else.
-        if func is torch.ops.prim.device.default and isinstance(args[0], FakeTensor):
-            return args[0].fake_device
         result = func(*args, **(kwargs or {}))
+        if func.namespace != "aten":  # questions for a device, the profiler's marks
+            return result
         made = [result] if isinstance(result, torch.Tensor) else tree_leaves(result)
         self.add(made)
         if not func.is_view:

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from nnunet_plugins.costs.footprint import give_tensors, without_data
+from nnunet_plugins.costs.hollow import HollowMode
 from nnunet_plugins.costs.training_step import Setup
 
 Side = Literal["down", "up"]
@@ -76,7 +76,7 @@ def take_apart(setup: Setup) -> Drawing:
         UserError: the network cannot take the plan.
     """
     network = without_data(setup).eval()
-    with FakeTensorMode():
+    with HollowMode():
         give_tensors(network, torch.device("cpu"))
         calls = _calls(network, torch.empty(1, setup.channels, *setup.patch))
     inside = tuple(f"{call.name}." for call in calls if _is_named(call.module))

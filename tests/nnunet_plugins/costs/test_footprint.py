@@ -97,17 +97,13 @@ def test_half_precision_halves_the_maps_and_nothing_else() -> None:
 
 
 def count_several_ahead() -> None:
-    """Ahead, then one by one; in a process that has not run a backward pass, after which torch refuses to fork."""
+    """Ahead, then one by one; in a process of its own, as others' backward passes make torch refuse forks."""
     setups = [setup_for("CT 2D", network) for network in OURS[:2]]
     wrong = replace(setups[0], network="DeepLabV3", patch=(96, 96, 96))
     count_ahead([*setups, wrong])
     ahead = list(footprint_module._COUNTED.values())
     footprint_module._COUNTED.clear()
     assert ahead == [count(setup) for setup in setups]
-    footprint_module._COUNTED.clear()
-    count_ahead(setups)  # torch refuses: a backward pass has been run here
-    assert not footprint_module._COUNTED
-    assert count(setups[0]) == ahead[0]
     with pytest.raises(UserError, match="DeepLabV3"):
         count(wrong)
 
