@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def convolve_first(layers: Iterable[nn.Module], x: Tensor) -> Tensor:
+    """``layers`` one after the other, the first, a convolution, as in :func:`convolve`."""
+    conv, *others = layers
+    x = convolve(conv, x)
+    for layer in others:
+        x = layer(x)
+    return x
 
 
 def convolve(conv: nn.Module, x: Tensor) -> Tensor:

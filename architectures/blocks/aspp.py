@@ -12,7 +12,7 @@ from dynamic_network_architectures.building_blocks.helper import (
 )
 from torch import Tensor, nn
 
-from architectures.layout import convolve
+from architectures.layout import convolve_first
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,13 +122,8 @@ class ASPP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         whole = self.pooled(x.mean(tuple(range(2, x.ndim)), keepdim=True))
-        views = [self.point(x)]
-        branches: Any = self.dilated
-        for conv, *tail in branches:  # dilated convolutions are three times faster in that layout
-            y = convolve(conv, x)
-            for layer in tail:
-                y = layer(y)
-            views.append(y)
+        branches: Any = self.dilated  # dilated convolutions are three times faster in that layout
+        views = [self.point(x), *(convolve_first(branch, x) for branch in branches)]
         near = self.merge(torch.cat(views, 1))
         y = self.norm(near) + whole if self.behind else self.norm(near + whole)
         return self.nonlin(y)
