@@ -11,6 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+def is_eager_cpu(x: Tensor) -> bool:
+    """Whether ``x`` has data, on the CPU, and is worked on right away: neither compiled nor traced.
+
+    A map without data, on which memory is counted, stands for one on a card.
+    """
+    if x.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
+    return x.untyped_storage().device.type != "meta"
+
+
 def convolve_first(layers: Iterable[nn.Module], x: Tensor) -> Tensor:
     """``layers`` one after the other, the first, a convolution, as in :func:`convolve`."""
     conv, *others = layers
@@ -26,11 +36,8 @@ def convolve(conv: nn.Module, x: Tensor) -> Tensor:
     Grouped and narrow wide-kernel convolutions run two to three times faster so; plain 3x3x3 ones and
     normalisations do not, so a block asks for it where it pays. For the backward pass the map is kept as it
     came, where others keep it anyway, and turned again: a second copy would be the largest map of its stage.
-    A map without data, on which memory is counted, has no layout to gain from.
     """
-    if x.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
-        return conv(x)
-    if x.untyped_storage().device.type == "meta":
+    if not is_eager_cpu(x):
         return conv(x)
     layout = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
     turned = x.contiguous(memory_format=layout)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from architectures.instance_norm import without_view
 from architectures.layout import convolve
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ class LargeKernelGate(nn.Module):
             raise ValueError(f"LargeKernelGate: kernel_size is {kernel}; every axis must be odd")
 
         def normed(width: int) -> nn.Module:
-            return nn.Identity() if norm_op is None else norm_op(width, **(norm_op_kwargs or {}))
+            if norm_op is None:
+                return nn.Identity()
+            return without_view(norm_op)(width, **(norm_op_kwargs or {}))
 
         grouped = {"padding": [k // 2 for k in kernel], "groups": shared, "bias": norm_op is None}
         self.gating = conv_op(below, inside, kernel, **grouped)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from dynamic_network_architectures.building_blocks.helper import maybe_convert_scalar_to_list
 from torch import nn
 
+from architectures.instance_norm import without_view
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -58,7 +60,7 @@ class Convolution(nn.Sequential):
             conv_op(input_channels, output_channels, kernel, stride, padding, bias=conv_bias)
         ]
         if norm_op is not None:
-            layers.append(norm_op(output_channels, **(norm_op_kwargs or {})))
+            layers.append(without_view(norm_op)(output_channels, **(norm_op_kwargs or {})))
         if dropout_op is not None:
             layers.append(dropout_op(**(dropout_op_kwargs or {})))
         if nonlin is not None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_plugins.environment import variables
+from nnunet_plugins.cli import main
+from nnunet_plugins.environment import FOLDERS, variables
 
 # A spinning OpenMP makes two cores ten times slower; it is read when torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -27,3 +28,29 @@ def nnunet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (root / name).mkdir()
     yield root
     patch.undo()
+
+
+@pytest.fixture
+def said(capsys):
+    """Run a command that fails: its line on stderr, checked to be short and without traceback."""
+
+    def run(*arguments, status=2):
+        assert main(arguments) == status
+        error = capsys.readouterr().err
+        assert "Traceback" not in error
+        assert len(error.strip().splitlines()) <= 3
+        return error
+
+    return run
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """nnU-Net's folders with Dataset001_One, in name only, and Dataset012_Two."""
+    for name in FOLDERS:
+        (tmp_path / name).mkdir()
+        monkeypatch.setenv(name, str(tmp_path / name))
+    for dataset in ("Dataset001_One", "Dataset012_Two"):
+        (tmp_path / "nnUNet_raw" / dataset).mkdir()
+        (tmp_path / "nnUNet_preprocessed" / dataset).mkdir()
+    return tmp_path

@@ -16,7 +16,6 @@ from dataset_conversion.converters import CONVERTERS
 from nnunet_plugins import cli
 from nnunet_plugins.cli import COMMANDS, main
 from nnunet_plugins.commands.networks import ROWS
-from nnunet_plugins.environment import FOLDERS
 from nnunet_plugins.errors import UserError
 
 HEAVY = {"torch", "nnunetv2", "SimpleITK", "numpy", "monai", "matplotlib", "scipy", "pydicom"}
@@ -30,20 +29,6 @@ def python(*arguments, **environ):
         text=True,
         check=False,
     )
-
-
-@pytest.fixture
-def said(capsys):
-    """Run a command that fails: its line on stderr, checked to be short and without traceback."""
-
-    def run(*arguments, status=2):
-        assert main(arguments) == status
-        error = capsys.readouterr().err
-        assert "Traceback" not in error
-        assert len(error.strip().splitlines()) <= 3
-        return error
-
-    return run
 
 
 # help
@@ -270,179 +255,6 @@ def test_what_the_parser_refuses_is_status_2_and_named(arguments, words, capsys)
         main(arguments)
     assert ended.value.code == 2
     assert words in capsys.readouterr().err
-
-
-# convert
-
-
-def test_convert_without_a_place_to_write_names_both_cures(said, monkeypatch, tmp_path):
-    monkeypatch.delenv("nnUNet_raw", raising=False)
-    line = said("convert", "hospital-ct", str(tmp_path), "-d", "1")
-    assert "nnUNet_raw is not set; pass -o DIR, or run eval" in line
-
-
-@pytest.mark.parametrize("name", CONVERTERS)
-def test_every_dataset_has_the_common_options(name, capsys):
-    with pytest.raises(SystemExit):
-        main(["convert", name, "--help"])
-    shown = capsys.readouterr().out
-    for option in ("--split", "--test", "--seed", "--drop", "--allow-empty", "--resample-mask", "--key",
-                   "--salt", "--jobs", "--keep-going", "--dry-run"):  # fmt: skip
-        assert option in shown
-
-
-def test_options_of_one_dataset_are_unknown_to_another(capsys):
-    with pytest.raises(SystemExit):
-        main(["convert", "csig", "src", "-d", "1", "--modality", "CT"])
-    assert "unrecognized arguments: --modality" in capsys.readouterr().err
-
-
-def test_senseless_values_of_options_are_one_line(said, tmp_path):
-    for words, told in (
-        (("--split", "x"), "--split 'x': allowed are K-fold"),
-        (("-j", "0"), "-j 0: 1 to"),
-    ):
-        line = said(
-            "convert", "hospital-ct", str(tmp_path), "-d", "1", "-o", str(tmp_path / "raw"), *words
-        )
-        assert told in line
-
-
-# plan
-
-
-@pytest.fixture
-def root(tmp_path, monkeypatch):
-    """nnU-Net's folders with Dataset001_One, in name only, and Dataset012_Two."""
-    for name in FOLDERS:
-        (tmp_path / name).mkdir()
-        monkeypatch.setenv(name, str(tmp_path / name))
-    for dataset in ("Dataset001_One", "Dataset012_Two"):
-        (tmp_path / "nnUNet_raw" / dataset).mkdir()
-        (tmp_path / "nnUNet_preprocessed" / dataset).mkdir()
-    return tmp_path
-
-
-class Reached(Exception):  # noqa: N818
-    """Planning has begun: every check has passed."""
-
-
-@pytest.fixture
-def begun(monkeypatch):
-    """Stop where nnU-Net would start to read the dataset; the ids that it was given."""
-    ids = []
-
-    def stop(dataset_id, **kwargs):
-        ids.append(dataset_id)
-        raise Reached
-
-    planning = importlib.import_module("nnunet_plugins.planners.planning")
-    monkeypatch.setattr(planning, "extract_fingerprint_dataset", stop)
-    return ids
-
-
-MAG = ("--network", "MAGUNet")
-
-
-@pytest.mark.parametrize("unset", ["nnUNet_raw", "nnUNet_preprocessed"])
-def test_plan_without_variables_names_the_cure(said, root, monkeypatch, unset):
-    monkeypatch.delenv(unset)
-    line = said("plan", "1", *MAG)
-    assert f'{unset} is not set; run eval "$(nnunet-plugins env --root FOLDER)"' in line
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (
-            ("--network", "MagNet"),
-            "no network called 'MagNet'; known, the nearest first: MAGUNet, ",
-        ),
-        ((*MAG, "--preset", "gpu"), "--preset gpu: known: cpu"),
-        ((*MAG, "--training", "{"), "--training: not JSON"),
-        ((*MAG, "--training", "[1]"), "--training [1]: an object is wanted"),
-        ((*MAG, "--training", '{"epoch": 3}'), "unknown keys 'epoch'; known: epochs"),
-        ((*MAG, "--training", '{"loss": 1}'), "training.loss is 1; allowed: "),
-        ((*MAG, "--epochs", "0"), "training.epochs is 0; allowed: a whole number of 1 or more"),
-        ((*MAG, "--optimizer", "Lion"), "training.optimizer is 'Lion'; allowed: SGD or Adam"),
-        ((*MAG, "--initial-lr", "nan"), "training.initial_lr is nan; allowed: a number above 0"),
-        ((*MAG, "--gpu-memory", "0"), "--gpu-memory 0: a number of GB above 0"),
-        ((*MAG, "-p", "a__b"), "plans name 'a__b': letters, digits"),
-        ((*MAG, "-p", "a/b"), "plans name 'a/b': letters, digits"),
-        (("--network", "ModularUNet", "--recipe", "paper"), "no paper's recipe for ModularUNet; "),
-    ],
-)
-def test_plan_names_the_bad_value_and_what_is_allowed(said, root, arguments, words):
-    assert words in said("plan", "1", *arguments)
-
-
-@pytest.mark.parametrize("wanted", ["7", "Dataset007_Seven", "One", "0", "Dataset001"])
-def test_a_dataset_that_is_not_there_is_answered_with_those_that_are(said, root, wanted):
-    line = said("plan", wanted, *MAG)
-    assert f"dataset {wanted}: 0 folders in {root / 'nnUNet_raw'} match; " in line
-    assert "there are: Dataset001_One, Dataset012_Two" in line
-
-
-def test_an_id_that_two_datasets_have_is_refused(said, root):
-    (root / "nnUNet_raw" / "Dataset001_Again").mkdir()
-    assert "dataset 1: 2 folders in" in said("plan", "1", *MAG)
-
-
-def test_an_empty_raw_folder_is_told(said, root):
-    for dataset in (root / "nnUNet_raw").iterdir():
-        dataset.rmdir()
-    assert "there are: none" in said("plan", "1", *MAG)
-
-
-@pytest.mark.parametrize(
-    ("wanted", "number"), [("1", 1), ("001", 1), ("12", 12), ("Dataset012_Two", 12)]
-)
-def test_a_dataset_answers_to_id_and_name(root, begun, wanted, number):
-    with pytest.raises(Reached):
-        main(["plan", wanted, *MAG])
-    assert begun == [number]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "name"),
-    [
-        (MAG, "MAGUNetPlans"),
-        ((*MAG, "--preset", "cpu"), "MAGUNetPlansCPU"),
-        ((*MAG, "--recipe", "paper"), "MAGUNetPlansPaper"),
-        ((*MAG, "--gpu-memory", "24"), "MAGUNetPlans_24G"),
-        ((*MAG, "--gpu-memory", "0.5"), "MAGUNetPlans_0.5G"),
-        ((*MAG, "-p", "Mine"), "Mine"),
-    ],
-)
-def test_plans_of_that_name_are_written_over_only_with_force(said, root, begun, arguments, name):
-    file = root / "nnUNet_preprocessed" / "Dataset001_One" / f"{name}.json"
-    file.write_text("{}")
-    line = said("plan", "1", *arguments)
-    assert f"{name}: plans of that name exist for Dataset001_One; " in line
-    assert "-p" in line
-    assert "--force" in line
-    assert begun == []
-    with pytest.raises(Reached):
-        main(["plan", "1", *arguments, "--force"])
-    assert file.read_text() == "{}"  # not gone before there are new ones to write
-
-
-def test_other_folds_than_the_datasets_are_refused(said, root):
-    for folder, case in (("nnUNet_raw", "a"), ("nnUNet_preprocessed", "b")):
-        folds = [{"train": [case], "val": ["c"]}]
-        (root / folder / "Dataset001_One" / "splits_final.json").write_text(json.dumps(folds))
-    assert "holds other folds than the dataset's splits_final.json" in said("plan", "1", *MAG)
-
-
-def test_options_win_over_preset_and_preset_over_recipe(root):
-    from nnunet_plugins.planners.planning import Request
-    from nnunet_plugins.planners.presets import PRESETS
-
-    request = Request("1", "MAGUNet", recipe="paper", preset="cpu", training={"epochs": 3})
-    entry = request.procedure()
-    assert entry["epochs"] == 3
-    assert entry["initial_lr"] == PRESETS["cpu"].training["initial_lr"]
-    assert entry["lr_schedule"] == "constant"  # only the paper's recipe says that
 
 
 def test_a_terminal_without_umlauts_still_gets_its_lines(tmp_path):
