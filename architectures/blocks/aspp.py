@@ -126,7 +126,7 @@ class ASPP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         whole = self.pooled(x.mean(tuple(range(2, x.ndim)), keepdim=True))
         branches: Any = self.dilated  # dilated convolutions are three times faster in that layout
-        views = [self.point(x), *(convolve_first(branch, x) for branch in branches)]
+        views = [self.point(x), *convolve_first(branches, x)]
         near = self.merge(torch.cat(views, 1))
         y = self.norm(near) + whole if self.behind else self.norm(near + whole)
         return self.nonlin(y)

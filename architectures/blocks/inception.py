@@ -117,7 +117,7 @@ class Inception(nn.Module):
         branches: Any = self.branches
         one, three, (before_five, five), pooled = branches
         far = before_five(x)
-        far = convolve_first(five.all_modules, far) if self.turned else five(far)
+        far = convolve_first([five.all_modules], far)[0] if self.turned else five(far)
         return torch.cat([one(x), three(x), far, pooled(x)], 1)
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:

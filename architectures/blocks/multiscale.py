@@ -13,7 +13,7 @@ from dynamic_network_architectures.building_blocks.simple_conv_blocks import (
 from torch import Tensor, nn
 
 from architectures.instance_norm import without_view
-from architectures.layout import convolve
+from architectures.layout import convolve_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,7 +107,8 @@ class MultiScaleFusion(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.shared(x)
-        return self.more(self.fuse(torch.cat([convolve(b, x) for b in self.branches], 1)))
+        branches: Any = self.branches
+        return self.more(self.fuse(torch.cat(convolve_all(branches, x), 1)))
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:
         """Elements of all convolution outputs for one sample, as nnU-Net's planner counts them."""

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from architectures.layout import convolve
+from architectures.layout import convolve, convolve_all
 
 from .conftest import CONV
 
@@ -26,6 +26,20 @@ def test_it_is_the_convolution_and_its_gradients(rank: int, groups: int) -> None
     ):
         assert_close(ours, plain, rtol=1e-4, atol=1e-4)
         assert ours.is_contiguous()
+
+
+def test_several_are_each_their_convolution(rank: int) -> None:
+    convs = [CONV[rank](8, 4, size, padding=size // 2) for size in (1, 3, 5)]
+    x = torch.randn(2, 8, *[6] * rank, requires_grad=True)
+    found = []
+    for results in (convolve_all(convs, x * 1), [conv(x) for conv in convs]):
+        sum(y.square().sum() for y in results).backward()
+        found.append((*results, x.grad, *(conv.weight.grad for conv in convs)))
+        x.grad = None
+        for conv in convs:
+            conv.zero_grad(set_to_none=True)
+    for ours, plain in zip(*found, strict=True):
+        assert_close(ours, plain, rtol=1e-4, atol=1e-3)
 
 
 def held_after_forward(apply: object, conv: torch.nn.Module, x: torch.Tensor) -> int:
