@@ -40,8 +40,8 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 bench: $(READY)
-	$(BIN)/python benchmarks/train_step.py --patch 48 48 48 --rounds 3 -o benchmarks/results/cpu_3d_48.json
-	$(BIN)/python benchmarks/train_step.py --patch 256 256 --rounds 3 -o benchmarks/results/cpu_2d_256.json
+	$(BIN)/python benchmarks/train_step.py --patch 48 48 48 -o benchmarks/results/cpu_3d_48.json
+	$(BIN)/python benchmarks/train_step.py --patch 256 256 -o benchmarks/results/cpu_2d_256.json
 	$(BIN)/python benchmarks/memory.py -o benchmarks/results/cpu_memory.json
 
 clean:
