@@ -20,15 +20,10 @@ class _WithoutView(nn.modules.instancenorm._InstanceNorm):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        if (
-            not is_eager_cpu(input)
-            or torch.is_autocast_enabled(
-                "cpu"
-            )  # which keeps another list of what is computed in fp32
-            or self.track_running_stats
-            or input.ndim != self._get_no_batch_dim() + 1
-            or input[0, 0].numel() < 2  # torch's own says why not
-        ):
+        plain = is_eager_cpu(input) and not self.track_running_stats
+        # Autocast keeps another list of what is computed in fp32. What torch's own refuses, it says best itself.
+        fits = input.ndim == self._get_no_batch_dim() + 1 and input.shape[1] == self.num_features
+        if not plain or not fits or input.shape[2:].numel() < 2 or torch.is_autocast_enabled("cpu"):
             return super().forward(input)
         return F.group_norm(input, self.num_features, self.weight, self.bias, self.eps)
 

@@ -49,6 +49,11 @@ def test_what_torch_refuses_is_refused(rank: int) -> None:
         without_view(TORCHS[rank])(2)(torch.ones(2, 2, *[1] * rank))
 
 
+def test_other_channels_are_refused(rank: int) -> None:
+    with pytest.raises(ValueError, match="expected input's size at dim=1 to match"):
+        without_view(TORCHS[rank])(2, affine=True)(torch.ones(2, 4, *[3] * rank))
+
+
 def test_running_statistics_and_a_single_sample_are_left_to_torch() -> None:
     x = torch.randn(2, 4, 4, 4)
     assert_close(InstanceNorm3d(2)(x), nn.InstanceNorm3d(2)(x))
