@@ -1,6 +1,6 @@
 """Tensors with shape, type and device but no data, on which a training step is counted.
 
-torch's own FakeTensor answers for symbolic sizes and every device, and takes three times as long; a test holds
+torch's own FakeTensor answers for symbolic sizes and every device, and takes four times as long; a test holds
 the two against each other.
 """
 
