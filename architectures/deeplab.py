@@ -8,8 +8,6 @@ import torch
 from dynamic_network_architectures.building_blocks.helper import convert_conv_op_to_dim
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models import resnet
-from torchvision.models.segmentation import deeplabv3
 
 from architectures.wrapped import FullResolutionNetwork
 
@@ -115,6 +113,10 @@ class DeepLabV3(FullResolutionNetwork):
             stride=[output_stride] * 2,
             deep_supervision=deep_supervision,
         )
+        # Late: `import torchvision` takes seconds, which every command with a network would wait for.
+        from torchvision.models import resnet
+        from torchvision.models.segmentation import deeplabv3
+
         body = getattr(resnet, backbone)(
             weights=None, replace_stride_with_dilation=DILATED[output_stride]
         )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import io
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from dataset_conversion.errors import DatasetError
 from nnunet_plugins import __version__
@@ -105,5 +107,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
+def console() -> NoReturn:
+    """The installed command: :func:`main`, then out at once; Python would take torch apart for a second or two."""
+    status = main()
+    try:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    console()

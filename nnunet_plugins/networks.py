@@ -86,11 +86,14 @@ def build(
     output_channels: int,
     deep_supervision: bool,
     patch_size: Sequence[int] | None = None,
+    *,
+    initialize: bool = True,
 ) -> nn.Module:
     """The network for the ``architecture`` entry of a plans configuration.
 
     Plans that name a network of ours get it. Plans of nnU-Net's own U-Nets get the network called
-    ``default`` with the plans' topology: kernel sizes, strides, features, blocks.
+    ``default`` with the plans' topology: kernel sizes, strides, features, blocks. Without ``initialize`` its
+    weights are not for use.
 
     Raises:
         UserError: the plans name a network that is neither, or one that cannot take these plans.
@@ -115,7 +118,7 @@ def build(
             architecture["_kw_requires_import"],
             input_channels,
             output_channels,
-            allow_init=True,
+            allow_init=initialize,
             deep_supervision=deep_supervision,
         )
         if patch_size is not None:

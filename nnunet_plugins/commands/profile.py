@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from nnunet_plugins.commands.columns import columns, remark
+from nnunet_plugins.costs.collector import collector_off
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,8 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the table."""
     import os
 
-    from nnunet_plugins.costs.profile import prepare, profile, read_dataset, select_plans
-    from nnunet_plugins.networks import NETWORKS, find
+    with collector_off():
+        from nnunet_plugins.costs.profile import prepare, profile, read_dataset, select_plans
+        from nnunet_plugins.networks import NETWORKS, find
 
     networks = list(NETWORKS) if arguments.network == ["all"] else arguments.network
     for name in networks:

@@ -17,9 +17,8 @@ from dynamic_network_architectures.architectures.unet import PlainConvUNet
 from nnunetv2.experiment_planning.experiment_planners.network_topology import (
     get_pool_and_conv_props,
 )
-from torch import nn
 
-from nnunet_plugins.costs.footprint import count
+from nnunet_plugins.costs.footprint import count, without_data
 from nnunet_plugins.costs.measured import measure_peak
 from nnunet_plugins.costs.training_step import Setup
 
@@ -118,7 +117,5 @@ def topology_for(
 def _reference_bytes(rank: int) -> tuple[int, int]:
     """Counted peak of the reference, and the elements of its feature maps a sample."""
     setup = reference(rank)
-    with torch.device("meta"):
-        network: nn.Module = setup.build()
-    elements = network.compute_conv_feature_map_size(setup.patch)  # type: ignore[operator]
+    elements = without_data(setup).compute_conv_feature_map_size(setup.patch)  # type: ignore[operator]
     return count(setup).peak_bytes, int(elements)

@@ -7,18 +7,21 @@ import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
+from nnunet_plugins.costs.collector import collector_off
 from nnunet_plugins.costs.hollow import HollowMode
 from nnunet_plugins.costs.live_bytes import LiveBytes
-from nnunet_plugins.costs.training_step import Setup, TrainingStep, make_optimizer
+from nnunet_plugins.costs.optimizer import copies
+from nnunet_plugins.costs.training_step import Setup, TrainingStep
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,8 @@ class _CountedStep(TrainingStep):
         self.held = self.live.now
 
     def update(self) -> None:
-        """Left out: the optimiser is counted on its own, on one tensor in place of hundreds."""
+        """Left out: what the optimiser takes is known without running it, see ``costs.optimizer``."""
 
-
-#: Elements of the tensor that stands for all parameters before the optimiser.
-_SMALL = 4096
 
 #: What was counted already in this process: planning and its tables ask for the same again and again.
 _COUNTED: dict[tuple[str, bool], Footprint] = {}
@@ -116,11 +116,10 @@ def _count_or_none(setup: Setup) -> Footprint | None:
 
 
 def _count(setup: Setup, *, half: bool) -> Footprint:
-    network = without_data(setup)
-    # On CUDA an optimiser works on all parameters at once, on the CPU on one after the other.
-    sizes = [p.numel() for p in network.parameters() if p.requires_grad]
-    state, at_work = _optimizer_bytes(sizes, setup.training, together=half)
-    with HollowMode(), LiveBytes() as live:
+    with collector_off():
+        network = without_data(setup)
+    # No cycle of a step holds tensors: counts are the same with the collector on.
+    with collector_off(), live_without_data() as live:
         give_tensors(network, torch.device("cpu"))
         step = _CountedStep(setup, torch.device("cpu"), half=half, network=network)
         step.live = live
@@ -131,7 +130,11 @@ def _count(setup: Setup, *, half: bool) -> Footprint:
         base = live.now
         step()
         given = sum(t.nbytes for t in [step.data, *step.targets])
-        gradients = sum(p.nbytes for p in trained)
+        sizes = [p.nbytes for p in trained]
+        kept, beside = copies(setup.training)
+        state = kept * sum(sizes)
+        # On CUDA an optimiser works on all parameters at once, on the CPU on one after the other.
+        at_work = beside * (sum if half else max)(sizes)
         return Footprint(
             parameters=sum(p.numel() for p in trained),
             flops=live.flops,
@@ -139,40 +142,22 @@ def _count(setup: Setup, *, half: bool) -> Footprint:
             weight_bytes=weights,
             state_bytes=state,
             activation_bytes=step.held - base + given,
-            peak_bytes=max(live.peak + state, base + gradients + state + at_work),
+            peak_bytes=max(live.peak + state, base + sum(sizes) + state + at_work),
         )
 
 
-def _optimizer_bytes(
-    sizes: list[int], training: dict[str, Any], *, together: bool
-) -> tuple[int, int]:
-    """Bytes of the optimiser's state, and of what it needs beside while it steps.
-
-    Two steps on a small tensor with data tell how many copies of the parameters it makes.
-
-    Args:
-        sizes: of the trained parameters, in elements.
-        training: the plans' ``training`` entry.
-        together: it works on all parameters at once.
-    """
-    small = nn.Parameter(torch.zeros(_SMALL))
-    optimizer = make_optimizer([small], training)
-    with LiveBytes() as live:
-        for _ in range(2):  # the first step makes the state
-            small.grad = torch.zeros_like(small)
-            before = live.now
-            live.forget_peak()
-            optimizer.step()
-    tensors = [t for t in optimizer.state[small].values() if isinstance(t, torch.Tensor)]
-    kept = sum(t.numel() == _SMALL for t in tensors)
-    beside = (live.peak - before) // small.nbytes
-    return kept * 4 * sum(sizes), beside * 4 * (sum(sizes) if together else max(sizes))
+@contextmanager
+def live_without_data() -> Iterator[LiveBytes]:
+    """Tensors that are made have no data, and are counted."""
+    live = LiveBytes()
+    with HollowMode(live):
+        yield live
 
 
 def without_data(setup: Setup) -> nn.Module:
-    """The setup's network on 'meta', where initialising takes no time."""
+    """The setup's network on 'meta'. Its weights are not drawn: that would import torch's compiler, for seconds."""
     with torch.device("meta"):
-        return setup.build()
+        return setup.build(initialize=False)
 
 
 def give_tensors(network: nn.Module, device: torch.device) -> None:

@@ -7,28 +7,39 @@ the two against each other.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from nnunet_plugins.costs.live_bytes import Cost, LiveBytes, cost_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: The device that hollow tensors name: autocast knows it, and no card is wanted.
 CPU = torch.device("cpu")
 META = torch.device("meta")
 
 
-class _Form(NamedTuple):
-    """What is known of a tensor without data."""
+@dataclass(frozen=True, eq=False)
+class _Form:
+    """What is known of a tensor without data. There is one object for each form, so that comparing is quick."""
 
     shape: tuple[int, ...]
     stride: tuple[int, ...]
     offset: int
     dtype: torch.dtype
 
+    _known: ClassVar[dict[Any, _Form]] = {}
+
     @classmethod
     def of(cls, tensor: torch.Tensor) -> _Form:
-        return cls(tuple(tensor.shape), tensor.stride(), int(tensor.storage_offset()), tensor.dtype)
+        key = (tuple(tensor.shape), tensor.stride(), int(tensor.storage_offset()), tensor.dtype)
+        if key not in cls._known:
+            cls._known[key] = cls(*key)
+        return cls._known[key]
 
 
 class Hollow(torch.Tensor):
@@ -80,41 +91,74 @@ class _Made:
     nbytes: int = 0
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """What an operation returns and costs.
+
+    Attributes:
+        leaves: tensors and other values.
+        tree: what they are leaves of; None for a leaf alone.
+        cost: of the operation.
+    """
+
+    leaves: Sequence[Any]
+    tree: Any
+    cost: Cost
+
+
 class HollowMode(TorchDispatchMode):
     """Lets operations make hollow tensors in place of real ones.
 
     Torch's own kernels for 'meta' tell what an operation returns; the answer is kept for the next call on
     tensors of the same form, of which a network makes many.
+
+    Args:
+        live: counts what is made.
     """
 
-    #: What operations return, by operation and arguments.
-    _answers: ClassVar[dict[Any, tuple[list[Any], Any]]] = {}
+    _answers: ClassVar[dict[Any, _Answer]] = {}
+
+    def __init__(self, live: LiveBytes | None = None) -> None:
+        super().__init__()
+        self.live = live
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Torch's question: wrap every call to keep the compiler out; that imports it, and costs at every call."""
+        return False
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if func.namespace != "aten":  # the profiler's marks, which the optimisers set
-            return func(*args, **(kwargs or {}))
         tensors: list[torch.Tensor] = []
-        key = (func, _key(args, tensors), _key(tuple((kwargs or {}).items()), tensors))
-        if tensors and not any(isinstance(t, Hollow) for t in tensors):
-            return func(*args, **(kwargs or {}))  # a constant, whose value may be asked for
+        key = (func, _key(args, tensors), _key(tuple(kwargs.items()), tensors) if kwargs else None)
         answer = self._answers.get(key)
         if answer is None:
+            if not _takes(func, tensors):
+                return func(*args, **(kwargs or {}))
             answer = self._answers[key] = _ask(func, args, kwargs or {})
-        leaves, tree = answer
         storages: dict[int, torch.UntypedStorage] = {}
         made = [
-            _make(leaf, tensors, storages) if isinstance(leaf, _Made) else leaf for leaf in leaves
+            _make(leaf, tensors, storages) if isinstance(leaf, _Made) else leaf
+            for leaf in answer.leaves
         ]
-        return made[0] if tree is None else tree_unflatten(made, tree)
+        if self.live is not None:
+            self.live.note(made, answer.cost)
+        return made[0] if answer.tree is None else tree_unflatten(made, answer.tree)
+
+
+def _takes(func: Any, tensors: list[torch.Tensor]) -> bool:
+    """Not the profiler's marks, which the optimisers set, nor constants, whose values may be asked for."""
+    if func.namespace != "aten":
+        return False
+    return not tensors or any(isinstance(t, Hollow) for t in tensors)
 
 
 def _key(value: Any, tensors: list[torch.Tensor]) -> Any:
     """``value`` as part of a dictionary's key; its tensors are added to ``tensors``."""
     if isinstance(value, torch.Tensor):
         tensors.append(value)
-        return value._form if isinstance(value, Hollow) else _Form.of(value)
+        return value._form if isinstance(value, Hollow) else (_Form.of(value),)
     if isinstance(value, (list, tuple)):
         return tuple([_key(v, tensors) for v in value])
     return type(value), value  # True is not 1
@@ -132,8 +176,8 @@ def _make(
     return Hollow(made.form, storages[made.storage])
 
 
-def _ask(func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[list[Any], Any]:
-    """Run ``func`` on 'meta': the leaves of what it returns and their tree, which is None for a leaf alone."""
+def _ask(func: Any, args: Any, kwargs: dict[str, Any]) -> _Answer:
+    """Run ``func`` on 'meta'."""
     given, tree = tree_flatten((args, kwargs))
     on_meta = [_on_meta(v) if isinstance(v, torch.Tensor) else v for v in given]
     sources = [v for v in on_meta if isinstance(v, torch.Tensor)]
@@ -149,11 +193,12 @@ def _ask(func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[list[Any], Any]:
     leaves, out = tree_flatten(returned)
     storages = [t.untyped_storage()._cdata for t in sources]
     fresh: dict[int, int] = {}
-    answer = [
+    made = [
         _made(leaf, sources, storages, fresh) if isinstance(leaf, torch.Tensor) else leaf
         for leaf in leaves
     ]
-    return answer, None if out.is_leaf() else out
+    cost = cost_of(func, args, kwargs, returned)
+    return _Answer(made, None if out.is_leaf() else out, cost)
 
 
 def _made(

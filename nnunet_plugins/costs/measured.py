@@ -27,7 +27,7 @@ def measure_peak(setup: Setup, device: torch.device, *, half: bool) -> int:
         step()
         torch.cuda.synchronize(device)
         return torch.cuda.max_memory_allocated(device)
-    step.optimizer.zero_grad(set_to_none=True)
+    step.network.zero_grad(set_to_none=True)
     there = [*step.weights, step.data, *step.targets]
     there += [
         value

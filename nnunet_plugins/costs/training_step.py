@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,8 +90,8 @@ class Setup:
             batch_dice=bool(configuration.get("batch_dice", False)),
         )
 
-    def build(self) -> nn.Module:
-        """The network, with weights on torch's default device."""
+    def build(self, *, initialize: bool = True) -> nn.Module:
+        """The network, with weights on torch's default device; without ``initialize`` they are not for use."""
         deep = self.training.get("deep_supervision", True)
         planned = self.architecture["network_class_name"]
         if self.network is None and planned.rpartition(".")[2] in HOSTS:
@@ -100,12 +101,20 @@ class Setup:
                 self.architecture["_kw_requires_import"],
                 self.channels,
                 self.outputs,
-                allow_init=True,
+                allow_init=initialize,
                 deep_supervision=deep,
             )
             return host
         name = self.network or planned.rpartition(".")[2]
-        return build(name, self.architecture, self.channels, self.outputs, deep, self.patch)
+        return build(
+            name,
+            self.architecture,
+            self.channels,
+            self.outputs,
+            deep,
+            self.patch,
+            initialize=initialize,
+        )
 
     def outputs_of(self, network: Any) -> tuple[Output, ...]:
         """What ``network`` returns under deep supervision; nnU-Net's own has a head at every level."""
@@ -143,7 +152,6 @@ class TrainingStep:
             self.targets = self._targets()
         self.forward: Any = self.network
         self.loss = self._loss()
-        self.optimizer = make_optimizer(self.network.parameters(), setup.training)
         self.scaler = torch.amp.GradScaler(device.type) if scaled else None
 
     def _targets(self) -> list[torch.Tensor]:
@@ -180,6 +188,11 @@ class TrainingStep:
         weights = output_weights(kinds, self.network.decoder, extra)
         return OutputsLoss(loss, AttentionLoss(**labels), list(zip(kinds, weights, strict=True)))  # type: ignore[arg-type]
 
+    @cached_property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """The setup's. Made when it is wanted: torch's optimisers import its compiler."""
+        return make_optimizer(self.network.parameters(), self.setup.training)
+
     @property
     def weights(self) -> list[torch.Tensor]:
         """Parameters and buffers, each once: nnU-Net's blocks have theirs under two names."""
@@ -187,7 +200,7 @@ class TrainingStep:
 
     def __call__(self) -> None:
         """Forward, loss, backward, clipping, optimiser."""
-        self.optimizer.zero_grad(set_to_none=True)
+        self.network.zero_grad(set_to_none=True)
         # Kept through the backward pass, as nnU-Net's train_step keeps it.
         with torch.autocast(self.device.type, dtype=torch.float16, enabled=self.half):
             output = self.forward(self.data)

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -262,6 +263,21 @@ def test_a_terminal_without_umlauts_still_gets_its_lines(tmp_path):
         "-m", "nnunet_plugins.cli", "env", "--root", str(tmp_path / "ü"), PYTHONIOENCODING="ascii"
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_installed_command_ends_with_the_status_of_main(tmp_path):
+    # It leaves without Python's own end, which would take torch apart.
+    command = str(Path(sys.executable).with_name("nnunet-plugins"))
+    if not Path(command).exists():
+        pytest.skip("the command is not beside this Python")
+    done = subprocess.run([command, "networks"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.rstrip().splitlines()[-1]
+    wrong = subprocess.run(
+        [command, "check", str(tmp_path / "none")], capture_output=True, check=False
+    )
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith(b"nnunet-plugins check: ")
 
 
 def test_a_reader_who_has_enough_gets_no_complaint():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -94,6 +96,19 @@ def test_half_precision_halves_the_maps_and_nothing_else() -> None:
     assert half.activation_bytes < 0.62 * whole.activation_bytes
     assert half.flops == whole.flops
     assert half.parameters == sum(p.numel() for p in setup.build().parameters())
+
+
+def test_counts_do_not_hang_on_the_collector_of_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
+    setup = setup_for("CT 2D", "MAGUNet")
+    off = footprint_module._count(setup, half=True)
+    assert gc.isenabled()
+    monkeypatch.setattr(footprint_module, "collector_off", nullcontext)
+    thresholds = gc.get_threshold()
+    gc.set_threshold(50, 2, 2)
+    try:
+        assert footprint_module._count(setup, half=True) == off
+    finally:
+        gc.set_threshold(*thresholds)
 
 
 def count_several_ahead() -> None:

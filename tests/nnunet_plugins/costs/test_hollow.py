@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from nnunet_plugins.costs import footprint
 from nnunet_plugins.costs.budget import topology_for
-from nnunet_plugins.costs.footprint import Footprint
+from nnunet_plugins.costs.footprint import Footprint, live_without_data
 from nnunet_plugins.costs.hollow import Hollow, HollowMode
+from nnunet_plugins.costs.live_bytes import LiveBytes
 from nnunet_plugins.costs.training_step import Setup
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import NETWORKS
+
+from .real_mode import RealMode
 
 SHAPES = {
     "2d": ((1.0, 1.0), (64, 64)),
@@ -21,8 +28,15 @@ SHAPES = {
 }
 
 
-def counted(monkeypatch: pytest.MonkeyPatch, mode: type, setup: Setup, half: bool) -> Footprint:
-    monkeypatch.setattr(footprint, "HollowMode", mode)
+@contextmanager
+def fake() -> Iterator[LiveBytes]:
+    live = LiveBytes()
+    with FakeTensorMode(), RealMode(live):
+        yield live
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, mode: Any, setup: Setup, half: bool) -> Footprint:
+    monkeypatch.setattr(footprint, "live_without_data", mode)
     return footprint._count(setup, half=half)
 
 
@@ -30,10 +44,10 @@ def check(monkeypatch: pytest.MonkeyPatch, network: str, shape: str, half: bool)
     architecture, patch = topology_for(*SHAPES[shape], 16)
     setup = Setup(architecture, patch, 2, 1, 3, network=network)
     try:
-        theirs = counted(monkeypatch, FakeTensorMode, setup, half)
+        theirs = counted(monkeypatch, fake, setup, half)
     except UserError as error:
         pytest.skip(str(error))
-    ours = counted(monkeypatch, HollowMode, setup, half)
+    ours = counted(monkeypatch, live_without_data, setup, half)
     for name in ("parameters", "flops", "weight_bytes", "state_bytes"):
         assert getattr(ours, name) == getattr(theirs, name)
     # FakeTensor keeps the statistics of a norm on fp16 maps in fp16; CUDA and 'meta' keep them in fp32.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +139,15 @@ def test_a_card_without_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     (row,) = profile(PLANS, DATASET, Clock("Some Card", measure=True), configurations=["2d"])
     assert row.footprint is None
     assert "Some Card has no room for a step" in row.problem
+
+
+def test_counting_starts_without_what_few_networks_need() -> None:
+    code = "import sys, nnunet_plugins.costs.profile; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300
+    )
+    assert "torch" in done.stdout.split()
+    assert not {"torch._dynamo", "torchvision", "monai"} & set(done.stdout.split())
 
 
 @pytest.mark.parametrize(
