@@ -7,6 +7,7 @@ import atexit
 import io
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -83,7 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 stream.reconfigure(encoding="utf-8")
     try:
         status = COMMANDS[arguments.command].run(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed: `>&-`
+            sys.stdout.flush()
         return status
     except BrokenPipeError:  # `... | head`: whoever read has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -111,9 +113,10 @@ def console() -> NoReturn:
     """The installed command: :func:`main`, then out at once; Python would take torch apart for a second or two."""
     status = main()
     try:
+        threading._shutdown()  # type: ignore[attr-defined]  # waits for threads and pools
         atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()
     finally:
         os._exit(status)
 

@@ -29,7 +29,9 @@ def find_dataset(root: Path, wanted: str) -> str:
         UserError: none or several, with those that are there.
     """
     known = sorted(p.name for p in root.glob("Dataset[0-9][0-9][0-9]_*")) if root.is_dir() else []
-    found = [d for d in known if d == wanted or (wanted.isdigit() and int(d[7:10]) == int(wanted))]
+    found = [
+        d for d in known if d == wanted or (wanted.isdecimal() and int(d[7:10]) == int(wanted))
+    ]
     if len(found) != 1:
         raise UserError(
             f"dataset {wanted}: {len(found)} folders in {root} match; there are: {', '.join(known) or 'none'}"

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from architectures.naming import nearest_first
 from nnunet_plugins import published
 from nnunet_plugins.ablation.rows import Row, Table
 from nnunet_plugins.ablation.tables import find
+from nnunet_plugins.costs.footprint import count
+from nnunet_plugins.costs.training_step import Setup
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.networks import HOSTS, build, public_name, takes_input_size
+from nnunet_plugins.networks import HOSTS, public_name, takes_input_size
 from nnunet_plugins.networks import find as find_network
 from nnunet_plugins.places import NOT_PLANS, check_plans_name, find_dataset, folder_of
 from nnunet_plugins.procedure import PAPER_RECIPES, read_procedure
@@ -60,13 +60,13 @@ class Made:
         row: the row.
         configuration: its name in the plans.
         parameters: of its network.
-        kept: elements of the feature maps that its network keeps for a batch, relative to the plan's own.
+        memory: counted peak of its training step, relative to the plan's own.
     """
 
     row: Row
     configuration: str
     parameters: int
-    kept: float
+    memory: float
 
 
 @dataclass(frozen=True)
@@ -200,21 +200,11 @@ def _configuration(
     if training or row.training:
         entry["training"] = read_procedure({"training": training | row.training})
 
-    channels = determine_num_input_channels(manager, inherited, dataset_json)
-    heads = manager.get_label_manager(dataset_json).num_segmentation_heads
-    with torch.device("meta"):
-        network: Any = build(row.network, architecture, channels, heads, True, patch)
-        plain: Any = build(
-            "ModularUNet", inherited.configuration["architecture"], channels, heads, True, patch
-        )
-    kept, theirs = (n.compute_conv_feature_map_size(patch) for n in (network, plain))
-    batch = entry.get("batch_size", inherited.batch_size)
-    result = Made(
-        row,
-        f"{base}_{row.key}",
-        sum(p.numel() for p in network.parameters()),
-        float(kept * batch / (theirs * inherited.batch_size)),
-    )
+    own = inherited.configuration
+    cost = count(Setup.of(own | entry, dataset_json))
+    planned = count(Setup.of(own, dataset_json, table.network))
+    memory = cost.peak_bytes / planned.peak_bytes
+    result = Made(row, f"{base}_{row.key}", cost.parameters, memory)
     return result, entry
 
 
@@ -278,7 +268,7 @@ def _notes(
     missing = sorted(d for d in data if not (folder / d).is_dir())
     if missing:
         notes.append(f"not preprocessed yet: {', '.join(missing)}")
-    heavy = [m.configuration for m in made if m.kept > 1.5]
+    heavy = [m.configuration for m in made if m.memory > 1.5]
     if heavy:
         number = int(folder.name[7:10])
         recipe = "--recipe paper" if paper else "--gpu-memory GB"

@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     rows = [("row", "configuration", "network", "parameters", "memory")]
     rows += [
-        (m.row.name, m.configuration, m.row.network, f"{m.parameters:,}", f"{m.kept:.2f} x")
+        (m.row.name, m.configuration, m.row.network, f"{m.parameters:,}", f"{m.memory:.2f} x")
         for m in written.made
     ]
     print(columns(rows, right=(3, 4)))

@@ -29,10 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the picture and say where."""
-    from nnunet_plugins.costs.profile import read_dataset, select_plans, setup_for
+    from nnunet_plugins.costs.profile import not_as_planned, read_dataset, select_plans, setup_for
     from nnunet_plugins.drawing.parts import take_apart
     from nnunet_plugins.drawing.picture import draw
     from nnunet_plugins.errors import UserError
+    from nnunet_plugins.plans_file import MALFORMED
 
     paths = select_plans(arguments.what, arguments.plans_name)
     if len(paths) > 1:
@@ -46,6 +47,12 @@ def run(arguments: argparse.Namespace) -> int:
     output = arguments.output or Path(f"{name}_{wanted}.svg")
     patch = "×".join(map(str, setup.patch))
     about = f"{plans['plans_name']} · {wanted} · patch {patch} · batch {setup.batch}"
-    draw(take_apart(setup), name, about, output)
+    try:
+        drawing = take_apart(setup)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    except MALFORMED as error:
+        raise not_as_planned(name, error) from error
+    draw(drawing, name, about, output)
     print(output)
     return 0

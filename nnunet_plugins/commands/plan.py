@@ -107,6 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.preset and PRESETS[arguments.preset].note:
         print(f"note   {PRESETS[arguments.preset].note}")
     ready = [c for c in request.configurations if c in plans["configurations"]]
+    fixed = PRESETS[arguments.preset].training if arguments.preset else {}
     preferred = "3d_fullres"
     topology = request.topology()
     if topology:
@@ -116,14 +117,17 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"note   topology of paper {topology.paper} in {', '.join(has_it)}{kept}.")
         preferred = topology.configuration
     elif arguments.recipe == "paper":
-        print("note   the topology is nnU-Net's in the size of the preset, not the paper's.")
+        print(
+            "note   the topology is nnU-Net's in the size of the preset, not the paper's"
+            + (f"; of the preset are also {', '.join(fixed)}." if fixed else ".")
+        )
     if 3 not in getattr(find(request.network), "ranks", (2, 3)):
         print(f"note   {request.network} is 2D only: no 3D configuration is planned.")
     fold = "0" if (target.parent / "splits_final.json").exists() else "all"
     print(
         f"train  nnUNetv2_train {int(plans['dataset_name'][7:10])} "
         f"{preferred if preferred in ready else ready[-1]} {fold} -p {request.name()} "
-        f"-tr {request.network}Trainer"
+        f"-tr {request.network}Trainer{' -device cpu' if arguments.preset == 'cpu' else ''}"
     )
     return 0
 

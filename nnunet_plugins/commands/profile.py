@@ -77,16 +77,15 @@ def _clock(arguments: argparse.Namespace) -> Any:
     import torch
 
     from nnunet_plugins.costs.cards import find_card
-    from nnunet_plugins.costs.profile import Clock, probe_processor
+    from nnunet_plugins.costs.processor import probe
+    from nnunet_plugins.costs.profile import Clock
 
     if arguments.card:
         return Clock(arguments.card, find_card(arguments.card))
     if torch.cuda.is_available():
         name = torch.cuda.get_device_name()
-        return Clock(name, measure=True)
-    if arguments.measure:
-        return Clock("this machine's processor", measure=True)
-    return Clock("this machine's processor", flops_a_second=probe_processor())
+        return Clock(name)
+    return Clock("this machine's processor, in fp32", None if arguments.measure else probe())
 
 
 def _table(rows: list[Any]) -> str:
@@ -103,13 +102,13 @@ def _table(rows: list[Any]) -> str:
         "hours",
     )
     lines: list[str] = []
-    problems: list[str] = []
+    problems: dict[str, list[str]] = {}  # and the configurations that have them
     blocks: dict[tuple[Any, ...], list[tuple[str, ...]]] = {}
     for row in rows:
         key = (row.plans, row.configuration, row.patch, row.batch)
         block = blocks.setdefault(key, [heads])
         if row.footprint is None:
-            problems.append(f"{row.configuration}: {row.problem}")
+            problems.setdefault(row.problem, []).append(row.configuration)
             continue
         cost = row.footprint
         block.append(
@@ -135,12 +134,15 @@ def _table(rows: list[Any]) -> str:
         lines.append(
             remark(
                 "",
-                "A training step at fp16 autocast, in GB (1e9 bytes). 'card' is the card that nnU-Net would name for "
+                "A training step at fp16 autocast, as on a card, in GB (1e9 bytes); in fp32, as nnU-Net trains on a "
+                "processor, activations take up to twice as much. 'card' is the card that nnU-Net would name for "
                 f"it, with room for what is not counted (--gpu-memory of `plan`). Time is {timed.seconds_from}"
                 + ("; hours are the planned epochs." if timed.hours else "."),
             )
         )
-    return "\n".join([*lines, *(remark("not possible:", p) for p in dict.fromkeys(problems))])
+    for problem, where in problems.items():
+        lines.append(remark("not possible:", f"{', '.join(dict.fromkeys(where))}: {problem}"))
+    return "\n".join(lines)
 
 
 def _number(value: float, digits: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnunet_plugins.evaluation.fairness import resolve
+from nnunet_plugins.plans_file import resolve
 
 
 def count_parameters(

@@ -10,7 +10,8 @@ from typing import Any
 
 from nnunet_plugins.comparison.model_folder import facts_of_model, find_folds, is_model, name_parts
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.fairness import Difference, differences, facts_of_plans, resolve
+from nnunet_plugins.evaluation.fairness import Difference, differences, facts_of_plans
+from nnunet_plugins.plans_file import MALFORMED, check_plans, read_object, resolve
 
 #: Argument of a network -> what a person calls it; others go by their own names.
 _CALLED = {
@@ -101,7 +102,7 @@ def read_source(where: str, *, trust: bool = False) -> Source:
     if is_model(path):
         facts = facts_of_model(path, find_folds(path, None))
         configuration = name_parts(path)[1]
-        plans = _plans(path / "plans.json")
+        plans = check_plans(read_object(path / "plans.json"), path / "plans.json")
         known = (configuration,) if configuration else tuple(plans["configurations"])
         return Source(where, plans, known, facts, trained=True)
     if path.is_dir() and (path / "plans.json").is_file():
@@ -112,7 +113,7 @@ def read_source(where: str, *, trust: bool = False) -> Source:
         raise UserError(
             f"{where}: give a plans file, a model folder (with plans.json) or a checkpoint (.pth)"
         )
-    plans = _plans(path)
+    plans = check_plans(read_object(path), path)
     return Source(where, plans, tuple(plans["configurations"]))
 
 
@@ -161,9 +162,8 @@ def _network(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
     sides = [side.get("architecture", {}).get("arch_kwargs", {}) for side in (ours, theirs)]
     for key in dict.fromkeys([*sides[0], *sides[1]]):
         if key != "input_size":  # the patch, which is told already
-            lines += _line(
-                _CALLED.get(key, key.replace("_", " ")), sides[0].get(key), sides[1].get(key)
-            )
+            name = _CALLED.get(key, key.replace("_", " "))
+            lines += _line(name, *(_by_stage(side.get(key)) for side in sides))
     entries = [dict(side.get("training", {})) for side in (ours, theirs)]
     for key in (
         "momentum",
@@ -180,6 +180,12 @@ def _line(name: str, ours: Any, theirs: Any) -> list[str]:
     if _plain(ours) == _plain(theirs):
         return []
     return [f"{name} {_said(theirs)} against {_said(ours)}"]
+
+
+def _by_stage(value: Any) -> Any:
+    """A number a stage, told from three numbers that are the axes of one kernel."""
+    flat = isinstance(value, list | tuple) and not any(isinstance(v, list | tuple) for v in value)
+    return "-".join(map(_said, value)) if flat else value
 
 
 def _plain(value: Any) -> Any:
@@ -202,16 +208,6 @@ def _said(value: Any) -> str:
     return json.dumps(value) if isinstance(value, dict) else str(value)
 
 
-def _plans(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as JSON ({error})") from error
-    if not isinstance(content, dict) or not isinstance(content.get("configurations"), dict):
-        raise UserError(f"{path}: no plans of nnU-Net: 'configurations' is missing")
-    return content
-
-
 def _of_checkpoint(path: Path, *, trust: bool) -> Source:
     """Plans that nnU-Net's checkpoint carries."""
     import pickle
@@ -227,15 +223,15 @@ def _of_checkpoint(path: Path, *, trust: bool) -> Source:
             f"{path}: holds more than plain data, as nnU-Net's checkpoints do; reading it may run code of whoever "
             "made it. Pass --trust if you know where it comes from, or give the model's folder instead"
         ) from error
-    except (OSError, RuntimeError, EOFError) as error:
+    except (OSError, EOFError, *MALFORMED) as error:
         raise UserError(f"{path}: cannot be read as a checkpoint ({error})") from error
     made = content.get("init_args") if isinstance(content, dict) else None
     if not isinstance(made, dict) or "plans" not in made:
         raise UserError(f"{path}: no checkpoint of nnU-Net v2: init_args with plans is missing")
-    return Source(
-        str(path),
-        made["plans"],
-        (made["configuration"],),
-        {"trainer": content.get("trainer_name")},
-        trained=True,
-    )
+    plans, configuration = check_plans(made["plans"], path), made.get("configuration")
+    if not isinstance(configuration, str) or configuration not in plans["configurations"]:
+        raise UserError(
+            f"{path}: was trained with configuration {configuration!r}, which its plans do not have"
+        )
+    trainer = {"trainer": content.get("trainer_name")}
+    return Source(str(path), plans, (configuration,), trainer, trained=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
+import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -62,6 +64,9 @@ class _CountedStep(TrainingStep):
         """Left out: what the optimiser takes is known without running it, see ``costs.optimizer``."""
 
 
+#: Linux's number of 'send me a signal when my parent ends' (<linux/prctl.h>).
+_PR_SET_PDEATHSIG = 1
+
 #: What was counted already in this process: planning and its tables ask for the same again and again.
 _COUNTED: dict[tuple[str, bool], Footprint] = {}
 
@@ -95,16 +100,26 @@ def count_ahead(setups: Sequence[Setup]) -> None:
     if processes < 2 or torch.cuda.is_initialized() or sys.platform != "linux":
         return
     context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(processes, context, _hide_cards) as pool:
+    try:
+        pool = ProcessPoolExecutor(processes, context, _begin, (os.getpid(),))
         try:
             found = list(pool.map(_count_or_none, new.values()))
-        except BrokenProcessPool:
-            return
+        finally:
+            pool.shutdown(cancel_futures=True)
+    except (BrokenProcessPool, OSError, ImportError):  # ended from outside, no room, no semaphores
+        return
     _COUNTED.update({key: cost for key, cost in zip(new, found, strict=True) if cost is not None})
 
 
-def _hide_cards() -> None:
-    """Autograd would start a thread for each card, and a card cannot be shared with the process forked from."""
+def _begin(parent: int) -> None:
+    """End with the parent, at Ctrl-C without a word, and see no card.
+
+    Autograd would start a thread for each card, and a card cannot be shared with the process forked from.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before we asked to be told
+        os._exit(1)
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 

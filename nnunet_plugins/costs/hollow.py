@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_unflatten
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from nnunet_plugins.costs.live_bytes import Cost, LiveBytes, cost_of
 
@@ -135,7 +135,7 @@ class HollowMode(TorchDispatchMode):
         answer = self._answers.get(key)
         if answer is None:
             if not _takes(func, tensors):
-                return func(*args, **(kwargs or {}))
+                return self._carried_out(func, args, kwargs or {})
             answer = self._answers[key] = _ask(func, args, kwargs or {})
         storages: dict[int, torch.UntypedStorage] = {}
         made = [
@@ -145,6 +145,12 @@ class HollowMode(TorchDispatchMode):
         if self.live is not None:
             self.live.note(made, answer.cost)
         return made[0] if answer.tree is None else tree_unflatten(made, answer.tree)
+
+    def _carried_out(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        result = func(*args, **kwargs)
+        if self.live is not None and func.namespace == "aten":
+            self.live.note(tree_leaves(result), cost_of(func, args, kwargs, result))
+        return result
 
 
 def _takes(func: Any, tensors: list[torch.Tensor]) -> bool:

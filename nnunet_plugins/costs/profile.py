@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,10 +16,12 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from nnunet_plugins.costs.budget import needed_gigabytes, reference
 from nnunet_plugins.costs.cards import Card
 from nnunet_plugins.costs.footprint import Footprint, count, count_ahead
+from nnunet_plugins.costs.processor import Processor
 from nnunet_plugins.costs.training_step import Setup, TrainingStep
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import find
 from nnunet_plugins.places import NOT_PLANS, find_dataset, folder_of
+from nnunet_plugins.plans_file import MALFORMED, check_plans, read_object
 
 #: What nnU-Net trains where the plans do not say otherwise.
 EPOCHS, ITERATIONS, VALIDATION_ITERATIONS = 1000, 250, 50
@@ -67,23 +68,17 @@ class Clock:
 
     Attributes:
         name: of card or machine.
-        card: its data sheet; None measures or probes this machine.
-        measure: take real steps, on CUDA if there is a card.
-        flops_a_second: of this machine's processor, where it is probed.
+        device: what its times are estimated for; None takes real steps, on CUDA if there is a card.
     """
 
     name: str
-    card: Card | None = None
-    measure: bool = False
-    flops_a_second: float = 0.0
+    device: Card | Processor | None = None
 
     def seconds(self, setup: Setup, footprint: Footprint) -> tuple[float, str]:
         """Time of a step and where it comes from."""
-        if self.measure:
+        if self.device is None:
             return _measured(setup), f"measured on {self.name}"
-        if self.card is not None:
-            return self.card.seconds(footprint), f"estimated for {self.name}"
-        return footprint.flops / self.flops_a_second, f"estimated for {self.name}"
+        return self.device.seconds(footprint), f"estimated for {self.name}"
 
 
 def profile(
@@ -148,18 +143,30 @@ def setup_for(
     Raises:
         UserError: the plans have no such configuration.
     """
-    manager = PlansManager(dict(plans))
-    if configuration not in manager.available_configurations:
+    if configuration not in plans["configurations"]:
         raise UserError(
-            f"-c {configuration}: plans {plans['plans_name']} have "
-            f"{', '.join(manager.available_configurations)}"
+            f"-c {configuration}: plans {plans['plans_name']} have {', '.join(plans['configurations'])}"
         )
-    setup = Setup.of(manager.get_configuration(configuration).configuration, dataset_json)
+    try:
+        planned_as = PlansManager(dict(plans)).get_configuration(configuration).configuration
+        setup = Setup.of(planned_as, dataset_json)
+    except UserError:
+        raise
+    except MALFORMED as error:
+        raise not_as_planned(f"plans {plans['plans_name']}, {configuration}", error) from error
     planned = setup.architecture["network_class_name"].rpartition(".")[2]
     if network is None or network == planned:
         return planned, setup
     find(network)
     return network, replace(setup, network=network, architecture=stand_in(setup.architecture))
+
+
+def not_as_planned(who: str, error: Exception) -> UserError:
+    """An error of nnU-Net's or torch's that plans, or the dataset.json beside them, led to."""
+    said = f"{error}".strip().partition("\n")[0]
+    return UserError(
+        f"{who}: plans or dataset.json are not as nnU-Net writes them ({type(error).__name__}: {said})"
+    )
 
 
 def stand_in(architecture: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,8 +192,10 @@ def _row(
     row = Profile(plans["plans_name"], configuration, name, setup.patch, setup.batch)
     try:
         footprint = count(setup)
-    except (UserError, ValueError) as error:
+    except ValueError as error:
         return replace(row, problem=str(error))
+    except MALFORMED as error:
+        return replace(row, problem=str(not_as_planned(name, error)))
     try:
         seconds, source = clock.seconds(setup, footprint)
     except torch.OutOfMemoryError:
@@ -202,19 +211,6 @@ def _row(
         seconds_from=source,
         hours=training.get("epochs", EPOCHS) * steps * seconds / 3600,
     )
-
-
-def probe_processor() -> float:
-    """Operations a second of this machine's processor in a convolution, forward and backward (fp32)."""
-    conv = torch.nn.Conv3d(32, 32, 3, padding=1)
-    data = torch.rand(1, 32, 32, 32, 32, requires_grad=True)
-    operations = 3 * 2 * 32 * 32 * 27 * 32**3
-    best = float("inf")
-    for _ in range(4):
-        begin = time.perf_counter()
-        conv(data).sum().backward()
-        best = min(best, time.perf_counter() - begin)
-    return operations / best
 
 
 def _measured(setup: Setup) -> float:
@@ -275,19 +271,4 @@ def read_dataset(plans: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise UserError(
             f"{plans}: no dataset.json beside it, which tells channels and labels; put it there"
         )
-    content, dataset = _read(plans), _read(beside)
-    if not isinstance(content.get("configurations"), dict) or "plans_name" not in content:
-        raise UserError(
-            f"{plans}: no plans of nnU-Net: 'configurations' or 'plans_name' is missing"
-        )
-    return content, dataset
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: an object is wanted, as nnU-Net writes it")
-    return content
+    return check_plans(read_object(plans), plans), read_object(beside)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -16,7 +16,12 @@ from nnunet_plugins.costs.training_step import Setup
 Side = Literal["down", "up"]
 _BLOCKS = "architectures.blocks"
 #: Blocks of the libraries that some networks are made from.
-_OUTSIDE = {"TransformerBlock": "monai.networks.blocks", "ASPP": "torchvision.models"}
+_OUTSIDE = {
+    "TransformerBlock": "monai.networks.blocks",
+    "ASPP": "torchvision.models",
+    "BasicBlock": "torchvision.models",
+    "Bottleneck": "torchvision.models",
+}
 #: Blocks that are nothing but how convolutions are put together.
 _PLAIN = ("Followed", "BareConvolution", "Convolution", "ResidualUnit", "AuxiliaryHead", "Shortcut")
 
@@ -67,6 +72,12 @@ class _Call:
     module: nn.Module
     size: tuple[int, ...]
     channels: int
+    head: str = ""
+
+    @property
+    def encodes(self) -> bool:
+        """UNETR's encoder works on the tokens of the deepest stage, so it comes after that."""
+        return any(part.startswith("encoder") for part in self.name.split("."))
 
 
 def take_apart(setup: Setup) -> Drawing:
@@ -79,6 +90,8 @@ def take_apart(setup: Setup) -> Drawing:
     with HollowMode():
         give_tensors(network, torch.device("cpu"))
         calls = _calls(network, torch.empty(1, setup.channels, *setup.patch))
+    if not any(call.head for call in calls):  # another library's network: its last layer
+        calls[-1] = replace(calls[-1], head="logits")
     inside = tuple(f"{call.name}." for call in calls if _is_named(call.module))
     # A map of one voxel is a mean within a block, no stage of the network.
     calls = [
@@ -89,9 +102,7 @@ def take_apart(setup: Setup) -> Drawing:
         and not call.name.startswith(inside)
     ]
     smallest = min(_voxels(call.size) for call in calls)
-    deepest = max(
-        i for i, c in enumerate(calls) if _voxels(c.size) == smallest and not _head(c.name)
-    )
+    deepest = max(i for i, c in enumerate(calls) if _voxels(c.size) == smallest and not c.head)
     down: dict[tuple[int, ...], Part] = {}
     up: dict[tuple[int, ...], Part] = {}
     gates: dict[tuple[int, ...], str] = {}
@@ -100,7 +111,8 @@ def take_apart(setup: Setup) -> Drawing:
             if _is_named(call.module):
                 gates[call.size] = type(call.module).__name__
             continue
-        side = down if place <= deepest or (call.size not in up and _head(call.name)) else up
+        early = place <= deepest or call.encodes or (call.size not in up and call.head)
+        side = down if early else up
         _note(side.setdefault(call.size, Part(call.size)), call)
     ways = sorted(down.values(), key=lambda part: -_voxels(part.size))
     return Drawing(ways, up, gates)
@@ -119,7 +131,8 @@ def _calls(network: nn.Module, data: Tensor) -> list[_Call]:
             if not isinstance(tensor, Tensor) or tensor.ndim < 3:
                 return
             if tensor.ndim == data.ndim:
-                found.append(_Call(name, module, tuple(tensor.shape[2:]), int(tensor.shape[1])))
+                size = tuple(tensor.shape[2:])
+                found.append(_Call(name, module, size, int(tensor.shape[1]), _head(name)))
             elif _is_named(module) and found:  # tokens of the map before
                 found.append(_Call(name, module, found[-1].size, int(tensor.shape[-1])))
 
@@ -146,8 +159,8 @@ def _head(name: str) -> str:
 
 
 def _note(part: Part, call: _Call) -> None:
-    if kind := _head(call.name):
-        part.heads.append(kind)
+    if call.head:
+        part.heads.append(call.head)
         return
     part.channels = call.channels
     if _is_named(call.module):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -39,24 +41,24 @@ def draw(drawing: Drawing, title: str, subtitle: str, path: Path) -> None:
     axes.set_axis_off()
     axes.set_xlim(-0.2, width - 1.2)
     axes.set_ylim(-_STEP * (len(rows) - 1) - 1.0, 1.9)
-    axes.text(0, 1.6, title, fontsize=13, fontweight="bold", va="top")
-    axes.text(0, 1.15, subtitle, fontsize=9, color="0.35", va="top")
+    axes.text(0, 1.6, title, fontsize=13, fontweight="bold", va="top", parse_math=False)
+    axes.text(0, 1.15, subtitle, fontsize=9, color="0.35", va="top", parse_math=False)
     deepest = drawing.down[-1]
     centre = (_WIDE + _GAP) / 2
-    before: dict[str, tuple[float, float]] = {}
+    before: dict[str, tuple[tuple[float, float], Part]] = {}
     for number, size in enumerate(rows):
         y = -_STEP * number
         down = next((part for part in drawing.down if part.size == size), None)
         up = drawing.up.get(size)
         if down is deepest and up is None:
             _box(axes, centre, y, down, _DEEP)
-            _joined(axes, before.get("down"), (centre, y))
-            before["deep"] = (centre, y)
+            _between(axes, before.get("down"), ((centre, y), down))
+            before["deep"] = (centre, y), down
             continue
         if down is not None:
             _box(axes, 0, y, down, _DOWN)
-            _joined(axes, before.get("down"), (0, y))
-            before["down"] = (0, y)
+            _between(axes, before.get("down"), ((0, y), down))
+            before["down"] = (0, y), down
         if up is not None:
             _box(axes, right, y, up, _UP)
         if down is not None and up is not None:
@@ -65,12 +67,17 @@ def draw(drawing: Drawing, title: str, subtitle: str, path: Path) -> None:
     for above, below in pairwise(ups):
         _joined(axes, (right, below), (right, above), upwards=True)
     if ups and "deep" in before:
-        _joined(axes, before["deep"], (right, ups[-1]), upwards=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
+        _joined(axes, before["deep"][0], (right, ups[-1]), upwards=True)
+    temporary = path.with_name(f".{path.name}.partial{path.suffix}")
     try:
-        figure.savefig(path, dpi=150)
-    except OSError as error:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(temporary, dpi=150)
+        os.replace(temporary, path)
+    except (OSError, ValueError, AttributeError) as error:  # the last: a PDF on a full disk
         raise UserError(f"{path}: cannot be written ({error})") from error
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            temporary.unlink(missing_ok=True)
 
 
 def _rows(drawing: Drawing) -> list[tuple[int, ...]]:
@@ -118,12 +125,25 @@ def _counted(names: list[str]) -> list[str]:
     return [f"{names.count(n)} {n}" if names.count(n) > 1 else n for n in dict.fromkeys(names)]
 
 
+def _between(
+    axes: Any,
+    above: tuple[tuple[float, float], Part] | None,
+    below: tuple[tuple[float, float], Part],
+) -> None:
+    """The arrow of two boxes on the way down; up to one that is made by transposed convolutions (UNETR's encoder)."""
+    if above is None:
+        return
+    rises = [any(k.startswith("up") for k in part.convolutions) for _, part in (above, below)]
+    if rises[0]:
+        _joined(axes, below[0], above[0], upwards=True)
+    elif not rises[1]:
+        _joined(axes, above[0], below[0])
+
+
 def _joined(
-    axes: Any, begin: tuple[float, float] | None, end: tuple[float, float], *, upwards: bool = False
+    axes: Any, begin: tuple[float, float], end: tuple[float, float], *, upwards: bool = False
 ) -> None:
     """An arrow from box to box, down or up."""
-    if begin is None:
-        return
     edge = _HIGH / 2 + 0.03
     sign = 1 if upwards else -1
     axes.annotate("", (end[0] + _WIDE / 2, end[1] - sign * edge), (begin[0] + _WIDE / 2, begin[1] + sign * edge),

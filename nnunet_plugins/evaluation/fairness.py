@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from nnunet_plugins.plans_file import resolve
+
 Severity = Literal["unfair", "note", "not recorded"]
 Facts = Mapping[str, Any]
 
@@ -138,21 +140,6 @@ def facts_of_plans(plans: Mapping[str, Any], configuration: str) -> dict[str, An
             if fact in training
         },
     }
-
-
-def resolve(plans: Mapping[str, Any], configuration: str) -> dict[str, Any]:
-    """A configuration with what it inherits."""
-    found: dict[str, Any] = {}
-    wanted: str | None = configuration
-    passed: set[str] = set()
-    while wanted and wanted not in passed:
-        passed.add(wanted)
-        entry = plans.get("configurations", {}).get(wanted)
-        if entry is None:
-            return {}
-        found = {**entry, **found}
-        wanted = entry.get("inherits_from")
-    return found
 
 
 def _text(value: Any) -> str:

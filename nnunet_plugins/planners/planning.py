@@ -22,6 +22,7 @@ from nnunet_plugins.networks import build, find
 from nnunet_plugins.places import check_plans_name, find_dataset, folder_of
 from nnunet_plugins.planners.network_planner import NetworkPlanner
 from nnunet_plugins.planners.presets import PRESETS
+from nnunet_plugins.plans_file import MALFORMED
 from nnunet_plugins.procedure import PAPER_RECIPES, Recipe, read_procedure
 from nnunet_plugins.published import Topology, proposed
 
@@ -134,9 +135,10 @@ def plan(request: Request) -> Path:
         extract_fingerprint_dataset(
             identifier, num_processes=request.processes, check_dataset_integrity=True, verbose=False
         )
-    except (AssertionError, RuntimeError) as error:
+    except (StopIteration, *MALFORMED) as error:  # without images it looks for a first one
+        said = " ".join(str(error).split()) or "its check of files and labels failed"
         raise UserError(
-            f"{dataset}: nnU-Net refuses the dataset: {error or 'its check of files and labels failed'}"
+            f"{dataset}: nnU-Net refuses the dataset: {said}; see: nnunet-plugins check {identifier}"
         ) from error
     with _set_aside(target):
         planner = _planner(request, dataset, name, training)

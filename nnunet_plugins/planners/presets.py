@@ -40,8 +40,8 @@ PRESETS: dict[str, Preset] = {
             "augmentation": "none",
         },
         note=(
-            "preset cpu: 8 features, a patch of about 64^3 and a few hundred steps without augmentation. "
-            "It is for trying things without a card, not for results."
+            "preset cpu: 8 features, a patch of about 64^3, no augmentation, few and short epochs unless you say "
+            "otherwise. It is for trying things without a card, not for results."
         ),
     ),
     # nnU-Net's own presets of residual encoders.

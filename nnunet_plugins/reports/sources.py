@@ -18,8 +18,8 @@ from nnunet_plugins.comparison.parameters import count_parameters
 from nnunet_plugins.comparison.runs import Options, kept_references, load
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import ENDINGS, label_maps
-from nnunet_plugins.evaluation.fairness import resolve
 from nnunet_plugins.evaluation.summary import Scores
+from nnunet_plugins.plans_file import resolve
 from nnunet_plugins.reports.training_log import Curves, read_curves
 from nnunet_plugins.reports.volumes import CaseFiles
 

@@ -145,12 +145,12 @@ def test_what_differs_from_the_paper_is_told(data: tiny.Tiny) -> None:
     assert any("4 classes, background included; Dataset760_Tiny has 3" in n for n in written.notes)
     _, written = write(data, "003.3", paper=True)
     assert any("for: 2d_unet, " in n and "--recipe paper" in n for n in written.notes)
-    assert all(made.kept > 1.5 for made in written.made)
+    assert all(made.memory > 1.5 for made in written.made)
 
 
 def test_the_memory_is_relative_to_the_plans_own_network(data: tiny.Tiny) -> None:
     _, written = write(data, "001.4")
-    kept = {made.row.key: made.kept for made in written.made}
+    kept = {made.row.key: made.memory for made in written.made}
     assert kept["unet"] == 1
     assert kept["da-mff-lgag"] > kept["da"] > 1
 

@@ -136,7 +136,7 @@ def test_a_card_without_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         raise torch.OutOfMemoryError("no room")
 
     monkeypatch.setattr("nnunet_plugins.costs.profile._measured", full)
-    (row,) = profile(PLANS, DATASET, Clock("Some Card", measure=True), configurations=["2d"])
+    (row,) = profile(PLANS, DATASET, Clock("Some Card"), configurations=["2d"])
     assert row.footprint is None
     assert "Some Card has no room for a step" in row.problem
 
