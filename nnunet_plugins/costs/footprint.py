@@ -146,9 +146,8 @@ def _count(setup: Setup, *, half: bool) -> Footprint:
         step()
         given = sum(t.nbytes for t in [step.data, *step.targets])
         sizes = [p.nbytes for p in trained]
-        kept, beside = copies(setup.training)
+        kept, beside = copies(setup.training, together=half)
         state = kept * sum(sizes)
-        # On CUDA an optimiser works on all parameters at once, on the CPU on one after the other.
         at_work = beside * (sum if half else max)(sizes)
         return Footprint(
             parameters=sum(p.numel() for p in trained),

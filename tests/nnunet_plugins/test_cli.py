@@ -280,6 +280,34 @@ def test_the_installed_command_ends_with_the_status_of_main(tmp_path):
     assert wrong.stderr.startswith(b"nnunet-plugins check: ")
 
 
+def test_the_end_waits_for_threads_and_pools(tmp_path):
+    code = f"""
+import threading, time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from nnunet_plugins import cli
+def main():
+    def late(name):
+        time.sleep(0.5)
+        Path({str(tmp_path)!r}, name).write_text("done")
+    threading.Thread(target=late, args=("thread",)).start()
+    ThreadPoolExecutor(1).submit(late, "pool")
+    return 7
+cli.main = main
+cli.console()
+"""
+    assert python("-c", code).returncode == 7
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pool", "thread"]
+
+
+def test_a_closed_output_is_no_mistake():
+    done = subprocess.run(
+        f"{sys.executable} -m nnunet_plugins.cli ablation list >&-",
+        shell=True, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_reader_who_has_enough_gets_no_complaint():
     # As in `nnunet-plugins ablation list | head -1`: more than a pipe holds, and nobody reads it.
     reading, writing = os.pipe()

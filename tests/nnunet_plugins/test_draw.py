@@ -6,12 +6,15 @@ import json
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from nnunet_plugins.cli import main
 from nnunet_plugins.costs.budget import topology_for
 from nnunet_plugins.costs.training_step import Setup
 from nnunet_plugins.drawing.parts import take_apart
+from nnunet_plugins.drawing.picture import draw
+from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import NETWORKS, find
 
 ARCHITECTURE, PATCH = topology_for((1.0, 1.0), (64, 64), 8)
@@ -46,6 +49,41 @@ def test_blocks_are_where_the_network_has_them() -> None:
     dual = take_apart(setup("InceptionDualUNet"))
     assert dual.down[0].blocks == ["Inception"]
     assert dual.down[-1].heads == ["auxiliary"]
+
+
+def test_networks_of_other_libraries_have_their_stages_and_their_head() -> None:
+    deep = take_apart(setup("DeepLabV3Plus"))
+    assert [(part.size, part.channels) for part in deep.down[:3]] == [
+        ((32, 32), 64),
+        ((16, 16), 256),
+        ((8, 8), 512),
+    ]
+    assert deep.down[1].blocks == ["Bottleneck"] * 3
+    assert deep.up[16, 16].heads == ["logits"]
+    unetr = take_apart(setup("UNETR"))
+    assert unetr.skips == SIZES[:-1]
+    assert unetr.down[-1].blocks == ["TransformerBlock"] * 12
+    assert unetr.up[64, 64].heads == ["logits"]
+
+
+def test_a_picture_that_cannot_be_finished_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(self: Figure, path: Path, **_: object) -> None:
+        Path(path).write_text("<svg")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", stop)
+    target = tmp_path / "network.svg"
+    target.write_text("the old one")
+    with pytest.raises(UserError, match="No space left"):
+        draw(take_apart(setup("SEUNet")), "SEUNet", "", target)
+    assert [path.name for path in tmp_path.iterdir()] == ["network.svg"]
+    assert target.read_text() == "the old one"
+
+
+def test_a_name_like_a_formula_is_shown_as_it_is(tmp_path: Path) -> None:
+    draw(take_apart(setup("SEUNet")), "SEUNet", r"$\frac{$", tmp_path / "network.png")
 
 
 @pytest.mark.parametrize("network", NETWORKS)

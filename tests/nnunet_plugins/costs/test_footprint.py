@@ -42,7 +42,8 @@ SHAPES = {
 def setup_for(shape: str, network: str, **options: object) -> Setup:
     spacing, patch = SHAPES[shape]
     architecture, size = topology_for(spacing, patch, 16)
-    return Setup(architecture, size, 2, 1, 3, network=network, **options)  # type: ignore[arg-type]
+    given = {"channels": 1, "outputs": 3, **options}
+    return Setup(architecture, size, 2, network=network, **given)  # type: ignore[arg-type]
 
 
 def check(setup: Setup) -> None:
@@ -127,6 +128,19 @@ def count_several_ahead() -> None:
 def test_counts_made_ahead_are_the_same_and_failures_are_left_to_who_asks() -> None:
     code = f"import runpy; runpy.run_path({__file__!r})['count_several_ahead']()"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+def test_where_no_process_can_be_made_nothing_is_counted_ahead(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(footprint_module, "ProcessPoolExecutor", refuse)
+    setup = setup_for("CT 2D", "SEUNet", channels=3)
+    count_ahead([setup, replace(setup, batch=3)])
+    assert (repr(setup), True) not in footprint_module._COUNTED
 
 
 def test_batches_grow_by_a_constant() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from nnunet_plugins.costs.footprint import live_without_data
+from nnunet_plugins.costs.hollow import Hollow
 from nnunet_plugins.costs.live_bytes import BLOCK
 
 KB = 1024
@@ -58,6 +59,14 @@ def test_operations_are_counted_as_by_hand() -> None:
     assert live.flops == 2 * 3 * 5 * 27 * 2 * 4 * 6 * 8
     given = [x, *conv.parameters()]
     assert live.moved == sum(t.nbytes for t in [*given, y])
+
+
+def test_constants_with_data_count_too() -> None:
+    with live_without_data() as live:
+        constant = torch.tensor([0.5] * KB)
+        doubled = constant * 2
+        assert not isinstance(doubled, Hollow)
+        assert live.now >= 4 * KB
 
 
 def test_tensors_without_data_count_as_if_they_had_some() -> None:

@@ -20,10 +20,15 @@ ELEMENTS = 4096
     {}, {"weight_decay": 0.0}, {"momentum": 0.0}, {"momentum": 0.0, "weight_decay": 0.0},
 ], ids=str)  # fmt: skip
 @pytest.mark.parametrize("name", [None, *OPTIMIZERS])
-def test_copies_are_those_that_torchs_optimiser_makes(name: str | None, options: dict) -> None:
+@pytest.mark.parametrize("together", [True, False])
+def test_copies_are_those_that_torchs_optimiser_makes(
+    together: bool, name: str | None, options: dict
+) -> None:
     training = options if name is None else {"optimizer": name, **options}
     weights = nn.Parameter(torch.zeros(ELEMENTS))
     optimizer = make_optimizer([weights], training)
+    for group in optimizer.param_groups:
+        group["foreach"] = together
     live = LiveBytes()
     with RealMode(live):
         for _ in range(2):  # the first step makes the state
@@ -33,9 +38,9 @@ def test_copies_are_those_that_torchs_optimiser_makes(name: str | None, options:
             optimizer.step()
     state = [t for t in optimizer.state[weights].values() if isinstance(t, torch.Tensor)]
     kept = sum(t.numel() == ELEMENTS for t in state)
-    assert copies(training) == (kept, (live.peak - before) // weights.nbytes)
+    assert copies(training, together=together) == (kept, (live.peak - before) // weights.nbytes)
 
 
 def test_an_optimiser_that_is_not_known_is_named() -> None:
     with pytest.raises(ValueError, match="'Lion'"):
-        copies({"optimizer": "Lion"})
+        copies({"optimizer": "Lion"}, together=True)

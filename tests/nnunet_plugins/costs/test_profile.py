@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import sys
@@ -139,6 +140,41 @@ def test_a_card_without_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     (row,) = profile(PLANS, DATASET, Clock("Some Card"), configurations=["2d"])
     assert row.footprint is None
     assert "Some Card has no room for a step" in row.problem
+
+
+def test_a_network_that_cannot_take_the_patch_leaves_the_others(
+    plans: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads(plans.read_text())
+    content["configurations"]["2d"]["patch_size"] = [63, 62]
+    plans.write_text(json.dumps(content))
+    assert main(["profile", str(plans), "-c", "2d", "3d_fullres", "--json"]) == 0
+    bad, good = json.loads(capsys.readouterr().out)
+    assert "not as nnU-Net writes them (RuntimeError: Sizes of tensors" in bad["problem"]
+    assert good["footprint"]["peak_bytes"] > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda c, d: c["2d"].pop("architecture"), "plans nnUNetPlans, 2d: plans or dataset.json are not"),
+        (lambda c, d: c["2d"]["architecture"].pop("_kw_requires_import"), "(KeyError: '_kw_requires_import')"),
+        (lambda c, d: d.pop("labels"), "(KeyError: 'labels')"),
+        (lambda c, d: d.update(channel_names=3), "(TypeError: "),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("command", ["profile", "draw"])
+def test_what_nnunet_could_not_use_is_one_line(
+    plans: Path, capsys: pytest.CaptureFixture[str], command: str, change: Any, words: str
+) -> None:
+    content, dataset = json.loads(plans.read_text()), copy.deepcopy(DATASET)
+    change(content["configurations"], dataset)
+    plans.write_text(json.dumps(content))
+    plans.with_name("dataset.json").write_text(json.dumps(dataset))
+    status = main([command, str(plans), "-c", "2d"])
+    told = capsys.readouterr()
+    assert words in " ".join((told.out + told.err).split())
+    assert status == 2 or (command == "profile" and "not possible" in told.out)
 
 
 def test_counting_starts_without_what_few_networks_need() -> None:
