@@ -14,7 +14,6 @@ MALFORMED = (
     ArithmeticError,
     AssertionError,
     AttributeError,
-    ImportError,
     LookupError,
     RuntimeError,
     TypeError,

@@ -107,7 +107,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.preset and PRESETS[arguments.preset].note:
         print(f"note   {PRESETS[arguments.preset].note}")
     ready = [c for c in request.configurations if c in plans["configurations"]]
-    fixed = PRESETS[arguments.preset].training if arguments.preset else {}
     preferred = "3d_fullres"
     topology = request.topology()
     if topology:
@@ -117,6 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"note   topology of paper {topology.paper} in {', '.join(has_it)}{kept}.")
         preferred = topology.configuration
     elif arguments.recipe == "paper":
+        fixed = PRESETS[arguments.preset].training if arguments.preset else {}
         print(
             "note   the topology is nnU-Net's in the size of the preset, not the paper's"
             + (f"; of the preset are also {', '.join(fixed)}." if fixed else ".")

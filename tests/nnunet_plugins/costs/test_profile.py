@@ -154,6 +154,19 @@ def test_a_network_that_cannot_take_the_patch_leaves_the_others(
     assert good["footprint"]["peak_bytes"] > 0
 
 
+def test_a_package_that_is_missing_is_not_laid_on_the_plans(
+    plans: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(self: Any, **_: Any) -> None:
+        raise ModuleNotFoundError("No module named 'monai'")
+
+    monkeypatch.setattr("nnunet_plugins.costs.training_step.Setup.build", missing)
+    assert main(["profile", str(plans), "-c", "quarter", "--network", "VNet"]) == 2
+    told = capsys.readouterr().err
+    assert "No module named 'monai'; `pip install" in told
+    assert "not as nnU-Net writes them" not in told
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
