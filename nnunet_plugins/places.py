@@ -1,9 +1,13 @@
-"""Where nnU-Net keeps a dataset, and what plans may be called."""
+"""Where nnU-Net keeps a dataset, what plans may be called, and how a file comes to its place: whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nnunet_plugins.errors import UserError
@@ -51,3 +55,28 @@ def check_plans_name(name: str) -> None:
         raise UserError(
             f"plans name {name!r}: letters, digits, '.', '-' and single '_' only (nnU-Net splits at '__')"
         )
+
+
+@contextmanager
+def placed(target: Path) -> Iterator[Path]:
+    """Give a temporary path with the target's name; move it there when the block ends well.
+
+    Raises:
+        UserError: the place cannot be written to.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Beside its place: a rename is atomic only within one file system.
+        scratch = Path(tempfile.mkdtemp(prefix=".nnunet-plugins.", dir=target.parent))
+    except OSError as error:
+        raise UserError(
+            f"{target.parent}: cannot be written to ({error}); choose another place with -o"
+        ) from error
+    try:
+        temporary = scratch / target.name
+        yield temporary
+        os.replace(temporary, target)
+    except OSError as error:
+        raise UserError(f"{target}: cannot be written ({error})") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

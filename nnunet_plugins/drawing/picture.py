@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from nnunet_plugins.drawing.parts import Drawing, Part
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.places import placed
 
 ENDINGS = (".svg", ".png", ".pdf")
 _DOWN, _UP, _DEEP, _BLOCK, _HEAD = "#d6e4f5", "#dcefdc", "#e8e3f2", "#f6c667", "#c65b5b"
@@ -68,16 +67,11 @@ def draw(drawing: Drawing, title: str, subtitle: str, path: Path) -> None:
         _joined(axes, (right, below), (right, above), upwards=True)
     if ups and "deep" in before:
         _joined(axes, before["deep"][0], (right, ups[-1]), upwards=True)
-    temporary = path.with_name(f".{path.name}.partial{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(temporary, dpi=150)
-        os.replace(temporary, path)
-    except (OSError, ValueError, AttributeError) as error:  # the last: a PDF on a full disk
-        raise UserError(f"{path}: cannot be written ({error})") from error
-    finally:
-        with contextlib.suppress(OSError, ValueError):
-            temporary.unlink(missing_ok=True)
+    with placed(path) as temporary:
+        try:
+            figure.savefig(temporary, dpi=150)
+        except (ValueError, AttributeError) as error:  # the latter: a PDF on a full disk
+            raise UserError(f"{path}: cannot be written ({error})") from error
 
 
 def _rows(drawing: Drawing) -> list[tuple[int, ...]]:

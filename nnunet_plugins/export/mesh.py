@@ -17,8 +17,9 @@ from scipy.ndimage import find_objects
 
 from dataset_conversion.geometry import affine
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.export.placing import UnequalError, placed
+from nnunet_plugins.export.placing import UnequalError
 from nnunet_plugins.extras import need
+from nnunet_plugins.places import placed
 
 TOLERANCE = 0.02  # how far the volume may be from the mask's
 _AIM = 0.005  # the search ends here
