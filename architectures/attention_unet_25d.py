@@ -17,10 +17,10 @@ from architectures.blocks.axial_attention import AxialAttention
 from architectures.blocks.context import Context
 from architectures.blocks.residual_unit import ResidualUnit, residual_units
 from architectures.blocks.squeeze_attention import SqueezeAttention
-from architectures.counting import count_feature_maps
+from architectures.feature_map_size import count_feature_maps
 from architectures.outputs import Output
+from architectures.padding import crop_to, pad_to_multiple
 from architectures.residual_encoder import Encoder
-from architectures.sizes import crop_to, pad_to_multiple
 from architectures.topology import POOLS, Topology, one_each
 
 if TYPE_CHECKING:

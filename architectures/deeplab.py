@@ -9,7 +9,7 @@ from dynamic_network_architectures.building_blocks.helper import convert_conv_op
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from architectures.wrapped import FullResolutionNetwork
+from architectures.full_resolution import FullResolutionNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from architectures.layout import is_eager_cpu
+from architectures.memory_format import is_eager_cpu
 
 
 class _WithoutView(nn.modules.instancenorm._InstanceNorm):

@@ -18,11 +18,11 @@ from dynamic_network_architectures.initialization.weight_init import (
 )
 from torch.nn.modules.instancenorm import _InstanceNorm
 
+from architectures.blocks.appended import Followed
 from architectures.blocks.auxiliary_head import AuxiliaryHead
-from architectures.blocks.followed import Followed
 from architectures.decoder import Decoder
 from architectures.outputs import Output
-from architectures.sizes import crop_to, pad_to_multiple
+from architectures.padding import crop_to, pad_to_multiple
 from architectures.slots import BOTTLENECKS, SKIPS, STAGES, STEMS, WRAPS, choose
 from architectures.topology import Topology, one_each
 

@@ -14,8 +14,8 @@ from dynamic_network_architectures.initialization.weight_init import InitWeights
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from architectures.full_resolution import FullResolutionNetwork
 from architectures.topology import one_each
-from architectures.wrapped import FullResolutionNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,18 +13,18 @@ from torch import Tensor, nn
 
 from architectures.blocks.additive_gate import AdditiveGate
 from architectures.blocks.aspp import ASPP
-from architectures.blocks.attention_gate import LargeKernelGate
 from architectures.blocks.bare_convolution import BareConvolution
 from architectures.blocks.cbam import CBAM, SpatialGate
 from architectures.blocks.dual_attention import DualAttention
 from architectures.blocks.eca import EfficientChannelAttention
 from architectures.blocks.inception import Inception
-from architectures.blocks.multiscale import MultiScaleFusion
+from architectures.blocks.large_kernel_gate import LargeKernelGate
+from architectures.blocks.multi_scale_fusion import MultiScaleFusion
 from architectures.blocks.non_local import NonLocal
 from architectures.blocks.shortcut import Shortcut
 from architectures.blocks.squeeze_excite import SqueezeExcite
 from architectures.blocks.transformer import TransformerLayer
-from architectures.naming import nearest_first
+from architectures.suggestions import nearest_first
 
 #: Called as ``block(channels, plan, **kwargs)``: ``plan`` holds the plan's layers at that place.
 Builder = Callable[..., nn.Module]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dynamic_network_architectures.building_blocks.helper import convert_conv_op_to_dim
 from torch import Tensor, nn
 
-from architectures.wrapped import FullResolutionNetwork
+from architectures.full_resolution import FullResolutionNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

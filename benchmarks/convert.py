@@ -24,7 +24,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from dataset_conversion.converters import CONVERTERS, converter
+from dataset_conversion.datasets.registry import CONVERTERS, converter
 from dataset_conversion.phantoms.catalogue import WRITERS
 from dataset_conversion.phantoms.truth import Truth
 

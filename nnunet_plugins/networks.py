@@ -14,9 +14,9 @@ from architectures.deeplab import DeepLabV3, DeepLabV3Plus
 from architectures.inception_dual_unet import InceptionDualUNet
 from architectures.mag_unet import MAGUNet
 from architectures.modular_unet import ModularUNet
-from architectures.naming import nearest_first
 from architectures.se_unet import SEUNet
 from architectures.segnet import SegNet
+from architectures.suggestions import nearest_first
 from architectures.unetr import UNETR
 from architectures.unets import AttentionUNet, ResUNet, TransUNet, UNet, VNet
 from nnunet_plugins.errors import UserError

@@ -42,7 +42,7 @@ def test_nnunet_finds_the_trainers_of_an_installed_wheel(wheel: Path, tmp_path: 
         "import os, nnunet_plugins.environment as e\n"
         "os.environ.update(e.variables('nn'))\n"
         "from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name as find\n"
-        "from nnunet_plugins.trainers.networks import MAGUNetTrainer\n"
+        "from nnunet_plugins.training.trainers import MAGUNetTrainer\n"
         "import architectures, dataset_conversion\n"
         "assert find('MAGUNetTrainer') is MAGUNetTrainer\n"
         "print(MAGUNetTrainer.__module__, e.__file__, architectures.__file__, dataset_conversion.__file__)\n"

@@ -13,7 +13,7 @@ from dynamic_network_architectures.building_blocks.helper import (
 from torch import Tensor, nn
 
 from architectures.instance_norm import without_view
-from architectures.layout import convolve_first
+from architectures.memory_format import convolve_first
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

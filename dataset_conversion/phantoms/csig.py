@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from dataset_conversion.geometry import place
+from dataset_conversion.io.geometry import place
 from dataset_conversion.phantoms.faults import inject
 from dataset_conversion.phantoms.sizes import Grid, size_of
 from dataset_conversion.phantoms.spine_anatomy import ARCH, DISC, SACRUM, T2, Spine, scan

@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.geometry import place
+from dataset_conversion.io.geometry import place
 from dataset_conversion.phantoms.dicom import write_series
 from dataset_conversion.phantoms.faults import inject
 from dataset_conversion.phantoms.sij_anatomy import (

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from dataset_conversion.geometry import place
+from dataset_conversion.io.geometry import place
 from dataset_conversion.phantoms.dicom import MR, write_series
 from dataset_conversion.phantoms.faults import inject
 from dataset_conversion.phantoms.sij_anatomy import Person, bones

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from dataset_conversion.geometry import place
+from dataset_conversion.io.geometry import place
 from dataset_conversion.phantoms.faults import inject
 from dataset_conversion.phantoms.sizes import Grid, size_of
 from dataset_conversion.phantoms.spine_anatomy import ARCH, CANAL, T1, T2, Spine, scan

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import SimpleITK as sitk
 
-from dataset_conversion.geometry import affine, like, place
+from dataset_conversion.io.geometry import affine, like, place
 
 
 def truncated(path: Path) -> None:

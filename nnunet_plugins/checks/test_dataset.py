@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from dataset_conversion.check import look
+from dataset_conversion.checks.dataset import look
+from dataset_conversion.checks.finding import Finding
+from dataset_conversion.checks.layout import Layout, RawCase, read_layout
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.finding import Finding
-from dataset_conversion.raw_layout import Layout, RawCase, read_layout
 
 
 @lru_cache

@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """List, or write and say what to type next."""
     if arguments.action == "list":
-        from nnunet_plugins.ablation.tables import TABLES, find
+        from nnunet_plugins.papers.tables import TABLES, find
 
         tables = [find(arguments.table)] if arguments.table else list(TABLES)
         if arguments.json:
@@ -61,8 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
             print("\n\n".join(_text(t, whole=bool(arguments.table)) for t in tables))
         return 0
 
-    from nnunet_plugins.ablation.plans import write_plans
-    from nnunet_plugins.commands.columns import columns, remark
+    from nnunet_plugins.planners.ablation_plans import write_plans
+    from nnunet_plugins.text_table import columns, remark
 
     written = write_plans(
         arguments.dataset,
@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _text(table: Any, *, whole: bool) -> str:
     """A table's heading, its rows with their scores, what the rows are made of if ``whole``, and its note."""
-    from nnunet_plugins.commands.columns import columns, remark
+    from nnunet_plugins.text_table import columns, remark
 
     metrics = list(dict.fromkeys(m for row in table.rows for m in row.published))
     scores = [("row", "name", *metrics)]

@@ -25,8 +25,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the findings; status 1 where there are errors."""
     from tqdm import tqdm
 
-    from dataset_conversion.check import check
-    from dataset_conversion.run import Run
+    from dataset_conversion.checks.dataset import check
+    from dataset_conversion.parallel import Run
 
     Run(jobs=arguments.jobs)
     preprocessed = os.environ.get("nnUNet_preprocessed")

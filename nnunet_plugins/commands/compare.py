@@ -48,15 +48,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the tables, and write them."""
-    from nnunet_plugins.ablation.tables import find
     from nnunet_plugins.commands.evaluate import cores, progress
-    from nnunet_plugins.comparison import writing
+    from nnunet_plugins.comparison import table_formats as writing
     from nnunet_plugins.comparison.compare import compare
     from nnunet_plugins.comparison.paper import paper_sheet
     from nnunet_plugins.comparison.runs import Options, load
-    from nnunet_plugins.comparison.sheets import legend, notes_of, sheets_of, warnings_of
+    from nnunet_plugins.comparison.tables import legend, notes_of, sheets_of, warnings_of
     from nnunet_plugins.errors import UserError
     from nnunet_plugins.evaluation.summary import write_whole
+    from nnunet_plugins.papers.tables import find
 
     target = arguments.o
     if target is not None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dataset_conversion.converters import CONVERTERS
+from dataset_conversion.datasets.registry import CONVERTERS
 
 
 class _Dataset(argparse.ArgumentParser):
@@ -18,8 +18,8 @@ class _Dataset(argparse.ArgumentParser):
     dataset = ""
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        from dataset_conversion.converters import converter
-        from dataset_conversion.options import declared
+        from dataset_conversion.datasets.options import declared
+        from dataset_conversion.datasets.registry import converter
 
         found = converter(self.dataset)
         self.set_defaults(converter=found)
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Convert and print the summary; status 1 where cases were left out."""
     from tqdm import tqdm
 
-    from dataset_conversion.options import declared
+    from dataset_conversion.datasets.options import declared
     from nnunet_plugins.errors import UserError
 
     root = arguments.raw_root or os.environ.get("nnUNet_raw")

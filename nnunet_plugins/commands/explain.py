@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nnunet_plugins.commands.trained import add_model, add_weights
+from nnunet_plugins.commands.model_arguments import add_model, add_weights
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,8 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _layers(layers: Any) -> str:
-    from nnunet_plugins.commands.columns import columns
     from nnunet_plugins.explain.layers import default_layer
+    from nnunet_plugins.text_table import columns
 
     default = default_layer(layers)
     rows = [("layer", "class", "channels", "size", "")]

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nnunet_plugins.commands.trained import add_weights
+from nnunet_plugins.commands.model_arguments import add_weights
 
 FORMATS = ("seg.nrrd", "dicom-seg", "stl")
 
@@ -100,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _listed(written: Any) -> str:
     """Every file, and each note once with its cases."""
-    from nnunet_plugins.commands.columns import columns, remark
+    from nnunet_plugins.text_table import columns, remark
 
     rows = [("case", "file", "size")]
     notes: dict[str, list[str]] = {}

@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list() -> str:
-    from nnunet_plugins.commands.columns import columns
+    from nnunet_plugins.text_table import columns
 
     lines = columns(
         [
@@ -81,7 +81,7 @@ def _list() -> str:
 
 def _counted() -> list[dict[str, Any]]:
     """The papers' rows with their counts, ready for JSON."""
-    from nnunet_plugins.published import TOPOLOGIES, count
+    from nnunet_plugins.papers.topologies import TOPOLOGIES, count
 
     records = []
     for topology in TOPOLOGIES:
@@ -109,7 +109,7 @@ def _counted() -> list[dict[str, Any]]:
 
 
 def _sizes(records: list[dict[str, Any]]) -> str:
-    from nnunet_plugins.commands.columns import columns, remark
+    from nnunet_plugins.text_table import columns, remark
 
     notes = list(dict.fromkeys(r["note"] for r in records if r["note"]))
     rows = [

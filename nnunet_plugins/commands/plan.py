@@ -143,7 +143,7 @@ def _processes() -> int:
 
 def _table(plans: dict[str, Any]) -> str:
     """What nnU-Net decided, a line a configuration."""
-    from nnunet_plugins.commands.columns import columns
+    from nnunet_plugins.text_table import columns
 
     rows = [("configuration", "patch", "batch", "needs", "spacing (mm)", "features")]
     for name, plan in plans["configurations"].items():

@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the differences; 1 if a comparison would be unfair."""
-    from nnunet_plugins.commands.columns import remark
     from nnunet_plugins.comparison.plan_diff import compare, read_source
+    from nnunet_plugins.text_table import remark
 
     first, other = (
         read_source(where, trust=arguments.trust) for where in (arguments.first, arguments.other)

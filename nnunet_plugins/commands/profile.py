@@ -6,8 +6,8 @@ import argparse
 import json
 from typing import Any
 
-from nnunet_plugins.commands.columns import columns, remark
-from nnunet_plugins.costs.collector import collector_off
+from nnunet_plugins.costs.gc_paused import collector_off
+from nnunet_plugins.text_table import columns, remark
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,8 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _clock(arguments: argparse.Namespace) -> Any:
     import torch
 
-    from nnunet_plugins.costs.cards import find_card
-    from nnunet_plugins.costs.processor import probe
+    from nnunet_plugins.costs.cpu_speed import probe
+    from nnunet_plugins.costs.gpus import find_card
     from nnunet_plugins.costs.profile import Clock
 
     if arguments.card:

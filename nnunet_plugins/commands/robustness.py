@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nnunet_plugins.commands.trained import add_model, add_weights
+from nnunet_plugins.commands.model_arguments import add_model, add_weights
 
 WAYS = {
     "noise": ("K", "paper 004: grey on 0-255 plus K * Z, rounded, clipped"),
@@ -57,12 +57,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure, write, and print the table."""
     from tqdm import tqdm
 
-    from nnunet_plugins.commands.columns import columns, remark
     from nnunet_plugins.errors import UserError
     from nnunet_plugins.prediction import find_model, load
     from nnunet_plugins.robustness.curves import draw, table
     from nnunet_plugins.robustness.perturbations import Setting, check_strengths
     from nnunet_plugins.robustness.run import find_inputs, measure
+    from nnunet_plugins.text_table import columns, remark
 
     given = {name: getattr(arguments, name) for name in WAYS if getattr(arguments, name)}
     wanted: dict[str, list[float]] = given or USUAL

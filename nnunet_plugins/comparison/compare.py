@@ -13,10 +13,10 @@ from nnunet_plugins.comparison.comparable import (
     check_references,
     same_cases,
 )
+from nnunet_plugins.comparison.fairness import Difference, differences
 from nnunet_plugins.comparison.runs import Run
-from nnunet_plugins.evaluation.fairness import Difference, differences
+from nnunet_plugins.comparison.statistics import Paired, holm, interval, paired
 from nnunet_plugins.evaluation.metrics import METRICS, MaskScores
-from nnunet_plugins.evaluation.statistics import Paired, holm, interval, paired
 
 MEAN = "mean of labels"
 ALPHA = 0.05

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nnunet_plugins.comparison.model_folder import case_name, read_json
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.evaluation.metrics import METRICS, OVERLAP, TOLERANCE, MaskScores
 from nnunet_plugins.evaluation.overlap import Counts, overlap
 from nnunet_plugins.evaluation.summary import CaseScores, Scores
+from nnunet_plugins.model_folder import case_name, read_json
 
 
 def read_summaries(folds: list[Path], labels: Labels) -> Scores:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from architectures.naming import nearest_first
-from nnunet_plugins.ablation.published_scores import Column, column, footnotes, printed
-from nnunet_plugins.ablation.rows import Row, Table
+from architectures.suggestions import nearest_first
 from nnunet_plugins.comparison.runs import Run
-from nnunet_plugins.comparison.sheets import NOTHING, Sheet
+from nnunet_plugins.comparison.tables import NOTHING, Sheet
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.papers.published_scores import Column, column, footnotes, printed
+from nnunet_plugins.papers.rows import Row, Table
 
 #: Endings of columns that belong to another one's cell.
 _PARTS = (".sd", ".low", ".high")

@@ -8,9 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nnunet_plugins.comparison.model_folder import facts_of_model, find_folds, is_model, name_parts
+from nnunet_plugins.comparison.fairness import Difference, differences
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.fairness import Difference, differences, facts_of_plans
+from nnunet_plugins.model_folder import (
+    facts_of_model,
+    facts_of_plans,
+    find_folds,
+    is_model,
+    name_parts,
+)
 from nnunet_plugins.plans_file import MALFORMED, check_plans, read_object, resolve
 
 #: Argument of a network -> what a person calls it; others go by their own names.

@@ -8,13 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from nnunet_plugins.comparison.model_folder import (
-    facts_of_model,
-    find_folds,
-    is_model,
-    name_parts,
-    read_json,
-)
 from nnunet_plugins.comparison.nnunet_summary import read_summaries
 from nnunet_plugins.comparison.parameters import count_parameters
 from nnunet_plugins.errors import UserError
@@ -24,6 +17,13 @@ from nnunet_plugins.evaluation.metrics import TOLERANCE
 from nnunet_plugins.evaluation.saved import is_scores, read_scores
 from nnunet_plugins.evaluation.scoring import Progress, evaluate, score_pairs
 from nnunet_plugins.evaluation.summary import Scores
+from nnunet_plugins.model_folder import (
+    facts_of_model,
+    find_folds,
+    is_model,
+    name_parts,
+    read_json,
+)
 
 
 @dataclass(frozen=True)

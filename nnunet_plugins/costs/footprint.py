@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from nnunet_plugins.costs.collector import collector_off
+from nnunet_plugins.costs.gc_paused import collector_off
 from nnunet_plugins.costs.hollow import HollowMode
 from nnunet_plugins.costs.live_bytes import LiveBytes
 from nnunet_plugins.costs.optimizer import copies

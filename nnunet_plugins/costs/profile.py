@@ -14,9 +14,9 @@ from dynamic_network_architectures.architectures.unet import PlainConvUNet, Resi
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_plugins.costs.budget import needed_gigabytes, reference
-from nnunet_plugins.costs.cards import Card
+from nnunet_plugins.costs.cpu_speed import Processor
 from nnunet_plugins.costs.footprint import Footprint, count, count_ahead
-from nnunet_plugins.costs.processor import Processor
+from nnunet_plugins.costs.gpus import Card
 from nnunet_plugins.costs.training_step import Setup, TrainingStep
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import find

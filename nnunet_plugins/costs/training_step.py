@@ -12,15 +12,15 @@ from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
 from architectures.outputs import Output
-from nnunet_plugins.losses import (
+from nnunet_plugins.networks import HOSTS, build
+from nnunet_plugins.training.losses import (
     DEFAULT_LOSS,
     AttentionLoss,
     OutputsLoss,
     build_loss,
     output_weights,
 )
-from nnunet_plugins.networks import HOSTS, build
-from nnunet_plugins.procedure import read_procedure
+from nnunet_plugins.training.procedure import read_procedure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -10,7 +10,7 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.volumes import NIFTI, nifti_values
+from dataset_conversion.io.volumes import NIFTI, nifti_values
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels
 

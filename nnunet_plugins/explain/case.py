@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.geometry import like
-from dataset_conversion.volumes import is_volume, read_image
+from dataset_conversion.io.geometry import like
+from dataset_conversion.io.volumes import is_volume, read_image
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.explain.layers import Layer, find_layer, layers_of
 from nnunet_plugins.explain.maps import Progress, attention, attention_names, grad_cam, slide

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from architectures.naming import nearest_first
+from architectures.suggestions import nearest_first
 from nnunet_plugins.errors import UserError
 
 #: Last of the encoder in our networks, the first that is there. UNETR's bottleneck is tokens: the first map of them.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from dataset_conversion.geometry import oriented
+from dataset_conversion.io.geometry import oriented
 
 _PLANES = ("axial", "coronal", "sagittal")
 _LETTERS = {"axial": ("R", "L"), "coronal": ("R", "L"), "sagittal": ("A", "P")}

@@ -8,9 +8,9 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from dataset_conversion.files import digest_of
-from dataset_conversion.geometry import oriented
-from dataset_conversion.masks import read_mask
+from dataset_conversion.io.atomic_files import digest_of
+from dataset_conversion.io.geometry import oriented
+from dataset_conversion.io.label_maps import read_mask
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import read_labels
 from nnunet_plugins.export.run import Request, Written, export_case

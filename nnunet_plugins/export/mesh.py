@@ -15,10 +15,10 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.ndimage import find_objects
 
-from dataset_conversion.geometry import affine
+from dataset_conversion.io.geometry import affine
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.export.placing import UnequalError
-from nnunet_plugins.extras import need
+from nnunet_plugins.export.errors import UnequalError
+from nnunet_plugins.optional_imports import need
 from nnunet_plugins.places import placed
 
 TOLERANCE = 0.02  # how far the volume may be from the mask's

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from dataset_conversion.masks import read_mask
+from dataset_conversion.io.label_maps import read_mask
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.export.dicom_seg import Algorithm, write_dicom_seg

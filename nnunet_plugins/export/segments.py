@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ImageColor
 
-from dataset_conversion.preview import colour
+from dataset_conversion.raw_format.preview import colour
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels, read_labels
 from nnunet_plugins.export.terminology import Term, find_term

@@ -12,13 +12,13 @@ import pydicom
 import SimpleITK as sitk
 from pydicom.uid import CTImageStorage, MRImageStorage
 
-from dataset_conversion.dicom_series import Series, find_series, read_series
-from dataset_conversion.files import digest
-from dataset_conversion.geometry import place
-from dataset_conversion.patient_folder import ignored
-from dataset_conversion.placing import is_part, on_grid
-from dataset_conversion.quiet import quiet_pydicom
-from dataset_conversion.volumes import header_of
+from dataset_conversion.cases.mask_alignment import is_part, on_grid
+from dataset_conversion.datasets.patient_folder import ignored
+from dataset_conversion.dicom.series import Series, find_series, read_series
+from dataset_conversion.io.atomic_files import digest
+from dataset_conversion.io.geometry import place
+from dataset_conversion.io.library_warnings import quiet_pydicom
+from dataset_conversion.io.volumes import header_of
 from nnunet_plugins.errors import UserError
 
 #: What DICOM wants in every object, if need be without a value; older and de-identified files leave them out.

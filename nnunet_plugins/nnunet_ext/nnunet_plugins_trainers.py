@@ -4,6 +4,6 @@ nnU-Net imports each file of this folder as a top-level module and drops it agai
 must therefore live elsewhere, and imports must be absolute.
 """
 
-from nnunet_plugins.trainers.networks import TRAINERS
+from nnunet_plugins.training.trainers import TRAINERS
 
 globals().update(TRAINERS)

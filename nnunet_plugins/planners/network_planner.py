@@ -20,7 +20,7 @@ from nnunet_plugins.networks import find, public_name, takes_input_size
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nnunet_plugins.published import Topology
+    from nnunet_plugins.papers.topologies import Topology
 
 #: nnU-Net's residual encoders: blocks of each stage, convolutions of each decoder stage.
 RESIDUAL_BLOCKS = (1, 3, 4, *[6] * 10)

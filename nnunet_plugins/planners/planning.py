@@ -19,12 +19,12 @@ from nnunetv2.utilities.dataset_name_id_conversion import maybe_convert_to_datas
 
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import build, find
+from nnunet_plugins.papers.topologies import Topology, proposed
 from nnunet_plugins.places import check_plans_name, find_dataset, folder_of
 from nnunet_plugins.planners.network_planner import NetworkPlanner
 from nnunet_plugins.planners.presets import PRESETS
 from nnunet_plugins.plans_file import MALFORMED
-from nnunet_plugins.procedure import PAPER_RECIPES, Recipe, read_procedure
-from nnunet_plugins.published import Topology, proposed
+from nnunet_plugins.training.procedure import PAPER_RECIPES, Recipe, read_procedure
 
 CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres")
 DEFAULT_GPU_MEMORY = 8.0  # GB, nnU-Net's own default

@@ -20,8 +20,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from dataset_conversion.cuts import middle
-from dataset_conversion.geometry import affine, like
+from dataset_conversion.io.geometry import affine, like
+from dataset_conversion.raw_format.preview_planes import middle
 from nnunet_plugins.reports.colours import label_colours
 from nnunet_plugins.reports.volumes import CaseVolumes
 

@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nnunet_plugins.comparison.model_folder import (
+from nnunet_plugins.comparison.parameters import count_parameters
+from nnunet_plugins.comparison.runs import Options, kept_references, load
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.cases import ENDINGS, label_maps
+from nnunet_plugins.evaluation.summary import Scores
+from nnunet_plugins.model_folder import (
     facts_of_model,
     find_folds,
     is_model,
     name_parts,
     read_json,
 )
-from nnunet_plugins.comparison.parameters import count_parameters
-from nnunet_plugins.comparison.runs import Options, kept_references, load
-from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.cases import ENDINGS, label_maps
-from nnunet_plugins.evaluation.summary import Scores
 from nnunet_plugins.plans_file import resolve
 from nnunet_plugins.reports.training_log import Curves, read_curves
 from nnunet_plugins.reports.volumes import CaseFiles

@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from dataset_conversion.geometry import oriented
+from dataset_conversion.io.geometry import oriented
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from dataset_conversion.geometry import like
+from dataset_conversion.io.geometry import like
 from nnunet_plugins.errors import UserError
 
 Images = list[sitk.Image]

@@ -12,7 +12,7 @@ from typing import Any
 import SimpleITK as sitk
 
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.volumes import is_volume, read_image
+from dataset_conversion.io.volumes import is_volume, read_image
 from nnunet_plugins import __version__
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation import Scores, evaluate

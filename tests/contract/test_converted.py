@@ -10,7 +10,7 @@ import pytest
 from nnunetv2.experiment_planning import verify_dataset_integrity as verify
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 
-from dataset_conversion.converters import converter
+from dataset_conversion.datasets.registry import converter
 from dataset_conversion.phantoms.catalogue import WRITERS
 
 PATIENTS = 4

@@ -17,10 +17,10 @@ from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from dataset_conversion.case import Case, Sample
+from dataset_conversion.cases.case import Case, Sample
 from dataset_conversion.labels import Labels
-from dataset_conversion.raw_dataset import RawDataset
-from nnunet_plugins.sides import ENTRY, allowed_mirror_axes
+from dataset_conversion.raw_format.raw_dataset import RawDataset
+from nnunet_plugins.training.mirroring import ENTRY, allowed_mirror_axes
 
 from .making import plans
 

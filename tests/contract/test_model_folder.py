@@ -15,10 +15,10 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.json_export import recursive_fix_for_json_export
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunet_plugins.comparison.model_folder import _DEBUG, read_logs
 from nnunet_plugins.comparison.nnunet_summary import read_summaries
 from nnunet_plugins.evaluation import evaluate
 from nnunet_plugins.evaluation.labels import read_labels
+from nnunet_plugins.model_folder import _DEBUG, read_logs
 from nnunet_plugins.reports.training_log import read_curves
 
 from . import making

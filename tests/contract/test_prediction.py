@@ -9,7 +9,7 @@ import pytest
 import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
-from nnunet_plugins.trainers.networks import TRAINERS
+from nnunet_plugins.training.trainers import TRAINERS
 
 from . import making
 

@@ -12,7 +12,7 @@ from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from nnunet_plugins.training import _ATTRIBUTES, PluginTrainer
+from nnunet_plugins.training.trainer import _ATTRIBUTES, PluginTrainer
 
 from .making import DATASET, REGIONS
 

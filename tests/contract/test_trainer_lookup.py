@@ -19,29 +19,12 @@ import pytest
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name as look_up
 
-import nnunet_plugins.trainers
 from nnunet_plugins.environment import EXTENSIONS, extension_folder
 from nnunet_plugins.networks import NETWORKS
-from nnunet_plugins.training import PluginTrainer
+from nnunet_plugins.training.trainer import PluginTrainer
+from nnunet_plugins.training.trainers import TRAINERS
 
 OURS = str(extension_folder())
-
-
-def defined(module: object) -> dict[str, type]:
-    return {
-        name: found
-        for name, found in vars(module).items()
-        if isinstance(found, type) and found.__module__ == module.__name__
-    }
-
-
-TRAINERS = {
-    name: found
-    for info in pkgutil.walk_packages(
-        nnunet_plugins.trainers.__path__, f"{nnunet_plugins.trainers.__name__}."
-    )
-    for name, found in defined(importlib.import_module(info.name)).items()
-}
 
 
 @pytest.fixture(autouse=True)

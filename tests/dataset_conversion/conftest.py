@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from making import SMALL
 
 from dataset_conversion.phantoms.sij_ct import write_patients
+from tests.dataset_conversion.making import SMALL
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +27,6 @@ def no_picture() -> Iterator[None]:
         path.write_bytes(b"no picture")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dataset_conversion.conversion.draw", draw)
-        patch.setattr("dataset_conversion.conversion.cut", lambda *_: None)
+        patch.setattr("dataset_conversion.raw_format.writer.draw", draw)
+        patch.setattr("dataset_conversion.raw_format.writer.cut", lambda *_: None)
         yield

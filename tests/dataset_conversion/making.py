@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import SimpleITK as sitk
 
-from dataset_conversion.geometry import place
+from dataset_conversion.io.geometry import place
 from dataset_conversion.phantoms.dicom import write_series
 
 # Left-handed numbers on purpose: no two spacings alike, no corner at zero.

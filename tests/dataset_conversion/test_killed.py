@@ -11,16 +11,16 @@ import time
 from pathlib import Path
 
 import pytest
-from making import SMALL, tree
 
-from dataset_conversion.hospital_ct import Options, convert
+from dataset_conversion.datasets.hospital_ct import Options, convert
 from dataset_conversion.phantoms.sij_ct import write_patients
+from tests.dataset_conversion.making import SMALL, tree
 
 NAME = "Dataset660_SacroiliacCT"
 SCRIPT = """
 import json, sys
 from pathlib import Path
-from dataset_conversion.hospital_ct import Options, convert
+from dataset_conversion.datasets.hospital_ct import Options, convert
 import matplotlib.figure  # not while it is timed
 source, raw, options = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
 print("ready", flush=True)

@@ -2,10 +2,10 @@ import json
 
 import numpy as np
 import pytest
-from making import label_file
 
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.labels import Labels, has_side, read_labels, template
+from tests.dataset_conversion.making import label_file
 
 
 def test_gaps_close_and_ignore_comes_last():

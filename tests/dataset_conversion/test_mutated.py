@@ -9,10 +9,19 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from making import AFFINE, ct, image, label_file, labels, nifti, series, tree
 
-from dataset_conversion import conversion
+from dataset_conversion.raw_format import writer as conversion
 from nnunet_plugins.cli import main
+from tests.dataset_conversion.making import (
+    AFFINE,
+    ct,
+    image,
+    label_file,
+    labels,
+    nifti,
+    series,
+    tree,
+)
 
 NAME = "Dataset660_SacroiliacCT"
 PATIENTS = ("nifti", "other", "meta", "nrrd", "dicom")

@@ -6,10 +6,10 @@ import shutil
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from world import check_values, orientation, read, stored
 
-from dataset_conversion import hospital_ct, sij_mri
+from dataset_conversion.datasets import hospital_ct, sij_mri
 from dataset_conversion.errors import DatasetError
+from tests.dataset_conversion.world import check_values, orientation, read, stored
 
 pytestmark = pytest.mark.usefixtures("no_picture")
 

@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from making import ct, image, labels, tree
 
-from dataset_conversion import conversion
-from dataset_conversion.case import Case, Output, Sample
-from dataset_conversion.check import check
+from dataset_conversion.cases.case import Case, Output, Sample
+from dataset_conversion.checks.dataset import check
 from dataset_conversion.errors import DatasetError, DiskError
-from dataset_conversion.files import digest, digest_json
+from dataset_conversion.io.atomic_files import digest, digest_json
 from dataset_conversion.labels import Labels
-from dataset_conversion.raw_dataset import RawDataset
-from dataset_conversion.run import Run, each
-from dataset_conversion.splits import Splits
+from dataset_conversion.parallel import Run, each
+from dataset_conversion.raw_format import writer as conversion
+from dataset_conversion.raw_format.raw_dataset import RawDataset
+from dataset_conversion.raw_format.splits import Splits
+from tests.dataset_conversion.making import ct, image, labels, tree
 
 NAMES = Labels({"sacrum": 1, "left ilium": 2})
 FOLDER = "Dataset007_Try"

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from making import ct, label_file, labels, nifti, patient, tree
 
+from dataset_conversion.datasets.hospital_ct import Options, convert
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.hospital_ct import Options, convert
 from nnunet_plugins.cli import main
+from tests.dataset_conversion.making import ct, label_file, labels, nifti, patient, tree
 
 pytestmark = pytest.mark.usefixtures("no_picture")
 
@@ -60,7 +60,7 @@ def test_status_is_1_where_cases_were_left_out_and_2_where_all_stopped(source, t
 
 
 def test_a_mask_on_another_grid_wants_permission(source, tmp_path, capsys):
-    from making import AFFINE
+    from tests.dataset_conversion.making import AFFINE
 
     fine = np.kron(labels(), np.ones((2, 2, 2), np.uint8))
     matrix = AFFINE @ np.diag([0.5, 0.5, 0.5, 1])

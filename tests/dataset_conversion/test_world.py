@@ -11,10 +11,10 @@ import shutil
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from world import check_labels, check_values, orientation, stored
 
-from dataset_conversion.converters import converter
+from dataset_conversion.datasets.registry import converter
 from dataset_conversion.phantoms.catalogue import WRITERS
+from tests.dataset_conversion.world import check_labels, check_values, orientation, stored
 
 pytestmark = pytest.mark.usefixtures("no_picture")
 

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dataset_conversion.converters import CONVERTERS
+from dataset_conversion.datasets.registry import CONVERTERS
 from nnunet_plugins import cli
 from nnunet_plugins.cli import COMMANDS, main
 from nnunet_plugins.commands.networks import ROWS
@@ -110,8 +110,8 @@ def test_each_network_has_a_trainer_that_trains_it(networks, trainers):
 
 
 def test_the_list_tells_ranks_and_papers_as_the_networks_do(networks):
-    from nnunet_plugins.ablation.tables import TABLES
-    from nnunet_plugins.published import TOPOLOGIES
+    from nnunet_plugins.papers.tables import TABLES
+    from nnunet_plugins.papers.topologies import TOPOLOGIES
 
     for row in ROWS:
         assert row.ranks.split() == [f"{rank}D" for rank in networks[row.network].ranks]
@@ -135,7 +135,7 @@ def test_networks_as_json(networks, capsys):
 
 
 def test_the_papers_sizes_beside_ours(capsys):
-    from nnunet_plugins.published import TOPOLOGIES
+    from nnunet_plugins.papers.topologies import TOPOLOGIES
 
     assert main(["networks", "--paper"]) == 0
     text = capsys.readouterr().out

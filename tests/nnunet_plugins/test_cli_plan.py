@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from dataset_conversion.converters import CONVERTERS
+from dataset_conversion.datasets.registry import CONVERTERS
 from nnunet_plugins.cli import main
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from nnunet_plugins.costs.live_bytes import LiveBytes
 from nnunet_plugins.costs.optimizer import copies
 from nnunet_plugins.costs.training_step import make_optimizer
-from nnunet_plugins.procedure import OPTIMIZERS
+from nnunet_plugins.training.procedure import OPTIMIZERS
 
 from .real_mode import RealMode
 

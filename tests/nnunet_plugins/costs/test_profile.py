@@ -15,8 +15,8 @@ import torch
 from nnunet_plugins.cli import main
 from nnunet_plugins.commands.profile import _number as number
 from nnunet_plugins.costs.budget import topology_for
-from nnunet_plugins.costs.cards import CARDS, find_card
 from nnunet_plugins.costs.footprint import count
+from nnunet_plugins.costs.gpus import CARDS, find_card
 from nnunet_plugins.costs.profile import Clock, profile, setup_for
 from nnunet_plugins.errors import UserError
 

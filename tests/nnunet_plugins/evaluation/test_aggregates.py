@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from nnunet_plugins.ablation.tables import find
 from nnunet_plugins.evaluation import evaluate
 from nnunet_plugins.evaluation.aggregates import macro, pooled
 from nnunet_plugins.evaluation.overlap import Counts
+from nnunet_plugins.papers.tables import find
 
 PRINTED = [
     pytest.param(row.published, id=f"{table}-{row.key}")

@@ -1,0 +1,87 @@
+"""Large-kernel grouped attention gate on a skip connection (LGAG, paper 001, section 1.4, eq. 9-10)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from architectures.instance_norm import without_view
+from architectures.memory_format import convolve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class LargeKernelGate(nn.Module):
+    """Weigh a skip by how it agrees with the upsampled features below it.
+
+    ``x * sigmoid(N(C1(relu(N(GC(g)) + N(GC(x))))))``: GC grouped convolutions, C1 a 1x1 convolution to
+    one channel, N the plan's normalisation (batch norm in the paper).
+
+    Shapes: skip (B, C, *S), gating (B, C_g, *S) -> (B, C, *S); S has the rank of ``conv_op``.
+
+    Args:
+        channels: C of the skip.
+        conv_op: ``nn.Conv2d`` or ``nn.Conv3d``.
+        norm_op: normalisation class, or None.
+        norm_op_kwargs: its arguments.
+        kernel_size: of GC, odd; a number or one an axis.
+        groups: of GC; lowered to the largest common divisor with the widths. The paper does not give it:
+            2 with a quarter of the channels inside costs what its Table 4 adds for the module.
+        hidden: channels inside; C // 4 if None.
+        gating_channels: C_g; C if None.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        conv_op: type[nn.Module] = nn.Conv3d,
+        norm_op: type[nn.Module] | None = nn.InstanceNorm3d,
+        norm_op_kwargs: dict[str, Any] | None = None,
+        kernel_size: int | Sequence[int] = 3,
+        groups: int = 2,
+        hidden: int | None = None,
+        gating_channels: int | None = None,
+    ) -> None:
+        super().__init__()
+        inside = max(1, channels // 4) if hidden is None else hidden
+        below = channels if gating_channels is None else gating_channels
+        every = (channels, below, inside)
+        shared = next(g for g in range(groups, 0, -1) if all(n % g == 0 for n in every))
+        rank = 2 if issubclass(conv_op, nn.Conv2d) else 3
+        kernel = [kernel_size] * rank if isinstance(kernel_size, int) else list(kernel_size)
+        if any(k % 2 == 0 for k in kernel):
+            raise ValueError(f"LargeKernelGate: kernel_size is {kernel}; every axis must be odd")
+
+        def normed(width: int) -> nn.Module:
+            if norm_op is None:
+                return nn.Identity()
+            return without_view(norm_op)(width, **(norm_op_kwargs or {}))
+
+        grouped = {"padding": [k // 2 for k in kernel], "groups": shared, "bias": norm_op is None}
+        self.gating = conv_op(below, inside, kernel, **grouped)
+        self.skip = conv_op(channels, inside, kernel, **grouped)
+        self.gating_norm = normed(inside)
+        self.skip_norm = normed(inside)
+        self.merge = conv_op(inside, 1, 1, bias=norm_op is None)
+        self.merge_norm = normed(1)
+        self.gating_channels, self.inside = below, inside
+
+    def coefficients(self, skip: Tensor, gating: Tensor) -> Tensor:
+        """Attention coefficients in (0, 1), shape (B, 1, *S)."""
+        from_gating = convolve(self.gating, gating)
+        from_skip = convolve(self.skip, skip)
+        agreed = self.gating_norm(from_gating) + self.skip_norm(from_skip)
+        return torch.sigmoid(self.merge_norm(self.merge(torch.relu_(agreed))))
+
+    def forward(self, skip: Tensor, gating: Tensor) -> Tensor:
+        return skip * self.coefficients(skip, gating)
+
+    def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:
+        """Elements kept for one sample: the gating map, three maps inside, the coefficients' steps."""
+        maps = self.gating_channels + 3 * self.inside + 3
+        return np.prod([maps, *input_size], dtype=np.int64)

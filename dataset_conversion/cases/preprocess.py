@@ -1,0 +1,144 @@
+"""From a loaded sample to the volumes that are written: oriented, one grid, remapped, stepped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from dataset_conversion.cases.case import Output, Sample
+from dataset_conversion.cases.mask_alignment import on_grid
+from dataset_conversion.cases.transforms import Images
+from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.geometry import affine, like, orientation, oriented
+from dataset_conversion.labels import Labels, histogram
+
+_SPACINGS = (0.01, 100.0)  # mm
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Volumes ready to write; `voxels` counts each of nnU-Net's label values.
+
+    `grid` tells of the source's first channel: size (x, y, z), spacing in mm, orientation.
+    """
+
+    images: Images
+    mask: sitk.Image | None
+    voxels: dict[int, int]
+    notes: tuple[str, ...]
+    grid: dict[str, Any]
+
+
+def prepare(sample: Sample, labels: Labels, output: Output, who: str) -> Prepared:
+    """Orient, place and renumber the mask, take the steps, and choose the type.
+
+    Args:
+        sample: the loaded source.
+        labels: names and remap.
+        output: window, steps, orientation, and what the user permits.
+        who: the source, for messages.
+
+    Raises:
+        DatasetError: channels on different grids; an image that is a mask; what `on_grid` and `Labels.check` stop at;
+            an empty mask without permission.
+    """
+    images: Images = tuple(oriented(image, output.orientation) for image in sample.images)
+    _check_channels(images, who)
+    _check_spacing(images[0], who)
+    for image in images:
+        _check_no_mask(image, labels, who)
+    notes = list(sample.notes)
+    mask, voxels = None, dict.fromkeys(sorted(labels.remap.values()), 0)
+    if sample.mask is not None:
+        placed, note = on_grid(sample.mask, sample.images[0], who, output.resample_mask)
+        notes += [note] if note else []
+        turned = oriented(placed, output.orientation)
+        source = sitk.GetArrayViewFromImage(turned)  # a view of `turned`, which has to live
+        array, voxels = labels.renumbered(source, histogram(source), who)
+        mask = like(array, images[0])
+    for step in output.steps:
+        images, mask = step(images, mask)
+    if mask is not None:
+        if output.steps:
+            array = sitk.GetArrayViewFromImage(mask)
+            voxels = {**dict.fromkeys(voxels, 0), **histogram(array)}
+        check_not_empty(holds_label(voxels, labels), output.allow_empty, who)
+    typed = tuple(_typed(image, output.window) for image in images)
+    return Prepared(typed, mask, voxels, tuple(notes), _grid(sample.images[0]))
+
+
+def holds_label(voxels: dict[int, int], labels: Labels) -> bool:
+    """Say whether any of nnU-Net's values but background and ignore has voxels."""
+    ignore = None if labels.ignore is None else labels.remap[labels.ignore]
+    return any(count for value, count in voxels.items() if value not in (0, ignore))
+
+
+def check_not_empty(has_label: bool, allowed: bool, who: str) -> None:
+    """Stop at a mask without labels unless the user allows it."""
+    if not has_label and not allowed:
+        raise DatasetError(
+            f"{who}: the mask is empty; take the mask away (the case then goes to imagesTs), or "
+            "pass --allow-empty if nothing is to be found in this patient"
+        )
+
+
+def _check_channels(images: Sequence[sitk.Image], who: str) -> None:
+    first = images[0]
+    for number, image in enumerate(images[1:], 1):
+        same = image.GetSize() == first.GetSize()
+        if not (same and np.allclose(affine(image), affine(first), atol=1e-3)):
+            raise DatasetError(
+                f"{who}: channel {number} lies on another grid than channel 0; resample it"
+            )
+
+
+def _check_spacing(image: sitk.Image, who: str) -> None:
+    """Stop at voxels that no scanner makes of a patient: lengths in metres, say."""
+    low, high = _SPACINGS
+    if not all(low <= mm <= high for mm in image.GetSpacing()):
+        shown = " x ".join(f"{mm:.4g}" for mm in image.GetSpacing())
+        raise DatasetError(
+            f"{who}: spacing {shown} mm (allowed {low:g} to {high:g}): are its lengths in another "
+            "unit? Export it in mm"
+        )
+
+
+def _check_no_mask(image: sitk.Image, labels: Labels, who: str) -> None:
+    """Stop at an image that holds nothing but label values: a mask under an image's name."""
+    array, known = sitk.GetArrayViewFromImage(image), list(labels.remap)
+    few = array[tuple(slice(None, None, max(1, n // 24)) for n in array.shape)]
+    if np.isin(few, known).all() and np.isin(array, known).all():
+        values = [f"{value:g}" for value in np.unique(array)]
+        raise DatasetError(
+            f"{who}: the image holds nothing but label values ({', '.join(values)}): is it a "
+            "mask, or empty? Put the image in its place"
+        )
+
+
+def _grid(image: sitk.Image) -> dict[str, Any]:
+    return {
+        "size": list(image.GetSize()),
+        "spacing": [round(value, 5) for value in image.GetSpacing()],
+        "orientation": orientation(image),
+    }
+
+
+def _typed(image: sitk.Image, window: tuple[float, float] | None) -> sitk.Image:
+    """Return int16 where that keeps every value, else float32; windowed values are float32."""
+    array = sitk.GetArrayViewFromImage(image)
+    if window is not None:
+        low, high = window
+        scaled = (np.clip(array.astype(np.float64), low, high) - low) / (high - low)
+        return like(scaled.astype(np.float32), image)
+    if array.dtype == np.int16:
+        return image
+    low, high = float(array.min()), float(array.max())
+    fits = low >= -32768 and high <= 32767
+    if fits:  # far cheaper than asking every float whether it is whole
+        short = array.astype(np.int16)
+        fits = array.dtype.kind in "iub" or bool((short == array).all())
+    return like(short if fits else array.astype(np.float32), image)

@@ -1,0 +1,271 @@
+"""What lies in a folder of nnU-Net's raw format, ours or another's: cases, files, what is amiss.
+
+Only names and small files are read here; volumes are for `check`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dataset_conversion.checks.finding import Finding, some
+from dataset_conversion.checks.splits import against_preprocessed, in_splits
+from dataset_conversion.errors import DatasetError
+from dataset_conversion.raw_format.manifest import FILE as MANIFEST
+from dataset_conversion.raw_format.manifest import records
+
+NATURAL = (".png", ".bmp", ".tif", ".tiff")  # several channels may lie in one file
+IGNORE = "ignore"
+
+
+@dataclass(frozen=True)
+class RawCase:
+    """One case: its image files in the channels' order, and its label map."""
+
+    name: str
+    images: tuple[Path, ...]
+    label: Path | None
+    training: bool
+
+
+@dataclass
+class Layout:
+    """A dataset's folder.
+
+    Attributes:
+        cases: training and test cases.
+        channels: how many files an image has.
+        labels: name -> values.
+        digests: file -> SHA-256 as converted, where a manifest tells.
+        allow_empty: masks without a label were permitted at the conversion.
+        findings: what is amiss with names and small files.
+    """
+
+    folder: Path
+    cases: list[RawCase] = field(default_factory=list)
+    channels: int = 1
+    labels: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    digests: dict[Path, str] = field(default_factory=dict)
+    allow_empty: bool = False
+    findings: list[Finding] = field(default_factory=list)
+
+    def find(self, text: str, error: bool = True) -> None:
+        """Note something that is amiss."""
+        self.findings.append(Finding(text, error=error))
+
+
+def read_layout(folder: Path, preprocessed: Path | None = None) -> Layout:
+    """Look at a dataset's folder.
+
+    Args:
+        folder: `Dataset<id>_<name>`.
+        preprocessed: nnUNet_preprocessed, to compare the splits.
+
+    Raises:
+        DatasetError: no such folder, or no dataset.json that can be read.
+    """
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: no such folder; give a dataset of nnUNet_raw")
+    layout = Layout(folder)
+    entry = _object(folder / "dataset.json")
+    _check_name(layout)
+    layout.channels = _channels(layout, entry)
+    layout.labels = _labels(layout, entry)
+    ending = entry.get("file_ending")
+    if not isinstance(ending, str) or not ending.startswith("."):
+        layout.find(f"dataset.json: file_ending is {ending!r}; e.g. .nii.gz is needed")
+        ending = ".nii.gz"
+    if isinstance(entry.get("dataset"), dict):
+        layout.cases = _listed(layout, entry["dataset"])
+    else:
+        layout.cases = _training(layout, ending)
+    if (folder / "imagesTs").is_dir():
+        layout.cases += _test(layout, ending)
+    training = [case.name for case in layout.cases if case.training]
+    if entry.get("numTraining") != len(training):
+        layout.find(
+            f"dataset.json: numTraining is {entry.get('numTraining')!r}, {len(training)} training "
+            "cases are there; nnU-Net stops at this"
+        )
+    patients = _manifest(layout)
+    layout.findings += in_splits(folder, training, patients)
+    layout.findings += against_preprocessed(folder, preprocessed)
+    return layout
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        why = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
+        raise DatasetError(f"{path}: {why}; every nnU-Net dataset has one") from error
+    if not isinstance(content, dict):
+        raise DatasetError(f"{path}: holds no JSON object")
+    return content
+
+
+def _check_name(layout: Layout) -> None:
+    found = re.fullmatch(r"(Dataset\d{3})_.+", layout.folder.resolve().name)
+    if not found:
+        layout.find(
+            f"folder name {layout.folder.resolve().name!r}; nnU-Net looks for DatasetXXX_Name",
+            error=False,
+        )
+        return
+    twins = [p.name for p in layout.folder.resolve().parent.glob(f"{found[1]}*")
+             if p.is_dir() and p.name != layout.folder.resolve().name]  # fmt: skip
+    if twins:
+        layout.find(f"{', '.join(twins)}: another folder with the same dataset id lies beside it")
+
+
+def _channels(layout: Layout, entry: Mapping[str, Any]) -> int:
+    names = entry.get("channel_names", entry.get("modality"))
+    if not isinstance(names, dict) or not names:
+        layout.find('dataset.json: channel_names is missing; e.g. {"0": "CT"} is needed')
+        return 1
+    if sorted(names) != sorted(str(i) for i in range(len(names))):
+        layout.find(
+            f"dataset.json: channel_names has the keys {sorted(names)}; 0, 1, ... are needed"
+        )
+    return len(names)
+
+
+def _labels(layout: Layout, entry: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    found = entry.get("labels")
+    if not isinstance(found, dict):
+        layout.find("dataset.json: labels is missing")
+        return {}
+    labels: dict[str, tuple[int, ...]] = {}
+    for name, value in found.items():
+        parts = value if isinstance(value, list) else [value]
+        if not all(isinstance(v, int) and not isinstance(v, bool) for v in parts):
+            layout.find(
+                f"dataset.json: label {name!r} has the value {value!r}; a whole number, or a list "
+                'of them for a region, is needed (nnU-Net v1 had {"1": "name"}, the other way '
+                "round)"
+            )
+            return {}
+        labels[name] = tuple(parts)
+    if labels.get("background") != (0,):
+        layout.find("dataset.json: labels needs background with the value 0")
+    values = sorted({v for parts in labels.values() for v in parts})
+    if values != list(range(len(values))):
+        layout.find(f"dataset.json: label values {values} are not 0, 1, 2, ... without gaps")
+    regions = [n for n, parts in labels.items() if len(parts) > 1]
+    if regions and not entry.get("regions_class_order"):
+        layout.find(f"dataset.json: regions {regions} need regions_class_order")
+    if IGNORE in labels and labels[IGNORE] != (max(values),):
+        layout.find("dataset.json: ignore must have the highest value")
+    return labels
+
+
+def _training(layout: Layout, ending: str) -> list[RawCase]:
+    images = _images(layout, "imagesTr", ending)
+    labels = _files(layout, "labelsTr", ending, re.compile(r"(.+)"))
+    orphans = sorted(set(labels) - set(images))
+    if orphans:
+        layout.find(f"labelsTr: {some(orphans)} have no image")
+    without = sorted(set(images) - set(labels))
+    if without:
+        layout.find(f"imagesTr: {some(without)} have no label map in labelsTr")
+    _check_case_of_letters(layout, images)
+    return [RawCase(n, images[n], labels.get(n, (None,))[0], True) for n in sorted(images)]
+
+
+def _test(layout: Layout, ending: str) -> list[RawCase]:
+    images = _images(layout, "imagesTs", ending)
+    labels = _files(layout, "labelsTs", ending, re.compile(r"(.+)"), strict=False)
+    trained = sorted(set(images) & {case.name for case in layout.cases})
+    if trained:
+        layout.find(f"{some(trained)} are in imagesTs and in the training set")
+    return [RawCase(n, images[n], labels.get(n, (None,))[0], False) for n in sorted(images)]
+
+
+def _listed(layout: Layout, entries: Mapping[str, Any]) -> list[RawCase]:
+    """Return the cases that dataset.json lists one by one."""
+    cases = []
+    for name, entry in sorted(entries.items()):
+        try:
+            images = tuple(layout.folder / path for path in entry["images"])
+            cases.append(RawCase(name, images, layout.folder / entry["label"], True))
+        except (TypeError, KeyError):
+            layout.find(f"dataset.json: case {name!r} needs images (a list) and label")
+    return cases
+
+
+def _images(layout: Layout, folder: str, ending: str) -> dict[str, tuple[Path, ...]]:
+    found = _files(layout, folder, ending, re.compile(r"(.+)_(\d{4})"))
+    wanted = 1 if ending in NATURAL else layout.channels
+    for name, paths in found.items():
+        numbers = [int(path.name[: -len(ending)][-4:]) for path in paths]
+        if ending not in NATURAL and numbers != list(range(wanted)):
+            layout.find(
+                f"{folder}: {name} has the channels {numbers}; dataset.json says {wanted}: "
+                f"{', '.join(f'_{i:04d}' for i in range(wanted))}"
+            )
+    return found
+
+
+def _files(layout: Layout, folder: str, ending: str, pattern: re.Pattern[str],
+           strict: bool = True) -> dict[str, tuple[Path, ...]]:  # fmt: skip
+    """Return case -> files of a folder; what does not fit is noted (nnU-Net invents ids of it)."""
+    found: dict[str, list[Path]] = {}
+    strange, others = [], []
+    place = layout.folder / folder
+    if not place.is_dir():
+        if strict:
+            layout.find(f"{folder}: no such folder")
+        return {}
+    for path in sorted(place.iterdir()):
+        if not path.name.endswith(ending):
+            if not path.name.startswith("."):
+                others.append(path.name)
+            continue
+        match = pattern.fullmatch(path.name[: -len(ending)])
+        if match is None or path.name.startswith(".") or ".tmp" in path.name:
+            strange.append(path.name)
+        else:
+            found.setdefault(match[1], []).append(path)
+    if strange:
+        layout.find(
+            f"{folder}: {some(strange)} are no files of a case; nnU-Net takes them for some"
+        )
+    if others and strict:
+        layout.find(f"{folder}: {some(others)} do not end in {ending} and are ignored", error=False)
+    return {name: tuple(paths) for name, paths in found.items()}
+
+
+def _check_case_of_letters(layout: Layout, names: Iterable[str]) -> None:
+    seen: dict[str, str] = {}
+    for name in sorted(names):
+        other = seen.setdefault(name.casefold(), name)
+        if other != name:
+            layout.find(f"{other} and {name} differ only in upper and lower case")
+
+
+def _manifest(layout: Layout) -> dict[str, int]:
+    """Take what our own manifest tells, where there is one; return case -> patient's number."""
+    path = layout.folder / MANIFEST
+    if not path.is_file():
+        return {}
+    try:
+        manifest = _object(path)
+        known = records(manifest)
+        layout.allow_empty = bool(manifest.get("settings", {}).get("allow_empty"))
+        patients: dict[str, int] = manifest.get("patients", {})
+    except (DatasetError, AttributeError) as error:
+        layout.find(str(error))
+        return {}
+    for name, record in known.items():
+        for file, sha in record.files.items():
+            layout.digests[layout.folder / file] = sha
+        if not all((layout.folder / file).is_file() for file in record.files):
+            layout.find(f"{name}: its files are gone since the conversion")
+    foreign = sorted({case.name for case in layout.cases} - set(known))
+    if foreign:
+        layout.find(f"{some(foreign)} were not made by the conversion that {MANIFEST} tells of")
+    return patients

@@ -1,0 +1,77 @@
+"""What is amiss with a raw dataset's splits_final.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from dataset_conversion.checks.finding import Finding, some
+from dataset_conversion.raw_format.splits import FOLDS
+
+SPLITS = "splits_final.json"
+
+
+def in_splits(folder: Path, training: Iterable[str],
+              patients: Mapping[str, int]) -> list[Finding]:  # fmt: skip
+    """Look at the folds.
+
+    Args:
+        folder: the dataset.
+        training: all training cases.
+        patients: case -> patient's number, where a manifest tells.
+    """
+    path = folder / SPLITS
+    if not path.is_file():
+        return []
+    findings: list[Finding] = []
+
+    def find(text: str, error: bool = True) -> None:
+        findings.append(Finding(f"{SPLITS}: {text}", error=error))
+
+    known = set(training)
+    try:
+        folds = json.loads(path.read_text(encoding="utf-8"))
+        sides = [([*map(str, fold["train"])], [*map(str, fold["val"])]) for fold in folds]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        find(f"cannot be read as a list of train and val ({error!r})")
+        return findings
+    for number, (train, val) in enumerate(sides):
+        strangers = sorted({*train, *val} - known)
+        if strangers:
+            find(f"fold {number} names {some(strangers)}, no such cases")
+        both = sorted(set(train) & set(val))
+        if both:
+            find(f"fold {number} has {some(both)} on both sides")
+        if not train or not val:
+            find(f"fold {number} has an empty side")
+        held = {patients[c] for c in val if c in patients}
+        torn = sorted(c for c in train if patients.get(c) in held and c not in both)
+        if torn:
+            find(f"fold {number} trains on {some(torn)}, whose patients are in its validation too")
+    left = sorted(known - {c for train, val in sides for c in (*train, *val)})
+    if left:
+        find(f"{some(left)} are in no fold", error=False)
+    if len(sides) < FOLDS:
+        which = "fold 0" if len(sides) == 1 else f"folds 0 to {len(sides) - 1}"
+        find(f"{len(sides)} of the usual {FOLDS} folds; train {which}",
+                    error=False)  # fmt: skip
+    return findings
+
+
+def against_preprocessed(folder: Path, preprocessed: Path | None) -> list[Finding]:
+    """Compare the folds with those that planning copied to nnUNet_preprocessed before."""
+    ours = folder / SPLITS
+    if preprocessed is None or not ours.is_file():
+        return []
+    theirs = preprocessed / folder.resolve().name / SPLITS
+    try:
+        same = not theirs.is_file() or json.loads(ours.read_text()) == json.loads(
+            theirs.read_text()
+        )
+    except (OSError, ValueError):
+        same = False
+    if same:
+        return []
+    text = f"{theirs} is another than the dataset's: planning stops without a word; remove it"
+    return [Finding(text)]

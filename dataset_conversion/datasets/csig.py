@@ -1,0 +1,155 @@
+"""CSIG lumbar MRI (MRSpineSeg, also written CIGS) to nnU-Net's raw format.
+
+train/MR/Case<n>.nii.gz and train/Mask/mask_case<n>.nii.gz are paired by number. Copies differ in
+how they number the levels, so the numbering is an option and is proven from the positions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+from dataset_conversion.cases.case import Case, Sample
+from dataset_conversion.cases.transforms import CropWidth
+from dataset_conversion.datasets.converter import Converter
+from dataset_conversion.datasets.level_order import check_order
+from dataset_conversion.datasets.options import Common, option
+from dataset_conversion.datasets.paired_folders import (
+    Key,
+    Pair,
+    find_folder,
+    find_pairs,
+    stop_at,
+    without_copies,
+)
+from dataset_conversion.datasets.scan import scan
+from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.atomic_files import digest
+from dataset_conversion.io.label_maps import read_mask
+from dataset_conversion.io.volumes import read_header, read_image
+from dataset_conversion.labels import Labels, read_labels
+from dataset_conversion.raw_format.raw_dataset import Progress, RawDataset
+
+__all__ = ["CONVERTER", "Options", "convert"]
+
+LEVELS = ("S", "L5", "L4", "L3", "L2", "L1", "T12", "T11", "T10", "T9")  # from the lowest
+_IMAGE = re.compile(r"case[_-]?0*(\d+)\.nii(\.gz)?", re.IGNORECASE)
+_MASK = re.compile(r"mask[_-]?case[_-]?0*(\d+)\.nii(\.gz)?", re.IGNORECASE)
+_FULL = 880  # columns of most images
+
+_BONES = {name: value for value, name in enumerate(LEVELS, 1)}
+# The challenge writes L5/S; a label's name may become part of a file's name.
+_DISCS = {f"{upper}-{lower}": value
+          for value, (lower, upper) in enumerate(pairwise(LEVELS), 11)}  # fmt: skip
+
+# name -> value in the masks; values that a scheme leaves to the background on purpose
+SCHEMES: Mapping[str, tuple[Mapping[str, int], tuple[int, ...]]] = {
+    "aspp": ({name: _BONES[name] for name in LEVELS[:8]}, (9, 10, *_DISCS.values())),
+    "all": ({**_BONES, **_DISCS}, ()),
+    "reversed": ({f"L{n}": n for n in range(1, 6)}, ()),
+}
+
+
+@dataclass(frozen=True)
+class Options(Common):
+    """How to label CSIG, and how much of it to take."""
+
+    scheme: str = option(
+        "all",
+        "all (S, L5 to T9 and the discs), aspp (S, L5 to T11, the rest is background), or reversed "
+        "(copies where L1 to L5 are 1 to 5) (default: %(default)s)",
+        choices=tuple(SCHEMES),
+    )
+    labels: Path | None = option(
+        None, "instead of a scheme: label names (S, L5, ...) and values", type=Path, metavar="JSON"
+    )
+    crop: int | None = option(
+        None, f"columns to keep of {_FULL}, in proportion of others: 464 in the ASPP paper",
+        type=int, metavar="N",
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        """Stop at a crop that cannot be meant."""
+        super().__post_init__()
+        if self.crop is not None and not 16 <= self.crop <= _FULL:
+            raise DatasetError(f"--crop {self.crop}: 16 to {_FULL} columns are allowed")
+
+
+def find(source: Path, options: Options, id: int, name: str,
+         progress: Progress | None) -> RawDataset:  # fmt: skip
+    """Pair images and masks by number and return the dataset; nothing is written."""
+    train = source
+    while (train / "train").is_dir():  # archives unpack into a folder of their own name
+        train = train / "train"
+    images, masks = find_folder(train, "MR"), find_folder(train, "Mask")
+    pairs, problems = find_pairs(images, masks, partial(_key, _IMAGE), partial(_key, _MASK))
+    labels = _labels(options)
+    values = (labels.names.get(level) for level in LEVELS)
+    upwards = [value for value in values if isinstance(value, int)]
+    other = "all or aspp" if options.scheme == "reversed" else "reversed"
+    look = partial(_look, upwards=upwards, other=other)
+    cases, more = scan(pairs, look, options, progress)
+    cases, copies = without_copies(cases, ("image",))
+    problems = [*problems, *more, *copies]
+    stop_at(problems, cases, options.keep_going or options.dry_run)
+    return RawDataset(
+        id=id,
+        name=name,
+        channel_names=("T2",),
+        labels=labels,
+        cases=cases,
+        output=options.output(steps=(CropWidth(options.crop, _FULL),) if options.crop else ()),
+        splits=options.splits(),
+        problems=problems,
+    )
+
+
+def _key(pattern: re.Pattern[str], name: str) -> Key | None:
+    found = pattern.fullmatch(name)
+    return (int(found[1]), "") if found else None
+
+
+def _labels(options: Options) -> Labels:
+    """Return the scheme without what the user drops, or the user's own labels."""
+    if options.labels is not None:
+        return read_labels(options.labels, options.drop)
+    names, background = SCHEMES[options.scheme]
+    kept = {name: value for name, value in names.items() if value not in options.drop}
+    return Labels(kept, drop=tuple(sorted({*background, *options.drop})))
+
+
+def _look(pair: Pair, upwards: list[int], other: str) -> Case:
+    number = pair.key[0]
+    sources = {"image": digest(pair.image)}
+    if pair.mask:
+        sources["mask"] = digest(pair.mask)
+    return Case(
+        name=f"case{number}",
+        group=str(number),
+        where=str(pair.image),
+        sources=sources,
+        labelled=pair.mask is not None,
+        voxels=read_header(pair.image).voxels,
+        load=partial(_load, pair, upwards, other),
+    )
+
+
+def _load(pair: Pair, upwards: list[int], other: str) -> Sample:
+    image, notes = read_image(pair.image)
+    if pair.mask is None:
+        return Sample((image,), None, notes)
+    mask = read_mask(pair.mask)
+    cure = (
+        f"another numbering is meant (--scheme {other}, or --labels JSON), or the file has head "
+        "and feet exchanged"
+    )
+    order = check_order(mask.image, upwards, str(pair.mask), cure)
+    return Sample((image,), mask.image, (*notes, *mask.notes, *order))
+
+
+CONVERTER = Converter(name="CSIG", options=Options, find=find)
+convert = CONVERTER.convert

@@ -1,0 +1,55 @@
+"""A hospital's sacroiliac-joint CT, one folder a patient, to nnU-Net's raw format.
+
+A folder holds a DICOM series or a NIfTI, NRRD or MetaImage volume, and perhaps a mask (ITK-SNAP's
+NIfTI or 3D Slicer's .seg.nrrd). Patients without a mask become test cases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataset_conversion.cases.transforms import DropEmptySlices
+from dataset_conversion.datasets.converter import Converter
+from dataset_conversion.datasets.hospital import FolderOptions, find_patients
+from dataset_conversion.datasets.options import option, window_option
+from dataset_conversion.raw_format.preview import BONE
+from dataset_conversion.raw_format.raw_dataset import Progress, RawDataset
+
+__all__ = ["CONVERTER", "Options", "convert"]
+
+
+@dataclass(frozen=True)
+class Options(FolderOptions):
+    """How to read a hospital's folders; window, steps and permissions besides `Common`'s."""
+
+    window: tuple[float, float] | None = window_option()
+    drop_empty_slices: bool = option(
+        False, "cut slices above and below the target, as in the papers"
+    )
+
+
+def find(source: Path, options: Options, id: int, name: str,
+         progress: Progress | None) -> RawDataset:  # fmt: skip
+    """Look at every patient's folder and return the dataset; nothing is written."""
+    found = find_patients(source, options, "sijct", progress)
+    labels = found.labels
+    ignore = None if labels.ignore is None else labels.remap[labels.ignore]
+    steps = (DropEmptySlices(ignore),) if options.drop_empty_slices else ()
+    return RawDataset(
+        id=id,
+        name=name,
+        # Under any name that it does not know nnU-Net would silently take z-scores.
+        channel_names=("noNorm" if options.window else options.modality,),
+        labels=labels,
+        cases=found.cases,
+        output=options.output(window=options.window, steps=steps),
+        display=BONE if options.modality.upper() == "CT" else None,
+        notes=found.notes,
+        splits=options.splits(),
+        problems=found.problems,
+    )
+
+
+CONVERTER = Converter(name="SacroiliacCT", options=Options, find=find)
+convert = CONVERTER.convert

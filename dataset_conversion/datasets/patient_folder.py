@@ -1,0 +1,192 @@
+"""Find the image and the mask in one patient's folder."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from dataset_conversion.cases.mask_alignment import is_part
+from dataset_conversion.dicom.series import Series, find_series
+from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.label_maps import is_slicer, looks_like_labels
+from dataset_conversion.io.volumes import UNREADABLE, is_volume, read_header
+
+_STRANGERS = frozenset(("thumbs.db", "desktop.ini", "dicomdir"))
+
+
+@dataclass(frozen=True)
+class Patient:
+    """What was found: an image (a file or a DICOM series) and perhaps a mask."""
+
+    folder: Path
+    image: Path | Series
+    mask: Path | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def image_files(self) -> tuple[Path, ...]:
+        """All files of the image."""
+        return self.image.paths if isinstance(self.image, Series) else (self.image,)
+
+
+def ignored(name: str) -> bool:
+    """Say whether a file or folder is no one's data: dot files, temporary and system files."""
+    low = name.lower()
+    return low.startswith(".") or ".tmp" in low or low in _STRANGERS
+
+
+def check_folder(source: Path, wanted: str) -> None:
+    """Stop where a source is no folder, an archive among them."""
+    if source.is_file():
+        raise DatasetError(f"{source}: is a file; unpack it if it is an archive, and give {wanted}")
+    if not source.is_dir():
+        raise DatasetError(f"{source}: no such folder; give {wanted}")
+
+
+def patient_folders(source: Path) -> list[Path]:
+    """Return the patients' folders in a source folder, sorted.
+
+    Raises:
+        DatasetError: no folder, no patients, or images that lie outside a patient's folder.
+    """
+    check_folder(source, "the folder that holds the patients")
+    entries = sorted(path for path in listed(source) if not ignored(path.name))
+    loose = [path for path in entries if path.is_file() and _is_data(path)]
+    if loose:
+        raise DatasetError(
+            f"{source}: {len(loose)} images lie directly in it ({loose[0].name}, ...); put each "
+            "patient's image and mask in a folder of their own"
+        )
+    for path in entries:
+        _refuse_link(path)
+    folders = [path for path in entries if path.is_dir()]
+    if not folders:
+        raise DatasetError(f"{source}: holds no patients; one folder for each is expected")
+    return folders
+
+
+def read_patient(folder: Path, *, mask_pattern: str, modality: str,
+                 series: str | None) -> Patient:  # fmt: skip
+    """Find a patient's image and mask by name and, where names do not tell, by content.
+
+    Raises:
+        DatasetError: none or several of one kind, a mask alone, links, unreadable files, and
+            what `find_series` stops at.
+    """
+    files = _files(folder)
+    strange = [path for path in files if path.name.lower().endswith(UNREADABLE)]
+    if strange:
+        raise DatasetError(
+            f"{folder}: {_names(strange, folder)}: this format is not read; convert it to "
+            ".nii.gz, .nrrd or .mha, or take it away"
+        )
+    volumes = [path for path in files if is_volume(path)]
+    others = [path for path in files if not is_volume(path)]
+    masks = [p for p in volumes if is_slicer(p) or re.search(mask_pattern, p.name, re.IGNORECASE)]
+    fits = partial(_lies_on, masks[0]) if len(masks) == 1 else None
+    found, notes = find_series(others, str(folder), modality=modality, wanted=series, fits=fits)
+    images: list[Path | Series] = [path for path in volumes if path not in masks]
+    if found is not None:
+        images.append(found)
+    if len(images) + len(masks) == 2 and len(images) != 1:
+        images, masks = _by_content(images, masks, folder)
+    _check_counts(images, masks, folder)
+    return Patient(folder, images[0], masks[0] if masks else None, tuple(notes))
+
+
+def _lies_on(mask: Path, series: Series) -> bool:
+    """Say whether a mask's header puts it on a series' grid; a damaged one is told later."""
+    try:
+        header = read_header(mask)
+    except DatasetError:
+        return False
+    return is_part(header.matrix, header.size, series.affine, series.size)
+
+
+def _by_content(images: Sequence[Path | Series], masks: Sequence[Path],
+                folder: Path) -> tuple[list[Path | Series], list[Path]]:  # fmt: skip
+    """Tell two volumes apart that their names do not: only one may look like labels."""
+    both = [*images, *masks]
+    labels = [p for p in both if isinstance(p, Path) and (is_slicer(p) or looks_like_labels(p))]
+    if len(labels) != 1:
+        raise DatasetError(
+            f"{folder}: which is the mask cannot be told from {_names(both, folder)}; give "
+            "--mask-pattern TEXT that only masks' names contain"
+        )
+    return [p for p in both if p is not labels[0]], labels
+
+
+def _check_counts(images: Sequence[Path | Series], masks: Sequence[Path], folder: Path) -> None:
+    if len(masks) > 1:
+        raise DatasetError(
+            f"{folder}: {len(masks)} masks, one is needed: {_names(masks, folder)}; keep one, or "
+            "narrow --mask-pattern"
+        )
+    if len(images) > 1:
+        raise DatasetError(
+            f"{folder}: {len(images)} images, one is needed: {_names(images, folder)}; keep one "
+            "(each patient wants a folder of their own), or make --mask-pattern match the masks"
+        )
+    if not images and masks:
+        raise DatasetError(
+            f"{folder}: a mask without its image: {_names(masks, folder)}; add the image, or "
+            "change --mask-pattern if this is the image"
+        )
+    if not images:
+        raise DatasetError(
+            f"{folder}: no image found (a DICOM series, .nii, .nii.gz, .nrrd or .mha); add it, or "
+            "take the folder away"
+        )
+
+
+def _files(folder: Path) -> list[Path]:
+    found = []
+    for path in sorted(listed(folder)):
+        if ignored(path.name):
+            continue
+        _refuse_link(path)
+        found += _files(path) if path.is_dir() else [path]
+    return found
+
+
+def listed(folder: Path) -> list[Path]:
+    """Return what a folder holds."""
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise DatasetError(f"{folder}: cannot be listed ({error.strerror})") from error
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        gone = "" if path.exists() else " to nowhere"
+        raise DatasetError(
+            f"{path}: a symbolic link{gone}; put the file or folder itself there (a link may "
+            "leave the folder, or show one patient twice)"
+        )
+    if not os.access(path, os.R_OK):
+        raise DatasetError(f"{path}: may not be read; mend its permissions")
+
+
+def _is_data(path: Path) -> bool:
+    if is_volume(path):
+        return True
+    try:
+        with path.open("rb") as stream:
+            return stream.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def _names(items: Sequence[Path | Series], folder: Path) -> str:
+    shown = [
+        f"a DICOM series of {len(item.slices)} slices"
+        if isinstance(item, Series)
+        else str(item.relative_to(folder))
+        for item in items
+    ]
+    return ", ".join(shown)

@@ -1,0 +1,67 @@
+"""Sacroiliac-joint MRI with fat metaplasia, one folder a patient, to nnU-Net's raw format.
+
+A folder holds an oblique T1 series (DICOM, NIfTI, NRRD or MetaImage) and a binary mask of
+ITK-SNAP. Patients without fat metaplasia have empty masks: --allow-empty lets them in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataset_conversion.cases.transforms import Resample, Step
+from dataset_conversion.datasets.converter import Converter
+from dataset_conversion.datasets.hospital import FolderOptions, find_patients
+from dataset_conversion.datasets.options import option
+from dataset_conversion.errors import DatasetError
+from dataset_conversion.labels import Labels
+from dataset_conversion.raw_format.raw_dataset import Progress, RawDataset
+
+__all__ = ["CONVERTER", "Options", "convert"]
+
+FAT_METAPLASIA = {"fat metaplasia": 1}
+
+
+@dataclass(frozen=True)
+class Options(FolderOptions):
+    """How to read a hospital's MRI folders."""
+
+    modality: str = option("MR", "DICOM modality (default: %(default)s)")
+    channel: str = option("T1", "channel name (default: %(default)s)")
+    spacing: tuple[float, ...] | None = option(
+        None, "mm of the voxels to resample to, two in plane and from slice to slice: 1 1 7 in the "
+        "paper (default: voxels stay as they are)", type=float, nargs=3, metavar="MM",
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        """Stop at voxels that cannot be meant."""
+        super().__post_init__()
+        if self.spacing is not None and not all(0.05 <= mm <= 50 for mm in self.spacing):
+            shown = " ".join(f"{mm:g}" for mm in self.spacing)
+            raise DatasetError(f"--spacing {shown}: 0.05 to 50 mm are allowed")
+
+
+def find(source: Path, options: Options, id: int, name: str,
+         progress: Progress | None) -> RawDataset:  # fmt: skip
+    """Look at every patient's folder and return the dataset; nothing is written."""
+    usual = None if options.labels else Labels(FAT_METAPLASIA, drop=options.drop)
+    found = find_patients(source, options, "sijmr", progress, usual)
+    steps: tuple[Step, ...] = ()
+    if options.spacing is not None:
+        in_row, in_column, across = options.spacing
+        steps = (Resample((in_row, in_column, across)),)
+    return RawDataset(
+        id=id,
+        name=name,
+        channel_names=(options.channel,),
+        labels=found.labels,
+        cases=found.cases,
+        output=options.output(steps=steps),
+        notes=found.notes,
+        splits=options.splits(),
+        problems=found.problems,
+    )
+
+
+CONVERTER = Converter(name="SacroiliacMRI", options=Options, find=find)
+convert = CONVERTER.convert

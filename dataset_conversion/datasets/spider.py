@@ -1,0 +1,261 @@
+"""SPIDER lumbar MRI (Zenodo 10159290, arXiv 2306.12217) to nnU-Net's raw format.
+
+Names are `<patient>_t1.mha`, `<patient>_t2.mha`, `<patient>_t2_SPACE.mha` in images/ and masks/.
+Vertebrae are numbered up from the lowest one that is seen, which may be L4, L5 or L6: a level of
+the spine is never promised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from dataset_conversion.cases.case import Case, Sample
+from dataset_conversion.cases.padding import without_padding
+from dataset_conversion.cases.transforms import CentralSlice
+from dataset_conversion.datasets.converter import Converter
+from dataset_conversion.datasets.level_order import check_order
+from dataset_conversion.datasets.options import Common, option
+from dataset_conversion.datasets.paired_folders import (
+    Key,
+    Pair,
+    find_folder,
+    find_pairs,
+    stop_at,
+    without_copies,
+)
+from dataset_conversion.datasets.scan import scan
+from dataset_conversion.datasets.spider_overview import SEQUENCES, key_of, read_subsets
+from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.atomic_files import digest
+from dataset_conversion.io.label_maps import read_mask
+from dataset_conversion.io.volumes import read_header, read_image
+from dataset_conversion.labels import Labels
+from dataset_conversion.raw_format.raw_dataset import Progress, RawDataset
+
+__all__ = ["CONVERTER", "Options", "convert"]
+
+_CANAL, _MOST = 100, 9
+# From 101 on: vertebrae that are seen in part.
+_VERTEBRAE = (*range(1, 26), *range(101, 126))
+_DISCS = tuple(range(201, 226))
+
+SCHEMES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
+    "binary": {"spine": (*_VERTEBRAE, _CANAL, *_DISCS)},
+    "four": {"vertebra": _VERTEBRAE, "canal": (_CANAL,), "disc": _DISCS},
+    "instances": {
+        **{f"vertebra {n}": (n,) for n in range(1, _MOST + 1)},
+        "canal": (_CANAL,),
+        **{f"disc {n}": (200 + n,) for n in range(1, _MOST + 1)},
+    },
+}
+
+
+@dataclass(frozen=True)
+class Options(Common):
+    """What to take of SPIDER, and how to label it."""
+
+    scheme: str = option(
+        "four",
+        "binary (spine), four (vertebra, canal, disc), or instances, numbered from the lowest "
+        "(default: %(default)s)",
+        choices=tuple(SCHEMES),
+    )
+    sequences: tuple[str, ...] = option(
+        SEQUENCES, "which to take (default: all)", nargs="+", type=str, choices=SEQUENCES
+    )
+    channels: bool = option(
+        False, "T1 and T2 as channels of one case, of patients where they share a grid"
+    )
+    central_slice: bool = option(False, "the central sagittal slice alone, as a 2D dataset")
+
+
+@dataclass(frozen=True)
+class _Series:
+    """One series: its files, their digests, its grid."""
+
+    pair: Pair
+    sources: dict[str, str]
+    size: tuple[int, int, int]
+    matrix: np.ndarray
+
+    @property
+    def sequence(self) -> str:
+        return self.pair.key[1]
+
+    @property
+    def name(self) -> str:
+        return f"{self.pair.key[0]}_{self.sequence}"
+
+
+def find(source: Path, options: Options, id: int, name: str,
+         progress: Progress | None) -> RawDataset:  # fmt: skip
+    """Pair images and masks, read the table, and return the dataset; nothing is written."""
+    sequences = _sequences(options)
+    images = find_folder(source, "images")
+    masks = find_folder(source, "masks")
+    pairs, problems = find_pairs(images, masks, key_of, key_of)
+    pairs = [pair for pair in pairs if pair.key[1] in sequences]
+    if not pairs:
+        raise DatasetError(f"{images}: holds no series of {', '.join(sequences)}")
+    subsets, notes = read_subsets(images.parent, pairs)
+    series, more = scan(pairs, _look, options, progress)
+    if options.channels:
+        cases, said = _stacked(series, sequences, subsets)
+        notes += said
+    else:
+        cases = [_case(item.name, [item], subsets) for item in series]
+    cases, copies = without_copies(cases, ("image", *sequences))
+    problems = [*problems, *more, *copies]
+    stop_at(problems, cases, options.keep_going or options.dry_run)
+    steps = (CentralSlice(),) if options.central_slice else ()
+    return RawDataset(
+        id=id,
+        name=name,
+        channel_names=_channel_names(options, sequences),
+        labels=_labels(options),
+        cases=cases,
+        # nnU-Net wants the slices first in the array (z, y, x): z has to run sideways.
+        output=options.output(steps=steps, orientation="PIR" if options.central_slice else "LPS"),
+        notes=notes,
+        splits=options.splits(),
+        problems=problems,
+        settings={"scheme": options.scheme, "padding": "-1000 -> 0"},
+    )
+
+
+def _sequences(options: Options) -> tuple[str, ...]:
+    """Return the sequences that are wanted, in their usual order."""
+    wanted = tuple(s for s in SEQUENCES if s in options.sequences)
+    if not options.channels:
+        return wanted
+    if wanted == SEQUENCES:
+        return ("t1", "t2")  # SPACE never has the others' grid
+    if len(wanted) < 2:
+        raise DatasetError("--channels: two sequences or more are needed, such as t1 t2")
+    return wanted
+
+
+def _channel_names(options: Options, sequences: Sequence[str]) -> tuple[str, ...]:
+    shown = tuple(sequence.upper() for sequence in sequences)
+    return shown if options.channels or len(shown) == 1 else ("MRI",)
+
+
+def _labels(options: Options) -> Labels:
+    """Return a scheme without what the user drops."""
+    names: dict[str, int] = {}
+    merge: dict[int, int] = {}
+    for name, values in SCHEMES[options.scheme].items():
+        kept = [value for value in values if value not in options.drop]
+        if kept:
+            names[name] = kept[0]
+            merge.update(dict.fromkeys(kept[1:], kept[0]))
+    return Labels(names, drop=options.drop, merge=merge)
+
+
+def _look(pair: Pair) -> _Series:
+    sources = {"image": digest(pair.image)}
+    if pair.mask:
+        sources["mask"] = digest(pair.mask)
+    header = read_header(pair.image)
+    return _Series(pair, sources, header.size, header.matrix)
+
+
+def _case(name: str, series: Sequence[_Series], subsets: Mapping[Key, str]) -> Case:
+    """Make a case of one series, or of several as channels; of their masks the last one counts."""
+    last = next((item for item in reversed(series) if item.pair.mask), series[-1])
+    sources = last.sources
+    if len(series) > 1:
+        sources = {item.sequence: item.sources["image"] for item in series}
+        sources.update({f"mask {i.sequence}": i.sources["mask"] for i in series if i.pair.mask})
+    return Case(
+        name=name,
+        group=str(last.pair.key[0]),
+        where=" and ".join(str(item.pair.image) for item in series),
+        sources=sources,
+        labelled=last.pair.mask is not None,
+        voxels=int(np.prod(last.size)),
+        load=partial(_load, [item.pair for item in series]),
+        subset=subsets.get(last.pair.key, ""),
+    )
+
+
+def _stacked(series: Sequence[_Series], sequences: Sequence[str],
+             subsets: Mapping[Key, str]) -> tuple[list[Case], list[str]]:  # fmt: skip
+    """Make a case a patient whose series share a grid; say how many patients are not taken."""
+    patients: dict[int, dict[str, _Series]] = {}
+    for item in series:
+        patients.setdefault(item.pair.key[0], {})[item.sequence] = item
+    cases, lacking, apart = [], [], []
+    for number, own in patients.items():
+        if set(own) != set(sequences):
+            lacking.append(number)
+            continue
+        stack = [own[sequence] for sequence in sequences]
+        first = stack[0]
+        if all(
+            i.size == first.size and np.allclose(i.matrix, first.matrix, atol=1e-3) for i in stack
+        ):
+            cases.append(_case(f"{number}_{'_'.join(sequences)}", stack, subsets))
+        else:
+            apart.append(number)
+    notes = []
+    if lacking:
+        notes.append(f"patients without all of {', '.join(sequences)}, not taken: {_few(lacking)}")
+    if apart:
+        notes.append(f"patients whose series have grids of their own, not taken: {_few(apart)}")
+    if not cases:
+        raise DatasetError(
+            f"--channels: no patient has {' and '.join(sequences)} on one grid ({'; '.join(notes)}); "
+            "convert them as cases of their own"
+        )
+    return cases, notes
+
+
+def _few(numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:10])) + (", ..." if len(numbers) > 10 else "")
+    return f"{len(numbers)} ({shown})"
+
+
+def _load(pairs: Sequence[Pair]) -> Sample:
+    """Read the channels, take the padding away, and read the mask."""
+    images: list[sitk.Image] = []
+    notes: list[str] = []
+    for pair in pairs:
+        image, more = read_image(pair.image)
+        image, padded = without_padding(image)
+        images.append(image)
+        notes += [*more, *([padded] if padded and padded not in notes else [])]
+    drawn = [(pair.mask, pair.key[1]) for pair in pairs if pair.mask]
+    if not drawn:
+        return Sample(tuple(images), None, tuple(notes))
+    path = drawn[-1][0]
+    mask = read_mask(path)
+    notes += [*mask.notes, *_ordered(mask.image, path)]
+    for other, sequence in drawn[:-1]:
+        notes += _difference(mask.image, read_mask(other).image, sequence)
+    return Sample(tuple(images), mask.image, tuple(notes))
+
+
+def _ordered(mask: sitk.Image, path: Path) -> list[str]:
+    cure = "SPIDER counts from the lowest; look whether the file has head and feet exchanged"
+    return check_order(mask, range(1, 26), str(path), cure)
+
+
+def _difference(mask: sitk.Image, other: sitk.Image, sequence: str) -> list[str]:
+    """Say how far the mask of another channel is from the one that is taken."""
+    if other.GetSize() != mask.GetSize():
+        return [f"the mask of {sequence} has another size and is not compared"]
+    one, two = sitk.GetArrayViewFromImage(mask), sitk.GetArrayViewFromImage(other)
+    either = int(np.count_nonzero((one > 0) | (two > 0)))
+    share = int(np.count_nonzero(one != two)) / max(either, 1)
+    return [f"the mask of {sequence} differs in {share:.1%} of its voxels"] if share > 0.01 else []
+
+
+CONVERTER = Converter(name="SPIDER", options=Options, find=find)
+convert = CONVERTER.convert

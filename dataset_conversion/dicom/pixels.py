@@ -1,0 +1,105 @@
+"""Read the pixels of a proven series, rescaled, slice by slice: ITK first, then pydicom.
+
+ITK's GDCM reads most transfer syntaxes; pydicom with its plug-ins reads others (high-throughput
+JPEG 2000, say), files without a preamble, and single frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import SimpleITK as sitk
+from pydicom.uid import (
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from dataset_conversion.dicom.headers import Slice
+from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.geometry import place
+from dataset_conversion.io.library_warnings import quiet_itk, quiet_pydicom
+
+
+def read_pixels(slices: Sequence[Slice], affine: np.ndarray, who: str) -> sitk.Image:
+    """Return the values as float32 on the proven grid.
+
+    Args:
+        slices: from the lowest up the normal.
+        affine: what the slices' headers say; ITK must see the same.
+        who: the patient, for messages.
+
+    Raises:
+        DatasetError: no decoder, damaged pixels, or ITK sees another geometry.
+    """
+    if any(item.headless or item.frame is not None for item in slices):
+        return place(_by_pydicom(slices, who), affine)
+    try:
+        image = _by_itk(slices)
+    except RuntimeError:
+        return place(_by_pydicom(slices, who), affine)
+    size = (slices[0].matrix[1], slices[0].matrix[0], len(slices))
+    if image.GetSize() != size:
+        raise DatasetError(f"{who}: ITK reads {image.GetSize()} voxels, not {size}")
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    direction = affine[:3, :3] / spacing
+    seen = (image.GetOrigin(), image.GetDirection(), image.GetSpacing()[:2])
+    meant = (affine[:3, 3], direction.ravel(), spacing[:2])
+    if not all(np.allclose(s, m, atol=2e-2) for s, m in zip(seen, meant, strict=True)):
+        raise DatasetError(
+            f"{who}: ITK reads another geometry than the slices' headers say (origin "
+            f"{image.GetOrigin()}); convert the series with dcm2niix and look at it"
+        )
+    image.SetSpacing([float(v) for v in spacing])
+    image.SetDirection([float(v) for v in direction.ravel()])
+    image.SetOrigin([float(v) for v in affine[:3, 3]])
+    return image
+
+
+def _by_itk(slices: Sequence[Slice]) -> sitk.Image:
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames([str(item.path) for item in slices])
+    # ITK takes the type of the first slice for all: a later slope with a fraction would be cut.
+    reader.SetOutputPixelType(sitk.sitkFloat32)
+    with quiet_itk:
+        return reader.Execute()
+
+
+def _by_pydicom(slices: Sequence[Slice], who: str) -> np.ndarray:
+    opened: dict[Path, np.ndarray] = {}
+    planes = []
+    for item in slices:
+        if item.path not in opened:
+            opened = {item.path: _decoded(item, who)}  # one file at a time, for memory
+        stored = opened[item.path]
+        plane = stored if item.frame is None else stored[item.frame]
+        if plane.shape != item.matrix:
+            raise DatasetError(
+                f"{item.path}: its pixels are {plane.shape}, its header says {item.matrix}; copy "
+                "or export it again"
+            )
+        planes.append(plane.astype(np.float32) * np.float32(item.slope) + np.float32(item.offset))
+    return np.stack(planes)
+
+
+def _decoded(item: Slice, who: str) -> np.ndarray:
+    with quiet_pydicom():
+        try:
+            data: Any = pydicom.dcmread(item.path, force=True)
+            if "TransferSyntaxUID" not in data.file_meta:
+                implicit, little = data.original_encoding
+                plain = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+                data.file_meta.TransferSyntaxUID = plain if little else ExplicitVRBigEndian
+            pixels: np.ndarray = data.pixel_array
+        except Exception as error:  # pydicom raises many kinds, by decoder
+            raise DatasetError(
+                f"{who}: the pixels of {item.path.name} cannot be decoded (transfer syntax "
+                f"{UID(item.syntax).name or 'none'}); copy the series again, install pydicom's "
+                "decoders (pip install pylibjpeg[all]), or convert it with dcm2niix"
+            ) from error
+    return pixels

@@ -1,0 +1,214 @@
+"""Read one NIfTI, NRRD or MetaImage volume, with the checks that ITK leaves out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.geometry import affine, like, orthonormal, place
+from dataset_conversion.io.library_warnings import quiet_itk, quiet_nibabel
+from dataset_conversion.io.metaimage import no_volume, read_meta_header, read_meta_values
+from dataset_conversion.io.nifti_reader import colour, parse_nifti, read_nifti, read_nifti_header
+from dataset_conversion.io.nrrd_integrity import damaged
+
+NIFTI = (".nii.gz", ".nii")
+READABLE = (*NIFTI, ".nrrd", ".mha")
+_ONE = np.zeros((1, 1, 1), np.uint8)
+UNREADABLE = (".hdr", ".img", ".img.gz", ".mhd", ".nhdr", ".mgz", ".mgh", ".raw", ".zraw")
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume as stored: `raw` values (z, y, x), scale factors, geometry (LPS mm).
+
+    `grid` is a volume of one voxel, for its geometry alone. `fields` are the header's text fields
+    (NRRD and MetaImage); they may carry a person's name.
+    """
+
+    raw: np.ndarray
+    grid: sitk.Image
+    slope: float
+    offset: float
+    fields: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def values(self) -> np.ndarray:
+        """The scaled values (z, y, x)."""
+        if (self.slope, self.offset) == (1.0, 0.0):
+            return self.raw
+        return self.raw.astype(np.float64) * self.slope + self.offset
+
+
+def is_volume(path: Path) -> bool:
+    """Say whether the name ends like a volume that can be read here."""
+    return path.name.lower().endswith(READABLE)
+
+
+def read_volume(path: Path) -> Volume:
+    """Read a volume of three dimensions; `raw` may have segments' layers as a fourth axis.
+
+    Raises:
+        DatasetError: cannot be read, truncated, NaN or inf, 4D, colour, sheared, no orientation.
+    """
+    try:
+        nifti = path.name.lower().endswith(NIFTI)
+        meta = path.name.lower().endswith(".mha")
+        with quiet_nibabel, quiet_itk:
+            volume = _read_nifti(path) if nifti else _read_meta(path) if meta else _read_itk(path)
+    except DatasetError:
+        raise
+    except EOFError as error:
+        raise DatasetError(_broken(path, "is truncated or damaged")) from error
+    except Exception as error:  # damaged bytes make the libraries raise anything
+        raise DatasetError(_broken(path, _reason(error))) from error
+    if volume.raw.dtype.kind == "f" and not np.isfinite(volume.raw).all():
+        bad = int((~np.isfinite(volume.raw)).sum())
+        raise DatasetError(
+            f"{path}: {bad} voxels are NaN or inf; replace them (for CT by -1024) and export again"
+        )
+    return volume
+
+
+@dataclass(frozen=True)
+class Header:
+    """A volume's size (x, y, z) and its 4 x 4 matrix from index to LPS mm, as stored."""
+
+    size: tuple[int, int, int]
+    matrix: np.ndarray
+
+    @property
+    def voxels(self) -> int:
+        """Voxels of one channel."""
+        return int(np.prod(self.size))
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Of the voxels along x, y, z, in mm."""
+        x, y, z = np.linalg.norm(self.matrix[:3, :3], axis=0)
+        return float(x), float(y), float(z)
+
+    @property
+    def orientation(self) -> str:
+        """Where x, y, z run to, nearest, as ITK's code."""
+        direction = self.matrix[:3, :3] / self.spacing
+        code: str = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(
+            direction.ravel().tolist()
+        )
+        return code
+
+
+def header_of(image: sitk.Image) -> Header:
+    """Return the size and the place of a volume in memory."""
+    x, y, z = image.GetSize()
+    return Header((x, y, z), affine(image))
+
+
+def read_header(path: Path) -> Header:
+    """Read where a volume lies and how large it is, and no voxels.
+
+    Raises:
+        DatasetError: the header cannot be read, or speaks of no three dimensions.
+    """
+    try:
+        if path.name.lower().endswith(NIFTI):
+            with quiet_nibabel:
+                size, matrix = read_nifti_header(path)
+        elif path.name.lower().endswith(".mha"):
+            header = read_meta_header(path)
+            size, matrix = header.size, header.matrix
+        else:
+            reader = sitk.ImageFileReader()
+            reader.SetFileName(str(path))
+            with quiet_itk:
+                reader.ReadImageInformation()
+            size, matrix = reader.GetSize(), np.eye(4)
+            if len(size) == 3:
+                matrix[:3, :3] = np.reshape(reader.GetDirection(), (3, 3)) * reader.GetSpacing()
+                matrix[:3, 3] = reader.GetOrigin()
+    except DatasetError:
+        raise
+    except Exception as error:  # damaged bytes make the libraries raise anything
+        raise DatasetError(_broken(path, _reason(error))) from error
+    if len(size) == 5 and size[3] == 1 < size[4]:
+        raise DatasetError(colour(path, size[4]))
+    if len(size) < 3 or max(size[3:], default=1) != 1 or min(size) < 1:
+        raise DatasetError(no_volume(path, size))
+    return Header((int(size[0]), int(size[1]), int(size[2])), matrix)
+
+
+def nifti_values(path: Path) -> np.ndarray:
+    """Scaled values of a NIfTI file of any rank, (x, y, ...), the first axis the fastest.
+
+    ITK would read what is missing of a truncated file, and NaN, as 0.
+
+    Raises:
+        DatasetError: it is truncated, or holds NaN or inf.
+    """
+    try:
+        with quiet_nibabel:
+            values = np.asarray(parse_nifti(path).dataobj)
+    except Exception as error:  # damaged bytes make the libraries raise anything
+        raise DatasetError(_broken(path, "is truncated or damaged")) from error
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise DatasetError(f"{path}: {int((~np.isfinite(values)).sum())} voxels are NaN or inf")
+    return values
+
+
+def read_image(path: Path) -> tuple[sitk.Image, tuple[str, ...]]:
+    """Read an image of one channel with its scaled values, and notes on what was mended."""
+    volume = read_volume(path)
+    if volume.raw.ndim != 3:
+        raise DatasetError(colour(path, volume.raw.shape[-1]))
+    return like(volume.values, volume.grid), volume.notes
+
+
+def _read_nifti(path: Path) -> Volume:
+    found = read_nifti(path)
+    matrix, note = orthonormal(found.matrix, str(path))
+    notes = tuple(text for text in (found.note, note) if text)
+    return Volume(found.raw, place(_ONE, matrix), found.slope, found.offset, {}, notes)
+
+
+def _read_meta(path: Path) -> Volume:
+    header = read_meta_header(path)
+    matrix, note = orthonormal(header.matrix, str(path))
+    raw = read_meta_values(path, header)
+    return Volume(raw, place(_ONE, matrix), 1.0, 0.0, header.fields, (note,) if note else ())
+
+
+def _read_itk(path: Path) -> Volume:
+    if path.stat().st_size == 0:
+        raise DatasetError(_broken(path, "is empty"))
+    if damaged(path):
+        raise DatasetError(_broken(path, "is truncated or damaged"))
+    image = sitk.ReadImage(str(path))
+    if image.GetDimension() != 3:
+        raise DatasetError(no_volume(path, image.GetSize()))
+    matrix, note = orthonormal(affine(image), str(path))
+    return Volume(
+        raw=sitk.GetArrayFromImage(image),
+        grid=place(_ONE, matrix) if note else like(_ONE, image),
+        slope=1.0,
+        offset=0.0,
+        fields={key: image.GetMetaData(key) for key in image.GetMetaDataKeys()},
+        notes=(note,) if note else (),
+    )
+
+
+def _broken(path: Path, reason: str) -> str:
+    return f"{path}: {reason}; copy or export it again"
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    short = ("expected", "got only", "not read", "Expected", "mmap length")
+    if any(word in text for word in short) or "cannot be read" in text:
+        return "is truncated or damaged"
+    if isinstance(error, PermissionError):
+        return "may not be read (permission denied)"
+    return f"cannot be read ({' '.join(text.split())[-160:]})"

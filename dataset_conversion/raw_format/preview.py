@@ -1,0 +1,194 @@
+"""One picture of a dataset: a row a case, three planes, labels in colour."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from PIL import Image, ImageColor, ImageDraw, ImageFont
+
+from dataset_conversion.errors import disk_error
+from dataset_conversion.raw_format.png import write_png
+from dataset_conversion.raw_format.preview_planes import Cut, Cuts, cut
+
+FILE = "preview.png"
+MOST_ROWS = 24
+BONE = (-450.0, 1050.0)  # HU shown black and white
+_PLANES = ("axial", "coronal", "sagittal")
+_GROUND, _INK, _FAINT = "#0d1117", "#e6edf3", "#8b949e"
+_COLOURS = ("#f2b134", "#4cc9f0", "#f72585", "#80ed99", "#b388ff", "#ff7f51",
+            "#00b4a0", "#ffd6e0", "#c0e218", "#5c8dff", "#d4a373", "#e63946", "#2a9d3f", "#ffee93",
+            "#a8dadc", "#9d0208", "#7209b7", "#e0aaff", "#606c38", "#ff99c8")  # fmt: skip
+_CELL, _GAP, _LEFT = 297, 10, 52  # pixels
+_WIDE = _LEFT + 3 * _CELL + 2 * _GAP + 14
+_HEAD, _FOOT, _LINE = 108, 35, 33
+_ANCHORS = ("lm", "rm", "ma", "md")  # of the letters at the left, right, upper, lower edge
+
+
+@dataclass(frozen=True)
+class Row:
+    """A case as written; the mask is None where there is none.
+
+    Attributes:
+        centre: mask whose centre is cut through, where rows are to show the same planes.
+        cuts: what `cut` made of the case while it was in memory; spares reading it again.
+        test: is marked as one of the test set.
+    """
+
+    name: str
+    image: Path | None = None
+    mask: Path | None = None
+    centre: Path | None = None
+    cuts: Cuts | None = None
+    test: bool = False
+
+
+def draw(path: Path, rows: Sequence[Row], names: Mapping[int, str], title: str,
+         display: tuple[float, float] | None, scratch: Path,
+         what: str = "cases") -> None:  # fmt: skip
+    """Draw up to 24 cases, evenly chosen, and write a PNG that is the same every time.
+
+    Args:
+        path: the PNG.
+        rows: all cases.
+        names: label value -> name, for the legend.
+        title: above the picture.
+        display: (low, high) shown black and white; None takes the 1st and 99.5th percentile.
+        scratch: folder on the same disk for the unfinished file.
+        what: what the rows are, in the plural.
+    """
+    chosen = choose(rows)
+    cuts = [row.cuts or _read_and_cut(row, display) for row in chosen]
+    lines, planes = _lines(chosen, cuts)
+    tallest = [round(min(1.25, max(c.tall / c.wide for _, c in line)) * _CELL) for line in lines]
+    legend = -(-len(names) // 4)
+    height = _HEAD + sum(tallest) + _GAP * len(lines) + _FOOT + _LINE * legend
+    sheet = Image.new("RGB", (_WIDE, height), _GROUND)
+    pen = ImageDraw.Draw(sheet)
+    shown = (
+        f"{len(chosen)} of {len(rows)} {what}" if len(chosen) < len(rows) else f"{len(rows)} {what}"
+    )
+    told = f"{shown}, radiological view (R = the patient's right)"
+    pen.text((_WIDE // 2, 31), _plain(title), _INK, _font(20), "mm")
+    pen.text((_WIDE // 2, 61), told, _FAINT, _font(13), "mm")
+    for column, plane in enumerate(planes):
+        pen.text((_left(column) + _CELL // 2, 92), plane, _FAINT, _font(14), "mm")
+    top = _HEAD
+    for line, tall in zip(lines, tallest, strict=True):
+        for column, (label, plane_cut) in enumerate(line):
+            _show(sheet, plane_cut, sorted(names), (_left(column), top), tall)
+            _write_upwards(sheet, _plain(label), _left(column), top, tall)
+        top += tall + _GAP
+    _legend(pen, names, top + 16)
+    temporary = scratch / path.name
+    try:
+        write_png(temporary, np.asarray(sheet))
+        os.replace(temporary, path)
+    except OSError as error:
+        raise disk_error(path, error) from error
+
+
+def choose(rows: Sequence[Row]) -> list[Row]:
+    """Take at most 24 rows, evenly spread, the first and the last among them."""
+    if len(rows) <= MOST_ROWS:
+        return list(rows)
+    return [rows[i] for i in np.linspace(0, len(rows) - 1, MOST_ROWS).round().astype(int)]
+
+
+def colour(values: Sequence[int], value: int) -> str:
+    """Return the colour of a label value among all values."""
+    return _COLOURS[sorted(values).index(value) % len(_COLOURS)]
+
+
+def _lines(rows: Sequence[Row],
+           cuts: Sequence[Cuts]) -> tuple[list[list[tuple[str, Cut]]], Sequence[str]]:  # fmt: skip
+    """Lay out labels and planes in lines of three, and name the columns.
+
+    A case takes a line; where all cases are single slices, three of them do.
+    """
+    labels = [f"{row.name} (test)" if row.test or not row.mask else row.name for row in rows]
+    slices = [[cut for cut in three if min(cut.grey.shape) > 1] for three in cuts]
+    if any(len(planes) != 1 for planes in slices):
+        return [list(zip((label, "", ""), three, strict=True))
+                for label, three in zip(labels, cuts, strict=True)], _PLANES  # fmt: skip
+    single = [(label, planes[0]) for label, planes in zip(labels, slices, strict=True)]
+    return [single[start : start + 3] for start in range(0, len(single), 3)], ()
+
+
+def _read_and_cut(row: Row, display: tuple[float, float] | None) -> Cuts:
+    mask = sitk.ReadImage(str(row.mask)) if row.mask else None
+    centre = sitk.ReadImage(str(row.centre)) if row.centre else None
+    return cut(sitk.ReadImage(str(row.image)), mask, display, centre)
+
+
+def _left(column: int) -> int:
+    return _LEFT + column * (_CELL + _GAP)
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
+
+
+def _plain(text: str) -> str:
+    """Half characters, which JSON allows and no font has, become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _show(sheet: Image.Image, cut: Cut, values: Sequence[int], at: tuple[int, int],
+          tall: int) -> None:  # fmt: skip
+    """Put a plane in the middle of its cell, true to its shape in mm, with labels and letters."""
+    scale = min(_CELL / cut.wide, tall / cut.tall)
+    size = max(1, round(cut.wide * scale)), max(1, round(cut.tall * scale))
+    corner = at[0] + (_CELL - size[0]) // 2, at[1] + (tall - size[1]) // 2
+    turn = slice(None, None, 1 if cut.origin == "upper" else -1)
+    grey = Image.fromarray(np.rint(cut.grey[turn] * 255).astype(np.uint8))
+    picture = grey.resize(size, Image.Resampling.BILINEAR).convert("RGBA")
+    if cut.mask is not None:
+        labels = Image.fromarray(_overlay(cut.mask[turn], values))
+        picture = Image.alpha_composite(picture, labels.resize(size, Image.Resampling.NEAREST))
+    pen = ImageDraw.Draw(picture)
+    flat = cut.tall < 0.15 * cut.wide  # no room for letters above each other
+    middle = size[0] // 2, size[1] // 2
+    spots = ((6, middle[1]), (size[0] - 6, middle[1]), (middle[0], 4), (middle[0], size[1] - 4))
+    for letter, spot, anchor in zip(cut.letters, spots[: 2 if flat else 4], _ANCHORS, strict=False):
+        pen.text(spot, letter, _INK, _font(14), anchor, stroke_width=2, stroke_fill=_GROUND)
+    sheet.paste(picture, corner)
+
+
+def _overlay(mask: np.ndarray, values: Sequence[int]) -> np.ndarray:
+    """RGBA of a slice: a faint area and a firm outline for each label."""
+    core = np.ones(mask.shape, bool)
+    for here, there in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+        same = mask[here] == mask[there]
+        core[here] &= same
+        core[there] &= same
+    table = np.zeros((2, max([0, *values, int(mask.max(initial=0))]) + 1, 4), np.uint8)
+    for value in values:
+        table[:, value, :3] = ImageColor.getrgb(colour(values, value))
+        table[:, value, 3] = 230, 82  # of 255: the outline, the area
+    result: np.ndarray = table[core.astype(np.uint8), mask]
+    return result
+
+
+def _write_upwards(sheet: Image.Image, text: str, left: int, top: int, tall: int) -> None:
+    """Write a case's id beside its row, from below."""
+    if not text:
+        return
+    strip = Image.new("RGB", (tall, 18), _GROUND)
+    ImageDraw.Draw(strip).text((tall // 2, 9), text, _INK, _font(12), "mm")
+    sheet.paste(strip.rotate(90, expand=True), (left - 24 if left == _LEFT else left - 14, top))
+
+
+def _legend(pen: ImageDraw.ImageDraw, names: Mapping[int, str], top: int) -> None:
+    """Write the labels' names beside their colours, four in a line."""
+    order, columns = sorted(names), min(4, max(1, len(names)))
+    wide = (_WIDE - 2 * _LEFT) // 4
+    start = (_WIDE - columns * wide) // 2
+    for place, value in enumerate(order):
+        x, y = start + place % 4 * wide, top + place // 4 * _LINE
+        pen.rectangle((x, y - 5, x + 22, y + 5), colour(order, value))
+        pen.text((x + 30, y), _plain(names[value]), _INK, _font(13), "lm")

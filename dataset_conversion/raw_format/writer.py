@@ -1,0 +1,267 @@
+"""One run of a conversion, from what is there already to the finished folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataset_conversion.cases.case import Case, apart
+from dataset_conversion.cases.preprocess import Prepared, prepare
+from dataset_conversion.errors import DatasetError, together
+from dataset_conversion.io.atomic_files import check_space, digest, digest_json, to_json, write_text
+from dataset_conversion.io.nifti_writer import write_image
+from dataset_conversion.parallel import Progress, Run, each
+from dataset_conversion.raw_format.manifest import FORMAT, Record, patients, records, versions
+from dataset_conversion.raw_format.preview import FILE as PREVIEW
+from dataset_conversion.raw_format.preview import Row, choose, draw
+from dataset_conversion.raw_format.preview_planes import Cuts, cut
+from dataset_conversion.raw_format.staging import DATASET, MANIFEST, SPLITS, Staging
+from dataset_conversion.raw_format.summary import Report, fate, summary
+
+if TYPE_CHECKING:
+    from dataset_conversion.raw_format.raw_dataset import RawDataset
+
+ENDING = ".nii.gz"
+_SHARED = (DATASET, SPLITS, PREVIEW)
+
+
+class Conversion:
+    """One run of a conversion: what is known at its start, and its steps."""
+
+    def __init__(self, dataset: RawDataset, place: Staging, run: Run,
+                 progress: Progress | None) -> None:  # fmt: skip
+        self.dataset, self.place, self.run, self.progress = dataset, place, run, progress
+        self.problems = list(dataset.problems)
+        self.cases, clashes = apart(dataset.cases)
+        self.problems += clashes
+        self._stop_at_problems()
+        if not any(case.labelled for case in self.cases):
+            raise DatasetError("no case has a mask; nothing can be learnt from this dataset")
+        self.test = dataset.splits.test_set(self.cases)
+        # Senseless subsets are told before hours of work, not after.
+        dataset.splits.folds([c for c in self.cases if c.labelled and c.name not in self.test])
+        self.values = dataset.settings_values()
+        self.settings = digest_json(self.values)
+        self.made_with = versions()
+        self.shown = {row.name for row in choose([Row(case.name) for case in self.cases])}
+        self.cuts: dict[str, Cuts] = {}
+
+    def rehearse(self) -> Report:
+        """Do all but write."""
+        self.place.check_target()
+        old = records(self.place.manifest())
+        self.place.check_strays(old)
+        kept = self._fitting(self.cases, old, self.place.target)
+        pending = [case for case in self.cases if case.name not in kept]
+        check_space(self.place.raw_root, sum(self._bytes(case) for case in pending))
+        notes = fate(self.cases, old, kept, self.place, self.settings)
+        done = {**kept, **self._each(self._try, pending)}
+        return self._report(done, pending, notes)
+
+    def write(self) -> Report:
+        """Convert what has changed, and swap the dataset in."""
+        place = self.place
+        place.recover()
+        place.check_target()
+        old = records(place.manifest())
+        place.check_strays(old)
+        kept = self._fitting(self.cases, old, place.target)
+        notes = fate(self.cases, old, kept, place, self.settings)
+        if len(kept) == len(self.cases) == len(old) and self._current(kept):
+            place.discard()
+            return self._report(kept, [], notes)
+        pending = [case for case in self.cases if case.name not in kept]
+        check_space(place.raw_root, sum(self._bytes(case) for case in pending))
+        finished = place.open()
+        for name, record in kept.items():
+            if not (name in finished and finished[name] == record and record.whole(place.staged)):
+                place.adopt(name, record)
+        resumed = self._fitting(pending, finished, place.staged)
+        left = [case for case in pending if case.name not in resumed]
+        done = {**kept, **resumed, **self._each(self._convert, left)}
+        self._stop_at_problems()
+        if not any(name.startswith("labelsTr/") for r in done.values() for name in r.files):
+            raise together([*self.problems, "no training case is left; nothing was written"])
+        splits = self._splits(done)
+        if (place.target / SPLITS).exists() and splits != _text(place.target / SPLITS):
+            notes.append(
+                f"{SPLITS} has changed: before planning again remove the one that lies in "
+                "nnUNet_preprocessed, or nnU-Net stops without a word"
+            )
+        self._finish(old, done, splits)
+        return self._report(done, left, notes)
+
+    def _names(self, case: Case) -> list[str]:
+        """Return the files that a case has in the dataset, its images first."""
+        training = case.labelled and case.name not in self.test
+        images, masks = ("imagesTr", "labelsTr") if training else ("imagesTs", "labelsTs")
+        count = len(self.dataset.channel_names)
+        names = [f"{images}/{case.name}_{channel:04d}{ENDING}" for channel in range(count)]
+        return [*names, f"{masks}/{case.name}{ENDING}"] if case.labelled else names
+
+    def _fitting(self, cases: Sequence[Case], known: Mapping[str, Record],
+                 folder: Path) -> dict[str, Record]:  # fmt: skip
+        """Return the cases whose files stand as they are."""
+        there = [case for case in cases if case.name in known]
+
+        def fits(case: Case) -> bool:
+            return known[case.name].fits(case, self.settings, self._names(case), folder)
+
+        return {c.name: known[c.name] for c, good in each(fits, there, self.run.jobs)
+                if good is True}  # fmt: skip
+
+    def _each(self, work: Any, cases: Sequence[Case]) -> dict[str, Record]:
+        """Work on cases; go on after a bad one and tell of all."""
+        done, problems = {}, {}
+        for case, result in each(work, cases, self.run.jobs, self.progress):
+            if isinstance(result, DatasetError):
+                problems[case.name] = str(result)
+            else:
+                done[case.name] = result
+        self.problems += [problems[name] for name in sorted(problems)]
+        return done
+
+    def _prepare(self, case: Case) -> Prepared:
+        try:
+            sample = case.load()
+        except OSError as error:
+            raise DatasetError(
+                f"{case.where}: cannot be read ({error.strerror or error})"
+            ) from error
+        if len(sample.images) != len(self.dataset.channel_names) or (
+            case.labelled != (sample.mask is not None)
+        ):
+            raise DatasetError(
+                f"{case.where}: {len(sample.images)} channels of "
+                f"{len(self.dataset.channel_names)}, mask "
+                f"{'found' if sample.mask is not None else 'missing'}; the source changed while "
+                "it was read: start again"
+            )
+        return prepare(sample, self.dataset.labels, self.dataset.output, case.where)
+
+    def _record(self, case: Case, ready: Prepared, files: dict[str, str]) -> Record:
+        voxels = {str(value): count for value, count in ready.voxels.items()}
+        return Record(dict(case.sources), self.settings, files, voxels, ready.grid, self.made_with,
+                      list(ready.notes))  # fmt: skip
+
+    def _try(self, case: Case) -> Record:
+        return self._record(case, self._prepare(case), dict.fromkeys(self._names(case), ""))
+
+    def _convert(self, case: Case) -> Record:
+        ready = self._prepare(case)
+        volumes = [*ready.images, *([] if ready.mask is None else [ready.mask])]
+        files = {}
+        for name, volume in zip(self._names(case), volumes, strict=True):
+            path = self.place.staged / name
+            path.parent.mkdir(exist_ok=True)
+            files[name] = write_image(volume, path, self.place.scratch)
+        record = self._record(case, ready, files)
+        self.place.remember(case.name, record)
+        if case.name in self.shown:
+            self.cuts[case.name] = cut(ready.images[0], ready.mask, self._display())
+        return record
+
+    def _finish(self, old: dict[str, Record], done: dict[str, Record], splits: str | None) -> None:
+        """Write what belongs to the whole dataset and make it visible."""
+        place = self.place
+        place.sweep(done)
+        training = sum(self._trains(record) for record in done.values())
+        write_text(place.staged / DATASET, self.dataset.dataset_json(training), place.scratch)
+        if splits is None:
+            (place.staged / SPLITS).unlink(missing_ok=True)
+        else:
+            write_text(place.staged / SPLITS, splits, place.scratch)
+        self._draw(done)
+        place.carry_over(old, _SHARED)
+        place.finish(self._manifest(place.staged, done))
+
+    def _draw(self, done: Mapping[str, Record]) -> None:
+        """Draw the preview; cases of this run were cut while they were in memory."""
+        labels, staged = self.dataset.labels, self.place.staged
+        rows = []
+        for name, record in sorted(done.items()):
+            images = [staged / file for file in sorted(record.files) if file.startswith("images")]
+            masks = [staged / file for file in record.files if file.startswith("labels")]
+            test = not self._trains(record)
+            mask = masks[0] if masks else None
+            rows.append(Row(name, images[0], mask, cuts=self.cuts.get(name), test=test))
+        names: dict[int, str] = {}
+        # A region's name serves where a value has none of its own.
+        for name, value in sorted(
+            labels.names.items(), key=lambda item: isinstance(item[1], tuple)
+        ):
+            for part in (value,) if isinstance(value, int) else value:
+                if part:
+                    names.setdefault(labels.remap[part], name)
+        title = f"Dataset{self.dataset.id:03d}_{self.dataset.name}"
+        draw(staged / PREVIEW, rows, names, title, self._display(), self.place.scratch)
+
+    def _display(self) -> tuple[float, float] | None:
+        return (0.0, 1.0) if self.dataset.output.window else self.dataset.display
+
+    @staticmethod
+    def _trains(record: Record) -> bool:
+        return any(name.startswith("labelsTr/") for name in record.files)
+
+    def _splits(self, done: Mapping[str, Record]) -> str | None:
+        training = [c for c in self.cases if c.name in done and self._trains(done[c.name])]
+        folds = self.dataset.splits.folds(training) if training else []
+        return to_json(folds) if folds else None
+
+    def _manifest(self, folder: Path, done: Mapping[str, Record]) -> str:
+        shared = {name: digest(folder / name) for name in _SHARED if (folder / name).exists()}
+        groups = {case.name: case.group for case in self.cases if case.name in done}
+        entry = {
+            "format": FORMAT,
+            "dataset": {"id": self.dataset.id, "name": self.dataset.name},
+            "settings": self.values,
+            "splits": vars(self.dataset.splits),
+            "left_out": len(self.problems),
+            "files": shared,
+            "patients": patients(groups),
+            "cases": {name: vars(record) for name, record in sorted(done.items())},
+        }
+        return to_json(entry)
+
+    def _current(self, kept: Mapping[str, Record]) -> bool:
+        """Say whether the finished dataset is, to the byte, what would be written now."""
+        target = self.place.target
+        training = sum(self._trains(record) for record in kept.values())
+        return (
+            _text(target / DATASET) == self.dataset.dataset_json(training)
+            and _text(target / SPLITS) == self._splits(kept)
+            and (target / PREVIEW).exists()
+            and _text(target / MANIFEST) == self._manifest(target, kept)
+        )
+
+    def _bytes(self, case: Case) -> int:
+        """Uncompressed size, more than will be needed."""
+        each_voxel = 4 if self.dataset.output.window else 2
+        return case.voxels * (each_voxel * len(self.dataset.channel_names) + int(case.labelled))
+
+    def _stop_at_problems(self) -> None:
+        if self.problems and not (self.run.keep_going or self.run.dry_run):
+            raise together(self.problems)
+
+    def _report(self, done: Mapping[str, Record], worked: Sequence[Case],
+                notes: Sequence[str]) -> Report:  # fmt: skip
+        written = sum(case.name in done for case in worked)
+        groups = {case.name: case.group for case in self.cases if case.name in done}
+        report = summary(self.place.target, self.dataset.labels, done, self._splits(done), groups)
+        told = [*self.dataset.notes, *self.dataset.labels.notes(), *notes, *report.notes]
+        return replace(
+            report,
+            written=written,
+            skipped=len(done) - written,
+            notes=told,
+            problems=tuple(self.problems),
+            dry_run=self.run.dry_run,
+            orientation=self.dataset.output.orientation,
+            steps=tuple(self.dataset.output.told()),
+        )
+
+
+def _text(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None

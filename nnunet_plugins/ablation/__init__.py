@@ -1,1 +1,0 @@
-"""The papers' tables as data, and plans that hold one configuration a row."""

@@ -1,0 +1,1 @@
+"""The five papers as data: topologies, ablation rows, tables and published scores."""

@@ -1,0 +1,279 @@
+"""Plans that hold one configuration a row of a table, all on the same preprocessed data."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+from architectures.suggestions import nearest_first
+from nnunet_plugins.costs.footprint import count
+from nnunet_plugins.costs.training_step import Setup
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.networks import HOSTS, public_name, takes_input_size
+from nnunet_plugins.networks import find as find_network
+from nnunet_plugins.papers import topologies as published
+from nnunet_plugins.papers.rows import Row, Table
+from nnunet_plugins.papers.tables import find
+from nnunet_plugins.places import NOT_PLANS, check_plans_name, find_dataset, folder_of
+from nnunet_plugins.training.procedure import PAPER_RECIPES, read_procedure
+
+#: Plans that a table stands on unless others are named: those of nnU-Net's U-Net under our name, or its own.
+DEFAULT_PLANS = ("ModularUNetPlans", "nnUNetPlans")
+#: What a row keeps of a plan's network; the rest is the blocks of whatever network was planned.
+TOPOLOGY = {
+    "n_stages",
+    "features_per_stage",
+    "conv_op",
+    "kernel_sizes",
+    "strides",
+    "n_conv_per_stage",
+    "n_blocks_per_stage",
+    "n_conv_per_stage_decoder",
+    "conv_bias",
+    "norm_op",
+    "norm_op_kwargs",
+    "dropout_op",
+    "dropout_op_kwargs",
+    "nonlin",
+    "nonlin_kwargs",
+    "nonlin_first",
+    "block",
+    "bottleneck_channels",
+    "stem_channels",
+    "pool",
+    "deep_levels",
+}
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was made of one row.
+
+    Attributes:
+        row: the row.
+        configuration: its name in the plans.
+        parameters: of its network.
+        memory: counted peak of its training step, relative to the plan's own.
+    """
+
+    row: Row
+    configuration: str
+    parameters: int
+    memory: float
+
+
+@dataclass(frozen=True)
+class Written:
+    """The plans that were written.
+
+    Attributes:
+        file: the plans.
+        dataset: name of the dataset.
+        made: one entry a row.
+        notes: what a user should know.
+    """
+
+    file: Path
+    dataset: str
+    made: tuple[Made, ...]
+    notes: tuple[str, ...]
+
+
+def write_plans(
+    dataset: str,
+    table: str,
+    *,
+    rows: Sequence[str] | None = None,
+    plans_name: str | None = None,
+    configuration: str | None = None,
+    paper: bool = False,
+    force: bool = False,
+) -> Written:
+    """Write plans with the configurations of existing ones and one more for each row of a table.
+
+    Nothing is written before every row's network has been built and has taken the patch.
+
+    Args:
+        dataset: id or name, in nnUNet_preprocessed.
+        table: id of a table.
+        rows: keys of its rows; None for all.
+        plans_name: existing plans; None for nnU-Net's own.
+        configuration: what the rows inherit from; None for the one that the paper trained.
+        paper: the paper's own topology and procedure in place of the plan's.
+        force: write over plans of the same name.
+
+    Raises:
+        UserError: unknown table, row, dataset, plans or configuration; a network that cannot take the plan.
+    """
+    wanted = find(table)
+    chosen = wanted.rows if rows is None else tuple(wanted.row(key) for key in rows)
+    preprocessed = folder_of("nnUNet_preprocessed")
+    folder = preprocessed / find_dataset(preprocessed, dataset)
+    plans = _read_plans(folder, plans_name)
+    name = f"{plans['plans_name']}_{wanted.id}{'_paper' if paper else ''}"
+    check_plans_name(name)
+    target = folder / f"{name}.json"
+    if target.exists() and not force:
+        raise UserError(f"{name}: plans of that name exist; pass --force to write over them")
+    dataset_json = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+
+    made = []
+    configurations: dict[str, Any] = {}
+    for row in chosen:
+        base = row.configuration or configuration or wanted.configuration
+        try:
+            result, entry = _configuration(wanted, row, base, plans, dataset_json, paper=paper)
+        except UserError as error:
+            cure = "; leave --paper out, or name the other rows with --rows" if paper else ""
+            raise UserError(f"{wanted.id}, row {row.key}: {error}{cure}") from error
+        made.append(result)
+        configurations[result.configuration] = entry
+    plans = plans | {
+        "plans_name": name,
+        "configurations": plans["configurations"] | configurations,
+    }
+    _write(target, plans)
+    notes = _notes(wanted, made, plans, folder, dataset_json, paper=paper)
+    return Written(target, folder.name, tuple(made), tuple(notes))
+
+
+def _read_plans(folder: Path, name: str | None) -> dict[str, Any]:
+    there = sorted(p.stem for p in folder.glob("*.json") if p.stem not in NOT_PLANS)
+    found = next((p for p in ([name] if name else DEFAULT_PLANS) if p in there), None)
+    if found is None:
+        asked = name or " or ".join(DEFAULT_PLANS)
+        known = ", ".join(nearest_first(name or DEFAULT_PLANS[0], there)) or "none"
+        raise UserError(
+            f"{folder.name}: no plans called {asked}; there are: {known}. Name them with -p, or make some: "
+            f"nnunet-plugins plan {int(folder.name[7:10])} --network ModularUNet"
+        )
+    file = folder / f"{found}.json"
+    try:
+        plans = json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise UserError(f"{file}: not JSON ({error}); plan again") from error
+    if not isinstance(plans, dict) or not isinstance(plans.get("configurations"), dict):
+        raise UserError(f"{file}: no plans, it has no configurations; name others with -p")
+    return plans | {"plans_name": found}  # a renamed copy is found under the file's name
+
+
+def _configuration(
+    table: Table,
+    row: Row,
+    base: str,
+    plans: dict[str, Any],
+    dataset_json: dict[str, Any],
+    *,
+    paper: bool,
+) -> tuple[Made, dict[str, Any]]:
+    """The configuration of one row, and what to tell of it."""
+    if base not in plans["configurations"]:
+        known = ", ".join(nearest_first(base, plans["configurations"]))
+        raise UserError(
+            f"{plans['plans_name']} has no configuration called {base!r}; it has {known} (-c; --rows leaves a row "
+            "out)"
+        )
+    manager = PlansManager(plans)
+    inherited = manager.get_configuration(base)
+    patch = [int(n) for n in inherited.patch_size]
+    architecture = (
+        _published_architecture(table, row, base, len(patch))
+        if paper
+        else _planned_architecture(inherited.configuration["architecture"], row.network)
+    )
+    architecture["network_class_name"] = public_name(row.network)
+    architecture["arch_kwargs"] |= row.options
+    if takes_input_size(row.network):
+        architecture["arch_kwargs"]["input_size"] = patch
+    entry: dict[str, Any] = {"inherits_from": base, "architecture": architecture}
+    training = inherited.configuration.get("training", {})
+    if paper:
+        training = PAPER_RECIPES[table.network].training
+        entry["batch_size"] = PAPER_RECIPES[table.network].batch_size
+    if training or row.training:
+        entry["training"] = read_procedure({"training": training | row.training})
+
+    own = inherited.configuration
+    cost = count(Setup.of(own | entry, dataset_json))
+    planned = count(Setup.of(own, dataset_json, table.network))
+    memory = cost.peak_bytes / planned.peak_bytes
+    result = Made(row, f"{base}_{row.key}", cost.parameters, memory)
+    return result, entry
+
+
+def _planned_architecture(planned: dict[str, Any], network: str) -> dict[str, Any]:
+    """The plan's topology without the blocks of the network that it was made for, as ``network`` takes it."""
+    name = planned["network_class_name"]
+    package, _, last = name.rpartition(".")
+    if last not in HOSTS and package != "nnunet_plugins.networks":
+        raise UserError(
+            f"the plans are for {name}; rows stand on the topology of {' or '.join(HOSTS)}: name other plans with -p"
+        )
+    taken = inspect.signature(find_network(network)).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in taken.values())
+    kwargs = {
+        key: value
+        for key, value in planned["arch_kwargs"].items()
+        if key in TOPOLOGY and (takes_any or key in taken)
+    }
+    imported = [key for key in planned["_kw_requires_import"] if key in kwargs]
+    return {"arch_kwargs": kwargs, "_kw_requires_import": imported}
+
+
+def _published_architecture(table: Table, row: Row, base: str, rank: int) -> dict[str, Any]:
+    if not row.topology:
+        raise UserError("the paper prints nothing of its topology")
+    topology = published.find(table.paper, row.topology)
+    if topology.rank != rank:
+        raise UserError(
+            f"--paper: the paper's topology is {topology.rank}D and {base} {rank}D; pass -c "
+            f"{topology.configuration}"
+        )
+    return topology.architecture()
+
+
+def _write(target: Path, plans: dict[str, Any]) -> None:
+    temporary = target.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        temporary.write_text(json.dumps(plans, indent=4), encoding="utf-8")
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _notes(
+    table: Table,
+    made: Sequence[Made],
+    plans: dict[str, Any],
+    folder: Path,
+    dataset_json: dict[str, Any],
+    *,
+    paper: bool,
+) -> list[str]:
+    notes = []
+    classes = len(set(dataset_json["labels"]) - {"ignore"})
+    if classes != table.classes:
+        notes.append(
+            f"the paper's data have {table.classes} classes, background included; {folder.name} has {classes}"
+        )
+    manager = PlansManager(plans)
+    data = {manager.get_configuration(m.configuration).data_identifier for m in made}
+    missing = sorted(d for d in data if not (folder / d).is_dir())
+    if missing:
+        notes.append(f"not preprocessed yet: {', '.join(missing)}")
+    heavy = [m.configuration for m in made if m.memory > 1.5]
+    if heavy:
+        number = int(folder.name[7:10])
+        recipe = "--recipe paper" if paper else "--gpu-memory GB"
+        notes.append(
+            f"more than 1.5 times the memory that the patch was planned for: {', '.join(heavy)}. If that is too "
+            f"much: nnunet-plugins plan {number} --network {table.network} {recipe}, and name those plans with -p"
+        )
+    return notes

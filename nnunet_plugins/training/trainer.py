@@ -1,0 +1,210 @@
+"""What our trainers share: the network from the plans, the procedure as data, sides kept apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.networks import build
+from nnunet_plugins.training.losses import (
+    DEFAULT_LOSS,
+    AttentionLoss,
+    OutputsLoss,
+    build_loss,
+    output_weights,
+)
+from nnunet_plugins.training.mirroring import allowed_mirror_axes
+from nnunet_plugins.training.procedure import read_procedure
+
+if TYPE_CHECKING:
+    from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+    from torch import nn
+
+#: Key of the ``training`` entry -> attribute of nnUNetTrainer that it sets.
+_ATTRIBUTES = {
+    "epochs": "num_epochs",
+    "iterations_per_epoch": "num_iterations_per_epoch",
+    "validation_iterations_per_epoch": "num_val_iterations_per_epoch",
+    "initial_lr": "initial_lr",
+    "weight_decay": "weight_decay",
+    "oversample_foreground": "oversample_foreground_percent",
+    "deep_supervision": "enable_deep_supervision",
+    "save_every": "save_every",
+}
+
+
+class _ExponentialLRScheduler(PolyLRScheduler):
+    """``initial_lr * exponent ** epoch``; told the epoch, as nnU-Net does, it survives a restart."""
+
+    def step(self, current_step: int | None = None) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.initial_lr * self.exponent ** (current_step or 0)
+        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+
+
+class PluginTrainer(nnUNetTrainer):
+    """nnUNetTrainer with a network of ours and the procedure of the plans' ``training`` entry."""
+
+    #: Network that takes the place of nnU-Net's own where the plans do not name one of ours.
+    network_name: ClassVar[str]
+
+    # nnU-Net reads these parameter names from its own frame: they must be exactly its own.
+    def __init__(
+        self,
+        plans: dict,
+        configuration: str,
+        fold: int,
+        dataset_json: dict,
+        device: torch.device = torch.device("cuda"),  # noqa: B008
+    ) -> None:
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        self.procedure = read_procedure(self.configuration_manager.configuration)
+        for key, attribute in _ATTRIBUTES.items():
+            if key in self.procedure:
+                setattr(self, attribute, self.procedure[key])
+
+    @classmethod
+    def build_network_architecture(
+        cls,
+        plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> nn.Module:
+        """The network of the plans if it is ours, else ``network_name`` in the plans' topology."""
+        return build(
+            cls.network_name,
+            configuration_manager.configuration["architecture"],
+            num_input_channels,
+            num_output_channels,
+            enable_deep_supervision,
+            configuration_manager.patch_size,
+        )
+
+    def on_train_start(self) -> None:
+        """Say what is trained and how before the first epoch."""
+        super().on_train_start()
+        self.print_to_log_file(
+            f"network: {type(self._bare_network).__name__}; procedure of the plans: {self.procedure}"
+        )
+
+    def on_train_end(self) -> None:
+        """Note the card's peak memory, which nnU-Net does not; `compare` and `report` read it from the log."""
+        super().on_train_end()
+        if self.device.type == "cuda":
+            peak = torch.cuda.max_memory_allocated(self.device)
+            self.print_to_log_file(f"peak memory allocated: {peak / 2**30:.2f} GiB")
+
+    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
+        """nnU-Net's SGD with polynomial decay unless the procedure says otherwise."""
+        optimizer, schedule = super().configure_optimizers()
+        name, kind = self.procedure.get("optimizer", "SGD"), self.procedure.get("lr_schedule")
+        if name != "SGD":
+            optimizer = getattr(torch.optim, name)(
+                self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay
+            )
+        elif "momentum" in self.procedure:
+            momentum = self.procedure["momentum"]
+            for group in optimizer.param_groups:  # plain SGD cannot be Nesterov's
+                group.update(momentum=momentum, nesterov=momentum > 0)
+        if kind == "exponential":
+            schedule = _ExponentialLRScheduler(
+                optimizer, self.initial_lr, self.num_epochs, self.procedure["lr_decay"]
+            )
+        elif name != "SGD" or kind == "constant":
+            exponent = 0.0 if kind == "constant" else schedule.exponent
+            schedule = PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs, exponent)
+        return optimizer, schedule
+
+    @property
+    def _bare_network(self) -> Any:
+        """The network without the wrappers of DDP and the compiler."""
+        network = getattr(self.network, "module", self.network)
+        return getattr(network, "_orig_mod", network)
+
+    def _get_deep_supervision_scales(self) -> list[list[float]] | None:
+        """Size of every output's target as shares of the patch, as the network tells its outputs."""
+        if not self.enable_deep_supervision:
+            return None
+        patch = self.configuration_manager.patch_size
+        return [
+            [-(-n // s) / n for n, s in zip(patch, output.stride, strict=True)]
+            for output in self._bare_network.outputs
+        ]
+
+    def _build_loss(self) -> nn.Module:
+        labels = {
+            "regions": self.label_manager.has_regions,
+            "ignore_label": self.label_manager.ignore_label,
+        }
+        loss = build_loss(
+            self.procedure.get("loss", DEFAULT_LOSS),
+            batch_dice=self.configuration_manager.batch_dice,
+            ddp=self.is_ddp,
+            compiled=self._do_i_compile(),
+            **labels,
+        )
+        kinds = [output.kind for output in self._bare_network.outputs]
+        if not self.enable_deep_supervision:
+            extra = sorted(set(kinds) - {"logits"})
+            if extra:
+                raise UserError(
+                    f"plans: training.deep_supervision is false, which would leave the {' and '.join(extra)} output "
+                    f"of {type(self._bare_network).__name__} untrained; to supervise it and the final output only, "
+                    "leave deep_supervision on and set deep_levels to 1 in the architecture's arch_kwargs"
+                )
+            return loss
+        weights = output_weights(
+            kinds,
+            self._bare_network.decoder,
+            self.procedure.get("output_weights", {}),
+            keep_all=self.is_ddp and not self._do_i_compile(),
+        )
+        for kind in sorted(set(self.procedure.get("output_weights", {})) - set(kinds)):
+            self.print_to_log_file(
+                f"training.output_weights names {kind}, an output that this network does not have"
+            )
+        return OutputsLoss(loss, AttentionLoss(**labels), list(zip(kinds, weights, strict=True)))
+
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple:  # noqa: N802
+        """nnU-Net's augmentation settings, with mirroring limited to what keeps left and right apart.
+
+        Raises:
+            UserError: the procedure asks to mirror left and right of a dataset whose labels have sides.
+        """
+        rotation, dummy_2d, initial, axes = (
+            super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        )
+        patch = self.configuration_manager.patch_size
+        wanted = tuple(self.procedure.get("mirror_axes", axes))
+        if any(a >= len(patch) for a in wanted):
+            raise UserError(
+                f"plans: training.mirror_axes is {list(wanted)}; a patch of {len(patch)} axes has "
+                f"axes 0 to {len(patch) - 1}"
+            )
+        allowed, reason = allowed_mirror_axes(
+            wanted, self.dataset_json, self.plans_manager.transpose_forward, len(patch)
+        )
+        if "mirror_axes" in self.procedure and allowed != wanted:
+            raise UserError(f"plans: training.mirror_axes is {list(wanted)}, but {reason}")
+        if self.procedure.get("augmentation") == "none":
+            # What was not mirrored in training must not be mirrored at prediction.
+            dummy_2d, initial, allowed = False, patch, ()
+            reason = "mirroring is off: training.augmentation is none"
+        self.print_to_log_file(reason)
+        # The predictor takes None, not an empty tuple, for no mirroring.
+        self.inference_allowed_mirroring_axes = allowed or None
+        return rotation, dummy_2d, initial, allowed
+
+    def get_training_transforms(self, *args: Any, **kwargs: Any) -> Any:
+        """nnU-Net's augmentation, or its plain validation transforms for ``augmentation: none``."""
+        if self.procedure.get("augmentation") != "none":
+            return super().get_training_transforms(*args, **kwargs)
+        scales = args[2]  # patch_size, rotation_for_DA, deep_supervision_scales, ...
+        taken = ("is_cascaded", "foreground_labels", "regions", "ignore_label")
+        return self.get_validation_transforms(scales, **{k: kwargs[k] for k in taken})

@@ -1,0 +1,128 @@
+import os
+
+import numpy as np
+import pytest
+
+from dataset_conversion.datasets.patient_folder import patient_folders, read_patient
+from dataset_conversion.dicom.series import Series
+from dataset_conversion.errors import DatasetError
+from tests.dataset_conversion.making import ct, labels, nifti, patient, series
+
+
+def read(folder, pattern="mask|seg|label"):
+    return read_patient(folder, mask_pattern=pattern, modality="CT", series=None)
+
+
+def test_names_tell_image_and_mask(tmp_path):
+    found = read(patient(tmp_path / "p"))
+    assert (found.image.name, found.mask.name) == ("ct.nii.gz", "mask.nii.gz")
+
+
+def test_the_pattern_ignores_case_and_can_be_given(tmp_path):
+    nifti(tmp_path / "a.nii.gz", ct())
+    nifti(tmp_path / "ROI.nii.gz", labels())
+    assert read(tmp_path, "roi").mask.name == "ROI.nii.gz"
+
+
+def test_content_tells_where_names_do_not(tmp_path):
+    nifti(tmp_path / "one.nii.gz", labels())
+    nifti(tmp_path / "two.nii.gz", ct())
+    found = read(tmp_path)
+    assert (found.image.name, found.mask.name) == ("two.nii.gz", "one.nii.gz")
+
+
+def test_content_tells_where_both_names_match(tmp_path):
+    nifti(tmp_path / "segment_ct.nii.gz", ct())
+    nifti(tmp_path / "segment_roi.nii.gz", labels())
+    assert read(tmp_path).mask.name == "segment_roi.nii.gz"
+
+
+@pytest.mark.parametrize("make", [labels, ct])
+def test_two_of_a_kind_stop_with_both_names(tmp_path, make):
+    nifti(tmp_path / "one.nii.gz", make())
+    nifti(tmp_path / "two.nii.gz", make())
+    with pytest.raises(DatasetError, match=r"one\.nii\.gz, two\.nii\.gz; give --mask-pattern"):
+        read(tmp_path)
+
+
+def test_a_series_with_a_mask_of_any_name(tmp_path):
+    series(tmp_path / "ct")
+    nifti(tmp_path / "roi.nii.gz", labels())
+    found = read(tmp_path)
+    assert isinstance(found.image, Series)
+    assert found.mask.name == "roi.nii.gz"
+
+
+def test_several_images_or_masks_stop(tmp_path):
+    patient(tmp_path / "p")
+    nifti(tmp_path / "p" / "other_mask.nii.gz", labels())
+    with pytest.raises(DatasetError, match=r"2 masks, one is needed: mask.nii.gz, other_mask"):
+        read(tmp_path / "p")
+    (tmp_path / "p" / "other_mask.nii.gz").unlink()
+    series(tmp_path / "p" / "ct")
+    with pytest.raises(DatasetError, match=r"2 images.*ct.nii.gz, a DICOM series of 6 slices"):
+        read(tmp_path / "p")
+
+
+def test_a_mask_alone_and_nothing_at_all_stop(tmp_path):
+    nifti(tmp_path / "a" / "mask.nii.gz", labels())
+    with pytest.raises(DatasetError, match=r"a mask without its image: mask\.nii\.gz"):
+        read(tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    with pytest.raises(DatasetError, match="no image found"):
+        read(tmp_path / "b")
+
+
+def test_files_of_systems_and_unfinished_files_are_ignored(tmp_path):
+    patient(tmp_path)
+    for name in ("._ct.nii.gz", ".DS_Store", "x.tmp.nii.gz", "Thumbs.db", "DICOMDIR", "desktop.ini",
+                 "notes.txt", "report.pdf"):  # fmt: skip
+        (tmp_path / name).write_bytes(b"something that is no image" * 20)
+    assert read(tmp_path).image.name == "ct.nii.gz"
+
+
+def test_other_formats_stop(tmp_path):
+    patient(tmp_path)
+    (tmp_path / "scan.mhd").write_text("x")
+    with pytest.raises(DatasetError, match=r"scan\.mhd: this format is not read"):
+        read(tmp_path)
+
+
+def test_links_stop(tmp_path):
+    patient(tmp_path / "p")
+    (tmp_path / "p" / "gone.dcm").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(DatasetError, match=r"gone\.dcm: a symbolic link to nowhere"):
+        read(tmp_path / "p")
+    (tmp_path / "q").symlink_to(tmp_path / "p")
+    with pytest.raises(DatasetError, match="q: a symbolic link; put the file or folder itself"):
+        patient_folders(tmp_path)
+
+
+def test_files_that_may_not_be_read_stop(tmp_path, monkeypatch):
+    patient(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, _: path.name != "ct.nii.gz")
+    with pytest.raises(DatasetError, match=r"ct\.nii\.gz: may not be read; mend its permissions"):
+        read(tmp_path)
+
+
+def test_volumes_outside_a_patient_s_folder_stop(tmp_path):
+    patient(tmp_path)
+    with pytest.raises(DatasetError, match=r"2 images lie directly in it \(ct\.nii\.gz"):
+        patient_folders(tmp_path)
+    series(tmp_path / "s")
+    with pytest.raises(DatasetError, match=r"6 images lie directly in it"):
+        patient_folders(tmp_path / "s")
+
+
+def test_no_source_and_no_patients_stop(tmp_path):
+    with pytest.raises(DatasetError, match="no such folder"):
+        patient_folders(tmp_path / "x")
+    with pytest.raises(DatasetError, match="holds no patients"):
+        patient_folders(tmp_path)
+
+
+def test_a_second_kind_of_ambiguity_is_no_guess(tmp_path):
+    nifti(tmp_path / "one.nii.gz", np.ones_like(labels()))
+    nifti(tmp_path / "two.nii.gz", labels())
+    with pytest.raises(DatasetError, match="cannot be told"):
+        read(tmp_path)

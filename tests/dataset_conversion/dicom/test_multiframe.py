@@ -1,0 +1,199 @@
+"""Multi-frame DICOM: every frame has its own place and rescaling, decided from the positions."""
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    EnhancedCTImageStorage,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    RLELossless,
+)
+
+from dataset_conversion.datasets.patient_folder import read_patient
+from dataset_conversion.dicom import pixels as dicom_pixels
+from dataset_conversion.dicom.series import find_series, read_series
+from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.geometry import affine
+from tests.dataset_conversion.making import AFFINE, ct, image, labels, nifti, series
+
+ORDER = [3, 0, 5, 1, 4, 2]  # frames lie in the file as the scanner likes
+
+
+def item(**fields):
+    made = Dataset()
+    for name, value in fields.items():
+        setattr(made, name, value)
+    return made
+
+
+def refuse(_):
+    raise RuntimeError("no decoder")
+
+
+def enhanced(folder, *, order=ORDER, matrix=AFFINE, slopes=None, offsets=None):
+    """Write `ct()` as one enhanced file; `slopes` and `offsets` belong to slices, not frames."""
+    path = series(folder)[0]
+    data = pydicom.dcmread(path)
+    for other in folder.iterdir():
+        other.unlink()
+    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = EnhancedCTImageStorage
+    for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
+                 "RescaleSlope", "RescaleIntercept"):  # fmt: skip
+        delattr(data, name)
+    spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+    rows = (matrix[:3, :2] / spacing[:2]).T.ravel()
+    data.SharedFunctionalGroupsSequence = Sequence([item(
+        PlaneOrientationSequence=Sequence([item(ImageOrientationPatient=[float(v) for v in rows])]),
+        PixelMeasuresSequence=Sequence([item(PixelSpacing=[spacing[1], spacing[0]], SliceThickness=1)]),
+    )])  # fmt: skip
+    slopes, offsets = slopes or [1.0] * 6, offsets or [-1024.0] * 6
+    frames, planes = [], []
+    for place in order:
+        position = (matrix @ [0, 0, place, 1])[:3]
+        frames.append(item(
+            PlanePositionSequence=Sequence([item(ImagePositionPatient=[float(v) for v in position])]),
+            PixelValueTransformationSequence=Sequence(
+                [item(RescaleSlope=slopes[place], RescaleIntercept=offsets[place], RescaleType="HU")]),
+        ))  # fmt: skip
+        planes.append(((ct()[place] - offsets[place]) / slopes[place]).round().astype("<u2"))
+    data.PerFrameFunctionalGroupsSequence = Sequence(frames)
+    data.NumberOfFrames = len(order)
+    data.PixelData = np.stack(planes).tobytes()
+    data.save_as(folder / "enhanced.dcm")
+    return folder / "enhanced.dcm"
+
+
+def find(folder, **how):
+    return find_series([p for p in folder.rglob("*") if p.is_file()], "patient", **how)
+
+
+def test_frames_in_any_order_give_the_volume(tmp_path):
+    enhanced(tmp_path)
+    found, notes = find(tmp_path)
+    assert notes == []
+    assert found.paths == (tmp_path / "enhanced.dcm",)
+    read = read_series(found, "p")
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read), ct())
+    np.testing.assert_allclose(affine(read), AFFINE, atol=1e-6)
+
+
+def test_each_frame_has_its_own_rescaling(tmp_path):
+    offsets = [-1024.0, -1000.0, -2000.0, -1024.0, -1500.0, -1100.0]
+    enhanced(tmp_path, slopes=[1.0, 0.5, 1.0, 0.5, 1.0, 1.0], offsets=offsets)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_series(find(tmp_path)[0], "p")), ct())
+
+
+def test_packed_frames_are_read(tmp_path):
+    data = pydicom.dcmread(enhanced(tmp_path))
+    data.compress(RLELossless)
+    data.save_as(tmp_path / "enhanced.dcm")
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_series(find(tmp_path)[0], "p")), ct())
+
+
+@pytest.mark.parametrize(
+    ("order", "message"),
+    [
+        ([0, 1, 2, 4, 5], r"usually 2\.500 mm, but 5\.000 mm between enhanced.dcm frame 3"),
+        (
+            [0, 1, 2, 2, 3, 4],
+            "1 slices lie at the position of another, the first enhanced.dcm frame",
+        ),
+    ],
+)
+def test_frames_that_make_no_even_volume_stop(tmp_path, order, message):
+    enhanced(tmp_path, order=order)
+    with pytest.raises(DatasetError, match=message):
+        find(tmp_path)
+
+
+def test_frames_that_lean_stop(tmp_path):
+    matrix = AFFINE.copy()
+    matrix[1, 2] = 2.5 * np.tan(np.radians(14))
+    enhanced(tmp_path, matrix=matrix)
+    with pytest.raises(DatasetError, match=r"tilted by 14\.0 degrees"):
+        find(tmp_path)
+
+
+def test_frames_without_a_place_stop(tmp_path):
+    data = pydicom.dcmread(enhanced(tmp_path))
+    del data.PerFrameFunctionalGroupsSequence
+    data.save_as(tmp_path / "enhanced.dcm")
+    with pytest.raises(
+        DatasetError, match=r"multi-frame DICOM \(6 frames\) that does not say where"
+    ):
+        find(tmp_path)
+
+
+def test_what_itk_cannot_decode_pydicom_does(tmp_path, monkeypatch):
+    files = series(tmp_path)
+    data = pydicom.dcmread(files[2])
+    data.RescaleSlope, data.RescaleIntercept = 0.5, -7
+    data.save_as(files[2])
+    found, _ = find(tmp_path)
+    by_itk = sitk.GetArrayFromImage(read_series(found, "p"))
+    monkeypatch.setattr(dicom_pixels, "_by_itk", refuse)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_series(found, "p")), by_itk)
+    monkeypatch.setattr(pydicom.dataset.Dataset, "pixel_array", property(refuse))
+    with pytest.raises(
+        DatasetError, match=r"p: the pixels of .*transfer syntax Explicit VR Little"
+    ):
+        read_series(found, "p")
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian,
+                                    DeflatedExplicitVRLittleEndian, RLELossless])  # fmt: skip
+@pytest.mark.parametrize("by", ["itk", "pydicom"])
+def test_every_transfer_syntax_at_hand_gives_the_same_values(tmp_path, monkeypatch, syntax, by):
+    for path in series(tmp_path):
+        data = pydicom.dcmread(path)
+        if syntax == RLELossless:
+            data.compress(RLELossless)
+        elif syntax == ExplicitVRBigEndian:
+            data.PixelData = data.pixel_array.astype(">u2").tobytes()
+        data.file_meta.TransferSyntaxUID = syntax
+        endian = {"little_endian": syntax.is_little_endian, "implicit_vr": syntax.is_implicit_VR}
+        with path.open("wb") as stream:
+            pydicom.dcmwrite(stream, data, enforce_file_format=True,
+                             **({} if syntax == RLELossless else endian))  # fmt: skip
+    if by == "pydicom":
+        monkeypatch.setattr(dicom_pixels, "_by_itk", refuse)
+    found, _ = find(tmp_path)
+    read = read_series(found, "p")
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read), ct())
+    np.testing.assert_allclose(affine(read), AFFINE, atol=1e-6)
+
+
+def test_numbers_of_colours_stop(tmp_path):
+    series(tmp_path, tags={"PhotometricInterpretation": "PALETTE COLOR"})
+    with pytest.raises(DatasetError, match="PALETTE COLOR"):
+        find(tmp_path)
+
+
+def test_of_several_series_the_one_under_the_mask_is_taken(tmp_path):
+    shifted = AFFINE.copy()
+    shifted[:3, 3] += [0, 0, 33]
+    from dataset_conversion.phantoms.dicom import write_series
+
+    series(tmp_path / "a", 1, key="a")
+    write_series(tmp_path / "b", ct(2), shifted, key="b")
+    turned = sitk.DICOMOrient(image(labels(), shifted), "RAS")
+    sitk.WriteImage(turned, str(tmp_path / "mask.nii.gz"))
+    patient = read_patient(tmp_path, mask_pattern="mask", modality="CT", series=None)
+    read = sitk.GetArrayFromImage(read_series(patient.image, "p"))
+    np.testing.assert_array_equal(read, ct(2))
+    assert "of 2 DICOM series the one was taken that the mask lies on" in patient.notes
+
+
+def test_a_mask_that_lies_on_both_series_decides_nothing(tmp_path):
+    series(tmp_path / "a", 1, key="a", tags={"SeriesDescription": "Bone"})
+    series(tmp_path / "b", 2, key="b", tags={"SeriesDescription": "Soft"})
+    nifti(tmp_path / "mask.nii.gz", labels())
+    with pytest.raises(DatasetError, match=r"2 DICOM series.*Bone.*Soft.*--series TEXT"):
+        read_patient(tmp_path, mask_pattern="mask", modality="CT", series=None)
+    chosen = read_patient(tmp_path, mask_pattern="mask", modality="CT", series="soft")
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_series(chosen.image, "p")), ct(2))

@@ -1,0 +1,197 @@
+import warnings
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+
+from dataset_conversion.dicom.series import find_series, read_series
+from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.geometry import affine
+from tests.dataset_conversion.making import AFFINE, ct, series
+
+Z = np.arange(6)
+
+
+def find(folder, **how):
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return find_series(files, "patient", **how)
+
+
+def at(offsets, lean=0.0):
+    """Positions of slices at `offsets` mm along z that lean along y."""
+    offsets = np.asarray(offsets, float)
+    return AFFINE[:3, 3] + np.stack([0 * offsets, lean * offsets, offsets], axis=1)
+
+
+def assert_is(image, array, matrix=AFFINE):
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), array)
+    np.testing.assert_allclose(affine(image), matrix, atol=1e-6)
+
+
+def test_a_series_in_reverse_order_gives_the_volume(tmp_path):
+    series(tmp_path)
+    found, notes = find(tmp_path)
+    assert found.patient == "PHANTOM"
+    assert notes == []
+    assert_is(read_series(found, "p"), ct())
+
+
+def test_an_oblique_series_keeps_its_direction(tmp_path):
+    from dataset_conversion.phantoms.dicom import write_series
+
+    c, s = np.cos(0.4), np.sin(0.4)
+    turn = np.array([[1, 0, 0, 0], [0, c, -s, 0], [0, s, c, 0], [0, 0, 0, 1]])
+    write_series(tmp_path, ct(), turn @ AFFINE, key="o")
+    assert_is(read_series(find(tmp_path)[0], "p"), ct(), turn @ AFFINE)
+
+
+def test_slopes_that_differ_between_slices_are_each_applied(tmp_path):
+    files = series(tmp_path)
+    data = pydicom.dcmread(files[3])
+    data.RescaleSlope, data.RescaleIntercept = 0.5, -7
+    data.save_as(files[3])
+    read = sitk.GetArrayFromImage(read_series(find(tmp_path)[0], "p"))
+    expected = ct().astype(float)
+    expected[3] = (ct()[3].astype(float) + 1024) * 0.5 - 7
+    np.testing.assert_allclose(read, expected)
+
+
+def test_files_without_preamble_are_read(tmp_path):
+    series(tmp_path, preamble=False)
+    for path in tmp_path.iterdir():
+        path.rename(path.with_suffix(""))  # not known by their names either
+    found, _ = find(tmp_path)
+    assert found.slices[0].headless
+    assert_is(read_series(found, "p"), ct())
+
+
+def test_a_tilted_gantry_is_named_with_its_angle(tmp_path):
+    series(tmp_path, positions=at(2.5 * Z, lean=np.tan(np.radians(14))))
+    with pytest.raises(DatasetError, match=r"tilted by 14\.0 degrees"):
+        find(tmp_path)
+
+
+def test_uneven_gaps_stop_and_name_the_place(tmp_path):
+    series(tmp_path, positions=at([0, 2.5, 5, 10, 12.5, 15]))
+    with pytest.raises(DatasetError, match=r"usually 2\.500 mm, but 5\.000 mm between IM0004"):
+        find(tmp_path)
+
+
+def test_gaps_even_within_one_percent_pass(tmp_path):
+    series(tmp_path, positions=at([0, 2.51, 5, 7.49, 10, 12.5]))
+    spacing = read_series(find(tmp_path)[0], "p").GetSpacing()
+    assert spacing == pytest.approx((0.8, 0.9, 2.5))
+
+
+def test_two_slices_at_one_position_stop(tmp_path):
+    series(tmp_path, positions=at([0, 2.5, 2.5, 5, 7.5, 10]))
+    with pytest.raises(DatasetError, match="1 slices lie at the position of another"):
+        find(tmp_path)
+
+
+def test_two_orientations_under_one_uid_are_two_series(tmp_path):
+    files = series(tmp_path)
+    for path in files[:3]:
+        data = pydicom.dcmread(path)
+        data.ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
+        data.save_as(path)
+    with pytest.raises(DatasetError, match=r"2 DICOM series.*3 slices.*sagittal"):
+        find(tmp_path)
+
+
+def test_several_series_are_listed_and_can_be_chosen(tmp_path):
+    series(tmp_path / "a", 1, key="a", tags={"SeriesDescription": "Bone 1.5"})
+    series(tmp_path / "b", 2, key="b", tags={"SeriesDescription": "Soft 5.0"})
+    with pytest.raises(DatasetError, match=r"2 DICOM series.*6 slices of 12x14 'Bone 1.5'.*Soft"):
+        find(tmp_path)
+    assert_is(read_series(find(tmp_path, wanted="soft")[0], "p"), ct(2))
+    uid = str(pydicom.dcmread(next((tmp_path / "a").iterdir())).SeriesInstanceUID)
+    assert_is(read_series(find(tmp_path, wanted=uid[-12:])[0], "p"), ct(1))
+    with pytest.raises(DatasetError, match="no series fits --series 'lung'"):
+        find(tmp_path, wanted="lung")
+
+
+def test_localizers_reports_and_other_modalities_are_passed_over(tmp_path):
+    series(tmp_path / "ct")
+    series(tmp_path / "loc", key="l", tags={"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]})
+    series(tmp_path / "sr", key="s", tags={"Modality": "SR"})
+    series(tmp_path / "seg", key="g", tags={"Modality": "SEG"})
+    series(tmp_path / "pt", key="p", tags={"Modality": "PT"})
+    found, notes = find(tmp_path)
+    assert_is(read_series(found, "p"), ct())
+    assert any("SEG object is not read" in note for note in notes)
+    assert any("modality PT passed over" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("tags", "message"),
+    [
+        ({"Modality": "MR"}, "Modality is MR, CT is expected"),
+        ({"ImagePositionPatient": None}, "lacks ImagePositionPatient"),
+        ({"ImageOrientationPatient": None}, "lacks ImageOrientationPatient"),
+        ({"PixelSpacing": None}, "lacks PixelSpacing"),
+        ({"ImageOrientationPatient": [1, 0, 0, 0.5, 0.8, 0]}, "not at right angles"),
+        ({"SamplesPerPixel": 3, "BitsAllocated": 5}, r"3 values a pixel \(RGB\)"),
+        ({"NumberOfFrames": 2, "BitsAllocated": 8}, r"multi-frame DICOM \(2 frames\)"),
+    ],
+)
+def test_headers_that_do_not_make_a_volume_stop(tmp_path, tags, message):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        series(tmp_path, tags=tags)
+    with pytest.raises(DatasetError, match=message):
+        find(tmp_path)
+
+
+def test_one_slice_is_no_volume(tmp_path):
+    for path in series(tmp_path)[1:]:
+        path.unlink()
+    with pytest.raises(DatasetError, match="has 1 slice, 2 or more"):
+        find(tmp_path)
+
+
+@pytest.mark.parametrize("keep", [-100, 400], ids=["pixels", "header"])
+def test_a_truncated_file_stops(tmp_path, keep):
+    path = series(tmp_path)[2]
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(DatasetError, match=f"{path.name}: .*truncated|{path.name}.*damaged"):
+        find(tmp_path)
+
+
+def test_a_folder_without_dicom_has_no_series(tmp_path):
+    (tmp_path / "notes.txt").write_text("a text that is no DICOM, longer than the preamble" * 5)
+    assert find(tmp_path) == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("folder", "modality", "message"),
+    [
+        ("dicom_odd/failing/gantrytilting", "CT", r"tilted by 14\.0 degrees"),
+        ("dicom_odd/failing/sliceincrement/001", "CT", r"usually 5\.000 mm, but 10\.000 mm"),
+        ("dicom_odd/failing/sliceincrement/002", "CT", r"tilted by 15\.5 degrees.*uneven gaps"),
+        ("dicom_odd/generic/rgb", "CT", "Modality is MR"),
+        ("dicom_odd/generic/rgb", "MR", "RGB"),
+        ("dicom_odd/generic/compressed_j2k", "CT", "Modality is MR"),
+        ("pydicom_small/CT_small.dcm", "CT", "1 slice"),
+        ("pydicom_small/MR_small_bigendian.dcm", "MR", "1 slice"),
+        ("pydicom_small/MR_truncated.dcm", "MR", "truncated"),
+        ("pydicom_small/no_meta.dcm", "CT", "without a readable header"),
+    ],
+)
+def test_real_odd_files_stop(shared_data, folder, modality, message):
+    path = shared_data / folder
+    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+    with pytest.raises(DatasetError, match=message):
+        find_series(files, "patient", modality=modality)
+
+
+def test_a_real_jpeg_2000_series_has_the_values_that_pydicom_says(shared_data):
+    folder = shared_data / "dicom_odd" / "generic" / "compressed_j2k"
+    found, _ = find(folder, modality="MR")
+    image = read_series(found, "p")
+    assert image.GetSize() == (256, 256, 4)
+    # Orientation [0 1 0 0 0 -1]: the normal points to the right, so the lowest slice is leftmost.
+    np.testing.assert_allclose(image.GetOrigin(), (-100.794158, -161.074673, 130.051254), atol=1e-4)
+    np.testing.assert_allclose(image.GetDirection(), (0, 0, -1, 1, 0, 0, 0, -1, 0), atol=1e-9)
+    assert sitk.GetArrayFromImage(image).max() > 100

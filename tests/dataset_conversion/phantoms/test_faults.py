@@ -1,0 +1,143 @@
+"""Every fault of the table, in every dataset's own format: answered as the table says."""
+
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dataset_conversion.datasets import csig, hospital_ct, sij_mri, spider
+from dataset_conversion.errors import DatasetError
+from dataset_conversion.phantoms.catalogue import WRITERS
+from dataset_conversion.phantoms.faults import FAULTS, MENDED, STOPS, inject, possible
+from tests.dataset_conversion.making import tree
+from tests.dataset_conversion.world import check_labels, check_values
+
+pytestmark = pytest.mark.usefixtures("no_picture")
+
+SPINE = {**dict.fromkeys(range(1, 26), 1), 100: 2, **dict.fromkeys(range(201, 226), 3)}
+# convert, options, label table, patients
+DATASETS = {
+    "spider": (spider, {}, SPINE, 2),
+    "csig": (csig, {}, {v: v for v in range(1, 20)}, 2),
+    "hospital-ct": (hospital_ct, {"keep_names": True}, {1: 1, 2: 2, 3: 3}, 2),
+    "sij-mri": (sij_mri, {"keep_names": True, "allow_empty": True}, {1: 1}, 3),
+}
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory):
+    """The phantoms of all four, whole."""
+    folder = tmp_path_factory.mktemp("pristine")
+    return folder, {name: WRITERS[name](folder / name, DATASETS[name][3]) for name in DATASETS}
+
+
+def harmed(pristine, dataset, fault, to):
+    """Copy a phantom and do a fault to its first image."""
+    folder, truths = pristine
+    source = to / "src"
+    shutil.copytree(folder / dataset, source)
+
+    def there(path):
+        return path and source / path.relative_to(folder / dataset)
+
+    copies = [replace(t, image=there(t.image), mask=there(t.mask)) for t in truths[dataset]]
+    return source, inject(fault, copies)
+
+
+def convert(dataset, source, raw, **more):
+    module, options, _, _ = DATASETS[dataset]
+    known = {"labels": source / "labels.json"} if dataset == "hospital-ct" else {}
+    options = module.Options(**{**known, **options, **more})
+    return module.convert(source, raw, 673, options=options)
+
+
+def occurring():
+    """(dataset, fault) pairs; the kinds of files are the phantoms' own."""
+    kinds = {
+        "spider": ("meta", "meta"), "csig": ("nifti", "nifti"),
+        "hospital-ct": ("dicom", "nifti"), "sij-mri": ("dicom", "nifti"),
+    }  # fmt: skip
+    for dataset, (image, mask) in kinds.items():
+        for name, fault in FAULTS.items():
+            if (mask if fault.where == "mask" else image) in fault.kinds:
+                yield pytest.param(dataset, name, id=f"{dataset}: {name}")
+
+
+def case_of(report, truth, dataset):
+    name = truth.name.lower() if dataset == "csig" else truth.name
+    return name, report.dataset
+
+
+def check_voxels(report, truth, dataset):
+    """The first image and mask are what the truth says."""
+    name, folder = case_of(report, truth, dataset)
+    image = next(folder.glob(f"images*/{name}_0000.nii.gz"))
+    check_values(image, truth.image, (lambda v: v * (v != -1000)) if dataset == "spider" else None)
+    if truth.mask is not None:
+        check_labels(folder / "labelsTr" / f"{name}.nii.gz", truth.labels, DATASETS[dataset][2])
+    return image
+
+
+@pytest.mark.parametrize(("dataset", "name"), occurring())
+def test_the_answer_is_the_table_s(pristine, tmp_path, dataset, name):
+    fault = FAULTS[name]
+    source, truths = harmed(pristine, dataset, name, tmp_path)
+    assert name in possible(pristine[1][dataset][0])
+    raw = tmp_path / "raw"
+    if fault.answer == STOPS:
+        # An empty mask is allowed by the options of the dataset with a negative patient.
+        strict = {key: False for key in fault.cure if key == "allow_empty"}
+        with pytest.raises(DatasetError, match=fault.says) as stopped:
+            convert(dataset, source, raw, **strict)
+        assert truths[0].name.lower() in str(stopped.value).lower()  # says who
+        assert not list(raw.glob("Dataset*"))
+        report = convert(dataset, source, raw, keep_going=True, **strict)
+        bad, folder = case_of(report, truths[0], dataset)
+        assert bad not in report.cases
+        assert report.cases
+        assert not [file for file in tree(folder) if f"/{bad}" in file]
+        check_voxels(report, truths[-1], dataset)
+    else:
+        report = convert(dataset, source, raw)
+        assert not report.problems
+        if name != "almost orthonormal":  # the voxels do move, by less than a tenth of one
+            check_voxels(report, truths[0], dataset)
+        if fault.says:
+            assert re.search(fault.says, str(report))
+
+
+@pytest.mark.parametrize("dataset", list(DATASETS))
+@pytest.mark.parametrize("name", [n for n, f in FAULTS.items() if f.cure])
+def test_the_cure_lets_it_through(pristine, tmp_path, dataset, name):
+    source, truths = harmed(pristine, dataset, name, tmp_path)
+    report = convert(dataset, source, tmp_path / "raw", **FAULTS[name].cure)
+    case, folder = case_of(report, truths[0], dataset)
+    assert case in report.cases
+    assert (folder / "labelsTr" / f"{case}.nii.gz").exists()
+    permitted = (folder / "conversion.json").read_text()
+    key = next(iter(FAULTS[name].cure))
+    assert f'"{key}": true' in permitted or '"drop": [' in permitted
+
+
+def test_the_table_has_a_row_for_both_answers_and_every_kind():
+    assert {fault.answer for fault in FAULTS.values()} == {STOPS, MENDED}
+    assert {kind for fault in FAULTS.values() for kind in fault.kinds} == {"nifti", "meta", "dicom"}
+    assert all(fault.says for fault in FAULTS.values() if fault.answer == STOPS)
+
+
+def test_a_fault_that_cannot_occur_there(tmp_path):
+    with pytest.raises(
+        DatasetError, match=r"'tilted gantry' cannot occur here; allowed: truncated"
+    ):
+        WRITERS["csig"](tmp_path, 1, fault="tilted gantry")
+    with pytest.raises(DatasetError, match="'bad luck' cannot occur here"):
+        WRITERS["spider"](tmp_path, 1, fault="bad luck")
+
+
+def test_an_unknown_size():
+    with pytest.raises(
+        DatasetError, match="spider phantom: size 'huge'; allowed: small, demo, full"
+    ):
+        WRITERS["spider"](Path("unused"), 1, size="huge")

@@ -1,0 +1,256 @@
+"""`compare`: which cases count, what is refused or marked, and the formats."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnunet_plugins.comparison.compare import MEAN, compare
+from nnunet_plugins.comparison.paper import match, paper_sheet
+from nnunet_plugins.comparison.table_formats import comparison_csv, latex, markdown, text
+from nnunet_plugins.comparison.tables import notes_of, sheets_of, warnings_of
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.labels import Labels
+from nnunet_plugins.evaluation.metrics import compare as score
+from nnunet_plugins.papers.tables import find
+
+from .compared import BETTER, FIRST, SPACING, lines, row_of, run
+
+
+def test_means_and_tests_by_hand() -> None:
+    found = compare([run("a", FIRST, FIRST), run("b", BETTER, FIRST)], ["dice"])
+    a, b = lines(found, "sacrum").values()
+    dice = [2 * n / (10 + n) for n in FIRST]
+    assert a.mean == pytest.approx(np.mean(dice))
+    assert a.sd == pytest.approx(np.std(dice, ddof=1))
+    assert a.ci[0] < a.mean < a.ci[1]
+    assert a.against is None
+    assert (b.against.wins, b.against.ties, b.against.losses) == (7, 0, 0)
+    assert (b.against.effect, b.against.p) == (1.0, pytest.approx(2 / 2**7))
+    # Tests: mean of labels, sacrum (both 2 / 2^7) and hip, where nothing differs.
+    assert found.tables[0].tests == 3
+    assert b.p == pytest.approx(3 * 2 / 2**7)
+    assert lines(found, "hip")["b"].p == 1.0
+
+
+def test_lower_is_better_for_distances() -> None:
+    found = compare([run("a", FIRST, FIRST), run("b", BETTER, FIRST)], ["hd_mm", "volume_error"])
+    assert lines(found, "sacrum")["b"].against.wins == 7
+    # Volumes are too small by 10 - n voxels: nearer to 0 is better although the number is larger.
+    assert lines(found, "sacrum", 1)["b"].against.wins == 7
+
+
+def test_a_missed_label_is_no_distance_but_the_worst_rank() -> None:
+    found = compare([run("a", FIRST, FIRST), run("b", [*BETTER[:6], 0], FIRST)], ["hd95_mm"])
+    b = lines(found, "sacrum")["b"]
+    assert (b.n, b.lost) == (6, 1)
+    assert (b.against.n, b.against.wins, b.against.losses) == (7, 6, 1)
+    # Ranks 1 to 6 are gains, 7 is the miss.
+    assert b.against.effect == pytest.approx((21 - 7) / 28)
+    whole = lines(found, MEAN)["b"]
+    assert (whole.n, whole.lost) == (6, 1)  # no mean over the labels that happen to have a value
+    assert "b, sacrum: 1" in sheets_of(found)[0].notes[0]
+
+
+def test_a_case_without_the_label_counts_only_where_one_run_found_it() -> None:
+    hip: list[int | None] = [*FIRST[:6], None]
+    a, b = run("a", FIRST, hip), run("b", FIRST, hip)
+    assert lines(compare([a, b], ["dice"]), "hip")["b"].against.n == 6
+    last = b.scores.cases[-1]
+    alarm = last.labels | {"hip": score(row_of(3), row_of(0), SPACING)}
+    cases = (*b.scores.cases[:-1], replace(last, labels=alarm))
+    b = replace(b, scores=replace(b.scores, cases=cases))
+    found = compare([a, b], ["dice"])
+    assert (lines(found, "hip")["b"].against.n, lines(found, "hip")["b"].against.losses) == (7, 1)
+    # The mean over labels is over those that the reference holds, in both runs alike.
+    assert lines(found, MEAN)["b"].against.ties == 7
+
+
+def test_all_ties_and_a_single_case_say_so_without_a_warning(recwarn: Any) -> None:
+    found = compare([run("a", FIRST, FIRST), run("b", FIRST, FIRST)], ["dice"])
+    b = lines(found, "sacrum")["b"]
+    assert (b.against.ties, b.against.effect, b.p) == (7, 0.0, 1.0)
+    alone = compare([run("a", [5], [5]), run("b", [6], [6])], ["dice"])
+    one = lines(alone, "sacrum")["b"]
+    assert (one.sd, one.ci, one.p) == (None, None, 1.0)
+    assert "cannot be significant" in " ".join(alone.notes)
+    assert not [w for w in recwarn if issubclass(w.category, RuntimeWarning | UserWarning)]
+
+
+@pytest.mark.parametrize(("cases", "told"), [(5, True), (9, False)])
+def test_too_few_cases_are_told(cases: int, told: bool) -> None:
+    values = list(range(1, cases + 1))
+    found = compare([run("a", values, values), run("b", values, values)], ["dice"])
+    assert ("cannot be significant" in " ".join(found.notes)) == told
+
+
+def test_other_cases_are_refused_or_named() -> None:
+    a, b = run("a", FIRST, FIRST), run("b", FIRST[:5], FIRST[:5])
+    with pytest.raises(UserError, match=r"b lacks 2 of 7 cases: case5, case6; .*--common"):
+        compare([a, b])
+    found = compare([a, b], ["dice"], common=True)
+    assert {line.n for line in found.tables[0].lines} == {5}
+    assert "only the 5 cases that all runs have: b lacks 2 of 7 cases: case5, case6" in found.notes
+    other = replace(b.scores, cases=tuple(replace(c, name="x" + c.name) for c in b.scores.cases))
+    with pytest.raises(UserError, match="no case is in all of them"):
+        compare([a, replace(b, scores=other)], common=True)
+
+
+def test_other_labels_references_and_tolerances_are_refused() -> None:
+    a = run("a", FIRST, FIRST)
+    labels = replace(a.scores, labels=Labels({"sacrum": (1,), "hip": (3,)}, None, "test"))
+    with pytest.raises(
+        UserError, match=r"b has other labels than a: sacrum \[1\], hip \[3\] against"
+    ):
+        compare([a, replace(a, name="b", scores=labels)])
+    b = run("b", FIRST, [None, *FIRST[1:]])
+    with pytest.raises(UserError, match="different references: case case0, hip: 0 and 10 voxels"):
+        compare([a, b])
+    near = replace(a, name="b", scores=replace(a.scores, tolerance=1.0))
+    with pytest.raises(UserError, match="NSD was measured at 1, 2 mm"):
+        compare([a, near], ["nsd"])
+    assert compare([a, near], ["dice"]).tables
+
+
+def test_a_metric_that_is_not_there() -> None:
+    a = run("a", FIRST, FIRST)
+    with pytest.raises(UserError, match=r"--metrics jaccard: .*known: dice, iou"):
+        compare([a, a], ["jaccard"])
+    with pytest.raises(UserError, match=r"--metrics hd_px: a was not measured by it"):
+        compare([a, a], ["hd_px"])
+
+
+FACTS = {
+    "dataset": "D", "splits": {"fold_0": ["case0"]}, "epochs": 300, "iterations_per_epoch": 250, "batch_size": 2,
+    "patch_size": [8, 8], "spacing": [1.0, 1.0], "finished": True, "network": "ModularUNet",
+}  # fmt: skip
+
+
+def test_an_unfair_training_is_marked_in_every_format() -> None:
+    a = run("a", FIRST, FIRST, **FACTS)
+    b = run("b", BETTER, FIRST, **FACTS | {"epochs": 50, "network": "MAGUNet"})
+    found = compare([a, b], ["dice"])
+    (warning,) = warnings_of(found)
+    assert warning == (
+        "NOT A FAIR COMPARISON: b against a: epochs 50 against 300 (another training budget)"
+    )
+    assert "b also differs from a in network MAGUNet against ModularUNet" in notes_of(found)
+    sheets = sheets_of(found)
+    shown = text(sheets, [warning], notes_of(found))
+    assert shown.startswith("NOT A FAIR COMPARISON")
+    assert re.search(r"sacrum +a +7", shown)
+    assert re.search(r"b ! +7", shown)
+    assert max(map(len, shown.splitlines())) <= 100
+    assert markdown(sheets, [warning], []).startswith("> **NOT A FAIR COMPARISON")
+    assert r"\textbf{NOT A FAIR COMPARISON" in latex(sheets, [warning], [])
+    rows = list(csv.DictReader(comparison_csv(found).splitlines()))
+    assert {row["unfair"] for row in rows if row["run"] == "b"} == {
+        "epochs 50 against 300 (another training budget)"
+    }
+    assert {row["unfair"] for row in rows if row["run"] == "a"} == {""}
+
+
+def test_like_trainings_have_no_mark_and_costs_stand_beside() -> None:
+    a = run("a", FIRST, FIRST, **FACTS, parameters=1_234_567, training_hours=1.5, device="cuda")
+    b = run("b", BETTER, FIRST, **FACTS)
+    found = compare([a, b], ["dice"])
+    assert warnings_of(found) == []
+    cost = {row[0]: row[1:] for row in sheets_of(found)[-1].rows}
+    assert cost["parameters"] == ("1,234,567", "not recorded")
+    assert cost["patch"] == ("8x8", "8x8")
+    assert cost["peak memory, GiB"] == ("not recorded", "not recorded")
+
+
+def test_nothing_known_of_a_training_is_said() -> None:
+    found = compare([run("a", FIRST, FIRST), run("b", FIRST, FIRST)], ["dice"])
+    assert any("how a, b came about is not recorded" in note for note in notes_of(found))
+
+
+def test_the_csv_has_all_digits() -> None:
+    found = compare([run("a", FIRST, FIRST), run("b", BETTER, FIRST)], ["dice"])
+    rows = {
+        (row["label"], row["run"]): row
+        for row in csv.DictReader(comparison_csv(found).splitlines())
+    }
+    line = lines(found, "sacrum")["b"]
+    assert float(rows["sacrum", "b"]["mean"]) == line.mean
+    assert float(rows["sacrum", "b"]["p_holm"]) == line.p
+    assert rows["sacrum", "a"]["p"] == ""
+
+
+def test_latex_and_markdown_survive_names() -> None:
+    a, b = run("a_1 & 50%", FIRST, FIRST), run("b|c", FIRST, FIRST)
+    sheets = sheets_of(compare([a, b], ["dice"]))
+    assert r"a_1 \& 50\%".replace("_", r"\_") in latex(sheets, [], [])
+    table = markdown(sheets, [], [])
+    assert r"b\|c" in table
+    cells = {
+        len(re.split(r"(?<!\\)\|", line)) for line in table.splitlines() if line.startswith("|")
+    }
+    assert cells == {10}
+
+
+# a paper's table
+
+
+def test_rows_are_found_by_name_or_configuration() -> None:
+    table = find("001.4")
+    plain, both = run("unet", FIRST, FIRST), run("x", FIRST, FIRST)
+    both = replace(both, configuration="3d_fullres_da-mff")
+    assert {key: one.name for key, one in match([plain, both], table).items()} == {
+        "unet": "unet",
+        "da-mff": "x",
+    }
+    with pytest.raises(UserError, match=r"y is none of its rows; pass ROW=RUN, with ROW one of"):
+        match([run("y", FIRST, FIRST)], table)
+    with pytest.raises(UserError, match="are both its row da-mff"):
+        match([both, replace(both, name="z")], table)
+
+
+def test_published_numbers_stand_beside_ours() -> None:
+    ours = run("da", FIRST, FIRST, parameters=23_100_000)
+    sheet = paper_sheet(find("001.4"), [ours], ["da"])
+    rows = {row[0]: dict(zip(sheet.head, row, strict=True)) for row in sheet.rows}
+    dice = [200 * n / (10 + n) for n in FIRST]
+    assert rows["da"]["run"] == "da !"
+    assert rows["da"]["Dice paper"] == "91.5"
+    assert rows["da"]["Dice ours"] == f"{np.mean(dice):.1f} ± {np.std(dice, ddof=1):.1f}"
+    assert (rows["da"]["Params paper"], rows["da"]["Params ours"]) == ("23.01", "23.10")
+    assert (rows["mff"]["run"], rows["mff"]["Dice ours"]) == ("not run", "-")
+    assert rows["mff-lgag"]["Dice paper"] == "-"
+    assert rows["da-mff-lgag"]["Dice paper"] == "92.4 †1"
+    assert any(note.startswith("†1: Dice of the same network is 92.5") for note in sheet.notes)
+    assert any("2 classes, background included; ours have 3" in note for note in sheet.notes)
+
+
+def test_paper_003_is_pooled_with_background() -> None:
+    ours = run("proposed", FIRST, FIRST)
+    sheet = paper_sheet(find("003.6"), [ours])
+    row = {r[0]: dict(zip(sheet.head, r, strict=True)) for r in sheet.rows}["proposed"]
+    hits, true = sum(FIRST), 10 * len(FIRST)
+    label = hits / true  # IoU of either: nothing too much was predicted
+    background = 200 / 208
+    assert float(row["mIoU ours"]) == pytest.approx((2 * label + background) / 3, abs=1e-4)
+    assert row["mIoU paper"] == "0.8974 †1"
+    assert (row["HD px paper"], row["HD px ours"]) == ("8.5621", "-")
+
+
+def test_bones_of_004_where_our_labels_are_called_so() -> None:
+    labels = Labels({"S": (1,), "L5": (2,)}, None, "test")
+    ours = run("aspp", FIRST, FIRST)
+    cases = tuple(
+        replace(case, labels=dict(zip(labels.values, case.labels.values(), strict=True)))
+        for case in ours.scores.cases
+    )
+    ours = replace(ours, scores=replace(ours.scores, labels=labels, cases=cases))
+    sheet = paper_sheet(find("004.3"), [ours])
+    row = {r[0]: dict(zip(sheet.head, r, strict=True)) for r in sheet.rows}["aspp"]
+    assert row["DSC S paper"] == "88.4 ± 1.5"
+    assert row["DSC S ours"].startswith(f"{np.mean([200 * n / (10 + n) for n in FIRST]):.1f}")
+    assert "DSC L4 paper" not in row
+    assert row["DSC paper"] == "86.60 ± 2.19"
