@@ -11,8 +11,7 @@ import torch
 import architectures
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import HOSTS, NETWORKS, build, find, public_name
-
-from ..contract.making import OURS, PLAIN, RESIDUAL, architecture
+from tests.contract.making import OURS, PLAIN, RESIDUAL, architecture
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -14,8 +14,7 @@ from nnunet_plugins.errors import UserError
 from nnunet_plugins.explain.layers import default_layer, find_layer, layers_of
 from nnunet_plugins.explain.maps import attention, attention_names, grad_cam, slide
 from nnunet_plugins.networks import NETWORKS
-
-from ..architectures.conftest import arguments
+from tests.architectures.conftest import arguments
 
 OPTIONS = {
     "UNETR": {"hidden_size": 48, "mlp_dim": 96, "num_heads": 4},
