@@ -42,7 +42,7 @@ def check_trainers(environ: Environ) -> list[Finding]:
         return [*findings, Finding("broken", "trainers", f"looking up {TRAINER}: {error}", cure)]
     package = ours.parent
     right = found["same"] and package in Path(found["file"]).resolve().parents
-    if right and found["module"].split(".")[:2] == ["nnunet_plugins", "trainers"]:
+    if right and found["module"].split(".")[:2] == ["nnunet_plugins", "training"]:
         detail = f"nnU-Net finds {TRAINER} in {found['module']}"
         return [*findings, Finding("ok", "trainers", detail)]
     detail = f"nnU-Net finds another {TRAINER}: {found['module']} in {found['file']}"
