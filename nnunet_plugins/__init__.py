@@ -1,3 +1,3 @@
 """Everything that knows nnU-Net. This file stays free of torch: the command line starts here."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
