@@ -39,7 +39,6 @@ def main() -> None:
         file = FOLDER / f"{name}.svg"
         draw(take_apart(setup), name, f"{about} · patch {'×'.join(map(str, patch))}", file)
         file.write_text(_compact(file.read_text(encoding="utf-8")), encoding="utf-8")
-        print(f"{file}: {file.stat().st_size / 1000:.0f} kB")
 
 
 def _compact(svg: str) -> str:
