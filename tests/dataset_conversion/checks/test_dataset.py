@@ -21,7 +21,7 @@ from dataset_conversion.labels import Labels
 from nnunet_plugins.cli import main
 from tests.dataset_conversion.making import AFFINE, ct, image, labels, nifti, patient, tree
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MANIFEST = "conversion.json"
 
 
