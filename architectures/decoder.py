@@ -96,7 +96,7 @@ class Decoder(nn.Module):
         Args:
             sizes: spatial size of each encoder stage's output.
         """
-        total = np.int64(0)
+        total: np.int64 = np.int64(0)
         last = len(self.stages) - 1
         gates: Any = self.gates or [None] * len(self.stages)
         stages: Any = self.stages

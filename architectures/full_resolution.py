@@ -1,4 +1,4 @@
-"""Base of the networks that are not U-Nets of ours and return logits at full resolution only."""
+"""Base of the networks that are not built as U-Nets and return logits at full resolution only."""
 
 from __future__ import annotations
 

@@ -256,7 +256,7 @@ class ModularUNet(AbstractDynamicNetworkArchitectures):
         maps; dual attention keeps its projections.
         """
         sizes = self.topology.sizes(input_size)
-        total = np.int64(0)
+        total: np.int64 = np.int64(0)
         if self.residual and self.encoder.stem is not None:
             total += self.encoder.stem.compute_conv_feature_map_size(input_size)
         for s in range(len(sizes)):

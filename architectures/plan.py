@@ -24,7 +24,7 @@ class Plan(Layers):
         input_channels: number of image channels.
         num_classes: channels of the output.
         n_stages: resolution stages of the encoder, including the bottleneck.
-        features_per_stage: channels of each stage; one number stands for all stages.
+        features_per_stage: channels of each stage; one number applies to all stages.
         kernel_sizes: kernel of each stage, a number or one per axis.
         strides: stride at the start of each stage, a number or one per axis.
         n_conv_per_stage_decoder: convolutions of each decoder stage, from coarse to fine.

@@ -48,13 +48,14 @@ class _SkipOnly(nn.Module):
         self.block: Any = block
 
     def forward(self, skip: Tensor, gating: Tensor) -> Tensor:
-        return self.block(skip)
+        y: Tensor = self.block(skip)
+        return y
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:
         """Elements that the block keeps for one sample."""
-        if hasattr(self.block, "compute_conv_feature_map_size"):
-            return self.block.compute_conv_feature_map_size(input_size)
-        return np.int64(0)
+        count = getattr(self.block, "compute_conv_feature_map_size", None)
+        elements: np.int64 = np.int64(0 if count is None else count(input_size))
+        return elements
 
 
 def _skip_only(build: Builder) -> Builder:

@@ -108,7 +108,8 @@ class Topology:
     @property
     def reach(self) -> list[list[int]]:
         """Input voxels per voxel of each stage's map, along each axis."""
-        return np.cumprod(self.strides, axis=0).tolist()
+        reach: list[list[int]] = np.cumprod(self.strides, axis=0).tolist()
+        return reach
 
     @property
     def conv_strides(self) -> list[list[int]]:

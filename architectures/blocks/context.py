@@ -102,7 +102,8 @@ class Context(nn.Module):
         planes = [conv(_collapsed(b, axis)) for axis, conv in enumerate(self.over_axes)]
         a = self.leave_windows(self.nonlin(_sum(scales)))
         b = self.leave_axes(self.nonlin(_sum(planes)))
-        return self.expand(self.nonlin(self.join(torch.cat((a, b), 1)) + t))
+        y: Tensor = self.expand(self.nonlin(self.join(torch.cat((a, b), 1)) + t))
+        return y
 
 
 def _pooled(x: Tensor, window: int) -> Tensor:

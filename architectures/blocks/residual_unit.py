@@ -75,11 +75,14 @@ class ResidualUnit(nn.Module):
         self.nonlin = layers.activation()
 
     def forward(self, x: Tensor) -> Tensor:
-        inner = self.second(self.first(x))
+        inner: Tensor = self.second(self.first(x))
+        y: Tensor
         if isinstance(self.shortcut, nn.Identity):
-            return self.nonlin(inner + x)
+            y = self.nonlin(inner + x)
+            return y
         # In place: the backward pass of the projection does not need its result, so one map is saved.
-        return self.nonlin(self.shortcut(x).add_(inner))
+        y = self.nonlin(self.shortcut(x).add_(inner))
+        return y
 
     def start(self) -> None:
         """Initialise the shortcut to preserve the scale, and a normalisation weight on the branch to 0.

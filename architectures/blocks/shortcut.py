@@ -61,9 +61,11 @@ class Shortcut(nn.Module):
         self.output_channels = output_channels
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.body(x) + self.shortcut(x)
+        y: Tensor = self.body(x) + self.shortcut(x)
+        return y
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:
         """Elements of all convolution outputs for one sample: the body's and the shortcut's."""
         total: np.int64 = self.shortcut.compute_conv_feature_map_size(input_size)
-        return total + self.body.compute_conv_feature_map_size(input_size)
+        total += self.body.compute_conv_feature_map_size(input_size)
+        return total

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class SqueezeAttention(nn.Module):
     """``w * x + x``, where w is two convolutions of x averaged to half its size, enlarged to full size.
 
-    ``w = up(N(conv(nonlin(drop(N(conv(pool(x))))))))`` through C // reduction channels. There is no sigmoid: a
+    ``w = up(N(conv(nonlin(drop(N(conv(pool(x))))))))`` through C // reduction channels. It has no sigmoid: a
     weight may be negative or above 1. Unlike in squeeze-and-excitation, every voxel has its own weights. In
     fp16 the result overflows before x does, because w is not bounded.
 
