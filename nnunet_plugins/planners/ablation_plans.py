@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from architectures.plan import argument_names
 from architectures.suggestions import nearest_first
 from nnunet_plugins.costs.footprint import count
 from nnunet_plugins.costs.training_step import Setup
@@ -216,13 +216,8 @@ def _planned_architecture(planned: dict[str, Any], network: str) -> dict[str, An
         raise UserError(
             f"the plans are for {name}; rows stand on the topology of {' or '.join(HOSTS)}: name other plans with -p"
         )
-    taken = inspect.signature(find_network(network)).parameters
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in taken.values())
-    kwargs = {
-        key: value
-        for key, value in planned["arch_kwargs"].items()
-        if key in TOPOLOGY and (takes_any or key in taken)
-    }
+    taken = TOPOLOGY & argument_names(find_network(network))
+    kwargs = {key: value for key, value in planned["arch_kwargs"].items() if key in taken}
     imported = [key for key in planned["_kw_requires_import"] if key in kwargs]
     return {"arch_kwargs": kwargs, "_kw_requires_import": imported}
 
