@@ -13,7 +13,6 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from dataset_conversion.errors import disk_error
 from dataset_conversion.io.planes import PLANES
-from dataset_conversion.raw_format.png import write_png
 from dataset_conversion.raw_format.preview_planes import Cut, Cuts, cut
 
 FILE = "preview.png"
@@ -86,7 +85,7 @@ def draw(path: Path, rows: Sequence[Row], names: Mapping[int, str], title: str,
     _legend(pen, names, top + 16)
     temporary = scratch / path.name
     try:
-        write_png(temporary, np.asarray(sheet))
+        sheet.save(temporary, "PNG", compress_level=1)
         os.replace(temporary, path)
     except OSError as error:
         raise disk_error(path, error) from error
