@@ -10,9 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from dataset_conversion.io.geometry import oriented
-
-_PLANES = ("axial", "coronal", "sagittal")
-_LETTERS = {"axial": ("R", "L"), "coronal": ("R", "L"), "sagittal": ("A", "P")}
+from dataset_conversion.io.planes import PLANES
 
 
 def draw(
@@ -52,16 +50,17 @@ def draw(
             row = axes[place]
             heat = sitk.GetArrayFromImage(oriented(one))
             at = first if caption in follow or not heat.any() else _peak(heat)
-            for panel, plane in zip(row, _PLANES, strict=True):
-                background, aspect = _cut(values, plane, at, spacing)
-                front, _ = _cut(heat, plane, at, spacing)
+            for panel, plane in zip(row, PLANES, strict=True):
+                tall, wide = (spacing[axis] for axis in plane.axes)
+                aspect = tall / wide
+                background, front = plane.cut(values, at), plane.cut(heat, at)
                 panel.imshow(
                     background, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), aspect=aspect
                 )
                 shown = panel.imshow(front, cmap="inferno", vmin=0, vmax=1, aspect=aspect,
                                      alpha=np.clip(front * 1.5, 0, 0.75), interpolation="bilinear")  # fmt: skip
-                left, right = _LETTERS[plane]
-                for x, letter, side in ((0.02, left, "left"), (0.98, right, "right")):
+                edges = ((0.02, "left"), (0.98, "right"))
+                for letter, (x, side) in zip(plane.letters, edges, strict=False):
                     panel.text(
                         x,
                         0.5,
@@ -73,7 +72,7 @@ def draw(
                     )
                 panel.set(xticks=[], yticks=[])
                 if place == 0:
-                    panel.set_title(plane)
+                    panel.set_title(plane.name)
             row[0].set_ylabel(caption)
         bar = figure.colorbar(shown, ax=axes, shrink=0.7 if len(maps) == 1 else 0.4, pad=0.01)
         if bar.solids is not None:
@@ -84,16 +83,3 @@ def draw(
 
 def _peak(heat: np.ndarray) -> tuple[int, ...]:
     return tuple(int(n) for n in np.unravel_index(int(heat.argmax()), heat.shape))
-
-
-def _cut(
-    array: np.ndarray, plane: str, at: Any, spacing: tuple[float, ...]
-) -> tuple[np.ndarray, float]:
-    """A plane of an LPS array (z, y, x), head or front up, and the height of its pixels over their width."""
-    z, y, x = at
-    dz, dy, dx = spacing
-    if plane == "axial":
-        return array[z], dy / dx
-    if plane == "coronal":
-        return array[::-1, y], dz / dx
-    return array[::-1, :, x], dz / dy

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 from scipy.ndimage import binary_erosion
 
+from dataset_conversion.io.planes import PLANES
 from nnunet_plugins.reports.colours import AGREEMENT, FALSE_ALARM, MISSED, OTHER_LABEL
 from nnunet_plugins.reports.volumes import CaseVolumes
 
@@ -95,26 +96,21 @@ def draw_planes(case: CaseVolumes) -> list[Picture]:
     place = worst_place(found)
     box = _box(found > 0, case.spacing)
     pictures = []
-    for axis, (plane, letters) in enumerate(
-        zip(("axial", "coronal", "sagittal"), ("RLAP", "RLSI", "APSI"), strict=True)
-    ):
-        if min(n for i, n in enumerate(found.shape) if i != axis) < 2:
+    for plane in PLANES:
+        if min(found.shape[axis] for axis in plane.axes) < 2:
             continue
-        index = tuple(place[i] if i == axis else box[i] for i in range(3))
-        # z grows to the head: upright planes are turned over, so that it is at the top.
-        turn = slice(None, None, 1 if axis == 0 else -1)
-        cut = found[index][turn]
-        grey = None if case.grey is None else case.grey[index][turn]
-        tall, wide = (case.spacing[i] for i in range(3) if i != axis)
-        image = _draw(cut, grey, (cut.shape[1] * wide, cut.shape[0] * tall), letters)
+        cut = plane.cut(found, place, box)
+        grey = None if case.grey is None else plane.cut(case.grey, place, box)
+        tall, wide = (case.spacing[axis] for axis in plane.axes)
+        image = _draw(cut, grey, (cut.shape[1] * wide, cut.shape[0] * tall), plane.letters)
         seen = [kind.name for code, kind in KINDS.items() if (cut == code).any()]
         pictures.append(
             Picture(
-                plane,
-                f"slice {place[axis] + 1} of {found.shape[axis]}",
+                plane.name,
+                f"slice {place[plane.across] + 1} of {found.shape[plane.across]}",
                 _png(image),
                 image.size,
-                f"{case.name}, {plane} plane: {', '.join(seen) or 'no label'}; {_edges(letters)}",
+                f"{case.name}, {plane.name} plane: {', '.join(seen) or 'no label'}; {_edges(plane.letters)}",
             )
         )
     return pictures
