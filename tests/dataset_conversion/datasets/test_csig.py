@@ -127,7 +127,7 @@ def test_reversed_numbering_is_proven_from_the_positions(tmp_path):
     renumbered(tmp_path / "src", lumbar_reversed)
     for scheme in ("all", "aspp"):
         with pytest.raises(
-            DatasetError, match=r"(?s)label 2 lies \d+ mm below label 1.*--scheme reversed"
+            DatasetError, match=r"(?s)label 2 is \d+ mm below label 1.*--scheme reversed"
         ):
             run(tmp_path / "src", tmp_path / "raw", scheme=scheme)
     assert not (tmp_path / "raw" / NAME).exists()
@@ -142,7 +142,7 @@ def test_reversed_numbering_is_proven_from_the_positions(tmp_path):
 def test_the_usual_numbering_under_the_reversed_scheme_stops(csig, tmp_path):
     drop = tuple(range(6, 20))
     with pytest.raises(
-        DatasetError, match=r"neighbours are the wrong way round.*--scheme all or aspp"
+        DatasetError, match=r"neighbours are in the wrong order.*--scheme all or aspp"
     ):
         run(csig[0], tmp_path, scheme="reversed", drop=drop)
 
@@ -162,7 +162,7 @@ def test_one_level_out_of_order_is_told_and_passes(tmp_path):
     swap[[8, 9]] = 9, 8
     renumbered(tmp_path / "src", lambda array: swap[array])
     report = run(tmp_path / "src", tmp_path / "raw")
-    assert any("label 9 lies below label 8" in note for note in report.notes)
+    assert any("label 9 is below label 8" in note for note in report.notes)
 
 
 def test_the_crop_keeps_every_label_and_every_place(csig, converted, tmp_path):
@@ -213,7 +213,7 @@ def test_two_names_for_one_number_stop(tmp_path):
     write_patients(tmp_path / "src", 2)
     mr = tmp_path / "src" / "train" / "MR"
     (mr / "case01.nii.gz").write_bytes((mr / "Case2.nii.gz").read_bytes())
-    with pytest.raises(DatasetError, match=r"Case1.nii.gz and case01.nii.gz mean the same image"):
+    with pytest.raises(DatasetError, match=r"Case1.nii.gz and case01.nii.gz denote the same image"):
         run(tmp_path / "src", tmp_path / "raw")
 
 

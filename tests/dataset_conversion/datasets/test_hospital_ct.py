@@ -138,7 +138,7 @@ def test_the_key_is_written_only_where_it_is_asked_for(source, tmp_path):
     assert rows[0] == ["case", "source"]
     assert sorted(row[1] for row in rows[1:]) == [str(source / "p0"), str(source / "p1")]
     assert all((tmp_path / "raw" / NAME / "labelsTr" / f"{r[0]}.nii.gz").exists() for r in rows[1:])
-    with pytest.raises(DatasetError, match="the key lies inside the dataset"):
+    with pytest.raises(DatasetError, match="the key is inside the dataset"):
         run(source, tmp_path / "raw", key=tmp_path / "raw" / NAME / "key.csv")
 
 
@@ -179,7 +179,7 @@ def test_a_shifted_mask_leaves_no_dataset(source, tmp_path):
     shifted = AFFINE.copy()
     shifted[2, 3] += 5
     nifti(source / "p1" / "mask.nii.gz", labels(), shifted)
-    with pytest.raises(DatasetError, match=r"p1: the mask does not lie on.*5\.0 mm apart"):
+    with pytest.raises(DatasetError, match=r"p1: the mask is not aligned with.*5\.0 mm apart"):
         run(source, tmp_path / "raw")
     assert [p.name for p in (tmp_path / "raw").iterdir()] == [f".{NAME}.converting"]
 
@@ -261,7 +261,7 @@ def test_senseless_options_stop(source, tmp_path, how, message):
 
 
 def test_nnunet_raw_inside_the_source_stops(source):
-    with pytest.raises(DatasetError, match="lies inside the source"):
+    with pytest.raises(DatasetError, match="is inside the source"):
         run(source, source / "raw")
 
 

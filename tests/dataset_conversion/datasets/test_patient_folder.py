@@ -41,7 +41,7 @@ def test_content_tells_where_both_names_match(tmp_path):
 def test_two_of_a_kind_stop_with_both_names(tmp_path, make):
     nifti(tmp_path / "one.nii.gz", make())
     nifti(tmp_path / "two.nii.gz", make())
-    with pytest.raises(DatasetError, match=r"one\.nii\.gz, two\.nii\.gz; give --mask-pattern"):
+    with pytest.raises(DatasetError, match=r"one\.nii\.gz, two\.nii\.gz; pass --mask-pattern"):
         read(tmp_path)
 
 
@@ -56,7 +56,7 @@ def test_a_series_with_a_mask_of_any_name(tmp_path):
 def test_several_images_or_masks_stop(tmp_path):
     patient(tmp_path / "p")
     nifti(tmp_path / "p" / "other_mask.nii.gz", labels())
-    with pytest.raises(DatasetError, match=r"2 masks, one is needed: mask.nii.gz, other_mask"):
+    with pytest.raises(DatasetError, match=r"2 masks, expected one: mask.nii.gz, other_mask"):
         read(tmp_path / "p")
     (tmp_path / "p" / "other_mask.nii.gz").unlink()
     series(tmp_path / "p" / "ct")
@@ -101,16 +101,16 @@ def test_links_stop(tmp_path):
 def test_files_that_may_not_be_read_stop(tmp_path, monkeypatch):
     patient(tmp_path)
     monkeypatch.setattr(os, "access", lambda path, _: path.name != "ct.nii.gz")
-    with pytest.raises(DatasetError, match=r"ct\.nii\.gz: may not be read; mend its permissions"):
+    with pytest.raises(DatasetError, match=r"ct\.nii\.gz: permission denied; fix its permissions"):
         read(tmp_path)
 
 
 def test_volumes_outside_a_patient_s_folder_stop(tmp_path):
     patient(tmp_path)
-    with pytest.raises(DatasetError, match=r"2 images lie directly in it \(ct\.nii\.gz"):
+    with pytest.raises(DatasetError, match=r"2 images are not in a patient's folder \(ct\.nii\.gz"):
         patient_folders(tmp_path)
     series(tmp_path / "s")
-    with pytest.raises(DatasetError, match=r"6 images lie directly in it"):
+    with pytest.raises(DatasetError, match=r"6 images are not in a patient's folder"):
         patient_folders(tmp_path / "s")
 
 
@@ -124,5 +124,5 @@ def test_no_source_and_no_patients_stop(tmp_path):
 def test_a_second_kind_of_ambiguity_is_no_guess(tmp_path):
     nifti(tmp_path / "one.nii.gz", np.ones_like(labels()))
     nifti(tmp_path / "two.nii.gz", labels())
-    with pytest.raises(DatasetError, match="cannot be told"):
+    with pytest.raises(DatasetError, match="cannot find out which one is the mask"):
         read(tmp_path)

@@ -173,7 +173,7 @@ def test_a_ct_among_the_patients_stops(tmp_path):
     write_patients(tmp_path / "src", 1)
     write_ct(tmp_path / "ct", 1)
     (tmp_path / "ct" / "patient001").rename(tmp_path / "src" / "patient009")
-    with pytest.raises(DatasetError, match="patient009: DICOM Modality is CT, MR is expected"):
+    with pytest.raises(DatasetError, match="patient009: DICOM Modality is CT, expected MR"):
         run(tmp_path / "src", tmp_path / "raw")
 
 

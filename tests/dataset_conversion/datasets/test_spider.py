@@ -206,8 +206,8 @@ def test_channels_of_patients_whose_series_share_a_grid(spider, tmp_path):
     report = run(spider[0], tmp_path, channels=True)
     folder = tmp_path / NAME
     assert sorted(report.cases) == ["1_t1_t2", "5_t1_t2"]
-    assert any("without all of t1, t2, not taken: 1 (4)" in note for note in report.notes)
-    assert any("grids of their own, not taken: 1 (2)" in note for note in report.notes)
+    assert any("without all of t1, t2, left out: 1 (4)" in note for note in report.notes)
+    assert any("different grids, left out: 1 (2)" in note for note in report.notes)
     for patient in (1, 5):
         for channel, sequence in enumerate(("t1", "t2")):
             truth = spider[1][f"{patient}_{sequence}"]
@@ -222,7 +222,7 @@ def test_channels_of_patients_whose_series_share_a_grid(spider, tmp_path):
 def test_channels_that_nobody_has(spider, tmp_path):
     with pytest.raises(DatasetError, match=r"no patient has t1 and t2_SPACE on one grid"):
         run(spider[0], tmp_path, channels=True, sequences=("t1", "t2_SPACE"))
-    with pytest.raises(DatasetError, match="--channels: two sequences or more"):
+    with pytest.raises(DatasetError, match="--channels: two or more sequences"):
         run(spider[0], tmp_path, channels=True, sequences=("t1",))
 
 
@@ -262,7 +262,7 @@ def test_archives_that_are_not_unpacked(tmp_path):
         run(tmp_path / "src", tmp_path / "raw")
     with pytest.raises(DatasetError, match=r"images.zip: is a file; unpack it if it is an archive"):
         run(tmp_path / "src" / "images.zip", tmp_path / "raw")
-    with pytest.raises(DatasetError, match=r"no such folder; give the folder that holds images/"):
+    with pytest.raises(DatasetError, match=r"no such folder; pass the folder that holds images/"):
         run(tmp_path / "nowhere", tmp_path / "raw")
 
 
@@ -286,9 +286,9 @@ def test_two_layouts_at_once_stop(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("9_t3.mha", "9_t3.mha: no name of this dataset"),
-        ("01_T2.mha", r"01_T2.mha and 1_t2.mha mean the same image; keep one"),
-        ("300_t2.mha", r"1_t2.mha and .*300_t2.mha hold the same image; take one away"),
+        ("9_t3.mha", "9_t3.mha: not a file name of this dataset"),
+        ("01_T2.mha", r"01_T2.mha and 1_t2.mha denote the same image; keep one"),
+        ("300_t2.mha", r"1_t2.mha and .*300_t2.mha hold the same image; remove one"),
     ],
 )
 def test_names_that_mislead(tmp_path, name, message):
@@ -340,7 +340,9 @@ def test_masks_of_two_patients_swapped(tmp_path):
     first, second = one.read_bytes(), two.read_bytes()
     one.write_bytes(second)
     two.write_bytes(first)
-    with pytest.raises(DatasetError, match=r"(?s)2 problems.*1_t1.mha: the mask does not lie on"):
+    with pytest.raises(
+        DatasetError, match=r"(?s)2 problems.*1_t1.mha: the mask is not aligned with"
+    ):
         run(tmp_path / "src", tmp_path / "raw")
 
 
@@ -355,7 +357,7 @@ def test_head_and_feet_exchanged_in_both_headers(tmp_path):
     write_patients(tmp_path / "src", 2)
     for folder in ("images", "masks"):
         upside_down(tmp_path / "src" / folder / "1_t2.mha")
-    with pytest.raises(DatasetError, match=r"1_t2.mha: label 2 lies \d+ mm below label 1"):
+    with pytest.raises(DatasetError, match=r"1_t2.mha: label 2 is \d+ mm below label 1"):
         run(tmp_path / "src", tmp_path / "raw")
 
 
@@ -363,7 +365,7 @@ def test_head_and_feet_exchanged_in_both_headers(tmp_path):
     ("change", "message"),
     [
         (lambda t: t.replace("training", "exercise", 1), "subset 'exercise'"),
-        (lambda t: t.replace("subset", "part", 1), "columns new_file_name and subset are needed"),
+        (lambda t: t.replace("subset", "part", 1), "columns new_file_name and subset are required"),
         (
             lambda t: t + t.splitlines()[1].replace("training", "validation") + "\n",
             "1_t1 has two subsets",

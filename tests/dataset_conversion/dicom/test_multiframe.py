@@ -101,7 +101,7 @@ def test_packed_frames_are_read(tmp_path):
         ([0, 1, 2, 4, 5], r"usually 2\.500 mm, but 5\.000 mm between enhanced.dcm frame 3"),
         (
             [0, 1, 2, 2, 3, 4],
-            "1 slices lie at the position of another, the first enhanced.dcm frame",
+            "1 slices have the position of another, the first enhanced.dcm frame",
         ),
     ],
 )
@@ -123,9 +123,7 @@ def test_frames_without_a_place_stop(tmp_path):
     data = pydicom.dcmread(enhanced(tmp_path))
     del data.PerFrameFunctionalGroupsSequence
     data.save_as(tmp_path / "enhanced.dcm")
-    with pytest.raises(
-        DatasetError, match=r"multi-frame DICOM \(6 frames\) that does not say where"
-    ):
+    with pytest.raises(DatasetError, match=r"multi-frame DICOM \(6 frames\) without a position"):
         find(tmp_path)
 
 
@@ -186,7 +184,7 @@ def test_of_several_series_the_one_under_the_mask_is_taken(tmp_path):
     patient = read_patient(tmp_path, mask_pattern="mask", modality="CT", series=None)
     read = sitk.GetArrayFromImage(read_series(patient.image, "p"))
     np.testing.assert_array_equal(read, ct(2))
-    assert "of 2 DICOM series the one was taken that the mask lies on" in patient.notes
+    assert "of 2 DICOM series, used the one that the mask is aligned with" in patient.notes
 
 
 def test_a_mask_that_lies_on_both_series_decides_nothing(tmp_path):

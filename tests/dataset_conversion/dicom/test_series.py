@@ -86,7 +86,7 @@ def test_gaps_even_within_one_percent_pass(tmp_path):
 
 def test_two_slices_at_one_position_stop(tmp_path):
     series(tmp_path, positions=at([0, 2.5, 2.5, 5, 7.5, 10]))
-    with pytest.raises(DatasetError, match="1 slices lie at the position of another"):
+    with pytest.raises(DatasetError, match="1 slices have the position of another"):
         find(tmp_path)
 
 
@@ -108,7 +108,7 @@ def test_several_series_are_listed_and_can_be_chosen(tmp_path):
     assert_is(read_series(find(tmp_path, wanted="soft")[0], "p"), ct(2))
     uid = str(pydicom.dcmread(next((tmp_path / "a").iterdir())).SeriesInstanceUID)
     assert_is(read_series(find(tmp_path, wanted=uid[-12:])[0], "p"), ct(1))
-    with pytest.raises(DatasetError, match="no series fits --series 'lung'"):
+    with pytest.raises(DatasetError, match="no series matches --series 'lung'"):
         find(tmp_path, wanted="lung")
 
 
@@ -121,18 +121,18 @@ def test_localizers_reports_and_other_modalities_are_passed_over(tmp_path):
     found, notes = find(tmp_path)
     assert_is(read_series(found, "p"), ct())
     assert any("SEG object is not read" in note for note in notes)
-    assert any("modality PT passed over" in note for note in notes)
+    assert any("skipped DICOM series of modality PT" in note for note in notes)
 
 
 @pytest.mark.parametrize(
     ("tags", "message"),
     [
-        ({"Modality": "MR"}, "Modality is MR, CT is expected"),
+        ({"Modality": "MR"}, "Modality is MR, expected CT"),
         ({"ImagePositionPatient": None}, "lacks ImagePositionPatient"),
         ({"ImageOrientationPatient": None}, "lacks ImageOrientationPatient"),
         ({"PixelSpacing": None}, "lacks PixelSpacing"),
-        ({"ImageOrientationPatient": [1, 0, 0, 0.5, 0.8, 0]}, "not at right angles"),
-        ({"SamplesPerPixel": 3, "BitsAllocated": 5}, r"3 values a pixel \(RGB\)"),
+        ({"ImageOrientationPatient": [1, 0, 0, 0.5, 0.8, 0]}, "not orthogonal"),
+        ({"SamplesPerPixel": 3, "BitsAllocated": 5}, r"3 values per pixel \(RGB\)"),
         ({"NumberOfFrames": 2, "BitsAllocated": 8}, r"multi-frame DICOM \(2 frames\)"),
     ],
 )
@@ -147,7 +147,7 @@ def test_headers_that_do_not_make_a_volume_stop(tmp_path, tags, message):
 def test_one_slice_is_no_volume(tmp_path):
     for path in series(tmp_path)[1:]:
         path.unlink()
-    with pytest.raises(DatasetError, match="has 1 slice, 2 or more"):
+    with pytest.raises(DatasetError, match="has 1 slice, a volume needs 2 or more"):
         find(tmp_path)
 
 
