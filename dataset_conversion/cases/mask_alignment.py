@@ -93,7 +93,8 @@ def _integer_map(to_image: np.ndarray, size: Sequence[int],
 def _corners(size: Sequence[int], margin: float) -> np.ndarray:
     """Return homogeneous indices (4, 8) of the corners, `margin` voxels beyond the centres."""
     ends = [(-margin, n - 1 + margin) for n in size]
-    return np.array(list(itertools.product(*ends, (1.0,)))).T
+    corners: np.ndarray = np.array(list(itertools.product(*ends, (1.0,)))).T
+    return corners
 
 
 def _range(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

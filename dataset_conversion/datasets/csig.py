@@ -19,13 +19,7 @@ from dataset_conversion.cases.transforms import CropWidth
 from dataset_conversion.datasets.converter import Converter
 from dataset_conversion.datasets.level_order import check_order
 from dataset_conversion.datasets.options import Common, option
-from dataset_conversion.datasets.paired_folders import (
-    Key,
-    Pair,
-    find_folder,
-    find_pairs,
-    valid_cases,
-)
+from dataset_conversion.datasets.paired_folders import Key, Pair, checked, find_folder, find_pairs
 from dataset_conversion.datasets.scan import scan
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.label_maps import read_mask
@@ -64,10 +58,7 @@ class Options(Common):
         choices=tuple(SCHEMES),
     )
     labels: Path | None = option(
-        None,
-        "file with label names (S, L5, ...) and values, instead of a scheme",
-        type=Path,
-        metavar="JSON",
+        None, "file of label names and values, replaces the scheme", type=Path, metavar="JSON"
     )
     crop: int | None = option(
         None, f"columns to keep of {_FULL}, in proportion for other sizes; 464 in the ASPP paper",
@@ -95,7 +86,7 @@ def find(source: Path, options: Options, id: int, name: str,
     other = "all or aspp" if options.scheme == "reversed" else "reversed"
     look = partial(_look, upwards=upwards, other=other)
     cases, more = scan(pairs, look, options, progress)
-    cases, problems = valid_cases(cases, ("image",), [*problems, *more], options)
+    cases, problems = checked(cases, ("image",), [*problems, *more], options)
     return RawDataset(
         id=id,
         name=name,

@@ -34,18 +34,13 @@ class FolderOptions(Common):
     """Options of a hospital's folders."""
 
     labels: Path | None = option(
-        None,
-        "file with label names and values, in the form of dataset.json's labels",
-        type=Path,
-        metavar="JSON",
+        None, "file of label names and values, as in dataset.json", type=Path, metavar="JSON"
     )
     mask_pattern: str = option(
-        r"mask|seg|label",
-        "pattern in the names of mask files (default: %(default)s)",
-        metavar="REGEX",
+        r"mask|seg|label", "pattern in names of masks (default: %(default)s)", metavar="REGEX"
     )
     series: str | None = option(
-        None, "DICOM series to use if there are several: part of its description, or the end of its UID",
+        None, "which of several DICOM series: part of its description, or the end of its UID",
         metavar="TEXT",
     )  # fmt: skip
     modality: str = option("CT", "DICOM modality and channel name (default: %(default)s)")

@@ -26,8 +26,7 @@ def option(default: Any, help: str, *flags: str, **how: Any) -> Any:
     """Make a dataclass field that is also a command-line option.
 
     Args:
-        default: default value; its type is the option's unless `how` has a `type`; False makes
-            the option a switch.
+        default: sets the type of the option unless `how` does; False makes it a switch.
         help: text for --help.
         flags: replace the default flag, the field's name with dashes.
         how: further arguments of argparse's add_argument: choices, metavar, nargs, type.
@@ -95,22 +94,13 @@ class Common:
         False, "resample masks on another grid (nearest neighbour) if they are inside the image"
     )
     key: Path | None = option(
-        None,
-        "write a table of case ids and sources; must be outside the dataset",
-        type=Path,
-        metavar="CSV",
+        None, "write a table of case ids and sources, outside the dataset", type=Path, metavar="CSV"
     )
     salt: Path | None = option(
         None, "file with a secret that is mixed into case ids; keep it with the key", type=Path,
         metavar="FILE",
     )  # fmt: skip
-    jobs: int = option(
-        1,
-        "number of cases to process in parallel (default: %(default)s)",
-        "-j",
-        "--jobs",
-        metavar="N",
-    )
+    jobs: int = option(1, "parallel jobs (default: %(default)s)", "-j", "--jobs", metavar="N")
     keep_going: bool = option(
         False, "skip cases with errors and convert the rest; the exit status is then 1"
     )

@@ -107,8 +107,8 @@ def _volumes(folder: Path) -> list[Path]:
     return [path for path in sorted(listed(folder)) if is_volume(path) and not ignored(path.name)]
 
 
-def valid_cases(cases: Sequence[Case], roles: Iterable[str], problems: Sequence[str],
-                options: Common) -> tuple[list[Case], list[str]]:  # fmt: skip
+def checked(cases: Sequence[Case], roles: Iterable[str], problems: Sequence[str],
+            options: Common) -> tuple[list[Case], list[str]]:  # fmt: skip
     """Return the cases whose images occur once, and all problems.
 
     Copies of an image under other names would end up in different folds.

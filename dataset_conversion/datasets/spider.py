@@ -21,13 +21,7 @@ from dataset_conversion.cases.transforms import CentralSlice
 from dataset_conversion.datasets.converter import Converter
 from dataset_conversion.datasets.level_order import check_order
 from dataset_conversion.datasets.options import Common, option
-from dataset_conversion.datasets.paired_folders import (
-    Key,
-    Pair,
-    find_folder,
-    find_pairs,
-    valid_cases,
-)
+from dataset_conversion.datasets.paired_folders import Key, Pair, checked, find_folder, find_pairs
 from dataset_conversion.datasets.scan import scan
 from dataset_conversion.datasets.spider_overview import SEQUENCES, key_of, read_subsets
 from dataset_conversion.errors import DatasetError
@@ -108,7 +102,7 @@ def find(source: Path, options: Options, id: int, name: str,
         notes += skipped
     else:
         cases = [_case(item.name, [item], subsets) for item in series]
-    cases, problems = valid_cases(cases, ("image", *sequences), [*problems, *more], options)
+    cases, problems = checked(cases, ("image", *sequences), [*problems, *more], options)
     steps = (CentralSlice(),) if options.central_slice else ()
     return RawDataset(
         id=id,

@@ -155,15 +155,7 @@ def _slices(path: Path, header: Any, modality: str, headless: bool) -> list[Slic
         palette="PALETTE" in str(value(header, "PhotometricInterpretation", "")).upper(),
     )
     return [
-        replace(
-            base,
-            frame=index if base.frames > 1 else None,
-            position=frame.position,
-            orientation=frame.orientation,
-            pixel=frame.pixel,
-            slope=frame.slope,
-            offset=frame.intercept,
-        )
+        replace(base, frame=index if base.frames > 1 else None, **vars(frame))
         for index, frame in enumerate(frames(header))
     ] or [base]
 

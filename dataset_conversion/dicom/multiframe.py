@@ -24,13 +24,13 @@ _PLAIN = frozenset(("SOPClassUID", "Modality", "ImageType", "SeriesInstanceUID",
 
 @dataclass(frozen=True)
 class Frame:
-    """Geometry and rescaling of one frame; geometry is None if the header lacks it."""
+    """Fields of a `Slice` that differ between frames; geometry is None if the header lacks it."""
 
     position: tuple[float, ...] | None
     orientation: tuple[float, ...] | None
     pixel: tuple[float, ...] | None
     slope: float
-    intercept: float
+    offset: float
 
 
 def frames(header: Any) -> list[Frame]:
@@ -82,13 +82,13 @@ def rescaling(holder: Any) -> tuple[float, float]:
 
 
 def _frame(groups: list[Any]) -> Frame:
-    slope, intercept = rescaling(_part(groups, "PixelValueTransformationSequence"))
+    slope, offset = rescaling(_part(groups, "PixelValueTransformationSequence"))
     return Frame(
         numbers(_part(groups, "PlanePositionSequence"), "ImagePositionPatient", 3),
         numbers(_part(groups, "PlaneOrientationSequence"), "ImageOrientationPatient", 6),
         numbers(_part(groups, "PixelMeasuresSequence"), "PixelSpacing", 2),
         slope,
-        intercept,
+        offset,
     )
 
 

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-device", choices=("cpu", "cuda", "mps"), help="default: cuda if available, else cpu"
     )
     parser.add_argument(
-        "--epochs", type=int, metavar="N", help="epochs of 20 iterations each (default: 5; csig: 6)"
+        "--epochs", type=int, metavar="N", help="epochs of 20 iterations (default: 5; csig: 6)"
     )
 
 

@@ -9,21 +9,14 @@ from pathlib import Path
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Declare MODEL."""
     parser.add_argument(
-        "model",
-        metavar="MODEL",
-        type=Path,
-        help="trained model folder, TRAINER__PLANS__CONFIGURATION",
+        "model", metavar="MODEL", type=Path, help="folder TRAINER__PLANS__CONFIGURATION"
     )
 
 
 def add_weights(parser: argparse._ActionsContainer) -> None:
     """Declare [-f FOLD ...] [-chk FILE] [-device NAME], as nnU-Net calls them."""
     parser.add_argument(
-        "-f",
-        dest="folds",
-        nargs="+",
-        metavar="FOLD",
-        help="folds to use (default: all trained folds, averaged)",
+        "-f", dest="folds", nargs="+", metavar="FOLD", help="folds (default: average all trained)"
     )
     parser.add_argument(
         "-chk", dest="checkpoint", default="checkpoint_final.pth", metavar="FILE",
