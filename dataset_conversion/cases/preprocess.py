@@ -120,7 +120,7 @@ def _check_not_mask(image: sitk.Image, labels: Labels, who: str) -> None:
         values = [f"{value:g}" for value in np.unique(array)]
         raise DatasetError(
             f"{who}: the image holds only label values ({', '.join(values)}): is it a "
-            "mask, or empty? Replace it by the image"
+            "mask, or empty? Replace it with the image"
         )
 
 

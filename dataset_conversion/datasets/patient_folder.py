@@ -177,7 +177,7 @@ def _refuse_link(path: Path) -> None:
     if path.is_symlink():
         gone = "" if path.exists() else " to nowhere"
         raise DatasetError(
-            f"{path}: a symbolic link{gone}; replace it by the file or folder itself (a link may "
+            f"{path}: a symbolic link{gone}; replace it with the file or folder itself (a link may "
             "leave the folder, or show one patient twice)"
         )
     if not os.access(path, os.R_OK):

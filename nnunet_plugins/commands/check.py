@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     from dataset_conversion.checks.dataset import check
     from dataset_conversion.parallel import Run
 
-    Run(jobs=arguments.jobs)
+    Run(jobs=arguments.jobs)  # rejects invalid numbers
     preprocessed = os.environ.get("nnUNet_preprocessed")
     report = check(
         _folder(arguments.dataset),

@@ -38,20 +38,20 @@ def converted(phantoms, tmp_path_factory):
     return report, raw / NAME
 
 
-def test_phantoms_arrive_voxel_for_voxel(phantoms, converted):
+def test_phantoms_are_written_voxel_for_voxel(phantoms, converted):
     report, folder = converted
     assert (report.written, report.skipped) == (3, 0)
     for number in (1, 2):
         source = phantoms / f"patient00{number}"
         image = read_series(find_series(sorted((source / "ct").iterdir()), "p")[0], "p")
         mask = sitk.ReadImage(str(source / "mask.nii.gz"))
-        fitting = [
+        matching = [
             name
             for name, found in by_case(folder / "imagesTr").items()
             if np.array_equal(sitk.GetArrayFromImage(found), sitk.GetArrayFromImage(image))
         ]
-        assert len(fitting) == 1
-        written = sitk.ReadImage(str(folder / "labelsTr" / f"{fitting[0]}.nii.gz"))
+        assert len(matching) == 1
+        written = sitk.ReadImage(str(folder / "labelsTr" / f"{matching[0]}.nii.gz"))
         np.testing.assert_array_equal(sitk.GetArrayFromImage(written), sitk.GetArrayFromImage(mask))
         assert written.GetSpacing() == pytest.approx(SMALL["spacing"])
         assert written.GetOrigin() == pytest.approx(image.GetOrigin(), abs=1e-3)
@@ -126,7 +126,7 @@ def test_a_real_series_and_its_flipped_mask(shared_data, tmp_path):
     )
     assert image.GetSpacing() == pytest.approx((0.9765625, 0.9765625, 2.0))
     assert image.GetOrigin() == pytest.approx((-249.51171875, -437.51171875, -804.5), abs=1e-3)
-    # Independently: ask the stored mask by physical points.
+    # Independent check: sample the stored mask at physical points.
     expected = sitk.Resample(stored, image, sitk.Transform(), sitk.sitkNearestNeighbor)
     new = np.zeros(256, int)
     new[values] = np.arange(1, len(values) + 1)
