@@ -1,4 +1,4 @@
-"""Bring a dataset from its own format into nnU-Net's raw format."""
+"""Convert a dataset from its original format to nnU-Net's raw format."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataset_conversion.datasets.registry import CONVERTERS
 
 
 class _Dataset(argparse.ArgumentParser):
-    """A dataset's parser, which imports its converter only when the dataset is named."""
+    """A dataset's parser; it imports the converter only when the dataset is chosen."""
 
     dataset = ""
 
@@ -33,7 +33,7 @@ class _Dataset(argparse.ArgumentParser):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """One sub-command a dataset, from the table of converters."""
+    """Declare one sub-command per registered converter."""
     datasets = parser.add_subparsers(
         dest="source_format", metavar="DATASET", required=True, parser_class=_Dataset
     )
@@ -48,12 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )  # fmt: skip
         one.add_argument(
             "-o", dest="raw_root", type=Path, metavar="DIR",
-            help="where to write (default: nnUNet_raw)",
+            help="output folder (default: $nnUNet_raw)",
         )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Convert and print the summary; status 1 where cases were left out."""
+    """Convert and print the summary; return status 1 if cases were left out."""
     from tqdm import tqdm
 
     from dataset_conversion.datasets.options import declared
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     kind = arguments.converter.options
     given = {field: getattr(arguments, field) for field, *_ in declared(kind)}
     options = kind(**{f: tuple(v) if isinstance(v, list) else v for f, v in given.items()})
-    # The converter looks at all sources first; `disable=None`: no bars in a log file.
+    # The converter scans all sources first. `disable=None`: no progress bars in a log file.
     stages = itertools.chain(
         ["reading"], itertools.repeat("checking" if options.dry_run else "converting")
     )

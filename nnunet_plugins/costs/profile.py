@@ -20,8 +20,8 @@ from nnunet_plugins.costs.gpus import Card
 from nnunet_plugins.costs.training_step import Setup, TrainingStep
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import find
-from nnunet_plugins.places import NOT_PLANS, find_dataset, folder_of
-from nnunet_plugins.plans_file import MALFORMED, check_plans, read_object
+from nnunet_plugins.nnunet_folders import find_dataset, folder_of
+from nnunet_plugins.plans_file import MALFORMED, NOT_PLANS, check_plans, read_object
 
 #: What nnU-Net trains where the plans do not say otherwise.
 EPOCHS, ITERATIONS, VALIDATION_ITERATIONS = 1000, 250, 50

@@ -18,13 +18,13 @@ import SimpleITK as sitk
 
 from dataset_conversion.io.library_warnings import quiet_pydicom
 from nnunet_plugins import __version__
+from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.export.errors import UnequalError
 from nnunet_plugins.export.segments import Segment, layers
 from nnunet_plugins.export.source_series import Source
 from nnunet_plugins.export.terminology import Code
 from nnunet_plugins.optional_imports import need
-from nnunet_plugins.places import placed
 
 _SERIES_NUMBER = 900  # far above what scanners count to
 

@@ -16,10 +16,10 @@ import SimpleITK as sitk
 from scipy.ndimage import find_objects
 
 from dataset_conversion.io.geometry import affine
+from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.export.errors import UnequalError
 from nnunet_plugins.optional_imports import need
-from nnunet_plugins.places import placed
 
 TOLERANCE = 0.02  # how far the volume may be from the mask's
 _AIM = 0.005  # the search ends here

@@ -10,11 +10,11 @@ import numpy as np
 import SimpleITK as sitk
 
 from dataset_conversion.io.geometry import affine
+from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.export.errors import UnequalError
 from nnunet_plugins.export.segments import Segment, layers
 from nnunet_plugins.export.terminology import Code
 from nnunet_plugins.optional_imports import need
-from nnunet_plugins.places import placed
 
 _CONTEXT = "Segmentation category and type - 3D Slicer General Anatomy list"
 _REGIONS = "Anatomic codes - DICOM master list"

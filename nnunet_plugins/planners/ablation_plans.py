@@ -18,10 +18,11 @@ from nnunet_plugins.costs.training_step import Setup
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import HOSTS, public_name, takes_input_size
 from nnunet_plugins.networks import find as find_network
+from nnunet_plugins.nnunet_folders import find_dataset, folder_of
 from nnunet_plugins.papers import topologies as published
 from nnunet_plugins.papers.rows import Row, Table
 from nnunet_plugins.papers.tables import find
-from nnunet_plugins.places import NOT_PLANS, check_plans_name, find_dataset, folder_of
+from nnunet_plugins.plans_file import NOT_PLANS, check_plans_name
 from nnunet_plugins.training.procedure import PAPER_RECIPES, read_procedure
 
 #: Plans that a table stands on unless others are named: those of nnU-Net's U-Net under our name, or its own.

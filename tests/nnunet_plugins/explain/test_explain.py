@@ -136,7 +136,7 @@ def test_layers_are_listed_and_chosen(model, tmp_path, capsys):
         (["nothing.nii.gz"], "nothing.nii.gz: no such file"),
         (["JSON"], "the model reads .nii.gz volumes"),
         ([], "give CASE"),
-        (["CASE", "-f", "all"], "fold all has no checkpoint_final.pth; trained are: 0"),
+        (["CASE", "-f", "all"], "fold all has no checkpoint_final.pth; trained folds: 0"),
     ],
 )  # fmt: skip
 def test_a_slip_is_one_line(model, tmp_path, capsys, arguments, said):

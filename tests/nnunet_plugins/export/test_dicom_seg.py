@@ -163,7 +163,7 @@ def test_another_grid_is_refused(tmp_path, what):
     else:
         matrix[2, 3] += 500
     write_labels(prediction.parent, "case1", place(array, matrix))
-    with pytest.raises(DatasetError, match=r"does not lie on its image|another grid"):
+    with pytest.raises(DatasetError, match=r"not aligned with its image|another grid"):
         write(prediction, series, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
