@@ -10,13 +10,7 @@ from typing import Any
 
 from nnunet_plugins.comparison.fairness import Difference, differences
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.model_folder import (
-    facts_of_model,
-    facts_of_plans,
-    find_folds,
-    is_model,
-    name_parts,
-)
+from nnunet_plugins.model_folder import facts_of_model, facts_of_plans, is_model, read_model
 from nnunet_plugins.plans_file import MALFORMED, check_plans, read_object, resolve
 
 #: Argument of a network -> what a person calls it; others go by their own names.
@@ -106,11 +100,10 @@ def read_source(where: str, *, trust: bool = False) -> Source:
     """
     path = Path(where)
     if is_model(path):
-        facts = facts_of_model(path, find_folds(path, None))
-        configuration = name_parts(path)[1]
-        plans = check_plans(read_object(path / "plans.json"), path / "plans.json")
-        known = (configuration,) if configuration else tuple(plans["configurations"])
-        return Source(where, plans, known, facts, trained=True)
+        model = read_model(path)
+        plans = check_plans(model.plans, path / "plans.json")
+        known = (model.configuration,) if model.configuration else tuple(plans["configurations"])
+        return Source(where, plans, known, facts_of_model(model), trained=True)
     if path.is_dir() and (path / "plans.json").is_file():
         path = path / "plans.json"
     if path.suffix == ".pth":

@@ -11,7 +11,7 @@ import numpy as np
 from nnunet_plugins.evaluation.metrics import METRICS
 from nnunet_plugins.evaluation.summary import Scores
 from nnunet_plugins.reports.colours import LINES
-from nnunet_plugins.reports.training_log import Curves
+from nnunet_plugins.training_log import TrainingLog
 
 WIDE = 4.8  # inches; narrow enough to be read on a telephone
 MOST_POINTS = 4000  # above, points are left out and the boxes stay
@@ -71,7 +71,7 @@ def distribution(scores: Scores, metric: str) -> str | None:
     return _svg(draw, 0.9 + 0.32 * len(values), f"distribution {metric}")
 
 
-def losses(curves: Mapping[str, Curves]) -> str | None:
+def losses(curves: Mapping[str, TrainingLog]) -> str | None:
     """Training loss (solid) and validation loss (dashed) by epoch, a colour a fold."""
     series = [
         (f"{fold}, {name}" if len(curves) > 1 else name, values, LINES[i % len(LINES)], style)
@@ -82,7 +82,7 @@ def losses(curves: Mapping[str, Curves]) -> str | None:
     return _lines(series, "loss", "losses")
 
 
-def pseudo_dice(curves: Mapping[str, Curves]) -> str | None:
+def pseudo_dice(curves: Mapping[str, TrainingLog]) -> str | None:
     """nnU-Net's pseudo-Dice by epoch, mean over the labels, a colour a fold."""
     series = [
         (fold, one.dice, LINES[i % len(LINES)], "-")

@@ -94,8 +94,8 @@ def page(source: Source, wishes: Wishes) -> str:
     shown = [name for name in ("dice", "hd95_mm") if name in scores.metrics]
     distributions = [(METRICS[name].title, charts.distribution(scores, name)) for name in shown]
     curves = [
-        ("loss by epoch", charts.losses(source.curves)),
-        ("pseudo-Dice by epoch", charts.pseudo_dice(source.curves)),
+        ("loss by epoch", charts.losses(source.logs)),
+        ("pseudo-Dice by epoch", charts.pseudo_dice(source.logs)),
     ]
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),

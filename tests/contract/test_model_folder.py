@@ -18,8 +18,8 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from nnunet_plugins.comparison.nnunet_summary import read_summaries
 from nnunet_plugins.evaluation import evaluate
 from nnunet_plugins.evaluation.labels import read_labels
-from nnunet_plugins.model_folder import _DEBUG, read_logs
-from nnunet_plugins.reports.training_log import read_curves
+from nnunet_plugins.model_folder import DEBUG_KEYS
+from nnunet_plugins.training_log import read_training_log
 
 from . import making
 
@@ -39,7 +39,7 @@ def test_debug_json_says_how_it_was_trained(fold):
     trainer.network = torch.nn.Identity()
     trainer._save_debug_information()
     found = json.loads((folder / "debug.json").read_text())
-    for key, kind in _DEBUG.values():
+    for key, kind in DEBUG_KEYS.values():
         assert key in found
         kind(found[key])
     assert int(found["num_epochs"]) == trainer.num_epochs
@@ -62,11 +62,10 @@ def test_the_log_tells_epochs_and_their_times(fold, monkeypatch):
             trainer.logger.log(key, 0.5, epoch)
         trainer.logger.log("dice_per_class_or_region", [0.5], epoch)
         trainer.on_epoch_end()
-    found = read_logs(folder)
-    assert len(found["seconds"]) == 2
-    assert found["finished"] is False
-    curves = read_curves(folder)
-    assert curves.train == curves.val == curves.dice == {0: 0.5, 1: 0.5}
+    log = read_training_log(folder)
+    assert len(log.seconds) == 2
+    assert not log.finished
+    assert log.train == log.val == log.dice == {0: 0.5, 1: 0.5}
     # The lines that a whole training writes besides.
     assert "print_to_log_file(f'Epoch {self.current_epoch}')" in inspect.getsource(nnUNetTrainer)
     assert '"Training done."' in inspect.getsource(nnUNetTrainer.on_train_end)

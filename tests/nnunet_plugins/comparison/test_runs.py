@@ -18,7 +18,7 @@ from nnunet_plugins.cli import main
 from nnunet_plugins.comparison.runs import Options, load
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation import evaluate
-from nnunet_plugins.model_folder import facts_of_model, find_folds, read_logs
+from nnunet_plugins.model_folder import facts_of_model, read_model
 
 from .compared import SPACING, row_of
 
@@ -58,10 +58,10 @@ def test_a_prediction_folder_has_its_scores_or_a_reference(files: Path) -> None:
     assert load([str(files / "a")], Options())[0].scores == scored
     later = time.time() + 100
     os.utime(files / "a" / "case1.nii.gz", (later, later))
-    with pytest.raises(UserError, match="is older than the predictions beside it"):
+    with pytest.raises(UserError, match="is older than the predictions in its folder"):
         load([str(files / "a")], Options())
     (files / "a" / "case1.nii.gz").unlink()
-    with pytest.raises(UserError, match="holds other cases than its folder"):
+    with pytest.raises(UserError, match="has other cases than its folder"):
         load([str(files / "a")], Options())
 
 
@@ -142,8 +142,8 @@ def test_a_model_is_scored_on_its_folds_validation(
     assert facts["finished"] is True
     (half,) = load([str(model)], Options(folds=["1"]))
     assert [case.name for case in half.scores.cases] == ["case1"]
-    with pytest.raises(UserError, match=r"no fold_7; there are: 0, 1"):
-        find_folds(model, ["7"])
+    with pytest.raises(UserError, match=r"no fold_7; available: 0, 1"):
+        read_model(model, ["7"])
 
 
 def test_without_references_nnunets_summary_gives_the_overlaps(
@@ -166,19 +166,10 @@ def test_without_references_nnunets_summary_gives_the_overlaps(
 
 def test_a_case_in_two_folds_is_refused(files: Path, model: Path) -> None:
     save(model / "fold_1" / "validation" / "case0.nii.gz", row_of(6))
-    with pytest.raises(UserError, match="case case0 is in two folds; name one of them by --fold"):
+    with pytest.raises(
+        UserError, match="case case0 is in two folds; select one of them with --fold"
+    ):
         load([str(model)], Options(reference=files / "ref"))
-
-
-def test_logs_of_a_continued_and_of_a_repeated_training(tmp_path: Path) -> None:
-    (tmp_path / "training_log_1.txt").write_text(LOG)
-    assert read_logs(tmp_path) == {"seconds": [10.0, 12.0], "finished": False, "peak": 0.0}
-    again = LOG.replace("Epoch 0", "Epoch 2").replace("Epoch 1", "Epoch 3") + "x: Training done.\n"
-    (tmp_path / "training_log_2.txt").write_text(again)
-    found = read_logs(tmp_path)
-    assert (found["seconds"], found["finished"]) == ([10.0, 12.0, 10.0, 12.0], True)
-    (tmp_path / "training_log_3.txt").write_text(LOG)
-    assert read_logs(tmp_path) == {"seconds": [10.0, 12.0], "finished": False, "peak": 0.0}
 
 
 def test_peak_memory_is_the_largest_folds(model: Path) -> None:
@@ -186,12 +177,12 @@ def test_peak_memory_is_the_largest_folds(model: Path) -> None:
         (model / fold / "training_log_2026_1_1_00_00_00.txt").write_text(
             LOG + f"2026-01-01 00:00:00.0: peak memory allocated: {peak} GiB\n"
         )
-    assert facts_of_model(model, find_folds(model, None))["peak_memory_gib"] == 7.98
+    assert facts_of_model(read_model(model))["peak_memory_gib"] == 7.98
 
 
 def test_an_unfinished_training_is_unfair_and_said(model: Path) -> None:
     (model / "fold_1" / "training_log_2026_1_1_00_00_00.txt").write_text(LOG)
-    assert facts_of_model(model, find_folds(model, None))["finished"] is False
+    assert facts_of_model(read_model(model))["finished"] is False
 
 
 def test_the_command_writes_every_format(files: Path, capsys: pytest.CaptureFixture) -> None:

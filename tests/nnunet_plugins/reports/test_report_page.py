@@ -18,9 +18,8 @@ from nnunet_plugins.reports import report
 from nnunet_plugins.reports.checklists import CLAIM, METRICS_RELOADED, filled
 from nnunet_plugins.reports.report import Wishes, page, write_report
 from nnunet_plugins.reports.sources import read_source
-from nnunet_plugins.reports.training_log import read_curves
 
-from .conftest import LOG, ODD
+from .conftest import ODD
 
 
 def flat(text: str) -> str:
@@ -91,21 +90,6 @@ def test_the_same_run_gives_the_same_page(model: Path, text: str) -> None:
     assert page(read_source(model, Options()), Wishes()) == text
 
 
-def test_curves_come_from_the_log(model: Path) -> None:
-    fold = model / "fold_0"
-    curves = read_curves(fold)
-    assert curves.train == {0: 0.5, 1: -0.1}
-    assert curves.val == {0: 0.25}  # NaN is no point
-    assert curves.dice == {0: 0.5, 1: 0.5}
-    more = LOG.replace("Epoch 0", "Epoch 1").replace(
-        "Epoch 1\n2026-01-01 00:00:21", "Epoch 2\n2026-01-01 00:00:21"
-    )
-    (fold / "training_log_2026_1_2_00_00_00.txt").write_text(more)
-    assert read_curves(fold).train == {0: 0.5, 1: 0.5, 2: -0.1}  # continued: epoch 1 again
-    (fold / "training_log_2026_1_3_00_00_00.txt").write_text(LOG.replace("0.5", "0.7"))
-    assert read_curves(fold).train == {0: 0.7, 1: -0.1}  # begun anew
-
-
 def test_what_is_missing_is_named(model: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.rmtree(root / "nnUNet_raw" / "Dataset001_X" / "imagesTr")
     for fold in model.glob("fold_*"):
@@ -115,8 +99,8 @@ def test_what_is_missing_is_named(model: Path, root: Path, monkeypatch: pytest.M
     monkeypatch.setattr(report, "find_niivue", lambda: None)
     text = page(read_source(model, Options()), Wishes())
     words = flat(text)
-    assert "pictures show labels alone: no images are known; pass --images FOLDER" in words
-    assert "training did not come to its end" in words
+    assert "pictures show labels only: the images are not known; pass --images FOLDER" in words
+    assert "the training did not finish" in words
     assert "pip install 'nnunet-plugins[report]'" in words
     assert "<script" not in text
     assert text.count("data:image/png;base64,iVBOR") == 9 + 4 + 2  # planes, legend, progress.png
@@ -194,17 +178,17 @@ def test_the_demo_writes_its_report_of_what_its_steps_left(root: Path, model: Pa
     assert "nnunet-plugins demo: hospital-ct" in words
     assert "nnUNetv2_train <660>" in words
     assert "MAGUNetTrainer" in words
-    assert "no images are known" not in words
+    assert "the images are not known" not in words
 
 
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        (["nowhere"], "is no folder; pass a model folder"),
-        (["nnUNet_raw"], "holds no trained model; pass --reference REF"),
-        (["model", "--images", "nowhere"], "--images .*nowhere is no folder"),
+        (["nowhere"], "is not a folder; pass a model folder"),
+        (["nnUNet_raw"], "is not a trained model; pass --reference REF"),
+        (["model", "--images", "nowhere"], "--images .*nowhere is not a folder"),
         (["model", "--case", "case9"], "--case case9: not among the cases with files: case0, case1, case2"),
-        (["nnUNet_raw", "--reference", "model", "--model", "nnUNet_raw"], "--model .* is no model folder"),
+        (["nnUNet_raw", "--reference", "model", "--model", "nnUNet_raw"], "--model .* is not a model folder"),
         (["model", "-o", "scores.json"], "a report is an .html file; pass -o report.html"),
     ],
 )  # fmt: skip
