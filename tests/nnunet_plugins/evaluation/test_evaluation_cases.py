@@ -62,7 +62,7 @@ def test_nothing_in_common_is_an_error_even_when_chilled(folders):
 def test_one_name_twice(folders, save, spine):
     prediction, reference = folders
     save(prediction / "a.mha", spine)
-    with pytest.raises(UserError, match=r"a\.mha.*one case by name"):
+    with pytest.raises(UserError, match=r"a\.mha.*have the same case name"):
         evaluate(prediction, reference)
 
 
@@ -121,16 +121,16 @@ def test_the_ignore_label_belongs_in_references(folders, save, spine, declare):
     prediction, reference = folders
     declare(prediction, {**LABELS, "ignore": 4})
     save(prediction / "a.nii.gz", np.where(spine == 3, 4, spine))
-    with pytest.raises(UserError, match="ignore label belongs in references only"):
+    with pytest.raises(UserError, match="ignore label is allowed in references only"):
         evaluate(prediction, reference)
 
 
 def test_a_probability_map(tmp_path, save, spine):
     prediction = save(tmp_path / "p.mha", spine * 0.3, dtype=np.float32)
-    with pytest.raises(UserError, match="not whole numbers"):
+    with pytest.raises(UserError, match="not integers"):
         evaluate(prediction, save(tmp_path / "r.mha", spine))
     bad = np.where(spine == 1, np.nan, spine)
-    with pytest.raises(UserError, match="not whole numbers"):
+    with pytest.raises(UserError, match="not integers"):
         evaluate(save(tmp_path / "n.mha", bad, dtype=np.float32), tmp_path / "r.mha")
 
 
@@ -156,9 +156,9 @@ def test_labels_come_from_the_nearest_dataset_json(folders, declare, tmp_path):
 
     assert names() == ("vertebra", "dataset.json above the references")
     declare(reference, {**LABELS, "vertebra": 2, "disc": 1})
-    assert names() == ("vertebra", "dataset.json beside the references")
+    assert names() == ("vertebra", "dataset.json next to the references")
     declare(prediction, {"background": 0, "bone": 1, "disc": 2, "canal": 3})
-    assert names() == ("bone", "dataset.json beside the predictions")
+    assert names() == ("bone", "dataset.json next to the predictions")
     option = declare(tmp_path / "other", {"background": 0, "os": 1, "disc": 2, "canal": 3})
     assert names(dataset_json=option) == ("os", "dataset.json")
 
@@ -172,7 +172,7 @@ def test_without_dataset_json_labels_are_the_values_found(tmp_path, save, spine)
 
 def test_nothing_found_and_nothing_declared(tmp_path, save, spine):
     empty = save(tmp_path / "p.mha", 0 * spine)
-    with pytest.raises(UserError, match=r"anything but 0.*-djfile"):
+    with pytest.raises(UserError, match=r"nothing but 0.*-djfile"):
         evaluate(empty, empty)
 
 
@@ -202,8 +202,8 @@ def test_large_values_keep_their_names(tmp_path, save, spine, declare):
 @pytest.mark.parametrize(
     ("labels", "match"),
     [
-        ({"0": "background", "1": "bone"}, "v1 had it the other way round"),
-        ({"background": 0}, "no label beside the background"),
+        ({"0": "background", "1": "bone"}, "v1 used the reverse order"),
+        ({"background": 0}, "no label except the background"),
         ({"background": 0, "all": [0, 1]}, "holds the background 0"),
         ({"background": 0, "x": 1.5}, r"label 'x' is 1\.5"),
         ({"background": 0, "x": []}, r"label 'x' is \[\]"),
