@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo; print the scores, the report's path and what to type for one's own data."""
     from nnunet_plugins.demo import Demo, own_data
-    from nnunet_plugins.evaluation import evaluate
+    from nnunet_plugins.evaluation import evaluate, score_table
 
     device = arguments.device
     if device is None:
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     demo = Demo(folder, device, arguments.epochs, say, arguments.dataset)
     report = demo.run()
     print()
-    print(evaluate(*demo.scored()))
+    print(score_table(evaluate(*demo.scored())))
     print(f"\nreport   {report}\n\nYour own data:")
     print("\n".join(f"  {line}" for line in own_data(arguments.dataset)))
     return 0

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnunet_plugins.evaluation.metrics import METRICS
-from nnunet_plugins.reports.facts import NOT_RECORDED, count, text_of
+from nnunet_plugins.evaluation.table import count
+from nnunet_plugins.reports.facts import NOT_RECORDED, text_of
 from nnunet_plugins.reports.sources import Source
 
 Answer = Callable[[Source], Any]

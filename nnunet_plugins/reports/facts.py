@@ -182,11 +182,6 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
-def count(n: int, noun: str) -> str:
-    """A number with its noun."""
-    return f"{n} {noun}{'' if n == 1 else 's'}"
-
-
 def _said(rows: Mapping[str, Any]) -> Rows:
     return [(name, text_of(value)) for name, value in rows.items()]
 

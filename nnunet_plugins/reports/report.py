@@ -12,8 +12,8 @@ from typing import Any
 
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.metrics import EMPTY_RULE, METRICS
-from nnunet_plugins.evaluation.summary import write_whole
-from nnunet_plugins.evaluation.table import number
+from nnunet_plugins.evaluation.table import count, number
+from nnunet_plugins.places import placed
 from nnunet_plugins.reports import charts, checklists, facts
 from nnunet_plugins.reports.niivue import HOW_TO_GET, as_script, find_niivue, pack_case
 from nnunet_plugins.reports.overlays import KINDS, draw_planes, legend_swatch
@@ -62,7 +62,8 @@ def write_report(path: Path, source: Source, wishes: Wishes | None = None) -> No
             f"report: the page would have {size / 1e6:.1f} MB, allowed are {MOST_BYTES / 1e6:g}; "
             "pass a smaller --worst"
         )
-    write_whole(path, text, "report.html")
+    with placed(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def check_output(path: Path) -> None:
@@ -110,7 +111,7 @@ def page(source: Source, wishes: Wishes) -> str:
     return environment.get_template("page.html").render(
         title=wishes.title or source.name,
         lead=wishes.lead
-        or f"{facts.count(len(scores.cases), 'case')}, {facts.count(len(scores.labels.values), 'label')}, "
+        or f"{count(len(scores.cases), 'case')}, {count(len(scores.labels.values), 'label')}, "
         f"mean foreground Dice {number(scores.mean_foreground_dice, 4)}",
         style=own["style.css"],
         sections=_SECTIONS,
@@ -164,7 +165,7 @@ def _case(source: Source, case: Any, dice: float | None) -> dict[str, Any]:
 
 def _cases_lead(shown: int, there: int) -> str:
     return (
-        f"{shown} of {facts.count(there, 'case')}, by the mean Dice of the labels that are in the reference "
+        f"{shown} of {count(there, 'case')}, by the mean Dice of the labels that are in the reference "
         "or the prediction. Each plane goes through the slice with most wrong voxels and is true to its shape in mm. "
         "Letters at the edges: R right, L left, A front, P back, S head, I feet of the patient."
     )

@@ -68,9 +68,12 @@ def test_a_prediction_folder_has_its_scores_or_a_reference(files: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (lambda c: c.update(format_version=1), r"format_version is 1, known is 2; evaluate again"),
-        (lambda c: c.update(format="x"), "holds no scores of nnunet-plugins evaluate"),
-        (lambda c: c.pop("cases"), "is not complete"),
+        (
+            lambda c: c.update(format_version=1),
+            r"format_version is 1, supported is 2; evaluate again",
+        ),
+        (lambda c: c.update(format="x"), "is not a scores file of nnunet-plugins evaluate"),
+        (lambda c: c.pop("cases"), "is incomplete"),
         (lambda c: c["cases"]["case0"]["labels"]["sacrum"].update(dice=math.nan), "holds NaN"),
     ],
 )
