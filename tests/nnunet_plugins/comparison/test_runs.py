@@ -1,4 +1,4 @@
-"""`compare` on files: what a run is, scores and model folders, and the command."""
+"""`compare` on files: scores files, predictions, model folders, and the command."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_scores_come_back_as_they_were_written(files: Path) -> None:
+def test_scores_are_read_as_they_were_written(files: Path) -> None:
     evaluate(files / "a", files / "ref", output=files / "a.json", pixels=True)
     evaluate(files / "b", files / "ref", output=files / "b.json", pixels=True)
     loaded = load([str(files / "a.json"), f"other={files / 'b.json'}"], Options())
@@ -50,7 +51,7 @@ def test_scores_come_back_as_they_were_written(files: Path) -> None:
     assert loaded[0].scores.to_json() == (files / "a.json").read_text()
 
 
-def test_a_prediction_folder_has_its_scores_or_a_reference(files: Path) -> None:
+def test_a_prediction_folder_needs_scores_or_a_reference(files: Path) -> None:
     with pytest.raises(UserError, match="holds no scores file and no trained model; pass --refer"):
         load([str(files / "a")], Options())
     scored = load([str(files / "a")], Options(reference=files / "ref"))[0].scores
@@ -77,7 +78,7 @@ def test_a_prediction_folder_has_its_scores_or_a_reference(files: Path) -> None:
         (lambda c: c["cases"]["case0"]["labels"]["sacrum"].update(dice=math.nan), "holds NaN"),
     ],
 )
-def test_a_file_that_cannot_be_scores(files: Path, change: Any, match: str) -> None:
+def test_damaged_scores_files_are_rejected(files: Path, change: Any, match: str) -> None:
     out = files / "a.json"
     evaluate(files / "a", files / "ref", output=out)
     content = json.loads(out.read_text())
@@ -87,7 +88,7 @@ def test_a_file_that_cannot_be_scores(files: Path, change: Any, match: str) -> N
         load([str(out)], Options())
 
 
-def test_two_runs_of_one_name(files: Path) -> None:
+def test_two_runs_of_the_same_name_are_rejected(files: Path) -> None:
     evaluate(files / "a", files / "ref", output=files / "a.json")
     with pytest.raises(UserError, match="would both be called 'a'; pass NAME=RUN"):
         load([str(files / "a.json")] * 2, Options())
@@ -105,7 +106,7 @@ LOG = """
 
 @pytest.fixture
 def model(files: Path) -> Path:
-    """nnU-Net's folder of a model, two folds of a case each, as its trainer leaves it."""
+    """A model folder of nnU-Net with two folds of one case each."""
     folder = files / "nnUNetTrainer__P__2d_da"
     arch = {"network_class_name": "x.y.Net", "arch_kwargs": {}, "_kw_requires_import": []}
     base = {"batch_size": 2, "patch_size": [4, 24], "spacing": [0.5, 0.8], "architecture": arch}
@@ -167,7 +168,7 @@ def test_without_references_nnunets_summary_gives_the_overlaps(
     assert "overlaps only" in one.notes[0]
 
 
-def test_a_case_in_two_folds_is_refused(files: Path, model: Path) -> None:
+def test_a_case_in_two_folds_is_rejected(files: Path, model: Path) -> None:
     save(model / "fold_1" / "validation" / "case0.nii.gz", row_of(6))
     with pytest.raises(
         UserError, match="case case0 is in two folds; select one of them with --fold"
@@ -175,7 +176,7 @@ def test_a_case_in_two_folds_is_refused(files: Path, model: Path) -> None:
         load([str(model)], Options(reference=files / "ref"))
 
 
-def test_peak_memory_is_the_largest_folds(model: Path) -> None:
+def test_peak_memory_is_that_of_the_largest_fold(model: Path) -> None:
     for fold, peak in (("fold_0", "7.42"), ("fold_1", "7.98")):
         (model / fold / "training_log_2026_1_1_00_00_00.txt").write_text(
             LOG + f"2026-01-01 00:00:00.0: peak memory allocated: {peak} GiB\n"
@@ -183,7 +184,7 @@ def test_peak_memory_is_the_largest_folds(model: Path) -> None:
     assert facts_of_model(read_model(model))["peak_memory_gib"] == 7.98
 
 
-def test_an_unfinished_training_is_unfair_and_said(model: Path) -> None:
+def test_an_unfinished_training_is_recorded(model: Path) -> None:
     (model / "fold_1" / "training_log_2026_1_1_00_00_00.txt").write_text(LOG)
     assert facts_of_model(read_model(model))["finished"] is False
 
@@ -202,7 +203,7 @@ def test_the_command_writes_every_format(files: Path, capsys: pytest.CaptureFixt
     assert "allowed endings are .md, .tex, .csv" in capsys.readouterr().err
 
 
-def test_the_command_lays_out_a_table_and_can_be_strict(
+def test_the_command_arranges_a_papers_table_and_can_be_strict(
     files: Path, model: Path, capsys: pytest.CaptureFixture
 ) -> None:
     reference = ["--reference", str(files / "ref"), "-j", "1"]
@@ -213,8 +214,6 @@ def test_the_command_lays_out_a_table_and_can_be_strict(
     other = model.with_name("nnUNetTrainer__P__2d")
     model.rename(other)
     copy = model.with_name("nnUNetTrainer__P__2d_da")
-    import shutil
-
     shutil.copytree(other, copy)
     plans = json.loads((copy / "plans.json").read_text())
     plans["configurations"]["2d_da"]["patch_size"] = [4, 12]
@@ -231,7 +230,7 @@ def test_real_label_maps_against_each_other(
     """TotalSegmentator's map of a pelvis CT against a copy with its left hip one voxel off."""
     source = shared_data / "ct_pelvis" / "example_seg_fast_force_split.nii.gz"
     if not source.exists():
-        pytest.skip("the real CT is not here")
+        pytest.skip("the real CT is not available")
     image = sitk.ReadImage(str(source))
     voxels = sitk.GetArrayFromImage(image)
     for name, moved in (("same", voxels), ("moved", np.roll(voxels, 1, axis=2))):

@@ -150,7 +150,7 @@ def test_a_large_case_is_cropped_and_shrunk_alike_and_stays_in_place() -> None:
     data = pack_case(CaseVolumes("c", grey, true, true, grid), ["a"], most=40_000)
     image, reference = (unpacked(data["volumes"][key]) for key in ("image", "reference"))
     assert np.prod(image.shape) <= 40_000
-    assert "cropped to the labels" in data["told"]
+    assert "cropped to the labels" in data["changes"]
     assert np.allclose(image.affine, reference.affine)
     mask = np.asarray(reference.dataobj) > 0
     voxel = abs(np.linalg.det(reference.affine[:3, :3]))
