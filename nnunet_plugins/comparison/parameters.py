@@ -6,6 +6,7 @@ from typing import Any
 
 from nnunet_plugins.model_folder import ModelFolder
 from nnunet_plugins.plans_file import resolve
+from nnunet_plugins.prediction import quiet
 
 
 def count_parameters(model: ModelFolder) -> int | None:
@@ -19,16 +20,16 @@ def count_parameters(model: ModelFolder) -> int | None:
 
     from nnunet_plugins.networks import NETWORKS, build
 
+    ours = model.trainer.removesuffix("Trainer")
     try:
-        manager = PlansManager(model.plans)
-        configuration = manager.get_configuration(model.configuration)
-        channels = determine_num_input_channels(manager, configuration, model.dataset)
-        heads = manager.get_label_manager(model.dataset).num_segmentation_heads
-        planned = resolve(model.plans, model.configuration)
-        architecture = planned["architecture"]
-        ours = model.trainer.removesuffix("Trainer")
-        with torch.device("meta"), warnings.catch_warnings():
+        with quiet(), torch.device("meta"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # nnU-Net warns that it searches for the class
+            manager = PlansManager(model.plans)
+            configuration = manager.get_configuration(model.configuration)
+            channels = determine_num_input_channels(manager, configuration, model.dataset)
+            heads = manager.get_label_manager(model.dataset).num_segmentation_heads
+            planned = resolve(model.plans, model.configuration)
+            architecture = planned["architecture"]
             if ours in NETWORKS:
                 patch = planned["patch_size"]
                 network: Any = build(ours, architecture, channels, heads, True, patch)

@@ -85,7 +85,7 @@ def surface(mask: Mask) -> Mask:
         kept[1:] &= all_of[:-1]
         kept[:-1] &= all_of[1:]
         kept[0] = kept[-1] = False
-    return mask ^ inner
+    return np.logical_xor(mask, inner)
 
 
 def _to_nearest(points: Mask, others: Mask, step: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -45,9 +45,8 @@ def score_table(scores: Scores, metrics: Sequence[str] = SHOWN) -> str:
         *_empties(summary),
         *_lowest(scores),
     ]
-    if scores.notes:
-        lines += ["", *(f"note: {note}" for note in scores.notes)]
-    return "\n".join([*lines, f"labels: {scores.labels.source}"])
+    notes = [f"note: {note}" for note in scores.notes]
+    return "\n".join([*lines, "", *notes, f"labels: {scores.labels.source}"])
 
 
 def _means(summary: Mapping[str, LabelSummary], metrics: Sequence[str]) -> list[str]:
