@@ -1,4 +1,4 @@
-"""What nnU-Net leaves beside a model, as we read it: debug.json, the log, summary.json."""
+"""Files that nnU-Net writes next to a model, as we read them: debug.json, the log, summary.json."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from . import making
 
 @pytest.fixture
 def fold(make_trainer, tmp_path):
-    """A trainer that has a folder of its own to write to."""
+    """A trainer with its own output folder."""
     trainer = make_trainer()
     trainer.output_folder = str(tmp_path)
     trainer.log_file = str(tmp_path / "training_log_2026_1_1_00_00_00.txt")
     return trainer, tmp_path
 
 
-def test_debug_json_says_how_it_was_trained(fold):
+def test_debug_json_describes_the_training(fold):
     trainer, folder = fold
     trainer._set_batch_size_and_oversample()  # initialize would do both, and want data
     trainer.network = torch.nn.Identity()
@@ -49,7 +49,7 @@ def test_debug_json_says_how_it_was_trained(fold):
     assert "gpu_name" in inspect.getsource(nnUNetTrainer._save_debug_information)
 
 
-def test_the_log_tells_epochs_and_their_times(fold, monkeypatch):
+def test_the_log_has_epochs_and_their_times(fold, monkeypatch):
     trainer, folder = fold
     monkeypatch.setattr(trainer, "save_checkpoint", lambda _: None)
     monkeypatch.setattr(trainer.logger, "plot_progress_png", lambda _: None)
@@ -66,7 +66,7 @@ def test_the_log_tells_epochs_and_their_times(fold, monkeypatch):
     assert len(log.seconds) == 2
     assert not log.finished
     assert log.train == log.val == log.dice == {0: 0.5, 1: 0.5}
-    # The lines that a whole training writes besides.
+    # Further lines of a complete training.
     assert "print_to_log_file(f'Epoch {self.current_epoch}')" in inspect.getsource(nnUNetTrainer)
     assert '"Training done."' in inspect.getsource(nnUNetTrainer.on_train_end)
 

@@ -1,4 +1,4 @@
-"""`report`: the page tells what the files say, names what is missing, and gives away no path."""
+"""`report`: the page has the content of the files, states what is missing, and contains no path."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .conftest import ODD
 
 
 def flat(text: str) -> str:
-    """The page's words, without its scripts and tags."""
+    """The page's text, without scripts and tags."""
     bare = re.sub(r"<(script|style|svg).*?</\1>", " ", text, flags=re.DOTALL)
     return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", bare)))
 
@@ -49,7 +49,7 @@ def test_the_scores_are_those_of_hand_arithmetic(text: str) -> None:
     assert order == [("case2", "0.333"), ("case1", "0.833"), ("case0", "1.000")]
 
 
-def test_the_plan_and_the_training_are_told(text: str) -> None:
+def test_the_plan_and_the_training_are_listed(text: str) -> None:
     found = rows(text)
     assert found["patch (voxels)"] == "6 x 20 x 24"
     assert found["strides"] == "1 x 1 x 1, 1 x 2 x 2"
@@ -66,21 +66,21 @@ def test_the_plan_and_the_training_are_told(text: str) -> None:
     assert text.count("<svg") == 4
 
 
-def test_no_path_and_no_host_is_given_away(text: str, root: Path) -> None:
+def test_the_page_contains_no_path_and_no_host_name(text: str, root: Path) -> None:
     for secret in (str(root), root.name, str(Path.home()), "/home/", "thishost"):
         assert secret not in text
 
 
-def test_odd_names_stay_text(text: str) -> None:
+def test_odd_names_are_escaped(text: str) -> None:
     assert "<script>alert" not in text
-    assert text.count("<script") == 3  # the case, the viewer's code, what drives it
+    assert text.count("<script") == 3  # the case, the viewer's code, our script
     assert text.count("</script>") == 3
     assert html.escape('<script>alert("x")', quote=False) in text.replace("&#34;", '"')
     data = re.search(r'<script type="application/json" id="case">(.*?)</script>', text, re.DOTALL)
     assert [one["name"] for one in json.loads(data[1])["labels"]] == ["sacrum", ODD]
 
 
-def test_the_page_asks_for_nothing(text: str) -> None:
+def test_the_page_loads_nothing(text: str) -> None:
     assert "default-src 'none'" in text
     own = re.sub(r"<(script|svg|pre).*?</\1>", "", text, flags=re.DOTALL)
     assert not re.search(r"(src|href)=\"(?!data:|#)", own)
@@ -90,7 +90,9 @@ def test_the_same_run_gives_the_same_page(model: Path, text: str) -> None:
     assert page(read_source(model, Options()), PageOptions()) == text
 
 
-def test_what_is_missing_is_named(model: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_files_are_reported(
+    model: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.rmtree(root / "nnUNet_raw" / "Dataset001_X" / "imagesTr")
     for fold in model.glob("fold_*"):
         (fold / "debug.json").unlink()
@@ -123,14 +125,14 @@ def test_predictions_with_a_reference(root: Path, model: Path) -> None:
     plain = read_source(folder, Options(reference=raw / "labelsTr"))
     assert (plain.kind, len(plain.scores.cases), plain.plan) == ("predictions", 2, {})
     words = flat(page(plain, PageOptions()))
-    assert "these are predictions, and no model folder was named (--model)" in words
-    told = read_source(
+    assert "these are predictions, and no model folder was given (--model)" in words
+    full = read_source(
         folder, Options(reference=raw / "labelsTr"), images=raw / "imagesTr", model=model
     )
-    assert told.facts["trainer"] == "nnUNetTrainer"
-    assert all(case.image for case in told.cases.values())
-    claim = {n: answer for n, _, answer in filled(CLAIM, told)}
-    assert claim["32"] == "not recorded"  # whose data these are is not known
+    assert full.facts["trainer"] == "nnUNetTrainer"
+    assert all(case.image for case in full.cases.values())
+    claim = {n: answer for n, _, answer in filled(CLAIM, full)}
+    assert claim["32"] == "not recorded"  # the origin of the data is not known
 
 
 def test_checklists_are_answered_from_the_files(model: Path) -> None:
@@ -158,7 +160,7 @@ def test_the_command_writes_the_page(
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_the_demo_writes_its_report_of_what_its_steps_left(root: Path, model: Path) -> None:
+def test_the_demo_writes_its_report(root: Path, model: Path) -> None:
     demo = Demo(root / "demo", "cpu", None, lambda _: None)
     predictions, references = demo.scored()
     raw = root / "nnUNet_raw" / "Dataset001_X"
@@ -190,7 +192,7 @@ def test_the_demo_writes_its_report_of_what_its_steps_left(root: Path, model: Pa
         (["model", "-o", "scores.json"], "a report is an .html file; pass -o report.html"),
     ],
 )  # fmt: skip
-def test_slips_are_one_line(
+def test_errors_are_one_line(
     root: Path,
     arguments: list[str],
     match: str,
