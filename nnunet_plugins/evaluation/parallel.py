@@ -18,7 +18,7 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int = 1) -
     """Yield ``work(item)`` for every item in order, computed by ``jobs`` processes.
 
     Raises:
-        UserError: a process was killed, or ``jobs`` is less than 1.
+        UserError: the processes cannot start, one was killed, or ``jobs`` is less than 1.
     """
     if jobs < 1:
         raise UserError(f"-j {jobs}: at least one process is required")
@@ -27,10 +27,16 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int = 1) -
         return
     # A fork would copy the locks of the caller's threads.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(jobs, len(items)), mp_context=context)
+    started = context.Event()
+    pool = ProcessPoolExecutor(min(jobs, len(items)), mp_context=context, initializer=started.set)
     try:
         yield from pool.map(work, items)
     except BrokenProcessPool as error:
+        if not started.is_set():  # each process imports the main script first
+            raise UserError(
+                f"jobs={jobs}: the worker processes could not start, as each runs the script again; put the call "
+                "under if __name__ == '__main__': in a file, or pass jobs=1"
+            ) from error
         raise UserError(
             f"-j {jobs}: a process was killed, most likely because memory ran out; pass -j 1"
         ) from error

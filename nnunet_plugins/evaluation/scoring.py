@@ -73,7 +73,7 @@ def evaluate(
     if not (np.isfinite(tolerance) and tolerance >= 0):
         raise UserError(f"--tolerance {tolerance}: a distance in mm of 0 or more is required")
     pairs, notes = find_pairs(prediction, reference, chill=chill)
-    labels = find_labels(prediction, reference, dataset_json and Path(dataset_json))
+    labels = find_labels(prediction, reference, Path(dataset_json) if dataset_json else None)
     if labels is None:
         files = [file for pair in pairs for file in (pair.prediction, pair.reference)]
         labels = labels_from_values(set().union(*each(_values_of, files, jobs)))

@@ -9,7 +9,7 @@ from typing import Any
 
 from nnunet_plugins.evaluation.metrics import METRICS, check_metrics
 from nnunet_plugins.evaluation.summary import CaseScores, Scores
-from nnunet_plugins.evaluation.table import number
+from nnunet_plugins.evaluation.table import count, number
 from nnunet_plugins.reports.sources import Source
 
 NOT_RECORDED = "not recorded"
@@ -36,7 +36,7 @@ def summary_table(scores: Scores) -> tuple[list[str], list[list[str]]]:
             one = summary.metrics[name]
             text = number(one.mean, METRICS[name].digits)
             if one.sd is not None and one.mean is not None:
-                text += f" ±{_FIXED}{one.sd:.{METRICS[name].digits}f}"
+                text += f"{_FIXED}±{_FIXED}{one.sd:.{METRICS[name].digits}f}"
             if one.n != summary.metrics["dice"].n:
                 text += f" (n{_FIXED}={_FIXED}{one.n})"
             cells.append(text)
@@ -61,7 +61,7 @@ def empty_masks(scores: Scores) -> Rows:
             "false alarm": label.false_alarm,
             "in neither": label.both_empty,
         }
-        text = ", ".join(f"{what} in {n}" for what, n in parts.items() if n)
+        text = ", ".join(f"{what} in {count(n, 'case')}" for what, n in parts.items() if n)
         if text:
             rows.append((name, text))
     return rows
@@ -108,7 +108,7 @@ def plan_rows(source: Source) -> Rows:
         "normalisation": plan.get("normalization_schemes"),
         "network": architecture.get("network_class_name"),
         "stages": arguments.get("n_stages"),
-        "features per stage": arguments.get("features_per_stage"),
+        "features per stage": ", ".join(map(str, arguments.get("features_per_stage", ()))),
         "strides": arguments.get("strides"),
         "kernel sizes": arguments.get("kernel_sizes"),
         "other arguments": _others(arguments),

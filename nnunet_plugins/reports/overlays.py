@@ -101,7 +101,7 @@ def draw_planes(case: CaseVolumes) -> list[Picture]:
         if min(n for i, n in enumerate(found.shape) if i != axis) < 2:
             continue
         index = tuple(place[i] if i == axis else box[i] for i in range(3))
-        # z increases towards the head: coronal and sagittal planes are flipped to have it at the top.
+        # z grows to the head: upright planes are turned over, so that it is at the top.
         turn = slice(None, None, 1 if axis == 0 else -1)
         cut = found[index][turn]
         grey = None if case.grey is None else case.grey[index][turn]
