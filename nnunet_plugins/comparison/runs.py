@@ -64,6 +64,12 @@ class Options:
     jobs: int = 1
     progress: Progress | None = None
 
+    @property
+    def scoring(self) -> dict[str, Any]:
+        """Keyword arguments of `evaluate` and `score_pairs`."""
+        names = ("tolerance", "pixels", "jobs", "progress")
+        return {name: getattr(self, name) for name in names}
+
 
 def load(arguments: Sequence[str], options: Options) -> list[Run]:
     """Load runs, each given as ``PATH`` or ``NAME=PATH``.
@@ -137,15 +143,7 @@ def _load(path: Path, options: Options) -> Run:
 def _predictions(folder: Path, options: Options) -> Run:
     """A folder of predictions: scored against the reference, or with its own scores file."""
     if options.reference is not None:
-        scores = evaluate(
-            folder,
-            options.reference,
-            tolerance=options.tolerance,
-            pixels=options.pixels,
-            jobs=options.jobs,
-            progress=options.progress,
-        )
-        return Run(folder.name, scores)
+        return Run(folder.name, evaluate(folder, options.reference, **options.scoring))
     files = [one for one in sorted(folder.glob("*.json")) if is_scores(one)]
     if len(files) != 1:
         found = f"{len(files)} scores files" if files else "no scores file and no trained model"
@@ -197,11 +195,4 @@ def _validation(model: ModelFolder, reference: Path, labels: Labels, options: Op
             if pair.name in pairs:
                 raise UserError(f"case {pair.name} is in two folds; select one of them with --fold")
             pairs[pair.name] = pair
-    return score_pairs(
-        [pairs[name] for name in sorted(pairs)],
-        labels,
-        tolerance=options.tolerance,
-        pixels=options.pixels,
-        jobs=options.jobs,
-        progress=options.progress,
-    )
+    return score_pairs([pairs[name] for name in sorted(pairs)], labels, **options.scoring)

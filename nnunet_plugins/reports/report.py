@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -150,7 +149,7 @@ def page(source: Source, options: PageOptions) -> str:
         commands=list(options.commands.items()),
         version=_version(),
         viewer_script=own["viewer.js"],
-        **_viewer(source, options.case or next((c.name for c, _ in ranked if c.name in source.cases), None)),
+        viewer=_viewer(source, options.case or next((c.name for c, _ in ranked if c.name in source.cases), None)),
     )  # fmt: skip
 
 
@@ -192,44 +191,29 @@ def _charts(found: Sequence[tuple[str, str | None]]) -> list[tuple[str, Any]]:
 
 
 def _viewer(source: Source, name: str | None) -> dict[str, Any]:
-    """The template's values for the 3D view, or the reason why there is none."""
+    """The template's values for the 3D view, or what is missing for it."""
     from markupsafe import Markup
 
-    nothing: Callable[..., dict[str, Any]] = partial(
-        dict,
-        viewer="",
-        viewer_about="",
-        viewer_command="",
-        viewer_case="",
-        viewer_changes="",
-        viewer_image=False,
-        viewer_labels=[],
-        viewer_data="",
-    )
     if name is None:
-        return nothing(
-            viewer_missing="The files of the cases are not known, so there is no 3D view."
-        )
+        missing = "The files of the cases are not known, so there is no 3D view."
+        return {"missing": missing, "command": ""}
     niivue = find_niivue()
     if niivue is None:
-        return nothing(
-            viewer_missing="The 3D view needs the package ipyniivue, which is not installed. Install it and write "
-            "the report again; the rest of the page remains the same.",
-            viewer_command=HOW_TO_GET,
+        missing = (
+            "The 3D view needs the package ipyniivue, which is not installed. Install it and write the report again; "
+            "the rest of the page remains the same."
         )
+        return {"missing": missing, "command": HOW_TO_GET}
     code, about = niivue
-    case = load_case(source.cases[name], source.scores.labels, source.channel)
-    data = pack_case(case, Coding(source.scores.labels).names)
+    volumes = load_case(source.cases[name], source.scores.labels, source.channel)
+    case = pack_case(volumes, Coding(source.scores.labels).names)
+    # The code is base64; as_script escapes the data.
     return {
-        "viewer": Markup(code),  # base64
-        "viewer_about": about,
-        "viewer_case": data["case"],
-        "viewer_changes": data["changes"],
-        "viewer_image": data["image"],
-        "viewer_labels": data["labels"],
-        "viewer_data": Markup(as_script(data)),  # escaped by as_script
-        "viewer_missing": "",
-        "viewer_command": "",
+        "missing": "",
+        "about": about,
+        "case": case,
+        "code": Markup(code),
+        "data": Markup(as_script(case)),
     }
 
 
