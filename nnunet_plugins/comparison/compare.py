@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nnunet_plugins.comparison.comparable import (
@@ -149,12 +149,12 @@ class _Case:
 
 
 def _values(run: Run, label: str, metric: str) -> dict[str, _Case]:
-    take: Callable[[dict[str, MaskScores]], _Case] = (
-        (lambda labels: _over_labels(labels, metric))
+    return {
+        case.name: _over_labels(case.labels, metric)
         if label == MEAN
-        else (lambda labels: _one(labels[label], metric))
-    )
-    return {case.name: take(case.labels) for case in run.scores.cases}
+        else _one(case.labels[label], metric)
+        for case in run.scores.cases
+    }
 
 
 def _one(scores: MaskScores, metric: str) -> _Case:

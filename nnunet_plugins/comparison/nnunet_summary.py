@@ -8,8 +8,8 @@ from typing import Any
 
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels
-from nnunet_plugins.evaluation.metrics import METRICS, OVERLAP, TOLERANCE, MaskScores
-from nnunet_plugins.evaluation.overlap import Counts, overlap
+from nnunet_plugins.evaluation.metrics import METRICS, TOLERANCE, MaskScores
+from nnunet_plugins.evaluation.overlap import OVERLAP, Counts, overlap
 from nnunet_plugins.evaluation.summary import CaseScores, Scores
 from nnunet_plugins.model_folder import case_name
 from nnunet_plugins.plans_file import read_object

@@ -48,4 +48,4 @@ def count_parameters(model: ModelFolder) -> int | None:
     # Plans of another release may lack anything; a missing count must not stop a comparison.
     except Exception:
         return None
-    return sum(one.numel() for one in network.parameters())
+    return sum(int(one.numel()) for one in network.parameters())

@@ -98,7 +98,6 @@ METRICS: dict[str, Metric] = {
     ),
 }
 PIXELS = tuple(name for name, metric in METRICS.items() if metric.unit == "px")
-OVERLAP = ("dice", "iou", "precision", "recall", "accuracy", "specificity", "volume_error")
 
 
 def metric_names(*, pixels: bool) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+#: Metrics that follow from voxel counts.
+OVERLAP = ("dice", "iou", "precision", "recall", "accuracy", "specificity", "volume_error")
 SLAB = 1 << 20  # voxels per block: an index takes eight bytes
 
 
@@ -55,9 +57,8 @@ def overlap(counts: Counts) -> dict[str, float | None]:
     >>> overlap(Counts(tp=8, fp=2, fn=2, tn=88))["dice"]
     0.8
     """
-    names = ("dice", "iou", "precision", "recall", "accuracy", "specificity", "volume_error")
     if not counts.predicted and not counts.true:
-        return dict.fromkeys(names)
+        return dict.fromkeys(OVERLAP)
     tp, fp, fn, tn = counts.tp, counts.fp, counts.fn, counts.tn
     ratios = (
         (2 * tp, 2 * tp + fp + fn),
@@ -70,7 +71,7 @@ def overlap(counts: Counts) -> dict[str, float | None]:
     )
     return {
         name: above / below if below else None
-        for name, (above, below) in zip(names, ratios, strict=True)
+        for name, (above, below) in zip(OVERLAP, ratios, strict=True)
     }
 
 

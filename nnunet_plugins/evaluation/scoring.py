@@ -215,10 +215,12 @@ def _around(boxes: Sequence[tuple[slice, ...]], rank: int) -> tuple[slice, ...]:
 
 def _mask(image: NDArray[Any], codes: Sequence[int], known: int) -> NDArray[np.bool_]:
     if len(codes) == 1:
-        return image == codes[0]
+        one: NDArray[np.bool_] = image == codes[0]
+        return one
     inside = np.zeros(known + 1, dtype=bool)
     inside[list(codes)] = True
-    return inside[image]
+    mask: NDArray[np.bool_] = inside[image]
+    return mask
 
 
 def _agreeing(joint: NDArray[Any], members: Sequence[Sequence[int]]) -> int:

@@ -79,13 +79,14 @@ def surface(mask: Mask) -> Mask:
     >>> int(surface(np.ones((4, 4), dtype=bool)).sum())
     12
     """
-    inner = mask.copy()
+    inner: Mask = mask.copy()
     for axis in range(mask.ndim):
         all_of, kept = np.moveaxis(mask, axis, 0), np.moveaxis(inner, axis, 0)
         kept[1:] &= all_of[:-1]
         kept[:-1] &= all_of[1:]
         kept[0] = kept[-1] = False
-    return np.logical_xor(mask, inner)
+    inner ^= mask
+    return inner
 
 
 def _to_nearest(points: Mask, others: Mask, step: NDArray[np.float64]) -> NDArray[np.float64]:

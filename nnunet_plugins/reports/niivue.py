@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from dataset_conversion.io.geometry import affine, like
 from dataset_conversion.raw_format.preview_planes import middle
 from nnunet_plugins.reports.colours import label_colours
-from nnunet_plugins.reports.volumes import CaseVolumes
+from nnunet_plugins.reports.volumes import CaseVolumes, box_around
 
 HOW_TO_GET = "pip install 'nnunet-plugins[report]'"
 #: 5.3 MB of base64 if nothing can be compressed; software rendering remains usable.
@@ -73,7 +73,7 @@ def pack_case(case: CaseVolumes, names: Sequence[str], most: int = MOST_VOXELS) 
     volumes = [like(array, case.grid) for array in arrays]
     changes = []
     if arrays[0].size > most:
-        box = _box(arrays[1] | arrays[2], case.spacing)
+        box = box_around((arrays[1] | arrays[2]) > 0, case.spacing, MARGIN)
         if box != tuple(slice(0, n) for n in arrays[0].shape):
             changes.append("cropped to the labels")
         volumes = [one[tuple(box[::-1])] for one in volumes]
@@ -123,23 +123,6 @@ def shrink_factors(size: Sequence[int], spacing: Sequence[float], most: int) -> 
         able = [axis for axis in range(3) if size[axis] >= 2 * (factors[axis] + 1)] or [0, 1, 2]
         factors[min(able, key=lambda axis: spacing[axis] * factors[axis])] += 1
     return factors
-
-
-def _box(mask: NDArray[np.uint8], spacing: Sequence[float]) -> tuple[slice, ...]:
-    if not mask.any():
-        return tuple(slice(0, n) for n in mask.shape)
-    found = []
-    for axis in range(3):
-        others = tuple(a for a in range(3) if a != axis)
-        inside = np.flatnonzero(mask.any(axis=others))
-        margin = round(MARGIN / spacing[axis])
-        found.append(
-            slice(
-                max(0, int(inside[0]) - margin),
-                min(mask.shape[axis], int(inside[-1]) + 1 + margin),
-            )
-        )
-    return tuple(found)
 
 
 def _start(*masks: sitk.Image) -> list[int]:

@@ -12,7 +12,7 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 from scipy.ndimage import binary_erosion
 
 from nnunet_plugins.reports.colours import AGREEMENT, FALSE_ALARM, MISSED, OTHER_LABEL
-from nnunet_plugins.reports.volumes import CaseVolumes
+from nnunet_plugins.reports.volumes import CaseVolumes, box_around
 
 LONG = 420  # pixels, longer side of a picture
 FLAT = 60  # pixels, minimum of the shorter side
@@ -93,7 +93,7 @@ def draw_planes(case: CaseVolumes) -> list[Picture]:
     """Draw the three planes; for a single slice only one."""
     found = kinds(case.reference, case.prediction)
     place = worst_place(found)
-    box = _box(found > 0, case.spacing)
+    box = box_around(found > 0, case.spacing, MARGIN)
     pictures = []
     for axis, (plane, letters) in enumerate(
         zip(("axial", "coronal", "sagittal"), ("RLAP", "RLSI", "APSI"), strict=True)
@@ -125,16 +125,6 @@ def legend_swatch(kind: Kind) -> str:
     codes = np.zeros((20, 34), np.uint8)
     codes[2:-2, 2:-2] = next(code for code, one in KINDS.items() if one is kind)
     return _png(_painted(Image.new("RGB", (34, 20), "#404040"), codes))
-
-
-def _box(mask: NDArray[np.bool_], spacing: tuple[float, float, float]) -> tuple[slice, ...]:
-    result = []
-    for axis, n in enumerate(mask.shape):
-        inside = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        margin = round(MARGIN / spacing[axis])
-        first, last = (int(inside[0]), int(inside[-1])) if inside.size else (0, n)
-        result.append(slice(max(0, first - margin), min(n, last + 1 + margin)))
-    return tuple(result)
 
 
 def _draw(

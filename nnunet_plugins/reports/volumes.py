@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,27 @@ def to_grey(values: NDArray[Any], window: tuple[float, float] | None = None) -> 
     sample = values[tuple(slice(None, None, max(1, n // 96)) for n in values.shape)]
     low, high = window or tuple(float(v) for v in np.nanpercentile(sample, [0.5, 99.5]))
     scaled = (values.astype(np.float32) - low) * (255 / max(high - low, 1e-6))
-    return np.nan_to_num(scaled).clip(0, 255).astype(np.uint8)
+    grey: NDArray[np.uint8] = np.nan_to_num(scaled).clip(0, 255).astype(np.uint8)
+    return grey
+
+
+def box_around(
+    mask: NDArray[np.bool_], spacing: Sequence[float], margin: float
+) -> tuple[slice, ...]:
+    """The box around a mask with a margin in mm, within the array; the complete array if the mask is empty.
+
+    >>> mask = np.zeros((6, 8), dtype=bool)
+    >>> mask[3, 4] = True
+    >>> box_around(mask, spacing=(2.0, 1.0), margin=2.0)
+    (slice(2, 5, None), slice(2, 7, None))
+    """
+    result = []
+    for axis, n in enumerate(mask.shape):
+        inside = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
+        steps = round(margin / spacing[axis])
+        first, last = (int(inside[0]), int(inside[-1])) if inside.size else (0, n)
+        result.append(slice(max(0, first - steps), min(n, last + 1 + steps)))
+    return tuple(result)
 
 
 def _read_image(path: Path) -> sitk.Image:
