@@ -174,7 +174,7 @@ class Demo:
 
     def _report(self, seconds: float) -> Path:
         from nnunet_plugins.comparison.runs import Options
-        from nnunet_plugins.reports.report import Wishes, write_report
+        from nnunet_plugins.reports.report import PageOptions, write_report
         from nnunet_plugins.reports.sources import read_source
 
         predictions, references = self.scored()
@@ -185,7 +185,7 @@ class Demo:
             model=self._in_root(self.model),
         )
         steps = (self.epochs or self.example.epochs) * ITERATIONS
-        wishes = Wishes(
+        options = PageOptions(
             title=f"nnunet-plugins demo: {self.dataset}",
             lead=f"{NETWORK} trained for {steps} steps on fold 0 of {PATIENTS - 1} synthetic "
             f"patients ({self.device}), tested on one more; {seconds:.0f} s in total. A check that everything "
@@ -196,7 +196,7 @@ class Demo:
             },
         )
         page = self.folder / "report.html"
-        write_report(page, source, wishes)
+        write_report(page, source, options)
         return page
 
 

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo; print the scores, the path of the report and the commands for your own data."""
     from nnunet_plugins.demo import Demo, own_data
-    from nnunet_plugins.evaluation import evaluate
+    from nnunet_plugins.evaluation import evaluate, score_table
 
     device = arguments.device
     if device is None:
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     demo = Demo(folder, device, arguments.epochs, say, arguments.dataset)
     report = demo.run()
     print()
-    print(evaluate(*demo.scored()))
+    print(score_table(evaluate(*demo.scored())))
     print(f"\nreport   {report}\n\nYour own data:")
     print("\n".join(f"  {line}" for line in own_data(arguments.dataset)))
     return 0
