@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import pickle
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_plugins.environment import EXTENSIONS, extension_folder
+from nnunet_plugins.environment import register_trainers
 from nnunet_plugins.errors import UserError
 
 CHECKPOINT = "checkpoint_final.pth"
@@ -100,10 +99,7 @@ def load(model: Model, device: str, *, mirroring: bool = True) -> Any:
     import torch
 
     found = find_device(device)
-    entries = os.environ.get(EXTENSIONS, "").split(os.pathsep)
-    if str(extension_folder()) not in entries:  # nnU-Net reads it at every look-up
-        kept = [entry for entry in entries if entry.strip()]
-        os.environ[EXTENSIONS] = os.pathsep.join([*kept, str(extension_folder())])
+    register_trainers()
     with quiet():
         from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 

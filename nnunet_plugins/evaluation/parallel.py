@@ -18,7 +18,7 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int = 1) -
     """Do a work on every item, in order, ``jobs`` of them at a time in processes of their own.
 
     Raises:
-        UserError: a process was ended from outside, or the number cannot be meant.
+        UserError: the processes cannot start, one was ended from outside, or ``jobs`` is below 1.
     """
     if jobs < 1:
         raise UserError(f"-j {jobs}: at least one process is needed")
@@ -27,10 +27,16 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int = 1) -
         return
     # A fork would take along the locks of whatever threads the caller has.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(jobs, len(items)), mp_context=context)
+    started = context.Event()
+    pool = ProcessPoolExecutor(min(jobs, len(items)), mp_context=context, initializer=started.set)
     try:
         yield from pool.map(work, items)
     except BrokenProcessPool as error:
+        if not started.is_set():  # each process imports the main script first
+            raise UserError(
+                f"jobs={jobs}: the worker processes could not start, as each runs the script again; put the call "
+                "under if __name__ == '__main__': in a file, or pass jobs=1"
+            ) from error
         raise UserError(
             f"-j {jobs}: a process was ended from outside, most likely for want of memory; pass -j 1"
         ) from error

@@ -31,11 +31,11 @@ Progress = Callable[[list[Pair]], Iterable[Pair]]
 
 
 def evaluate(
-    prediction: Path,
-    reference: Path,
+    prediction: Path | str,
+    reference: Path | str,
     *,
-    dataset_json: Path | None = None,
-    output: Path | None = None,
+    dataset_json: Path | str | None = None,
+    output: Path | str | None = None,
     progress: Progress | None = None,
     chill: bool = False,
     tolerance: float = TOLERANCE,
@@ -69,7 +69,7 @@ def evaluate(
     if not (np.isfinite(tolerance) and tolerance >= 0):
         raise UserError(f"--tolerance {tolerance}: a distance in mm is allowed, 0 or more")
     pairs, notes = find_pairs(prediction, reference, chill=chill)
-    labels = find_labels(prediction, reference, dataset_json and Path(dataset_json))
+    labels = find_labels(prediction, reference, Path(dataset_json) if dataset_json else None)
     if labels is None:
         files = [file for pair in pairs for file in (pair.prediction, pair.reference)]
         labels = labels_from_values(set().union(*each(_values_of, files, jobs)))

@@ -15,6 +15,7 @@ from nnunet_plugins.environment import (
     SMALL_CPU,
     exports,
     extension_folder,
+    register_trainers,
     variables,
 )
 from nnunet_plugins.errors import UserError
@@ -53,10 +54,10 @@ def test_twice_is_once(tmp_path):
     assert variables(None, environ=first) == first
 
 
-def test_the_users_own_trainers_are_kept_before_ours(tmp_path):
+def test_the_users_own_trainers_are_kept_behind_ours(tmp_path):
     theirs = os.pathsep.join(["/my trainers", OURS, "", "/more"])
     value = variables(tmp_path, environ={EXTENSIONS: theirs})[EXTENSIONS]
-    assert value.split(os.pathsep) == ["/my trainers", "/more", OURS]
+    assert value.split(os.pathsep) == [OURS, "/my trainers", "/more"]
 
 
 def test_our_own_folder_of_a_deleted_environment_goes(tmp_path):
@@ -65,7 +66,7 @@ def test_our_own_folder_of_a_deleted_environment_goes(tmp_path):
     kept.mkdir(parents=True)
     present = os.pathsep.join([str(gone), str(kept), "/theirs/gone"])
     value = variables(tmp_path, environ={EXTENSIONS: present})[EXTENSIONS]
-    assert value.split(os.pathsep) == [str(kept), "/theirs/gone", OURS]
+    assert value.split(os.pathsep) == [OURS, str(kept), "/theirs/gone"]
 
 
 def test_home_and_relative_paths_become_absolute(tmp_path, monkeypatch):
@@ -118,6 +119,16 @@ def test_the_command_prints_shell_text_only(tmp_path, capsys, monkeypatch):
     command.add_arguments(parser)
     assert command.run(parser.parse_args(["--root", str(tmp_path), "--cpu"])) == 0
     assert capsys.readouterr().out == exports(tmp_path, cpu=True)
+
+
+def test_registering_keeps_folders_and_is_idempotent(monkeypatch):
+    monkeypatch.setenv(EXTENSIONS, os.pathsep.join(["/my trainers", OURS]))
+    for _ in range(2):
+        register_trainers()
+        assert os.environ[EXTENSIONS].split(os.pathsep) == [OURS, "/my trainers"]
+    monkeypatch.delenv(EXTENSIONS)
+    register_trainers()
+    assert os.environ[EXTENSIONS] == OURS
 
 
 def test_importing_it_is_light():
