@@ -17,8 +17,9 @@ from nnunet_plugins.environment import EXTENSIONS, extension_folder
 def listed_folders(environ: Mapping[str, str] | None = None) -> list[Path]:
     """The folders in nnUNet_extTrainer, ours included, in nnU-Net's order.
 
-    >>> listed_folders({"nnUNet_extTrainer": os.pathsep.join(["/umamba", "", "/more"])})
-    [PosixPath('/umamba'), PosixPath('/more')]
+    >>> folders = listed_folders({"nnUNet_extTrainer": os.pathsep.join(["/umamba", "", "/more"])})
+    >>> [folder.name for folder in folders]
+    ['umamba', 'more']
     """
     value = (os.environ if environ is None else environ).get(EXTENSIONS, "")
     return [Path(entry) for entry in value.split(os.pathsep) if entry.strip()]

@@ -129,8 +129,8 @@ def load(model: Model, device: str, *, mirroring: bool = True) -> Any:
             if broken := broken_file(error):
                 raise UserError(
                     f"{model.folder}: nnU-Net looks for its trainer in all folders of nnUNet_extTrainer, and a "
-                    f"plugin of another project there is broken: {broken}; fix that plugin, or remove its folder from "
-                    "nnUNet_extTrainer"
+                    f"plugin of another project there is broken: {broken}; fix that plugin, or remove its "
+                    "folder from nnUNet_extTrainer"
                 ) from error
             if not isinstance(error, _LOADING):
                 raise

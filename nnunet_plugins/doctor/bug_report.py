@@ -33,8 +33,8 @@ def bug_report(findings: Sequence[Finding], environ: Environ) -> str:
     """Markdown for an issue: one code block with versions, machine, variables and what is not ok.
 
     Args:
-        findings: of `examine`.
-        environ: the variables that were examined.
+        findings: result of `examine`.
+        environ: the variables that were passed to it.
     """
 
     def clean(text: str) -> str:
@@ -48,7 +48,9 @@ def bug_report(findings: Sequence[Finding], environ: Environ) -> str:
         ("memory", "unknown" if memory is None else f"{memory / GIB:.0f} GB"),
         ("GPU", _gpus()),
     ]
-    versions = [(name, _version(name)) for name in PACKAGES]
+    examined = {one.subject: one.detail for one in findings if one.level == "ok"}
+    # torch's own version names the CUDA version of its build.
+    versions = [(n, (n == "torch" and examined.get(n)) or _version(n)) for n in PACKAGES]
     names = [
         *VARIABLES,
         *sorted(n for n in environ if n.startswith("nnUNet_") and n not in VARIABLES),
@@ -57,7 +59,7 @@ def bug_report(findings: Sequence[Finding], environ: Environ) -> str:
         (name, f"set: {clean(environ[name])}" if name in environ else "not set") for name in names
     ]
     failures = [
-        replace(one, detail=clean(one.detail), cure=clean(one.cure))
+        replace(one, detail=clean(one.detail), fix=clean(one.fix))
         for one in findings
         if one.level != "ok"
     ]
@@ -131,6 +133,8 @@ def _gpus() -> str:
         return f"nvidia-smi failed ({type(error).__name__})"
     if done.returncode:
         return f"nvidia-smi failed (status {done.returncode})"
+    if not done.stdout.strip():
+        return "none"
     names, driver = zip(
         *(line.rpartition(", ")[::2] for line in done.stdout.strip().splitlines()), strict=True
     )

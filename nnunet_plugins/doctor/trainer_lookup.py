@@ -67,27 +67,25 @@ def _other_plugin(folder: Path, environ: Environ, *, first: bool) -> list[Findin
     elif not (error := found["error"]):
         return []
     detail = f"a plugin of another project is broken: {error}"
-    cure = f"fix this plugin, or remove {folder} from {EXTENSIONS}"
+    fix = f"fix this plugin, or remove {folder} from {EXTENSIONS}"
     if not first:
-        return [Finding("warning", "other plugin", f"{detail}; its trainers cannot be used", cure)]
+        return [Finding("warning", "other plugin", f"{detail}; its trainers cannot be used", fix)]
     detail += "; it blocks every trainer that is not nnU-Net's"
     return [
-        Finding("broken", "other plugin", detail, f"{cure}; to search ours first,\n{SET_TRAINERS}")
+        Finding("broken", "other plugin", detail, f"{fix}; to search ours first,\n{SET_TRAINERS}")
     ]
 
 
 def _our_trainer(environ: Environ) -> Finding:
     found, error = probe(_TRAINER.format(name=TRAINER), environ)
     if found is None or "error" in found:
-        cure = (
-            "fix what is broken above; else run nnUNetv2_train with this -tr to see the traceback"
-        )
+        fix = "fix what is broken above; else run nnUNetv2_train with this -tr to see the traceback"
         error = error if found is None else found["error"]
-        return Finding("broken", "trainers", f"looking up {TRAINER}: {error}", cure)
+        return Finding("broken", "trainers", f"looking up {TRAINER}: {error}", fix)
     package = extension_folder().parent
     right = found["same"] and package in Path(found["file"]).resolve().parents
     if right and found["module"].split(".")[:2] == ["nnunet_plugins", "training"]:
         return Finding("ok", "trainers", f"nnU-Net finds {TRAINER} in {found['module']}")
     detail = f"nnU-Net finds another {TRAINER}: {found['module']} in {found['file']}"
-    cure = f"remove its folder from {EXTENSIONS}, or rename that class"
-    return Finding("broken", "trainers", detail, cure)
+    fix = f"remove its folder from {EXTENSIONS}, or rename that class"
+    return Finding("broken", "trainers", detail, fix)
