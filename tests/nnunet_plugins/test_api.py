@@ -97,8 +97,8 @@ def test_check_of_a_dataset_that_is_not_there(raw):
 def test_convert_names_what_is_allowed(tmp_path):
     with pytest.raises(UserError, match=r"unknown format 'ct'; allowed: .*hospital-ct"):
         convert("ct", tmp_path, 1, raw_root=tmp_path)
-    with pytest.raises(UserError, match=r"csig has no option 'labels'; allowed: .*crop"):
-        convert("csig", tmp_path, 1, raw_root=tmp_path, labels="x")
+    with pytest.raises(UserError, match=r"csig has no option 'modality'; allowed: .*crop"):
+        convert("csig", tmp_path, 1, raw_root=tmp_path, modality="x")
 
 
 def test_plan_passes_its_arguments_on_and_returns_the_plans_file(monkeypatch, capsys):
