@@ -53,6 +53,20 @@ def variables(
     return values | (SMALL_CPU if cpu else {})
 
 
+def register_trainers() -> None:
+    """Let nnU-Net's own look-up find our trainers in this process and in workers that it starts.
+
+    Sets nnUNet_extTrainer in os.environ, which nnU-Net reads at every look-up; folders that are set are kept, and
+    calling it again changes nothing. In a shell, `nnunet-plugins env` does the same.
+
+    >>> import nnunet_plugins
+    >>> nnunet_plugins.register_trainers()
+    >>> os.path.basename(os.environ["nnUNet_extTrainer"].split(os.pathsep)[0])
+    'nnunet_ext'
+    """
+    os.environ[EXTENSIONS] = _extensions(os.environ.get(EXTENSIONS, ""))
+
+
 def exports(
     root: Path | str | None, *, cpu: bool = False, environ: Mapping[str, str] | None = None
 ) -> str:
@@ -92,7 +106,13 @@ def _path(name: str, value: str) -> str:
 
 
 def _extensions(present: str) -> str:
-    """Keep the user's folders, drop ours if deleted, and append ours once."""
+    """Our folder, then the user's own; folders of ours that no longer exist are dropped.
+
+    nnU-Net imports every module of one folder after the other until it has the trainer. A module that cannot be
+    imported, e.g. of a plugin that lacks a package, ends the search. With our folder first, such a plugin blocks its
+    own trainers only. Its folder is kept: finding out whether it can be imported takes seconds, and its trainers
+    should fail with its own error. Our trainers' names are unique, so the order hides no one else's.
+    """
     ours = extension_folder()
     if os.pathsep in str(ours):
         raise UserError(
@@ -108,4 +128,4 @@ def _extensions(present: str) -> str:
         stale = folder.parts[-2:] == ours.parts[-2:] and not folder.exists()
         if not stale and folder.resolve() != ours and str(folder) not in kept:
             kept.append(str(folder))
-    return os.pathsep.join([*kept, str(ours)])
+    return os.pathsep.join([str(ours), *kept])

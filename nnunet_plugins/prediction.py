@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import pickle
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,10 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_plugins.environment import EXTENSIONS, extension_folder
+from nnunet_plugins.environment import register_trainers
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.other_plugins import broken_file, listed_folders
 
 CHECKPOINT = "checkpoint_final.pth"
+#: What nnU-Net and torch raise on a model folder that is damaged or of an unknown trainer.
+_LOADING = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    ValueError,
+    KeyError,
+    AttributeError,
+    EOFError,
+    OSError,
+)
 
 
 @dataclass(frozen=True)
@@ -100,10 +110,7 @@ def load(model: Model, device: str, *, mirroring: bool = True) -> Any:
     import torch
 
     found = find_device(device)
-    entries = os.environ.get(EXTENSIONS, "").split(os.pathsep)
-    if str(extension_folder()) not in entries:  # nnU-Net reads the variable at every look-up
-        kept = [entry for entry in entries if entry.strip()]
-        os.environ[EXTENSIONS] = os.pathsep.join([*kept, str(extension_folder())])
+    register_trainers()
     with quiet():
         from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
@@ -118,15 +125,21 @@ def load(model: Model, device: str, *, mirroring: bool = True) -> Any:
             predictor.initialize_from_trained_model_folder(
                 str(model.folder), folds, model.checkpoint
             )
-        except (
-            pickle.UnpicklingError,
-            RuntimeError,
-            ValueError,
-            KeyError,
-            AttributeError,
-            EOFError,
-            OSError,
-        ) as error:
+        except (Exception, SystemExit) as error:
+            if broken := broken_file(error):
+                raise UserError(
+                    f"{model.folder}: nnU-Net looks for its trainer in all folders of nnUNet_extTrainer, and a "
+                    f"plugin of another project there is broken: {broken}; fix that plugin, or remove its "
+                    "folder from nnUNet_extTrainer"
+                ) from error
+            if not isinstance(error, _LOADING):
+                raise
+            gone = [str(folder) for folder in listed_folders() if not folder.is_dir()]
+            if gone and "nnUNet_extTrainer" in str(error):
+                raise UserError(
+                    f"{model.folder}: nnU-Net finds no trainer of this name, and nnUNet_extTrainer lists folders "
+                    f"that do not exist: {', '.join(gone)}; correct nnUNet_extTrainer"
+                ) from error
             raise UserError(
                 f"{model.folder}: nnU-Net cannot load this model ({_last_line(error)}); is it complete, and is "
                 "its trainer installed here?"

@@ -53,15 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the tables and write them to a file."""
+    from nnunet_plugins.api import compare
+    from nnunet_plugins.atomic_files import placed
     from nnunet_plugins.commands.evaluate import cores, progress
     from nnunet_plugins.comparison import table_formats as writing
-    from nnunet_plugins.comparison.compare import compare
     from nnunet_plugins.comparison.paper import paper_sheet
-    from nnunet_plugins.comparison.runs import Options, load
     from nnunet_plugins.comparison.tables import legend, notes_of, sheets_of, warnings_of
     from nnunet_plugins.errors import UserError
     from nnunet_plugins.papers.tables import find
-    from nnunet_plugins.places import placed
 
     target = arguments.o
     if target is not None:
@@ -71,20 +70,21 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(
             "compare: at least two runs are needed; pass RUN RUN ... (one is enough with --table)"
         )
-    options = Options(
-        arguments.reference,
-        arguments.fold,
-        arguments.tolerance,
-        arguments.pixels or bool(table and table.paper == "003"),
-        cores() if arguments.j is None else arguments.j,
-        progress,
+    found = compare(
+        arguments.runs,
+        reference=arguments.reference,
+        fold=arguments.fold,
+        metrics=arguments.metrics,
+        common=arguments.common,
+        strict=arguments.strict,
+        tolerance=arguments.tolerance,
+        pixels=arguments.pixels or bool(table and table.paper == "003"),
+        seed=arguments.seed,
+        jobs=cores() if arguments.j is None else arguments.j,
+        progress=progress,
     )
-    runs = load(arguments.runs, options)
-    found = compare(runs, arguments.metrics, common=arguments.common, seed=arguments.seed)
     warnings, notes = warnings_of(found), notes_of(found)
-    if warnings and arguments.strict:
-        raise UserError("; ".join(warnings))
-    sheets = sheets_of(found) if len(runs) > 1 else []
+    sheets = sheets_of(found) if len(found.runs) > 1 else []
     notes = [*(legend(found) if sheets else []), *notes]
     if table:
         sheets = [paper_sheet(table, found.runs, list(found.unfair)), *sheets]

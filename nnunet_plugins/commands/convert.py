@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -57,27 +56,23 @@ def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from dataset_conversion.datasets.options import declared
-    from nnunet_plugins.errors import UserError
+    from nnunet_plugins.api import convert
 
-    root = arguments.raw_root or os.environ.get("nnUNet_raw")
-    if not root:
-        raise UserError(
-            'nnUNet_raw is not set; pass -o DIR, or run eval "$(nnunet-plugins env --root FOLDER)" first'
-        )
-    kind = arguments.converter.options
-    given = {field: getattr(arguments, field) for field, *_ in declared(kind)}
-    options = kind(**{f: tuple(v) if isinstance(v, list) else v for f, v in given.items()})
-    # The converter scans all sources first. `disable=None`: no progress bars in a log file.
+    options = {
+        field: getattr(arguments, field) for field, *_ in declared(arguments.converter.options)
+    }
+    # The converter looks at all sources first; `disable=None`: no bars in a log file.
     stages = itertools.chain(
-        ["reading"], itertools.repeat("checking" if options.dry_run else "converting")
+        ["reading"], itertools.repeat("checking" if arguments.dry_run else "converting")
     )
-    report = arguments.converter.convert(
+    report = convert(
+        arguments.source_format,
         arguments.source,
-        Path(root),
         arguments.dataset_id,
-        arguments.name,
-        options,
+        name=arguments.name,
+        raw_root=arguments.raw_root,
         progress=lambda items: tqdm(items, desc=next(stages), unit="case", disable=None),
+        **options,
     )
     print(report)
     return 1 if report.problems else 0

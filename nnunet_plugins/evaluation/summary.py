@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.aggregates import (
     AGGREGATES,
@@ -26,7 +27,6 @@ from nnunet_plugins.evaluation.metrics import (
     metric_names,
 )
 from nnunet_plugins.evaluation.overlap import Counts
-from nnunet_plugins.places import placed
 
 FORMAT = "nnunet-plugins scores"
 #: 2 adds metrics, the aggregates, the background and the counts; all keys of 1 remain.

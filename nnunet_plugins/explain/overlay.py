@@ -1,4 +1,4 @@
-"""Maps over the image in three planes through a map's largest value."""
+"""Maps over the image in three planes through a map's maximum."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def draw(
     title: str,
     follow: Collection[str] = (),
 ) -> None:
-    """Draw a row a map, radiological view (the patient's right is left), and write a PNG.
+    """Draw one row per map in radiological view (the patient's right on the left) and write a PNG.
 
     Args:
         path: the PNG.
         image: grey values.
         maps: caption -> map in 0 to 1 on the image's grid.
-        title: above.
-        follow: captions whose planes are those of the first map that is not empty, to compare with it.
+        title: title of the figure.
+        follow: captions of maps that are cut in the planes of the first map that is not empty.
     """
     import matplotlib
     from matplotlib.figure import Figure  # no pyplot: it looks for a display
@@ -36,9 +36,9 @@ def draw(
     values = sitk.GetArrayFromImage(grey)
     low, high = np.percentile(values, (1, 99.5))
     spacing = grey.GetSpacing()[::-1]
-    turned = (sitk.GetArrayFromImage(oriented(one)) for one in maps.values())
+    reoriented = (sitk.GetArrayFromImage(oriented(one)) for one in maps.values())
     first = next(
-        (_peak(heat) for heat in turned if heat.any()), tuple(n // 2 for n in values.shape)
+        (_peak(heat) for heat in reoriented if heat.any()), tuple(n // 2 for n in values.shape)
     )
     with matplotlib.rc_context({"font.size": 9}):
         figure = Figure(

@@ -15,6 +15,7 @@ from nnunet_plugins.environment import (
     SMALL_CPU,
     exports,
     extension_folder,
+    register_trainers,
     variables,
 )
 from nnunet_plugins.errors import UserError
@@ -53,10 +54,10 @@ def test_a_second_call_changes_nothing(tmp_path):
     assert variables(None, environ=first) == first
 
 
-def test_the_users_trainer_folders_come_before_ours(tmp_path):
+def test_the_users_own_trainers_are_kept_behind_ours(tmp_path):
     theirs = os.pathsep.join(["/my trainers", OURS, "", "/more"])
     value = variables(tmp_path, environ={EXTENSIONS: theirs})[EXTENSIONS]
-    assert value.split(os.pathsep) == ["/my trainers", "/more", OURS]
+    assert value.split(os.pathsep) == [OURS, "/my trainers", "/more"]
 
 
 def test_our_folder_of_a_deleted_environment_is_removed(tmp_path):
@@ -65,7 +66,7 @@ def test_our_folder_of_a_deleted_environment_is_removed(tmp_path):
     kept.mkdir(parents=True)
     present = os.pathsep.join([str(gone), str(kept), "/theirs/gone"])
     value = variables(tmp_path, environ={EXTENSIONS: present})[EXTENSIONS]
-    assert value.split(os.pathsep) == [str(kept), "/theirs/gone", OURS]
+    assert value.split(os.pathsep) == [OURS, str(kept), "/theirs/gone"]
 
 
 def test_home_and_relative_paths_become_absolute(tmp_path, monkeypatch):
@@ -120,7 +121,17 @@ def test_the_command_prints_shell_text_only(tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().out == exports(tmp_path, cpu=True)
 
 
-def test_the_import_is_light():
+def test_registering_keeps_folders_and_is_idempotent(monkeypatch):
+    monkeypatch.setenv(EXTENSIONS, os.pathsep.join(["/my trainers", OURS]))
+    for _ in range(2):
+        register_trainers()
+        assert os.environ[EXTENSIONS].split(os.pathsep) == [OURS, "/my trainers"]
+    monkeypatch.delenv(EXTENSIONS)
+    register_trainers()
+    assert os.environ[EXTENSIONS] == OURS
+
+
+def test_importing_it_is_light():
     code = "import sys, nnunet_plugins.environment; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code],
