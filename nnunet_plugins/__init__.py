@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nnunet_plugins.environment import register_trainers
     from nnunet_plugins.evaluation import evaluate
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "build_network",
     "check",
