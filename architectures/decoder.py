@@ -1,4 +1,4 @@
-"""nnU-Net's U-Net decoder, with room for gates on the skips and for skips wider than the decoder."""
+"""nnU-Net's U-Net decoder that also takes gates on the skips and skips wider than the decoder."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 
 class Decoder(nn.Module):
-    """With its defaults it is dynamic-network-architectures' UNetDecoder, parameter for parameter.
+    """By default dynamic-network-architectures' UNetDecoder, parameter for parameter.
 
     Shapes: a list of skips (B, widths of the encoder, *S / reach), largest first, to (B, num_classes, *S), or
     under deep supervision a list, largest first.
 
     Args:
-        encoder: PlainConvEncoder or ResidualEncoder; its layers are taken over, its output channels are the
-            skips' widths.
-        widths: channels of each decoder level, as the encoder's stages are counted (the last is not used).
+        encoder: PlainConvEncoder or ResidualEncoder; the decoder uses its layer types, and its output channels
+            are the widths of the skips.
+        widths: channels of each decoder level, in the order of the encoder's stages (the last is not used).
         num_classes: channels of the output.
         n_conv_per_stage: convolutions of each level, from coarse to fine.
         deep_supervision: return the logits of every level that has a head.
         nonlin_first: nonlinearity before normalisation.
-        gates: one module a skip, from coarse to fine, called with (skip, upsampled), or None.
-        wrap: makes a level's module of its convolutions, called with (convolutions, channels in, channels out).
+        gates: one module per skip, from coarse to fine, called with (skip, upsampled), or None.
+        wrap: called with (convolutions, channels in, channels out), returns the module of a level.
         levels: how many of the finest levels have a head; None for all, as in nnU-Net.
     """
 
@@ -50,11 +50,9 @@ class Decoder(nn.Module):
         count = len(encoder.output_channels) - 1
         self.levels = count if levels is None else levels
         if not 1 <= self.levels <= count:
-            raise ValueError(
-                f"Decoder: {levels} levels with a head are asked for; there are 1 to {count} levels"
-            )
+            raise ValueError(f"Decoder: levels is {levels}; 1 to {count} levels can have a head")
         self.deep_supervision = deep_supervision
-        self.encoder = encoder  # as in UNetDecoder: its checkpoints carry these keys as well
+        self.encoder = encoder  # as in UNetDecoder, so that checkpoints have the same keys
         self.num_classes = num_classes
         self.widths = list(widths)[:count]
         transposed = get_matching_convtransp(conv_op=encoder.conv_op)
@@ -93,12 +91,12 @@ class Decoder(nn.Module):
         return outputs[::-1] if self.deep_supervision else outputs[0]
 
     def compute_conv_feature_map_size(self, sizes: Sequence[Sequence[int]]) -> np.int64:
-        """Elements of the maps that one sample leaves behind.
+        """Elements of all feature maps that are kept for one sample.
 
         Args:
             sizes: spatial size of each encoder stage's output.
         """
-        total = np.int64(0)
+        total: np.int64 = np.int64(0)
         last = len(self.stages) - 1
         gates: Any = self.gates or [None] * len(self.stages)
         stages: Any = self.stages

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from dynamic_network_architectures.building_blocks.helper import convert_conv_op_to_dim
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from architectures.full_resolution import FullResolutionNetwork
+from architectures.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,36 +30,25 @@ WIDTH, LOW_WIDTH = 256, 48
 class DeepLabV3(FullResolutionNetwork):
     """ResNet with dilated last stages, atrous spatial pyramid pooling, bilinear upsampling. 2D only.
 
-    Widths, strides, kernels, batch normalisation and ReLU are the network's own; of the plan it takes the
-    channels and the classes. Weights are drawn, never downloaded. The pooled branch of the pyramid has a bias
-    in place of its batch normalisation, which cannot take one value of one sample; there is no dropout.
+    Widths, strides, kernels, batch normalisation and ReLU are fixed. Weights are initialised at random, never
+    downloaded. The pyramid's pooled branch has a bias instead of batch normalisation, which fails on the one
+    value of a single sample; there is no dropout.
 
     Shapes: (B, input_channels, H, W) -> (B, num_classes, H, W) raw logits; under deep supervision a list of
     one. H and W need not be divisible by the output stride.
 
+    >>> network = DeepLabV3(
+    ...     input_channels=1, num_classes=2, n_stages=1, features_per_stage=8, conv_op=nn.Conv2d, kernel_sizes=3,
+    ...     strides=1, backbone="resnet18", output_stride=32)
+    >>> network.eval()(torch.zeros(1, 1, 64, 64)).shape
+    torch.Size([1, 2, 64, 64])
+
     Args:
-        input_channels: number of image channels.
-        n_stages: not used.
-        features_per_stage: not used.
-        conv_op: ``nn.Conv2d``.
-        kernel_sizes: not used.
-        strides: not used.
-        num_classes: channels of the output.
-        n_conv_per_stage_decoder: not used, like the following up to deep_supervision.
-        n_conv_per_stage: not used.
-        n_blocks_per_stage: not used.
-        conv_bias: not used.
-        norm_op: not used.
-        norm_op_kwargs: not used.
-        dropout_op: not used.
-        dropout_op_kwargs: not used.
-        nonlin: not used.
-        nonlin_kwargs: not used.
-        deep_supervision: return a list.
-        nonlin_first: not used.
         backbone: name in ``BACKBONES``.
-        output_stride: pixels of the image that one of the coarsest map stands for: 8, 16 or 32. The pyramid's
-            dilations keep their reach in the image: 6, 12, 18 at 16 (2017, section 3.3).
+        output_stride: image pixels per pixel of the coarsest map: 8, 16 or 32. The dilations of the pyramid
+            keep their reach in the image: 6, 12, 18 at 16 (2017, section 3.3).
+        plan: the arguments in ``architectures.plan.Plan``; input_channels, num_classes, conv_op
+            (``nn.Conv2d``) and deep_supervision are used.
     """
 
     ranks = (2,)
@@ -67,36 +56,10 @@ class DeepLabV3(FullResolutionNetwork):
     low_level = False
 
     def __init__(
-        self,
-        input_channels: int,
-        n_stages: int,
-        features_per_stage: int | Sequence[int],
-        conv_op: type[nn.Module],
-        kernel_sizes: int | Sequence[Any],
-        strides: int | Sequence[Any],
-        num_classes: int,
-        n_conv_per_stage_decoder: int | Sequence[int] | None = None,
-        n_conv_per_stage: int | Sequence[int] | None = None,
-        n_blocks_per_stage: int | Sequence[int] | None = None,
-        conv_bias: bool = False,
-        norm_op: type[nn.Module] | None = None,
-        norm_op_kwargs: dict[str, Any] | None = None,
-        dropout_op: type[nn.Module] | None = None,
-        dropout_op_kwargs: dict[str, Any] | None = None,
-        nonlin: type[nn.Module] | None = None,
-        nonlin_kwargs: dict[str, Any] | None = None,
-        deep_supervision: bool = False,
-        nonlin_first: bool = False,
-        *,
-        backbone: str = "resnet101",
-        output_stride: int = 16,
+        self, *, backbone: str = "resnet101", output_stride: int = 16, **plan: Any
     ) -> None:
         who = type(self).__name__
-        rank = convert_conv_op_to_dim(conv_op)
-        if rank != 2:
-            raise ValueError(
-                f"{who}: the plan is {rank}D; this network is 2D only: use the 2d configuration"
-            )
+        given = Plan.read(type(self), plan)
         if backbone not in BACKBONES:
             raise ValueError(
                 f"{who}: no backbone called {backbone!r}; known: {', '.join(BACKBONES)}"
@@ -105,15 +68,10 @@ class DeepLabV3(FullResolutionNetwork):
         if output_stride not in allowed:
             raise ValueError(
                 f"{who}: output_stride is {output_stride}; {backbone} has "
-                f"{', '.join(map(str, allowed))}: choose among them or take another backbone"
+                f"{', '.join(map(str, allowed))}: choose among them or use another backbone"
             )
-        super().__init__(
-            input_channels=input_channels,
-            conv_op=conv_op,
-            stride=[output_stride] * 2,
-            deep_supervision=deep_supervision,
-        )
-        # Late: `import torchvision` takes seconds, which every command with a network would wait for.
+        super().__init__(given, stride=[output_stride] * 2)
+        # Late: `import torchvision` takes seconds, and every command with a network would pay for it.
         from torchvision.models import resnet
         from torchvision.models.segmentation import deeplabv3
 
@@ -121,9 +79,9 @@ class DeepLabV3(FullResolutionNetwork):
             weights=None, replace_stride_with_dilation=DILATED[output_stride]
         )
         channels = body.fc.in_features
-        body.fc = nn.Identity()  # never called, and no weights may rest
-        if input_channels != body.conv1.in_channels:
-            body.conv1 = nn.Conv2d(input_channels, 64, 7, stride=2, padding=3, bias=False)
+        body.fc = nn.Identity()  # never called; every weight must learn
+        if given.input_channels != body.conv1.in_channels:
+            body.conv1 = nn.Conv2d(given.input_channels, 64, 7, stride=2, padding=3, bias=False)
             nn.init.kaiming_normal_(body.conv1.weight, mode="fan_out", nonlinearity="relu")
         self.backbone: Any = body
 
@@ -139,7 +97,7 @@ class DeepLabV3(FullResolutionNetwork):
         if self.low_level:
             self.low = _convolution(channels // 8, LOW_WIDTH, 1)
             refine = [_convolution(WIDTH + LOW_WIDTH, WIDTH, 3), _convolution(WIDTH, WIDTH, 3)]
-        self.head = nn.Sequential(*refine, nn.Conv2d(WIDTH, num_classes, 1))
+        self.head = nn.Sequential(*refine, nn.Conv2d(WIDTH, given.num_classes, 1))
 
     def logits(self, x: Tensor) -> Tensor:
         body = self.backbone
@@ -151,7 +109,14 @@ class DeepLabV3(FullResolutionNetwork):
 
 
 class DeepLabV3Plus(DeepLabV3):
-    """DeepLabV3 whose pyramid is refined with the first stage's map at a quarter of the size; else the same."""
+    """DeepLabV3 that refines the pyramid with the first stage's map, at a quarter of the size.
+
+    >>> network = DeepLabV3Plus(
+    ...     input_channels=1, num_classes=2, n_stages=1, features_per_stage=8, conv_op=nn.Conv2d, kernel_sizes=3,
+    ...     strides=1, backbone="resnet18", output_stride=32)
+    >>> network.eval()(torch.zeros(1, 1, 64, 64)).shape
+    torch.Size([1, 2, 64, 64])
+    """
 
     low_level = True
 

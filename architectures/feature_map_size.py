@@ -1,4 +1,4 @@
-"""Size of the feature maps that a network keeps, found by running it without memory."""
+"""Size of the feature maps that a network keeps, determined by a run without data."""
 
 from __future__ import annotations
 
@@ -20,24 +20,27 @@ def count_feature_maps(
 ) -> np.int64:
     """Elements of all outputs of convolutions, transposed convolutions and linear layers for one sample.
 
-    It is what dynamic-network-architectures' ``compute_conv_feature_map_size`` adds up (heads that run
-    included), so nnU-Net's planner can compare the two; where the strides do not divide the size, it counts
-    the maps as they come and not rounded down. An unpooling counts as the transposed convolution that it
-    stands in for. A layer that is called twice counts twice; one whose weights are used without calling it
-    does not count.
+    This is the sum that dynamic-network-architectures' ``compute_conv_feature_map_size`` computes (including
+    heads that run), so nnU-Net's planner can compare the two; where the strides do not divide the size, maps
+    count at their real size, not rounded down. An unpooling counts as the transposed convolution that it
+    replaces. A layer that is called twice counts twice; a layer that is never called does not count, even if its
+    weights are used.
+
+    >>> int(count_feature_maps(nn.Conv2d(1, 8, 3, padding=1), 1, [10, 10]))
+    800
 
     Args:
-        network: any network of one input; it is not changed, nor is memory of its size needed.
+        network: any network with one input; it is not modified, and no memory of its size is allocated.
         input_channels: number of image channels.
         input_size: spatial size, without batch and channels.
     """
-    # deepcopy takes what the memo holds for an object: every tensor becomes one without data.
+    # deepcopy uses the memo's entry for an object: every tensor becomes one without data.
     tensors: dict[int, Any] = {
         id(p): nn.Parameter(torch.empty_like(p, device="meta"), p.requires_grad)
         for p in network.parameters()
     }
     tensors |= {id(b): torch.empty_like(b, device="meta") for b in network.buffers()}
-    # In evaluation no normalisation asks for a second sample; the maps are the same.
+    # In evaluation mode no normalisation requires a second sample; the maps are the same.
     skeleton = copy.deepcopy(network, tensors).eval()
 
     total = 0
@@ -52,4 +55,5 @@ def count_feature_maps(
     dtype = next((p.dtype for p in skeleton.parameters()), torch.float32)
     with torch.no_grad():
         skeleton(torch.empty(1, input_channels, *input_size, dtype=dtype, device="meta"))
-    return np.int64(total)
+    elements: np.int64 = np.int64(total)
+    return elements

@@ -1,10 +1,9 @@
-"""What the networks share that answer at full resolution only and are not built as U-Nets."""
+"""Base of the networks that are not built as U-Nets and return logits at full resolution only."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dynamic_network_architectures.building_blocks.helper import convert_conv_op_to_dim
 from torch import Tensor, nn
 
 from architectures.feature_map_size import count_feature_maps
@@ -16,9 +15,11 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from architectures.plan import Plan
+
 
 class _Switch(nn.Module):
-    """Where nnU-Net switches deep supervision."""
+    """The attribute by which nnU-Net switches deep supervision."""
 
     def __init__(self, deep_supervision: bool) -> None:
         super().__init__()
@@ -31,30 +32,22 @@ class FullResolutionNetwork(nn.Module):
     Shapes: (B, input_channels, *S) -> (B, num_classes, *S) raw logits; under deep supervision a list of one.
 
     Args:
-        input_channels: number of image channels.
-        conv_op: ``nn.Conv2d`` or ``nn.Conv3d``; decides the rank.
-        stride: voxels of the input that a voxel of the coarsest map stands for, an axis at a time; ``logits``
-            sees inputs padded to a multiple of it.
-        deep_supervision: return a list.
+        plan: of the network.
+        stride: input voxels per voxel of the coarsest map, along each axis; ``logits`` receives inputs padded
+            to a multiple of it.
     """
 
-    #: Numbers of spatial axes that it can take.
+    #: Supported numbers of spatial axes.
     ranks: tuple[int, ...] = (2, 3)
+    #: Whether plans should carry ``input_size``.
     takes_input_size = False
 
-    def __init__(
-        self,
-        *,
-        input_channels: int,
-        conv_op: type[nn.Module],
-        stride: Sequence[int],
-        deep_supervision: bool,
-    ) -> None:
+    def __init__(self, plan: Plan, stride: Sequence[int]) -> None:
         super().__init__()
-        self.input_channels = input_channels
-        self.rank = convert_conv_op_to_dim(conv_op)
+        self.input_channels = plan.input_channels
+        self.rank = plan.rank
         self.stride = tuple(int(s) for s in stride)
-        self.decoder: Any = _Switch(deep_supervision)
+        self.decoder: Any = _Switch(plan.deep_supervision)
 
     def logits(self, x: Tensor) -> Tensor:
         """(B, input_channels, *S) -> (B, num_classes, *S), S a multiple of the stride."""
@@ -67,7 +60,7 @@ class FullResolutionNetwork(nn.Module):
 
     @property
     def outputs(self) -> tuple[Output, ...]:
-        """What the list under deep supervision holds: the logits at full resolution."""
+        """Entries of the list returned under deep supervision: the logits at full resolution."""
         return (Output("logits", (1,) * self.rank),)
 
     def check_input_size(self, size: Sequence[int]) -> None:
@@ -76,7 +69,7 @@ class FullResolutionNetwork(nn.Module):
         if all(n <= s for n, s in zip(size, self.stride, strict=True)):
             raise ValueError(
                 f"{type(self).__name__}: a patch of {tuple(size)} voxels leaves one voxel of the coarsest map, "
-                f"whose stride is {self.stride}, and a normalisation wants more; take a patch that is larger "
+                f"which has stride {self.stride}, and a normalisation needs more; use a patch that is larger "
                 "than that along an axis, or fewer stages"
             )
 
@@ -88,10 +81,10 @@ class FullResolutionNetwork(nn.Module):
     def _check_rank(self, size: Sequence[int]) -> None:
         if len(size) != self.rank:
             raise ValueError(
-                f"{type(self).__name__}: input_size is {tuple(size)}; {self.rank} spatial sizes are wanted, "
+                f"{type(self).__name__}: input_size is {tuple(size)}; expected {self.rank} spatial sizes, "
                 "without batch and channels"
             )
 
     @staticmethod
     def initialize(module: nn.Module) -> None:
-        """Leave the weights as they are: a wrapped network keeps the start that its library gives it."""
+        """Leave the weights as they are: a wrapped network keeps its library's initialisation."""

@@ -1,4 +1,4 @@
-"""What a network returns under deep supervision, told by the network itself."""
+"""Declaration of what a network returns under deep supervision."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ class Output:
     """One entry of the list that a network returns under deep supervision.
 
     Attributes:
-        kind: 'logits' (the decoder's), 'auxiliary' (logits of a further head) or 'attention' (a map of one
-            channel in 0 to 1).
-        stride: voxels of the input that one voxel of the output stands for, an axis at a time. An axis of n
-            voxels comes out with ceil(n / stride).
+        kind: 'logits' (of the decoder), 'auxiliary' (logits of another head) or 'attention' (a map of one
+            channel, 0 to 1).
+        stride: input voxels per output voxel along each axis. An axis of n voxels becomes ceil(n / stride).
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""Sizes that the strides do not divide: pad before the encoder, crop after the decoder."""
+"""Padding before the encoder and cropping after the decoder, for sizes that the strides do not divide."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ if TYPE_CHECKING:
 
 
 def pad_to_multiple(x: Tensor, multiple: Sequence[int]) -> Tensor:
-    """Repeat the last plane of each spatial axis of ``x`` (B, C, *S) up to a multiple of ``multiple``."""
+    """Repeat the last plane of each spatial axis of ``x`` (B, C, *S) up to a multiple of ``multiple``.
+
+    >>> import torch
+    >>> pad_to_multiple(torch.zeros(1, 1, 5, 8), [4, 4]).shape
+    torch.Size([1, 1, 8, 8])
+    """
     missing = [-n % m for n, m in zip(x.shape[2:], multiple, strict=True)]
     if not any(missing):
         return x
@@ -20,7 +25,12 @@ def pad_to_multiple(x: Tensor, multiple: Sequence[int]) -> Tensor:
 
 
 def crop_to(x: Tensor, size: Sequence[int], stride: Sequence[int]) -> Tensor:
-    """Keep what of ``x`` (B, C, *S) belongs to an input of ``size`` at ``stride``: ceil(size / stride)."""
+    """Crop ``x`` (B, C, *S) to the size that an input of ``size`` has at ``stride``: ceil(size / stride).
+
+    >>> import torch
+    >>> crop_to(torch.zeros(1, 1, 4, 4), [5, 8], [2, 2]).shape
+    torch.Size([1, 1, 3, 4])
+    """
     for axis, (n, s) in enumerate(zip(size, stride, strict=True), start=2):
         if x.shape[axis] != -(-n // s):
             x = x.narrow(axis, 0, -(-n // s))

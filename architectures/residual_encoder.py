@@ -1,8 +1,8 @@
-"""Residual encoder that pools before its stages (paper 002), or strides in them as nnU-Net's does."""
+"""Residual encoder that pools before its stages (sij-fm-25d-attention-unet), or strides as nnU-Net's does."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dynamic_network_architectures.building_blocks.helper import get_matching_pool_op
 from torch import Tensor, nn
@@ -12,44 +12,45 @@ from architectures.blocks.residual_unit import residual_units
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from architectures.layers import Layers
     from architectures.topology import Topology
 
 
 class Encoder(nn.Module):
-    """Each stage pools, or strides in its first unit, and goes on with residual units.
+    """Each stage pools, or strides in its first residual unit, and continues with residual units.
 
     Shapes: (B, input_channels, *S) -> a list of (B, widths, *S / reach), largest first.
 
     Args:
         input_channels: number of image channels.
-        plan: the topology.
-        units: residual units, one a stage.
-        pool: 'max', 'avg' or 'conv'.
-        layers: of ResidualUnit.
+        topology: the stages.
+        layers: the layer types.
+        units: residual units of each stage.
+        pool: 'max', 'avg' or 'conv' (stride instead of pooling).
     """
 
     def __init__(
         self,
         input_channels: int,
-        plan: Topology,
+        topology: Topology,
+        layers: Layers,
         *,
         units: Sequence[int],
         pool: str,
-        layers: dict[str, Any],
     ) -> None:
         super().__init__()
         stages: list[nn.Module] = []
         below = input_channels
         for width, kernel, stride, n in zip(
-            plan.widths, plan.kernels, plan.strides, units, strict=True
+            topology.widths, topology.kernels, topology.strides, units, strict=True
         ):
             strided = pool == "conv"
             stage = residual_units(
-                n, below, width, kernel_size=kernel, stride=stride if strided else 1, **layers
+                n, below, width, layers, kernel_size=kernel, stride=stride if strided else 1
             )
-            # A pooling of stride 1 changes nothing, but keeps a map and its indices.
+            # A pooling of stride 1 changes nothing, but stores a map and its indices.
             if not strided and any(step > 1 for step in stride):
-                stage.insert(0, get_matching_pool_op(layers["conv_op"], pool_type=pool)(stride))
+                stage.insert(0, get_matching_pool_op(layers.conv_op, pool_type=pool)(stride))
             stages.append(stage)
             below = width
         self.stages = nn.ModuleList(stages)

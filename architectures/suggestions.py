@@ -1,4 +1,4 @@
-"""Known names in the order that helps whoever mistyped one."""
+"""Known names ordered by similarity to a mistyped one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ if TYPE_CHECKING:
 
 
 def nearest_first(name: str, known: Iterable[str]) -> list[str]:
-    """``known`` sorted by likeness to ``name``, the most alike first; letter case does not count."""
+    """``known`` sorted by similarity to ``name``, the most similar first; letter case is ignored.
+
+    >>> nearest_first("magunt", ["UNet", "MAGUNet"])
+    ['MAGUNet', 'UNet']
+    """
 
     def unlike(candidate: str) -> float:
         return -SequenceMatcher(None, str(name).lower(), candidate.lower()).ratio()

@@ -1,4 +1,4 @@
-"""Stages, widths, kernels and strides of a U-Net as plans give them, checked and an axis at a time."""
+"""Widths, kernels and strides of a U-Net's stages, checked and with one entry per axis."""
 
 from __future__ import annotations
 
@@ -6,30 +6,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from dynamic_network_architectures.building_blocks.helper import (
-    convert_conv_op_to_dim,
-    maybe_convert_scalar_to_list,
-)
+from dynamic_network_architectures.building_blocks.helper import maybe_convert_scalar_to_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import nn
+    from architectures.plan import Plan
 
 POOLS = ("conv", "max", "avg")
 
 
 @dataclass(frozen=True)
 class Topology:
-    """What plans say of the encoder's stages.
+    """The encoder's stages. Every list has one entry per stage.
 
     Attributes:
-        who: the network, for messages.
+        who: name of the network, for error messages.
         rank: number of spatial axes, 2 or 3.
-        widths: channels, one a stage.
-        kernels: kernel sizes, one list a stage.
-        strides: strides, one list a stage.
-        depths: convolutions or residual blocks, one a stage.
+        widths: channels.
+        kernels: kernel size per axis.
+        strides: stride per axis.
+        depths: convolutions, or residual blocks.
         residual: whether the encoder is residual.
         pool: 'conv', 'max' or 'avg'.
     """
@@ -44,52 +41,39 @@ class Topology:
     pool: str
 
     @classmethod
-    def read(
-        cls,
-        who: str,
-        *,
-        n_stages: int,
-        features_per_stage: int | Sequence[int],
-        conv_op: type[nn.Module],
-        kernel_sizes: int | Sequence[Any],
-        strides: int | Sequence[Any],
-        n_conv_per_stage: int | Sequence[int] | None,
-        n_blocks_per_stage: int | Sequence[int] | None,
-        pool: str = "conv",
-    ) -> Topology:
-        """The topology in the arguments of nnU-Net's plans.
+    def read(cls, who: str, plan: Plan, *, pool: str = "conv") -> Topology:
+        """The topology of ``plan``; ``who`` names the network in error messages.
 
         Raises:
-            ValueError: a wrong number of entries or axes, an even kernel, both or neither kind of encoder.
+            ValueError: wrong number of entries or axes, an even kernel, an unsupported pooling, or not exactly
+                one of n_conv_per_stage and n_blocks_per_stage.
         """
-        if (n_conv_per_stage is None) == (n_blocks_per_stage is None):
+        residual = plan.n_conv_per_stage is None
+        if residual == (plan.n_blocks_per_stage is None):
             raise ValueError(
-                f"{who}: give n_conv_per_stage (plain encoder) or n_blocks_per_stage (residual encoder), "
-                f"one of them; got {n_conv_per_stage} and {n_blocks_per_stage}"
+                f"{who}: expected either n_conv_per_stage (plain encoder) or n_blocks_per_stage (residual encoder), "
+                f"got {plan.n_conv_per_stage} and {plan.n_blocks_per_stage}"
             )
-        residual = n_conv_per_stage is None
         if pool not in (POOLS[:1] if residual else POOLS):
             allowed = "conv (residual encoder)" if residual else ", ".join(POOLS)
             raise ValueError(f"{who}: pool is {pool!r}; allowed: {allowed}")
-        depths = (
-            one_each(who, "n_blocks_per_stage", n_blocks_per_stage, n_stages)
-            if residual
-            else one_each(who, "n_conv_per_stage", n_conv_per_stage, n_stages)
-        )
-        kernels, steps = (
-            [
-                [int(n) for n in maybe_convert_scalar_to_list(conv_op, value)]
-                for value in one_each(who, what, given, n_stages)
+
+        def per_stage(what: str) -> list[Any]:
+            return one_per_stage(who, what, getattr(plan, what), plan.n_stages)
+
+        def per_axis(what: str) -> list[list[int]]:
+            return [
+                [int(n) for n in maybe_convert_scalar_to_list(plan.conv_op, value)]
+                for value in per_stage(what)
             ]
-            for what, given in (("kernel_sizes", kernel_sizes), ("strides", strides))
-        )
+
         topology = cls(
             who=who,
-            rank=convert_conv_op_to_dim(conv_op),
-            widths=one_each(who, "features_per_stage", features_per_stage, n_stages),
-            kernels=kernels,
-            strides=steps,
-            depths=depths,
+            rank=plan.rank,
+            depths=per_stage("n_blocks_per_stage" if residual else "n_conv_per_stage"),
+            widths=per_stage("features_per_stage"),
+            kernels=per_axis("kernel_sizes"),
+            strides=per_axis("strides"),
             residual=residual,
             pool=pool,
         )
@@ -101,7 +85,7 @@ class Topology:
             for s, row in enumerate(rows):
                 if len(row) != self.rank:
                     raise ValueError(
-                        f"{self.who}: {what} of stage {s} is {row}; {self.rank} axes are wanted"
+                        f"{self.who}: {what} of stage {s} is {row}; expected {self.rank} axes"
                     )
         for s, row in enumerate(self.strides):
             if any(n < 1 for n in row):
@@ -118,24 +102,25 @@ class Topology:
         if bare and not (bare == [len(self.depths) - 1] and self.depths[-1] == 0 and passes):
             raise ValueError(
                 f"{self.who}: the depths of the stages are {self.depths}; only the last can be 0 (pooling alone), "
-                "with pool max or avg and the features of the stage before"
+                "with pool max or avg and the features of the previous stage"
             )
 
     @property
     def reach(self) -> list[list[int]]:
-        """Voxels of the input that one voxel of each stage stands for, an axis at a time."""
-        return np.cumprod(self.strides, axis=0).tolist()
+        """Input voxels per voxel of each stage's map, along each axis."""
+        reach: list[list[int]] = np.cumprod(self.strides, axis=0).tolist()
+        return reach
 
     @property
     def conv_strides(self) -> list[list[int]]:
-        """What each stage's convolutions stride; a pooling before them leaves 1."""
+        """Stride of each stage's convolutions: 1 where a pooling comes before them."""
         return self.strides if self.pool == "conv" else [[1] * self.rank] * len(self.strides)
 
     def sizes(self, size: Sequence[int]) -> list[list[int]]:
-        """Spatial size of every stage's map for an input of ``size``, padded as the network pads it."""
+        """Spatial size of each stage's map for an input of ``size``, padded to a multiple of the strides."""
         if len(size) != self.rank:
             raise ValueError(
-                f"{self.who}: input_size is {tuple(size)}; {self.rank} spatial sizes are wanted, without batch "
+                f"{self.who}: input_size is {tuple(size)}; expected {self.rank} spatial sizes, without batch "
                 "and channels"
             )
         reach = self.reach
@@ -143,24 +128,33 @@ class Topology:
         return [[n // r for n, r in zip(padded, row, strict=True)] for row in reach]
 
     def check_input_size(self, size: Sequence[int], *, normalised_by_instance: bool) -> None:
-        """Raise ValueError if an input of ``size`` leaves too little at the bottleneck."""
+        """Raise ValueError if an input of ``size`` is too small at the bottleneck."""
         sizes = self.sizes(size)
-        cure = "plan with fewer stages or a larger patch"
+        fix = "plan with fewer stages or a larger patch"
         if any(n < r for n, r in zip(size, self.reach[-1], strict=True)):
             raise ValueError(
                 f"{self.who}: a patch of {tuple(size)} voxels is too small for {len(self.strides)} stages, whose "
-                f"strides multiply to {tuple(self.reach[-1])}; {cure}"
+                f"strides multiply to {tuple(self.reach[-1])}; {fix}"
             )
         if normalised_by_instance and np.prod(sizes[-1]) == 1:
             raise ValueError(
                 f"{self.who}: a patch of {tuple(size)} voxels leaves one voxel at the bottleneck, and instance "
-                f"normalisation wants more; {cure}"
+                f"normalisation needs more; {fix}"
             )
 
 
-def one_each(who: str, what: str, value: Any, count: int) -> list[Any]:
-    """``value`` repeated, or its entries if there are ``count`` of them."""
+def one_per_stage(who: str, what: str, value: Any, count: int) -> list[Any]:
+    """A number repeated ``count`` times, or a list of ``count`` entries as it is.
+
+    >>> one_per_stage("UNet", "features_per_stage", 32, 2)
+    [32, 32]
+
+    Raises:
+        ValueError: None, or another number of entries; ``who`` and ``what`` name network and argument.
+    """
+    if value is None:
+        raise ValueError(f"{who}: {what} is missing; expected a number or {count} entries")
     values = [value] * count if isinstance(value, int) else list(value)
     if len(values) != count:
-        raise ValueError(f"{who}: {what} has {len(values)} entries; {count} are wanted")
+        raise ValueError(f"{who}: {what} has {len(values)} entries, expected {count}")
     return values

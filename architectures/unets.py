@@ -1,4 +1,4 @@
-"""The compared U-Nets that are ModularUNet with other defaults. Arguments and shapes are ModularUNet's."""
+"""U-Nets for comparison: ModularUNet with other defaults. Other arguments and shapes are those of ModularUNet."""
 
 from __future__ import annotations
 
@@ -10,66 +10,103 @@ from architectures.modular_unet import ModularUNet
 
 
 class UNet(ModularUNet):
-    """U-Net with max-pooling (Ronneberger 2015, arXiv 1505.04597; 3D: Çiçek 2016, arXiv 1606.06650)."""
+    """U-Net with max-pooling (Ronneberger 2015, arXiv 1505.04597; 3D: Çiçek 2016, arXiv 1606.06650).
 
-    def __init__(self, *args: Any, pool: str | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, pool=pool or _pool(kwargs), **kwargs)
+    A plan with a residual encoder strides in its convolutions instead.
+
+    >>> import torch
+    >>> network = UNet(
+    ...     input_channels=1, num_classes=2, n_stages=2, features_per_stage=[4, 8], conv_op=torch.nn.Conv2d,
+    ...     kernel_sizes=3, strides=[1, 2], n_conv_per_stage=2, n_conv_per_stage_decoder=2)
+    >>> network(torch.zeros(1, 1, 6, 8)).shape
+    torch.Size([1, 2, 6, 8])
+    """
+
+    def __init__(self, *, pool: str | None = None, **others: Any) -> None:
+        residual = others.get("n_blocks_per_stage") is not None
+        super().__init__(pool=pool or ("conv" if residual else "max"), **others)
 
 
 class ResUNet(ModularUNet):
-    """U-Net with a 1x1 shortcut around the convolutions of every stage (Zhang 2018, arXiv 1711.10684)."""
+    """U-Net with a 1x1 shortcut around the convolutions of every stage (Zhang 2018, arXiv 1711.10684).
 
-    def __init__(self, *args: Any, wrap: str = "shortcut", **kwargs: Any) -> None:
-        super().__init__(*args, wrap=wrap, **kwargs)
+    >>> import torch
+    >>> network = ResUNet(
+    ...     input_channels=1, num_classes=2, n_stages=2, features_per_stage=[4, 8], conv_op=torch.nn.Conv2d,
+    ...     kernel_sizes=3, strides=[1, 2], n_conv_per_stage=2, n_conv_per_stage_decoder=2)
+    >>> network(torch.zeros(1, 1, 6, 8)).shape
+    torch.Size([1, 2, 6, 8])
+    """
+
+    def __init__(self, *, wrap: str = "shortcut", **others: Any) -> None:
+        super().__init__(wrap=wrap, **others)
 
 
 class AttentionUNet(ModularUNet):
-    """U-Net with an additive attention gate on every skip (Oktay 2018, arXiv 1804.03999)."""
+    """U-Net with an additive attention gate on every skip (Oktay 2018, arXiv 1804.03999).
 
-    def __init__(self, *args: Any, skip: str = "attention", **kwargs: Any) -> None:
-        super().__init__(*args, skip=skip, **kwargs)
+    >>> import torch
+    >>> network = AttentionUNet(
+    ...     input_channels=1, num_classes=2, n_stages=2, features_per_stage=[4, 8], conv_op=torch.nn.Conv2d,
+    ...     kernel_sizes=3, strides=[1, 2], n_conv_per_stage=2, n_conv_per_stage_decoder=2)
+    >>> network(torch.zeros(1, 1, 6, 8)).shape
+    torch.Size([1, 2, 6, 8])
+    """
+
+    def __init__(self, *, skip: str = "attention", **others: Any) -> None:
+        super().__init__(skip=skip, **others)
 
 
 class TransUNet(ModularUNet):
-    """U-Net with transformer layers over the bottleneck's positions (Chen 2021, arXiv 2102.04306).
+    """U-Net with transformer layers over the positions of the bottleneck (Chen 2021, arXiv 2102.04306).
 
-    Widths are the plan's. Chen's positional embedding is left out, as in paper 003: the convolutions around
-    it know the place, and any patch size fits. Twelve layers as in Chen's.
+    Twelve layers as in Chen's, unless ``bottleneck_kwargs`` gives another depth. Widths are the plan's. Chen's
+    positional embedding is left out, as in silveira2025-inception-dual: the surrounding convolutions encode
+    position, and any patch size fits.
+
+    >>> import torch
+    >>> network = TransUNet(
+    ...     input_channels=1, num_classes=2, n_stages=2, features_per_stage=[4, 8], conv_op=torch.nn.Conv2d,
+    ...     kernel_sizes=3, strides=[1, 2], n_conv_per_stage=2, n_conv_per_stage_decoder=2)
+    >>> network(torch.zeros(1, 1, 6, 8)).shape
+    torch.Size([1, 2, 6, 8])
     """
 
     def __init__(
         self,
-        *args: Any,
+        *,
         bottleneck: str = "transformer",
         bottleneck_kwargs: dict[str, Any] | None = None,
-        **kwargs: Any,
+        **others: Any,
     ) -> None:
         if bottleneck == "transformer":
             bottleneck_kwargs = {"depth": 12} | (bottleneck_kwargs or {})
-        super().__init__(
-            *args, bottleneck=bottleneck, bottleneck_kwargs=bottleneck_kwargs, **kwargs
-        )
+        super().__init__(bottleneck=bottleneck, bottleneck_kwargs=bottleneck_kwargs, **others)
 
 
 class VNet(ModularUNet):
     """V-Net: kernels of 5, a shortcut around every stage, PReLU (Milletari 2016, arXiv 1606.04797).
 
-    Where the plan's kernel is 1 along an axis it stays 1, elsewhere it is 5. Widths and depths are the plan's.
+    Where the plan's kernel is 1 along an axis it stays 1; elsewhere it is ``kernel``. Widths and depths are the
+    plan's.
+
+    >>> import torch
+    >>> network = VNet(
+    ...     input_channels=1, num_classes=2, n_stages=2, features_per_stage=[4, 8], conv_op=torch.nn.Conv2d,
+    ...     kernel_sizes=3, strides=[1, 2], n_conv_per_stage=2, n_conv_per_stage_decoder=2)
+    >>> network(torch.zeros(1, 1, 6, 8)).shape
+    torch.Size([1, 2, 6, 8])
     """
 
     def __init__(
-        self, *args: Any, kernel_sizes: Any, kernel: int = 5, wrap: str = "shortcut", **kwargs: Any
+        self, *, kernel_sizes: Any, kernel: int = 5, wrap: str = "shortcut", **others: Any
     ) -> None:
         own = {
             "kernel_sizes": _widened(kernel_sizes, kernel),
             "nonlin": nn.PReLU,
             "nonlin_kwargs": {},
         }
-        super().__init__(*args, wrap=wrap, **kwargs | own)
-
-
-def _pool(kwargs: dict[str, Any]) -> str:
-    return "conv" if kwargs.get("n_blocks_per_stage") is not None else "max"
+        super().__init__(wrap=wrap, **others | own)
 
 
 def _widened(kernel_sizes: Any, kernel: int) -> Any:

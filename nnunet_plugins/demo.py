@@ -1,4 +1,4 @@
-"""The main job on synthetic patients, through the same commands that a user types."""
+"""The main job on synthetic patients, run through the commands that a user types."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from nnunet_plugins.errors import UserError
 NETWORK = "MAGUNet"
 PLANS = "MAGUNetPlansCPU"
 CONFIGURATION = "3d_fullres"
-PATIENTS = 6  # one of them is kept for testing
+PATIENTS = 6  # one of them is the test set
 ITERATIONS = 20  # per epoch
 
 
 @dataclass(frozen=True)
 class Example:
-    """What the demo does with one dataset.
+    """The demo's settings for one dataset.
 
     Attributes:
         id: nnU-Net's dataset id.
         name: nnU-Net's dataset name.
         source: folder for the phantom.
-        files: what the phantom is made of, in words.
-        options: of `convert`; one patient goes to the test set.
-        epochs: of the training, unless the user says otherwise.
+        files: description of the phantom's files.
+        options: options of `convert`; one patient goes to the test set.
+        epochs: default number of training epochs.
     """
 
     id: int
@@ -65,14 +65,15 @@ EXAMPLES = {
 
 @dataclass
 class Demo:
-    """Runs the steps in a folder of its own and remembers the commands.
+    """Runs the steps in one folder and records the commands.
 
     Attributes:
-        folder: everything is written below it.
+        folder: all output goes here.
         device: nnU-Net's ``-device``: cpu, cuda or mps.
-        epochs: of the training; None takes the example's.
-        say: where progress goes.
-        dataset: one of `EXAMPLES`.
+        epochs: number of training epochs; None takes the example's.
+        say: receives the lines of progress.
+        dataset: a key of `EXAMPLES`.
+        commands: the commands run so far.
     """
 
     folder: Path
@@ -84,34 +85,34 @@ class Demo:
 
     @property
     def example(self) -> Example:
-        """What is done."""
+        """Settings of the dataset."""
         return EXAMPLES[self.dataset]
 
     @property
     def raw(self) -> str:
-        """The converted dataset, as commands name it."""
+        """Path of the converted dataset in the printed commands."""
         return f"nnUNet_raw/Dataset{self.example.id}_{self.example.name}"
 
     @property
     def model(self) -> str:
-        """nnU-Net's folder of the trained model, below the demo's nnU-Net root."""
+        """Path of the trained model's folder, relative to the demo's nnU-Net root."""
         dataset = self.raw.removeprefix("nnUNet_raw/")
         return f"nnUNet_results/{dataset}/{NETWORK}Trainer__{PLANS}__{CONFIGURATION}"
 
     @property
     def predictions(self) -> str:
-        """Folder of the predictions, as commands name it."""
+        """Path of the predictions in the printed commands."""
         return f"predictions/{self.dataset}"
 
     def scored(self) -> tuple[Path, Path]:
-        """Return the folders of predictions and of their references."""
-        return self.folder / self.predictions, self._there(f"{self.raw}/labelsTs")
+        """Return the folders of the predictions and of the reference masks."""
+        return self.folder / self.predictions, self._in_root(f"{self.raw}/labelsTs")
 
     def run(self) -> Path:
-        """All steps; returns the report.
+        """Run all steps and return the path of the report.
 
         Raises:
-            UserError: a step failed; its log is named.
+            UserError: a step failed; the message ends with the tail of its log.
         """
         start = time.monotonic()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -131,7 +132,7 @@ class Demo:
         return self._report(time.monotonic() - start)
 
     def _patients(self) -> None:
-        """Write the phantom anew, and forget what was predicted of an earlier one."""
+        """Write the phantom, and remove an earlier phantom and its predictions."""
         from dataset_conversion.phantoms.catalogue import WRITERS
 
         self.say(f"1 patients   {PATIENTS} synthetic patients: {self.example.files}")
@@ -148,7 +149,7 @@ class Demo:
         environment = {**os.environ, **variables(self.folder / "nnunet", cpu=self.device == "cpu")}
         if name == "train" and self.device == "cpu":
             environment["nnUNet_n_proc_DA"] = (
-                "0"  # loading is cheap here; a worker only takes cores
+                "0"  # loading is cheap; a worker would compete for the cores
             )
         program = Path(sys.executable).with_name(command[0])
         start = time.monotonic()
@@ -160,34 +161,34 @@ class Demo:
         if status:
             tail = "\n".join(log.read_text(encoding="utf-8").splitlines()[-8:])
             raise UserError(
-                f"demo: {name} ended with status {status}; its log is {log}, which ends:\n{tail}"
+                f"demo: {name} ended with status {status}; its log {log} ends with:\n{tail}"
             )
         self.say(f"  {'':<10} {time.monotonic() - start:.0f} s")
 
     def _absolute(self, arguments: Sequence[str]) -> list[str]:
-        """nnUNet_raw stands for the folder of that name below the demo's nnU-Net root."""
-        return [str(self._there(a)) if a.startswith("nnUNet_raw/") else a for a in arguments]
+        """Replace nnUNet_raw by the folder of that name in the demo's nnU-Net root."""
+        return [str(self._in_root(a)) if a.startswith("nnUNet_raw/") else a for a in arguments]
 
-    def _there(self, path: str) -> Path:
+    def _in_root(self, path: str) -> Path:
         return self.folder / "nnunet" / path
 
     def _report(self, seconds: float) -> Path:
         from nnunet_plugins.comparison.runs import Options
-        from nnunet_plugins.reports.report import Wishes, write_report
+        from nnunet_plugins.reports.report import PageOptions, write_report
         from nnunet_plugins.reports.sources import read_source
 
         predictions, references = self.scored()
         source = read_source(
             predictions,
             Options(reference=references, folds=["0"]),
-            images=self._there(f"{self.raw}/imagesTs"),
-            model=self._there(self.model),
+            images=self._in_root(f"{self.raw}/imagesTs"),
+            model=self._in_root(self.model),
         )
         steps = (self.epochs or self.example.epochs) * ITERATIONS
-        wishes = Wishes(
+        options = PageOptions(
             title=f"nnunet-plugins demo: {self.dataset}",
             lead=f"{NETWORK} trained for {steps} steps on fold 0 of {PATIENTS - 1} synthetic "
-            f"patients ({self.device}), tested on one more; {seconds:.0f} s in all. A check that everything "
+            f"patients ({self.device}), tested on one more; {seconds:.0f} s in total. A check that everything "
             "works, not a result.",
             commands={
                 "What was run": [ENVIRONMENT, *self.commands],
@@ -195,7 +196,7 @@ class Demo:
             },
         )
         page = self.folder / "report.html"
-        write_report(page, source, wishes)
+        write_report(page, source, options)
         return page
 
 
@@ -203,14 +204,14 @@ ENVIRONMENT = 'eval "$(nnunet-plugins env --root nnunet --cpu)"'
 
 
 def own_data(dataset: str) -> tuple[str, ...]:
-    """Return what to type for data of one's own in a dataset's format."""
+    """Return the commands for your own data in a dataset's format."""
     labels = " --labels labels.json" if dataset == "hospital-ct" else ""
     model = "-p MAGUNetPlans -tr MAGUNetTrainer"
     return (
         'eval "$(nnunet-plugins env --root ~/nnunet)"        # once in each shell',
         "nnunet-plugins doctor",
         f"nnunet-plugins convert {dataset} YOUR_FOLDER -d 700{labels}",
-        "nnunet-plugins plan 700 --network MAGUNet            # --preset cpu to try it without a card",
+        "nnunet-plugins plan 700 --network MAGUNet            # --preset cpu to try it without a GPU",
         f"nnUNetv2_train 700 3d_fullres 0 {model}",
         f"nnUNetv2_predict -i NEW_IMAGES -o PREDICTIONS -d 700 -c 3d_fullres -f 0 {model}",
         "nnunet-plugins evaluate PREDICTIONS REFERENCES -o scores.json",

@@ -1,5 +1,5 @@
-"""The one error that a user is meant to read."""
+"""The error type for users' mistakes."""
 
 
 class UserError(ValueError):
-    """A mistake that the user can mend: the message says who, what value, what is allowed, what to do."""
+    """A mistake the user can fix; the message gives the cause, the value, what is allowed, and the fix."""

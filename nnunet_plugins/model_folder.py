@@ -1,20 +1,23 @@
-"""What nnU-Net's folder of a trained model tells in plain text; no checkpoint is loaded."""
+"""nnU-Net's folder of a trained model, read from its text files; no checkpoint is loaded."""
 
 from __future__ import annotations
 
-import json
+import os
 import re
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import label_maps
-from nnunet_plugins.plans_file import resolve
+from nnunet_plugins.plans_file import read_object, resolve
+from nnunet_plugins.training_log import TrainingLog, read_training_log
 
-#: What nnU-Net's debug.json calls a fact; its values are text.
-_DEBUG = {
+#: Fact -> its key and type in nnU-Net's debug.json, where all values are strings.
+DEBUG_KEYS = {
     "epochs": ("num_epochs", int),
     "iterations_per_epoch": ("num_iterations_per_epoch", int),
     "validation_iterations": ("num_val_iterations_per_epoch", int),
@@ -26,7 +29,7 @@ _DEBUG = {
     "torch": ("torch_version", str),
     "network": ("network", str),
 }
-#: Entries of a configuration's `training` (see `procedure`) beyond the budget.
+#: Entries of a configuration's `training` (see `procedure`) other than the budget.
 PROCEDURE = (
     "optimizer",
     "initial_lr",
@@ -38,84 +41,105 @@ PROCEDURE = (
     "oversample_foreground",
     "deep_supervision",
 )
-_EPOCH = re.compile(r": Epoch (\d+)\s*$")
-_SECONDS = re.compile(r": Epoch time: ([\d.]+) s")
-_PEAK = re.compile(r": peak memory allocated: ([\d.]+) GiB")  # our trainers'
 
 
-def is_model(folder: Path) -> bool:
-    """Whether nnU-Net trained a model here."""
+@dataclass(frozen=True)
+class ModelFolder:
+    """A folder that nnUNetv2_train wrote.
+
+    Attributes:
+        path: TRAINER__PLANS__CONFIGURATION; holds plans.json and dataset.json.
+        folds: folders of the selected folds.
+    """
+
+    path: Path
+    folds: tuple[Path, ...]
+
+    @cached_property
+    def plans(self) -> dict[str, Any]:
+        """The content of plans.json."""
+        return read_object(self.path / "plans.json")
+
+    @cached_property
+    def dataset(self) -> dict[str, Any]:
+        """The content of dataset.json."""
+        return read_object(self.path / "dataset.json")
+
+    @cached_property
+    def logs(self) -> dict[str, TrainingLog]:
+        """Name of a fold -> its training log."""
+        return {fold.name: read_training_log(fold) for fold in self.folds}
+
+    @cached_property
+    def debug(self) -> list[dict[str, Any]]:
+        """The content of debug.json, of every fold that has one."""
+        files = [fold / "debug.json" for fold in self.folds]
+        return [read_object(file) for file in files if file.is_file()]
+
+    @property
+    def trainer(self) -> str:
+        """From the folder's name; '' if it has another form."""
+        return self._name_parts[0]
+
+    @property
+    def configuration(self) -> str:
+        """From the folder's name; '' if it has another form."""
+        return self._name_parts[2]
+
+    @property
+    def _name_parts(self) -> tuple[str, ...]:
+        parts = self.path.absolute().name.split("__")
+        return tuple(parts) if len(parts) == 3 else ("", "", "")
+
+
+def is_model(path: Path) -> bool:
+    """Whether a folder holds a model that nnU-Net trained."""
     return (
-        folder.is_dir()
-        and all((folder / name).is_file() for name in ("plans.json", "dataset.json"))
-        and any(folder.glob("fold_*"))
+        path.is_dir()
+        and all((path / name).is_file() for name in ("plans.json", "dataset.json"))
+        and any(path.glob("fold_*"))
     )
 
 
-def name_parts(folder: Path) -> tuple[str, str]:
-    """Trainer and configuration from the folder's name, TRAINER__PLANS__CONFIGURATION; '' where it has none."""
-    parts = folder.absolute().name.split("__")
-    return (parts[0], parts[2]) if len(parts) == 3 else ("", "")
-
-
-def find_folds(folder: Path, wanted: list[str] | None) -> list[Path]:
-    """The folds' folders: those that are wanted, else all numbered ones, else fold_all.
+def read_model(path: Path, folds: Sequence[str] | None = None) -> ModelFolder:
+    """Return a model with the given folds; by default all numbered folds, or fold_all if there are none.
 
     Raises:
-        UserError: a fold that is not there.
+        UserError: a fold does not exist.
     """
-    there = {one.name.removeprefix("fold_"): one for one in sorted(folder.glob("fold_*"))}
-    if wanted:
-        for fold in wanted:
-            if fold not in there:
-                raise UserError(f"{folder}: no fold_{fold}; there are: {', '.join(there)}")
-        return [there[fold] for fold in dict.fromkeys(wanted)]
-    return [one for fold, one in there.items() if fold.isdigit()] or list(there.values())
+    found = {one.name.removeprefix("fold_"): one for one in sorted(path.glob("fold_*"))}
+    for fold in folds or ():
+        if fold not in found:
+            raise UserError(f"{path}: no fold_{fold}; available: {', '.join(found)}")
+    names = dict.fromkeys(folds or [name for name in found if name.isdigit()] or found)
+    return ModelFolder(path, tuple(found[name] for name in names))
 
 
-def read_json(path: Path) -> Any:
-    """Read one of nnU-Net's files.
+def facts_of_model(model: ModelFolder) -> dict[str, Any]:
+    """Facts for `fairness.differences`, and the cost of the training; unknown facts are left out.
 
-    Raises:
-        UserError: it is not there or not JSON.
+    The cost: seconds_a_step (median epoch time divided by its training and validation steps), training_hours (all
+    epochs of all folds) and peak_memory_gib (of the largest fold, if one of our trainers recorded it).
     """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as JSON ({error})") from error
-
-
-def facts_of_model(folder: Path, folds: list[Path]) -> dict[str, Any]:
-    """Facts for `fairness.differences`, and what the training cost.
-
-    The cost: seconds_a_step (median epoch time over its training and validation steps), training_hours (all epochs of
-    the folds), peak_memory_gib (the largest fold's, where one of our trainers noted it), parameters. What is nowhere
-    is left out.
-    """
-    trainer, configuration = name_parts(folder)
-    plans = read_json(folder / "plans.json")
-    facts = facts_of_plans(plans, configuration) | {"trainer": trainer or None}
-    logs = [read_logs(fold) for fold in folds]
-    for fold in folds:
-        if (fold / "debug.json").is_file():
-            facts |= _said(read_json(fold / "debug.json"))
-    facts["splits"] = {fold.name: validated(fold) for fold in folds}
-    facts["finished"] = all(log["finished"] for log in logs) if logs else None
-    seconds = [one for log in logs for one in log["seconds"]]
+    facts = facts_of_plans(model.plans, model.configuration) | {"trainer": model.trainer or None}
+    for debug in model.debug:
+        facts |= _typed(debug)
+    logs = list(model.logs.values())
+    facts["splits"] = {fold.name: validation_cases(fold) for fold in model.folds}
+    facts["finished"] = all(log.finished for log in logs) if logs else None
+    facts["peak_memory_gib"] = max((log.peak_gib for log in logs if log.peak_gib), default=None)
+    seconds = [value for log in logs for value in log.seconds.values()]
     steps = facts.get("iterations_per_epoch")
-    if peaks := [log["peak"] for log in logs if log["peak"]]:
-        facts["peak_memory_gib"] = max(peaks)
     if seconds:
         facts["training_hours"] = sum(seconds) / 3600
         if steps:
-            facts["seconds_a_step"] = statistics.median(seconds) / (
-                steps + facts.get("validation_iterations", 0)
-            )
+            steps += facts.get("validation_iterations", 0)
+            facts["seconds_a_step"] = statistics.median(seconds) / steps
     return {name: value for name, value in facts.items() if value is not None}
 
 
 def facts_of_plans(plans: Mapping[str, Any], configuration: str) -> dict[str, Any]:
-    """What plans say of a configuration's training; ``{}`` where they have no such configuration."""
+    """Facts that plans state about a configuration's training; ``{}`` if it is not among them."""
     resolved = resolve(plans, configuration)
     if not resolved:
         return {}
@@ -139,47 +163,48 @@ def facts_of_plans(plans: Mapping[str, Any], configuration: str) -> dict[str, An
     }
 
 
-def read_logs(fold: Path) -> dict[str, Any]:
-    """Epoch times of the last training of a fold, continued ones included, and whether it came to its end."""
-    seconds: dict[int, float] = {}
-    finished, epoch, peak = False, None, 0.0
-    for log in sorted(fold.glob("training_log_*.txt")):
-        for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
-            if found := _EPOCH.search(line):
-                epoch = int(found[1])
-                if epoch == 0:  # begun anew
-                    seconds.clear()
-                finished = False
-            elif (found := _SECONDS.search(line)) and epoch is not None:
-                seconds[epoch] = float(found[1])
-            elif found := _PEAK.search(line):
-                peak = max(peak, float(found[1]))
-            elif "Training done" in line:
-                finished = True
-    return {"seconds": list(seconds.values()), "finished": finished, "peak": peak}
-
-
-def validated(fold: Path) -> list[str]:
-    """Names of the cases that a fold was validated on."""
+def validation_cases(fold: Path) -> list[str]:
+    """Names of the cases on which a fold was validated."""
     folder = fold / "validation"
     try:
         return sorted(label_maps(folder))
     except UserError:
         pass
     if (folder / "summary.json").is_file():
-        found = read_json(folder / "summary.json")["metric_per_case"]
+        found = read_object(folder / "summary.json")["metric_per_case"]
         return sorted(case_name(one["prediction_file"]) for one in found)
     return []
 
 
 def case_name(path: str) -> str:
-    """A case's name from a path that may be of another system."""
+    r"""A case's name from a path in nnU-Net's JSON, which may come from another operating system.
+
+    >>> case_name(r"D:\nnUNet_results\validation\case_07.nii.gz")
+    'case_07'
+    """
     return re.split(r"[\\/]", path)[-1].partition(".")[0]
 
 
-def _said(debug: dict[str, Any]) -> dict[str, Any]:
+def stored_references(dataset: str) -> Path | None:
+    """Folder in which nnU-Net keeps the reference label maps of a dataset, if it exists."""
+    places = (("nnUNet_preprocessed", "gt_segmentations"), ("nnUNet_raw", "labelsTr"))
+    return next((found for place in places if (found := _stored(dataset, *place))), None)
+
+
+def stored_images(dataset: str) -> Path | None:
+    """Folder in which nnU-Net keeps the training images of a dataset, if it exists."""
+    return _stored(dataset, "nnUNet_raw", "imagesTr")
+
+
+def _stored(dataset: str, variable: str, name: str) -> Path | None:
+    root = os.environ.get(variable)
+    folder = Path(root or "") / dataset / name
+    return folder if root and dataset and folder.is_dir() else None
+
+
+def _typed(debug: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for fact, (key, kind) in _DEBUG.items():
+    for fact, (key, kind) in DEBUG_KEYS.items():
         try:
             found[fact] = kind(debug[key])
         except (KeyError, ValueError, TypeError):

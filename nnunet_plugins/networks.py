@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
@@ -108,7 +107,6 @@ def build(
             )
         name = default
     arguments = dict(architecture["arch_kwargs"])
-    _check_names(name, arguments)
     if patch_size is not None and takes_input_size(name):
         arguments.setdefault("input_size", [int(n) for n in patch_size])
     try:
@@ -127,16 +125,3 @@ def build(
         said = str(error)
         raise UserError(f"plans: {said if name in said else f'{name}: {said}'}") from error
     return network
-
-
-def _check_names(network: str, arguments: dict[str, Any]) -> None:
-    """Refuse arguments that neither the network nor what it is made from knows."""
-    known: set[str] = set()
-    for cls in find(network).__mro__:
-        if cls.__module__.partition(".")[0] == architectures.__name__:
-            known |= set(inspect.signature(cls).parameters) - {"args", "kwargs"}
-    for unknown in sorted(set(arguments) - known):
-        raise UserError(
-            f"plans: {network}: no argument {unknown!r} in arch_kwargs; known, the nearest first: "
-            f"{', '.join(nearest_first(unknown, known))}"
-        )

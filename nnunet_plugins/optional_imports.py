@@ -1,4 +1,4 @@
-"""Packages that only some commands need: imported when wanted, and asked for by name where they are absent."""
+"""Optional packages: imported on demand, with an error that names the missing package."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from nnunet_plugins.errors import UserError
 def need(module: str, extra: str, purpose: str) -> Any:
     """Import a module of an optional package.
 
+    >>> need("json", "export", "the export").dumps([])
+    '[]'
+
     Args:
         module: e.g. ``highdicom.seg``.
-        extra: of setup.cfg, which brings it.
-        purpose: what it is for, in a word or two.
+        extra: the extra in setup.cfg that installs it.
+        purpose: what needs it, in a word or two.
 
     Raises:
-        UserError: the package is not installed, with the command that installs it.
+        UserError: the package is not installed; the message gives the command that installs it.
     """
     try:
         return importlib.import_module(module)

@@ -1,15 +1,16 @@
-"""Plans files, which come from outside: read, and refused by name where they are not as nnU-Net writes them."""
+"""nnU-Net's plans files: names, reading, and a check that reports what differs from nnU-Net's format."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nnunet_plugins.errors import UserError
 
-#: What nnU-Net's and torch's code raises on plans with wrong contents that were not foreseen here.
+#: What nnU-Net and torch raise on invalid plans that the check below does not foresee.
 MALFORMED = (
     ArithmeticError,
     AssertionError,
@@ -20,77 +21,101 @@ MALFORMED = (
     ValueError,
 )
 
+#: JSON files that nnU-Net keeps next to the plans of a dataset.
+NOT_PLANS = ("dataset", "dataset_fingerprint", "splits_final")
+
+#: Optional entries of a configuration or of its architecture.
+_TYPES = {"training": dict, "architecture": dict, "network_class_name": str, "arch_kwargs": dict}
+
+
+def check_plans_name(name: str) -> None:
+    """Raise UserError if nnU-Net could not find plans called ``name``.
+
+    >>> check_plans_name("MAGUNetPlans")
+    >>> check_plans_name("my__plans")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    nnunet_plugins.errors.UserError: plans name 'my__plans': ...
+    """
+    if name in NOT_PLANS:
+        raise UserError(f"plans name {name!r}: nnU-Net keeps a file of that name; choose another")
+    if "__" in name or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise UserError(
+            f"plans name {name!r}: letters, digits, '.', '-' and single '_' only (nnU-Net splits at '__')"
+        )
+
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
+    """Return the object in a JSON file.
 
     Raises:
-        UserError: there is none.
+        UserError: the file cannot be read or holds something else.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read as JSON ({error})") from error
     if not isinstance(content, dict):
-        raise UserError(f"{path}: an object is wanted, as nnU-Net writes it")
+        raise UserError(f"{path}: expected an object, as nnU-Net writes it")
     return content
 
 
 def check_plans(content: Any, where: object) -> dict[str, Any]:
-    """``content``, if every configuration of it says what nnU-Net's must.
+    """Return ``content`` if each of its configurations has what nnU-Net requires.
+
+    >>> plans = {"plans_name": "P", "configurations": {"2d": {"patch_size": [64]}}}
+    >>> check_plans(plans, "P.json")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    nnunet_plugins.errors.UserError: P.json: configuration '2d': patch_size is [64]; ...
 
     Raises:
-        UserError: it is something else; begins with ``where``.
+        UserError: a required entry is missing or invalid; the message begins with ``where``.
     """
     entries = content.get("configurations") if isinstance(content, dict) else None
     if not isinstance(entries, dict) or not entries or "plans_name" not in content:
-        raise UserError(
-            f"{where}: no plans of nnU-Net: 'configurations' or 'plans_name' is missing"
-        )
+        raise UserError(f"{where}: not nnU-Net plans: 'configurations' or 'plans_name' is missing")
     for name, entry in entries.items():
         who = f"{where}: configuration {name!r}"
         if not isinstance(entry, dict):
-            raise UserError(f"{who} is {entry!r}; an object is wanted, as nnU-Net writes it")
+            raise UserError(f"{who} is {entry!r}; expected an object, as nnU-Net writes it")
         found = resolve(content, name)
         if not found:
-            raise UserError(f"{who}: what it inherits from is not there, or inherits from it")
+            raise UserError(f"{who}: its parent (inherits_from) is missing or inherits from it")
         _check(found, who)
     return dict(content)
 
 
 def _check(found: Mapping[str, Any], who: str) -> None:
     patch, batch = found.get("patch_size"), found.get("batch_size")
-    if not isinstance(patch, list) or len(patch) not in (2, 3) or not all(map(_counts, patch)):
-        raise UserError(
-            f"{who}: patch_size is {patch!r}; 2 or 3 whole numbers of 1 or more are wanted"
-        )
-    if not _counts(batch):
-        raise UserError(f"{who}: batch_size is {batch!r}; a whole number of 1 or more is wanted")
+    if not isinstance(patch, list) or len(patch) not in (2, 3) or not all(map(_is_count, patch)):
+        raise UserError(f"{who}: patch_size is {patch!r}; expected 2 or 3 integers of 1 or more")
+    if not _is_count(batch):
+        raise UserError(f"{who}: batch_size is {batch!r}; expected an integer of 1 or more")
     for part in (found, found.get("architecture")):
-        for key, kind in _KINDS.items():
+        for key, kind in _TYPES.items():
             if isinstance(part, dict) and key in part and not isinstance(part[key], kind):
-                wanted = "an object" if kind is dict else "a text"
-                raise UserError(f"{who}: {key} is {part[key]!r}; {wanted} is wanted")
+                expected = "an object" if kind is dict else "a string"
+                raise UserError(f"{who}: {key} is {part[key]!r}; expected {expected}")
 
 
-#: Entries of a configuration or of its architecture, if they are there.
-_KINDS = {"training": dict, "architecture": dict, "network_class_name": str, "arch_kwargs": dict}
-
-
-def _counts(value: Any) -> bool:
+def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def resolve(plans: Mapping[str, Any], configuration: str) -> dict[str, Any]:
-    """A configuration with what it inherits; ``{}`` where a part of it is not there."""
+    """Return a configuration with what it inherits; ``{}`` if a parent is missing or circular.
+
+    >>> plans = {"configurations": {"a": {"batch_size": 2}, "b": {"inherits_from": "a"}}}
+    >>> resolve(plans, "b")["batch_size"]
+    2
+    """
     found: dict[str, Any] = {}
-    wanted: str | None = configuration
-    passed: set[str] = set()
-    while wanted and wanted not in passed:
-        passed.add(wanted)
-        entry = plans.get("configurations", {}).get(wanted)
+    name: str | None = configuration
+    seen: set[str] = set()
+    while name and name not in seen:
+        seen.add(name)
+        entry = plans.get("configurations", {}).get(name)
         if not isinstance(entry, dict):
             return {}
         found = {**entry, **found}
-        wanted = entry.get("inherits_from")
-    return {} if wanted in passed else found
+        name = entry.get("inherits_from")
+    return {} if name in seen else found

@@ -1,11 +1,10 @@
-"""nnU-Net's predictor on a trained model folder, with a user's slips told in one line."""
+"""nnU-Net's predictor on a trained model folder, with one-line errors for users' mistakes."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import json
-import os
 import pickle
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,19 +12,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_plugins.environment import EXTENSIONS, extension_folder
+from nnunet_plugins.environment import register_trainers
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.other_plugins import broken_file, listed_folders
 
 CHECKPOINT = "checkpoint_final.pth"
+#: What nnU-Net and torch raise on a model folder that is damaged or of an unknown trainer.
+_LOADING = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    ValueError,
+    KeyError,
+    AttributeError,
+    EOFError,
+    OSError,
+)
 
 
 @dataclass(frozen=True)
 class Model:
-    """A trained model folder (TRAINER__PLANS__CONFIGURATION) and the folds to take of it.
+    """A trained model folder (TRAINER__PLANS__CONFIGURATION) and the folds to use.
 
     Attributes:
         folder: holds plans.json, dataset.json and fold_N/.
-        folds: their names, as strings.
+        folds: names, as strings.
         checkpoint: file in each fold's folder.
         dataset: the content of dataset.json.
     """
@@ -37,49 +47,49 @@ class Model:
 
     @property
     def ending(self) -> str:
-        """Of its image files, e.g. .nii.gz."""
+        """File ending of the images, e.g. .nii.gz."""
         return str(self.dataset["file_ending"])
 
     @property
     def channels(self) -> int:
-        """How many images make a case."""
+        """Number of images per case."""
         return len(self.dataset["channel_names"])
 
     @property
     def warning(self) -> str:
-        """What a user should know before it is loaded."""
+        """Security warning to show before the model is loaded."""
         return (
             f"{self.checkpoint} of fold {', '.join(self.folds)} is a Python pickle, which can run code when it is "
-            "loaded: use models of a source that you trust"
+            "loaded: only use models from a source you trust"
         )
 
 
 def find_model(
     folder: Path, folds: Sequence[str] | None = None, checkpoint: str = CHECKPOINT
 ) -> Model:
-    """Look at a model folder without loading anything of it.
+    """Check a model folder without loading any weights.
 
     Args:
         folder: what nnUNetv2_train wrote, e.g. nnUNet_results/Dataset.../TRAINER__PLANS__CONFIGURATION.
-        folds: which; None takes all numbered ones that are trained, else fold_all.
+        folds: names; None takes all numbered folds that are trained, else fold_all.
         checkpoint: file in each fold's folder.
 
     Raises:
-        UserError: it is no model folder, or a fold has no such checkpoint.
+        UserError: not a model folder, or a fold has no such checkpoint.
     """
     missing = [name for name in ("plans.json", "dataset.json") if not (folder / name).is_file()]
     if missing:
         raise UserError(
-            f"{folder}: no trained model ({' and '.join(missing)} missing); give the folder "
+            f"{folder}: not a trained model ({' and '.join(missing)} missing); give the folder "
             "TRAINER__PLANS__CONFIGURATION in nnUNet_results"
         )
-    there = {p.parent.name.removeprefix("fold_") for p in folder.glob(f"fold_*/{checkpoint}")}
-    wanted = list(folds or sorted(there - {"all"}) or sorted(there))
-    lost = [fold for fold in wanted if fold not in there]
-    if lost or not wanted:
+    trained = {p.parent.name.removeprefix("fold_") for p in folder.glob(f"fold_*/{checkpoint}")}
+    chosen = list(folds or sorted(trained - {"all"}) or sorted(trained))
+    missing = [fold for fold in chosen if fold not in trained]
+    if missing or not chosen:
         raise UserError(
-            f"{folder}: fold {', '.join(lost) or 'none'} has no {checkpoint}; trained are: "
-            f"{', '.join(sorted(there)) or 'none'} (choose with -f, or another file with -chk)"
+            f"{folder}: fold {', '.join(missing) or 'none'} has no {checkpoint}; trained folds: "
+            f"{', '.join(sorted(trained)) or 'none'} (choose with -f, or another file with -chk)"
         )
     try:
         dataset = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
@@ -88,22 +98,19 @@ def find_model(
         raise UserError(
             f"{folder / 'dataset.json'}: damaged ({error!r}); copy the model again"
         ) from error
-    return Model(folder, tuple(wanted), checkpoint, dataset)
+    return Model(folder, tuple(chosen), checkpoint, dataset)
 
 
 def load(model: Model, device: str, *, mirroring: bool = True) -> Any:
-    """Return nnU-Net's predictor with the model's weights; this loads pickles, see `Model.warning`.
+    """Return nnU-Net's predictor with the model's weights. Loads pickles, see `Model.warning`.
 
     Raises:
-        UserError: no such device, or nnU-Net cannot build or load the network.
+        UserError: the device is not available, or nnU-Net cannot build or load the network.
     """
     import torch
 
     found = find_device(device)
-    entries = os.environ.get(EXTENSIONS, "").split(os.pathsep)
-    if str(extension_folder()) not in entries:  # nnU-Net reads it at every look-up
-        kept = [entry for entry in entries if entry.strip()]
-        os.environ[EXTENSIONS] = os.pathsep.join([*kept, str(extension_folder())])
+    register_trainers()
     with quiet():
         from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
@@ -118,35 +125,41 @@ def load(model: Model, device: str, *, mirroring: bool = True) -> Any:
             predictor.initialize_from_trained_model_folder(
                 str(model.folder), folds, model.checkpoint
             )
-        except (
-            pickle.UnpicklingError,
-            RuntimeError,
-            ValueError,
-            KeyError,
-            AttributeError,
-            EOFError,
-            OSError,
-        ) as error:
+        except (Exception, SystemExit) as error:
+            if broken := broken_file(error):
+                raise UserError(
+                    f"{model.folder}: nnU-Net looks for its trainer in all folders of nnUNet_extTrainer, and a "
+                    f"plugin of another project there is broken: {broken}; fix that plugin, or remove its "
+                    "folder from nnUNet_extTrainer"
+                ) from error
+            if not isinstance(error, _LOADING):
+                raise
+            gone = [str(folder) for folder in listed_folders() if not folder.is_dir()]
+            if gone and "nnUNet_extTrainer" in str(error):
+                raise UserError(
+                    f"{model.folder}: nnU-Net finds no trainer of this name, and nnUNet_extTrainer lists folders "
+                    f"that do not exist: {', '.join(gone)}; correct nnUNet_extTrainer"
+                ) from error
             raise UserError(
-                f"{model.folder}: nnU-Net cannot load this model ({_last_line(error)}); is it whole, and of a "
-                "trainer that is installed here?"
+                f"{model.folder}: nnU-Net cannot load this model ({_last_line(error)}); is it complete, and is "
+                "its trainer installed here?"
             ) from error
     previous = predictor.configuration_manager.previous_stage_name
     if previous is not None:
         raise UserError(
-            f"{model.folder}: a cascade, which needs the predictions of {previous}; give that model, or predict "
+            f"{model.folder}: a cascade, which needs the predictions of {previous}; pass that model, or predict "
             "with nnUNetv2_predict"
         )
     return predictor
 
 
 def predict(predictor: Any, images: Sequence[Path], target: Path) -> Path:
-    """Predict one case and return the label map's file.
+    """Predict one case and return the path of the label map.
 
     Args:
-        predictor: of `load`.
-        images: one file a channel, in the order of dataset.json.
-        target: the file without its ending; its folder takes nnU-Net's own notes as well.
+        predictor: from `load`.
+        images: one file per channel, in the order of dataset.json.
+        target: output path without its ending; nnU-Net writes its own JSON files into the same folder.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with quiet():
@@ -154,27 +167,29 @@ def predict(predictor: Any, images: Sequence[Path], target: Path) -> Path:
     return target.with_name(target.name + predictor.dataset_json["file_ending"])
 
 
-def find_device(wanted: str) -> str:
-    """Return the device that is meant: cuda where there is one, for auto.
+def find_device(name: str) -> str:
+    """Resolve a device name; auto is cuda or mps if available, else cpu.
+
+    >>> find_device("cpu")
+    'cpu'
 
     Raises:
-        UserError: it is not there.
+        UserError: the device is not available.
     """
     import torch
 
-    there = (
-        ["cpu"] + ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_available()
-    )
-    if wanted == "auto":
-        return there[-1] if len(there) > 1 else "cpu"
-    if wanted not in there:
-        raise UserError(f"-device {wanted}: not there; available: {', '.join(there)}")
-    return wanted
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    available = ["cpu"] + ["cuda"] * cuda + ["mps"] * mps
+    if name == "auto":
+        return available[-1]
+    if name not in available:
+        raise UserError(f"-device {name}: not available; available: {', '.join(available)}")
+    return name
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep nnU-Net's prints from the command's own output, and timm's use of torch.jit, no matter of the user's."""
+    """Suppress nnU-Net's prints, and the warning about timm's use of torch.jit."""
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="`torch.jit", category=FutureWarning)
         yield

@@ -6,18 +6,23 @@ import textwrap
 from collections.abc import Collection, Sequence
 
 WIDTH = 100
+GAP = "  "
 
 
 def columns(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> str:
     """Rows as lines, each column as wide as its widest cell.
 
     Args:
-        rows: cells; all rows have as many.
-        right: columns that are flush right.
+        rows: cells; all rows have the same number.
+        right: indices of columns that are aligned to the right.
+
+    >>> print(columns([["Dice", "0.91"], ["HD95 mm", "12.5"]], right={1}))
+    Dice     0.91
+    HD95 mm  12.5
     """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = _widths(rows)
     return "\n".join(
-        "  ".join(
+        GAP.join(
             cell.rjust(width) if i in right else cell.ljust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
@@ -25,7 +30,51 @@ def columns(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> st
     )
 
 
+def ruled(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
+    """Lines of a table with a rule below its heading, all but the first ``left`` columns aligned to the right."""
+    head, *body = columns(rows, right=range(left, len(rows[0]))).split("\n")
+    return [head, GAP.join("-" * width for width in _widths(rows)), *body]
+
+
+def stacked(table: Sequence[Sequence[str]], *, left: int = 1, width: int = WIDTH) -> list[str]:
+    """Lines of a ruled table; columns that do not fit into ``width`` form a further table below.
+
+    Every further table repeats the first column and the last column ``n``, which counts the cases of the columns
+    after it. Rows that consist of dashes only are left out.
+
+    Args:
+        table: columns, each beginning with its heading.
+        left: columns of the first table that are aligned to the left.
+        width: characters per line.
+    """
+    first, *rest = table
+    parts: list[list[Sequence[str]]] = [[first]]
+    counts: list[Sequence[str]] = []
+    new_counts = False
+    for column in rest:
+        if column[0] == "n":
+            counts, new_counts = [column], True
+            continue
+        new = [*counts, column] if new_counts else [column]
+        together = sum(max(map(len, one)) + len(GAP) for one in [*parts[-1], *new]) - len(GAP)
+        if together > width and len(parts[-1]) > 1:
+            parts.append([first, *counts, column])
+        else:
+            parts[-1] += new
+        new_counts = False
+    lines: list[str] = []
+    for part in parts:
+        rows = [row for row in zip(*part, strict=True) if set(row[1:]) != {"-"}]
+        lines += [*([""] if lines else []), *ruled(rows, left=left)]
+        left = 1
+    return lines
+
+
 def remark(mark: str, text: str) -> str:
-    """``text`` after ``mark``, wrapped beside it."""
+    """``text`` after ``mark``, wrapped and indented by the width of the mark."""
     begin = f"{mark} " if mark else ""
     return textwrap.fill(text, WIDTH, initial_indent=begin, subsequent_indent=" " * len(begin))
+
+
+def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]

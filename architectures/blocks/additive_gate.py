@@ -13,18 +13,23 @@ if TYPE_CHECKING:
 
 
 class AdditiveGate(nn.Module):
-    """Weigh a skip by how it agrees with the upsampled features below it.
+    """Weight a skip by its agreement with the upsampled features of the next coarser level.
 
-    ``x * sigmoid(psi relu(Wx x + Wg g))``, all three biased 1x1 convolutions, psi to one channel. The gating
-    signal is taken after upsampling, where it has the skip's size and width (paper 003's gate; Oktay's takes
-    it before and interpolates).
+    ``x * sigmoid(psi relu(Wx x + Wg g))``: three biased 1x1 convolutions, psi to one channel. The gating signal
+    is taken after upsampling, where it has the skip's size (as in silveira2025-inception-dual; Oktay takes it
+    before and interpolates).
 
     Shapes: skip (B, C, *S), gating (B, C_g, *S) -> (B, C, *S); S has the rank of ``conv_op``.
+
+    >>> gate = AdditiveGate(8, conv_op=nn.Conv2d)
+    >>> gate(torch.zeros(1, 8, 4, 4), torch.zeros(1, 8, 4, 4)).shape
+    torch.Size([1, 8, 4, 4])
 
     Args:
         channels: C.
         conv_op: ``nn.Conv2d`` or ``nn.Conv3d``.
-        reduction: the channels inside are C // reduction, at least 1; 2 as in Oktay's, 1 in paper 003.
+        reduction: C // reduction channels inside, at least 1; 2 in Oktay et al., 1 in
+            silveira2025-inception-dual.
         gating_channels: C_g; C if None.
     """
 
@@ -48,12 +53,12 @@ class AdditiveGate(nn.Module):
 
     def coefficients(self, skip: Tensor, gating: Tensor) -> Tensor:
         """Attention coefficients in (0, 1), shape (B, 1, *S)."""
-        agreed = torch.relu_(self.gating(gating) + self.skip(skip))
-        return torch.sigmoid(self.merge(agreed))
+        agreement = torch.relu_(self.gating(gating) + self.skip(skip))
+        return torch.sigmoid(self.merge(agreement))
 
     def forward(self, skip: Tensor, gating: Tensor) -> Tensor:
         return skip * self.coefficients(skip, gating)
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:
-        """Elements kept for one sample: the gating map, the rectified sum, the coefficients."""
+        """Elements that one sample keeps: the gating map, the rectified sum, the coefficients."""
         return np.prod([self.gating_channels + self.inside + 1, *input_size], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""A stage's convolutions with a block after them."""
+"""The convolutions of a stage, followed by a block."""
 
 from __future__ import annotations
 
@@ -14,10 +14,16 @@ if TYPE_CHECKING:
 class Followed(nn.Module):
     """``follows(body(x))``.
 
+    >>> import torch
+    >>> from architectures.blocks.eca import EfficientChannelAttention
+    >>> both = Followed(nn.Conv2d(1, 4, 3, 2, 1), EfficientChannelAttention(4), stride=[2, 2])
+    >>> both(torch.zeros(1, 1, 8, 8)).shape
+    torch.Size([1, 4, 4, 4])
+
     Args:
         body: the convolutions.
-        follows: the block; keeps channels and size.
-        stride: of the body, one an axis.
+        follows: the block; preserves channels and size.
+        stride: of the body, one per axis.
     """
 
     def __init__(self, body: Any, follows: Any, *, stride: Sequence[int]) -> None:
@@ -27,11 +33,12 @@ class Followed(nn.Module):
         self.stride = list(stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.follows(self.body(x))
+        y: Tensor = self.follows(self.body(x))
+        return y
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:
-        """The body's maps and the block's, for one sample."""
+        """Elements of the body's maps and the block's, for one sample."""
         after = [n // s for n, s in zip(input_size, self.stride, strict=True)]
-        return self.body.compute_conv_feature_map_size(
-            input_size
-        ) + self.follows.compute_conv_feature_map_size(after)
+        total: np.int64 = self.body.compute_conv_feature_map_size(input_size)
+        total += self.follows.compute_conv_feature_map_size(after)
+        return total

@@ -1,4 +1,4 @@
-"""A further output: logits from the bottleneck (dual output, paper 003)."""
+"""Second output: logits from the bottleneck (dual output, silveira2025-inception-dual)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from torch import Tensor, nn
 class AuxiliaryHead(nn.Module):
     """A biased 1x1 convolution to the classes.
 
-    The name of its layer tells nnU-Net that pretrained weights for it may be missing.
+    By the name of its layer nnU-Net recognises that pretrained weights may lack it.
 
     Shapes: (B, C, *S) -> (B, num_classes, *S); S has the rank of ``conv_op``.
+
+    >>> import torch
+    >>> AuxiliaryHead(8, 3, conv_op=nn.Conv2d)(torch.zeros(1, 8, 2, 2)).shape
+    torch.Size([1, 3, 2, 2])
 
     Args:
         channels: C.
@@ -23,4 +27,5 @@ class AuxiliaryHead(nn.Module):
         self.seg_layers = nn.ModuleList([conv_op(channels, num_classes, 1, bias=True)])
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.seg_layers[0](x)
+        logits: Tensor = self.seg_layers[0](x)
+        return logits

@@ -1,4 +1,6 @@
-"""A convolution with nonlinearity and no normalisation (paper 003's plain U-Net has one at its bottleneck)."""
+"""A convolution with nonlinearity and no normalisation (bottleneck of the plain U-Net in
+silveira2025-inception-dual).
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,18 @@ if TYPE_CHECKING:
 
 
 class BareConvolution(nn.Module):
-    """``nonlin(conv(x))`` with bias, as many channels out as in.
+    """``nonlin(conv(x))`` with bias; the number of channels stays the same.
 
     Shapes: (B, C, *S) -> (B, C, *S); S has the rank of ``conv_op``.
+
+    >>> import torch
+    >>> BareConvolution(4, conv_op=nn.Conv2d, kernel_size=[1, 3])(torch.zeros(1, 4, 5, 5)).shape
+    torch.Size([1, 4, 5, 5])
 
     Args:
         channels: C.
         conv_op: ``nn.Conv2d`` or ``nn.Conv3d``.
-        kernel_size: one an axis, odd.
+        kernel_size: odd, one per axis.
         nonlin: nonlinearity class, or None.
         nonlin_kwargs: its arguments.
     """
@@ -42,7 +48,8 @@ class BareConvolution(nn.Module):
         self.channels = channels
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.nonlin(self.conv(x))
+        y: Tensor = self.nonlin(self.conv(x))
+        return y
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:
         """Elements of the convolution's output for one sample."""

@@ -1,4 +1,6 @@
-"""Convolutional block attention: which channels, then where (CBAM, Woo et al. 2018, arXiv 1807.06521, eq. 1-3)."""
+"""Convolutional block attention: a channel gate, then a spatial gate (CBAM, Woo et al. 2018, arXiv 1807.06521,
+eq. 1-3).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from dynamic_network_architectures.building_blocks.helper import maybe_convert_s
 from torch import Tensor, nn
 
 from architectures.blocks.attention import outside_autocast
+from architectures.blocks.scaling import scale_channels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,10 +25,13 @@ class SpatialGate(nn.Module):
 
     Shapes: (B, C, *S) -> (B, C, *S); S has the rank of ``conv_op``.
 
+    >>> SpatialGate(conv_op=nn.Conv3d)(torch.zeros(1, 4, 2, 6, 6)).shape
+    torch.Size([1, 4, 2, 6, 6])
+
     Args:
         channels: C; the gate does not depend on it.
         conv_op: ``nn.Conv2d`` or ``nn.Conv3d``.
-        kernel_size: k, odd; a number or one an axis.
+        kernel_size: k, odd; a number or one per axis.
     """
 
     def __init__(
@@ -46,7 +52,7 @@ class SpatialGate(nn.Module):
         return x * torch.sigmoid(self.conv(seen))
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:
-        """Elements kept for one sample: mean, maximum and gate."""
+        """Elements that one sample keeps: mean, maximum and gate."""
         return np.prod([3, *input_size], dtype=np.int64)
 
 
@@ -57,6 +63,9 @@ class CBAM(nn.Module):
     ``W2`` (C x C/r), then ``SpatialGate`` of y.
 
     Shapes: (B, C, *S) -> (B, C, *S); S has the rank of ``conv_op``.
+
+    >>> CBAM(32, conv_op=nn.Conv2d)(torch.zeros(1, 32, 6, 6)).shape
+    torch.Size([1, 32, 6, 6])
 
     Args:
         channels: C.
@@ -90,12 +99,14 @@ class CBAM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         flat = x.flatten(2)
-        # Sums of maxima outgrow fp16, and two infinities of opposite sign are no number.
+        # Sums of maxima overflow fp16, and infinities of opposite sign add up to NaN.
         dtype = next(self.shared.parameters()).dtype
         gate = outside_autocast(self._channel_gate, flat.mean(-1), flat.amax(-1), dtype=dtype)
-        return self.spatial(x * gate.unflatten(1, (-1, *[1] * (x.ndim - 2))))
+        y: Tensor = self.spatial(scale_channels(x, gate))
+        return y
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:
-        """Elements kept for one sample: the map between the two gates and those of the spatial gate."""
-        between = np.prod([self.channels, *input_size], dtype=np.int64)
-        return between + self.spatial.compute_conv_feature_map_size(input_size)
+        """Elements that one sample keeps: the map between the two gates and those of the spatial gate."""
+        total: np.int64 = np.prod([self.channels, *input_size], dtype=np.int64)
+        total += self.spatial.compute_conv_feature_map_size(input_size)
+        return total

@@ -1,6 +1,6 @@
-"""Dual attention: position and channel attention side by side (paper 001, section 1.3, eq. 1-8).
+"""Dual attention: position and channel attention in parallel (yan2025-mag-unet, section 1.3, eq. 1-8).
 
-The logits of both branches are unscaled inner products. They outgrow fp16 (the channel branch as soon
+The logits of both branches are unscaled inner products. They overflow fp16 (in the channel branch as soon
 as rms(x) > sqrt(65504 / N)), so both are computed in fp32 even under autocast.
 """
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class PositionAttention(nn.Module):
-    """Every position gathers from all positions that resemble it (PAM, eq. 3-5).
+    """Every position gathers features from similar positions (PAM, eq. 3-5).
 
     With B, C, D the 1x1 projections of A and positions i, j:
-    ``E_j = alpha * sum_i softmax_i(B_i . C_j) D_i + A_j``, alpha = 0 at start, so it starts as identity.
+    ``E_j = alpha * sum_i softmax_i(B_i . C_j) D_i + A_j``. Initially alpha = 0 and the block is the identity.
     Memory grows with N, not N^2: the attention is fused.
 
     Shapes: (B, C, *S) -> (B, C, *S); S has the rank of ``conv_op``.
@@ -46,9 +46,9 @@ def _attend_channels(x: Tensor) -> Tensor:
 
 
 class ChannelAttention(nn.Module):
-    """Every channel gathers from all channels that resemble it (CAM, eq. 6-8).
+    """Every channel gathers features from similar channels (CAM, eq. 6-8).
 
-    ``E_j = beta * sum_i softmax_i(A_j . A_i) A_i + A_j``, beta = 0 at start, so it starts as identity.
+    ``E_j = beta * sum_i softmax_i(A_j . A_i) A_i + A_j``. Initially beta = 0 and the block is the identity.
 
     Shapes: (B, C, *S) -> (B, C, *S), S of any rank.
     """
@@ -64,9 +64,13 @@ class ChannelAttention(nn.Module):
 class DualAttention(nn.Module):
     """Position and channel attention, mixed by two learned weights (DA-Block, eq. 1-2).
 
-    ``softmax(w)_1 PAM(A) + softmax(w)_2 CAM(A)``, w = 0 at start; the block starts as identity.
+    ``softmax(w)_1 PAM(A) + softmax(w)_2 CAM(A)``. Initially w = 0 and the block is the identity.
 
     Shapes: (B, C, *S) -> (B, C, *S); S has the rank of ``conv_op``.
+
+    >>> x = torch.rand(1, 4, 3, 3)
+    >>> torch.allclose(DualAttention(4, conv_op=nn.Conv2d)(x), x)
+    True
 
     Args:
         channels: C.
@@ -82,8 +86,9 @@ class DualAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.mix.softmax(0)
-        return weight[0] * self.position(x) + weight[1] * self.channel(x)
+        y: Tensor = weight[0] * self.position(x) + weight[1] * self.channel(x)
+        return y
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:
-        """Elements kept for one sample: three projections and what each branch gathered."""
+        """Elements that one sample keeps: three projections and the result of each branch."""
         return np.prod([5 * self.channels, *input_size], dtype=np.int64)

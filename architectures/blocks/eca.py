@@ -6,17 +6,24 @@ import math
 
 from torch import Tensor, nn
 
+from architectures.blocks.scaling import scale_channels
+
 
 class EfficientChannelAttention(nn.Module):
-    """Scale each channel by a gate from the means of its neighbours among the channels.
+    """Scale each channel by a gate from the means of adjacent channels.
 
     ``x * sigmoid(conv1d_k(mean(x)))``, one bias-free kernel of k weights along the channel axis.
 
     Shapes: (B, C, *S) -> (B, C, *S), S of any rank.
 
+    >>> import torch
+    >>> block = EfficientChannelAttention(64)
+    >>> block.conv.kernel_size, block(torch.zeros(1, 64, 5, 5)).shape
+    ((3,), torch.Size([1, 64, 5, 5]))
+
     Args:
         channels: C.
-        kernel_size: k, odd; if None the paper's, the odd number at log2(C) / 2 + 1 / 2 or next above.
+        kernel_size: k, odd; if None as in the paper, log2(C) / 2 + 1 / 2 or the next larger odd number.
     """
 
     def __init__(self, channels: int, *, kernel_size: int | None = None) -> None:
@@ -33,4 +40,4 @@ class EfficientChannelAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         means = x.flatten(2).mean(-1)
         gate: Tensor = self.conv(means.unsqueeze(1)).squeeze(1).sigmoid()
-        return x * gate.unflatten(1, (-1, *[1] * (x.ndim - 2)))
+        return scale_channels(x, gate)

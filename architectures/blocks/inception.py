@@ -1,4 +1,6 @@
-"""Inception block (Szegedy et al. 2015, arXiv 1409.4842) as the first block of a U-Net (paper 003, fig. 2)."""
+"""Inception block (Szegedy et al. 2015, arXiv 1409.4842) as the first block of a U-Net
+(silveira2025-inception-dual, fig. 2).
+"""
 
 from __future__ import annotations
 
@@ -21,24 +23,28 @@ if TYPE_CHECKING:
 
 
 class Inception(nn.Module):
-    """Four parallel branches of growing reach, concatenated.
+    """Four parallel branches of growing receptive field, concatenated.
 
     ``1x1 | 1x1 -> 3x3 | 1x1 -> 5x5 | max-pool 3 -> 1x1``, normalisation and nonlinearity after each of the six
-    convolutions. The branches have 1/4, 1/2, 1/8 and 1/8 of the channels that come out, the 1x1 convolutions
-    before 3x3 and 5x5 have 3/8 and 1/16: 64 | 96 -> 128 | 16 -> 32 | 32 in the paper, 256 in all.
+    convolutions. The branches have 1/4, 1/2, 1/8 and 1/8 of the output channels, the 1x1 convolutions
+    before 3x3 and 5x5 have 3/8 and 1/16: 64 | 96 -> 128 | 16 -> 32 | 32 in the paper, 256 in total.
 
-    It stands in for all convolutions of the first stage. The paper gives no stride; one above 1 is a
-    max-pooling before the branches, so that all of them see the same map.
+    The block replaces all convolutions of the first stage. The paper gives no stride; a stride above 1 is a
+    max-pooling before the branches, so that all of them receive the same map.
 
     Shapes: (B, C_in, *S) -> (B, C_out, *ceil(S / stride)), C_out = ``self.output_channels``.
 
+    >>> block = Inception(1, 4, conv_op=nn.Conv2d, kernel_size=3)
+    >>> block(torch.zeros(1, 1, 6, 6)).shape
+    torch.Size([1, 16, 6, 6])
+
     Args:
         input_channels: C_in.
-        output_channels: the stage's width that the plan gives.
+        output_channels: the plan's width of the stage.
         conv_op: ``nn.Conv2d`` or ``nn.Conv3d``.
         kernel_size: the plan's kernel of the stage; axes of size 1 stay 1 in every branch.
         stride: of the stage.
-        n_convs: taken because every stem is told it; the block replaces them all.
+        n_convs: not used; every stem receives the number of convolutions that it replaces.
         block_kwargs: bias, norm, dropout and nonlinearity as in nnU-Net's convolution block.
         expansion: C_out / output_channels; the paper's 64 become 256.
     """
@@ -69,8 +75,8 @@ class Inception(nn.Module):
         def share(part: float) -> int:
             return max(1, round(part * total))
 
-        # Where a map is copied into the concatenation anyway, working in place saves nothing; and in place on what
-        # an instance normalisation returns, a view, the backward pass copies it three times.
+        # The concatenation copies these maps anyway, so in-place operations save nothing; and on the view that an
+        # instance normalisation returns, the backward pass of an in-place operation copies it three times.
         copied = dict(common)
         if "inplace" in (common.get("nonlin_kwargs") or {}):
             copied["nonlin_kwargs"] = {**common["nonlin_kwargs"], "inplace": False}
@@ -78,14 +84,15 @@ class Inception(nn.Module):
         def conv(inputs: int, outputs: int, size: int, *, inner: bool = False) -> nn.Module:
             kernel = [size if far else 1 for far in wide]
             layers = common if inner else copied
-            return ConvDropoutNormReLU(conv_op, inputs, outputs, kernel, 1, **layers)
+            block: nn.Module = ConvDropoutNormReLU(conv_op, inputs, outputs, kernel, 1, **layers)
+            return block
 
         self.stride = maybe_convert_scalar_to_list(conv_op, stride)
         pool = get_matching_pool_op(conv_op, pool_type="max")
         self.down = (
             pool(self.stride, ceil_mode=True) if any(s > 1 for s in self.stride) else nn.Identity()
         )
-        # Rounding must not change what comes out in all: the widest branch takes the rest.
+        # The widest branch takes the rest, so that rounding does not change the total.
         one, five, pooled = share(1 / 4), share(1 / 8), share(1 / 8)
         three = total - one - five - pooled
         before_three, before_five = share(3 / 8), share(1 / 16)
@@ -105,7 +112,7 @@ class Inception(nn.Module):
                 ),
             ]
         )
-        # oneDNN fills blocks of 16 channels; with 8 or 12, a step of 5x5x5 takes 0.4 of the time channels-last.
+        # oneDNN pads to blocks of 16 channels; with 8 or 12, a 5x5x5 step takes 0.4 of the time in channels-last.
         self.turned = sum(wide) == 3 and before_five % 16 > 0
         # Pretrained weights for another number of image channels are adapted at these.
         self.first_convolutions = ("branches.0.0", "branches.1.0", "branches.2.0", "branches.3.1")

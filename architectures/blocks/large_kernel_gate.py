@@ -1,4 +1,4 @@
-"""Large-kernel grouped attention gate on a skip connection (LGAG, paper 001, section 1.4, eq. 9-10)."""
+"""Large-kernel grouped attention gate on a skip connection (LGAG, yan2025-mag-unet, section 1.4, eq. 9-10)."""
 
 from __future__ import annotations
 
@@ -16,21 +16,25 @@ if TYPE_CHECKING:
 
 
 class LargeKernelGate(nn.Module):
-    """Weigh a skip by how it agrees with the upsampled features below it.
+    """Weight a skip by its agreement with the upsampled features of the next coarser level.
 
     ``x * sigmoid(N(C1(relu(N(GC(g)) + N(GC(x))))))``: GC grouped convolutions, C1 a 1x1 convolution to
     one channel, N the plan's normalisation (batch norm in the paper).
 
     Shapes: skip (B, C, *S), gating (B, C_g, *S) -> (B, C, *S); S has the rank of ``conv_op``.
 
+    >>> gate = LargeKernelGate(8, conv_op=nn.Conv2d, norm_op=None)
+    >>> gate(torch.zeros(1, 8, 4, 4), torch.zeros(1, 8, 4, 4)).shape
+    torch.Size([1, 8, 4, 4])
+
     Args:
         channels: C of the skip.
         conv_op: ``nn.Conv2d`` or ``nn.Conv3d``.
         norm_op: normalisation class, or None.
         norm_op_kwargs: its arguments.
-        kernel_size: of GC, odd; a number or one an axis.
-        groups: of GC; lowered to the largest common divisor with the widths. The paper does not give it:
-            2 with a quarter of the channels inside costs what its Table 4 adds for the module.
+        kernel_size: of GC, odd; a number or one per axis.
+        groups: of GC; reduced to the largest common divisor with the widths. Not given in the paper: 2 with a
+            quarter of the channels inside adds as many parameters as its Table 4 for the module.
         hidden: channels inside; C // 4 if None.
         gating_channels: C_g; C if None.
     """
@@ -60,7 +64,8 @@ class LargeKernelGate(nn.Module):
         def normed(width: int) -> nn.Module:
             if norm_op is None:
                 return nn.Identity()
-            return without_view(norm_op)(width, **(norm_op_kwargs or {}))
+            layer: nn.Module = without_view(norm_op)(width, **(norm_op_kwargs or {}))
+            return layer
 
         grouped = {"padding": [k // 2 for k in kernel], "groups": shared, "bias": norm_op is None}
         self.gating = conv_op(below, inside, kernel, **grouped)
@@ -75,13 +80,13 @@ class LargeKernelGate(nn.Module):
         """Attention coefficients in (0, 1), shape (B, 1, *S)."""
         from_gating = convolve(self.gating, gating)
         from_skip = convolve(self.skip, skip)
-        agreed = self.gating_norm(from_gating) + self.skip_norm(from_skip)
-        return torch.sigmoid(self.merge_norm(self.merge(torch.relu_(agreed))))
+        agreement = self.gating_norm(from_gating) + self.skip_norm(from_skip)
+        return torch.sigmoid(self.merge_norm(self.merge(torch.relu_(agreement))))
 
     def forward(self, skip: Tensor, gating: Tensor) -> Tensor:
         return skip * self.coefficients(skip, gating)
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:
-        """Elements kept for one sample: the gating map, three maps inside, the coefficients' steps."""
+        """Elements that one sample keeps: the gating map, three inner maps, three of the coefficients."""
         maps = self.gating_channels + 3 * self.inside + 3
         return np.prod([maps, *input_size], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Multi-scale feature fusion on the shallow stage (MFF, paper 001, section 1.2, fig. 2)."""
+"""Multi-scale feature fusion on the shallow stage (MFF, yan2025-mag-unet, section 1.2, fig. 2)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 
 
 def branch_widths(channels: int, scales: Sequence[int]) -> list[int]:
-    """Share ``channels`` among the branches: even shares, the rest to the branch nearest to scale 3.
+    """Divide ``channels`` among the branches: equal shares, the rest to the branch nearest to scale 3.
 
-    Shares are multiples of 8 where they can be, since a 5^3 convolution to 10 channels costs twice one
-    to 8. With 32 channels and scales 1, 3, 5: 8, 16, 8. The paper does not give the widths.
+    Shares are multiples of 8 if possible, because a 5^3 convolution to 10 channels costs twice as much as one
+    to 8. The paper does not give the widths.
+
+    >>> branch_widths(32, [1, 3, 5])
+    [8, 16, 8]
     """
     if len(scales) > channels:
         raise ValueError(
@@ -39,12 +42,15 @@ def branch_widths(channels: int, scales: Sequence[int]) -> list[int]:
 class MultiScaleFusion(nn.Module):
     """A shared convolution, then parallel convolutions of several sizes, concatenated.
 
-    Stands in for the first convolutions of the first stage, two deep as they are. Normalisation and
-    nonlinearity follow the concatenation once: per channel that is the same as one after each branch.
-    The paper max-pools each branch before it concatenates; a pooling after the concatenation gives the
-    same, and here the next stage's stride does it, as nnU-Net planned.
+    It replaces the first two convolutions of the first stage. Normalisation and nonlinearity follow the
+    concatenation once: per channel this equals one after each branch. The paper max-pools each branch before
+    the concatenation; here the next stage strides instead, as nnU-Net planned.
 
     Shapes: (B, C_in, *S) -> (B, C_out, *S / stride).
+
+    >>> block = MultiScaleFusion(1, 8, conv_op=nn.Conv2d, kernel_size=[3, 3])
+    >>> block(torch.zeros(1, 1, 6, 6)).shape
+    torch.Size([1, 8, 6, 6])
 
     Args:
         input_channels: C_in.
@@ -53,7 +59,7 @@ class MultiScaleFusion(nn.Module):
         kernel_size: the plan's kernel of the stage; axes of size 1 stay 1 in every branch.
         stride: of the shared convolution.
         scales: kernel sizes of the branches, odd (paper, Table 3: 1, 3, 5 is best).
-        n_convs: depth of what it stands in for; beyond 2, plain convolutions follow.
+        n_convs: number of convolutions that it replaces; beyond 2, plain convolutions follow.
         block_kwargs: bias, norm, dropout and nonlinearity as in nnU-Net's convolution block.
     """
 
@@ -71,7 +77,7 @@ class MultiScaleFusion(nn.Module):
     ) -> None:
         super().__init__()
         if not scales or any(k < 1 or k % 2 == 0 for k in scales):
-            raise ValueError(f"MFF: scales are {list(scales)}; one or more odd sizes are wanted")
+            raise ValueError(f"MFF: scales are {list(scales)}; expected one or more odd sizes")
         common = dict(block_kwargs or {})
         common["norm_op"] = without_view(common.get("norm_op"))
         self.shared = ConvDropoutNormReLU(
@@ -89,7 +95,7 @@ class MultiScaleFusion(nn.Module):
                     bias=common.get("conv_bias", False),
                 )
             )
-        # The tail of nnU-Net's own block (dropout, norm, nonlinearity in its order) without its convolution.
+        # nnU-Net's own block (dropout, norm, nonlinearity in its order) without its convolution.
         tail = ConvDropoutNormReLU(conv_op, 1, output_channels, 1, 1, **common).all_modules[1:]
         self.fuse = nn.Sequential(*tail)
         self.more = (
@@ -108,7 +114,8 @@ class MultiScaleFusion(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.shared(x)
         branches: Any = self.branches
-        return self.more(self.fuse(torch.cat(convolve_all(branches, x), 1)))
+        y: Tensor = self.more(self.fuse(torch.cat(convolve_all(branches, x), 1)))
+        return y
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:
         """Elements of all convolution outputs for one sample, as nnU-Net's planner counts them."""

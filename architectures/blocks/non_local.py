@@ -1,7 +1,7 @@
 """Non-local block, embedded Gaussian (Wang et al. 2018, arXiv 1711.07971, eq. 4 and 6).
 
-The logits are unscaled inner products and two convolutions follow each other with nothing between them: both
-outgrow fp16, so the block computes in fp32 also under autocast.
+The logits are unscaled inner products, and two convolutions follow each other with nothing between them: both
+overflow fp16, so the block computes in fp32 even under autocast.
 """
 
 from __future__ import annotations
@@ -13,22 +13,27 @@ import torch
 from torch import Tensor, nn
 
 from architectures.blocks.attention import attend_positions, outside_autocast
+from architectures.blocks.scaling import scale_channels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 class NonLocal(nn.Module):
-    """Every position gathers from all positions, through a bottleneck of half the channels.
+    """Every position gathers features from all positions, through half the channels.
 
     ``x_j + N(W sum_i softmax_i(theta_j . phi_i) g_i)``: theta, phi, g 1x1 projections of x, W a 1x1
     convolution, all bias-free as in the paper's equations, N the plan's normalisation (batch norm in the
-    paper) whose weight starts at 0, so that the block starts as identity. Without a normalisation, or with
-    one that has no weight, a scale of its own for each channel starts at 0 instead: unlike the weights of W
-    it stays there when a network initialises its convolutions.
+    paper). The weight of N is initially 0, so the block is initially the identity. Without a normalisation, or
+    with one that has no weight, a learned scale per channel is initially 0 instead: unlike the weights of W it
+    stays 0 when a network initialises its convolutions.
     Memory grows with N, not N^2: the attention is fused.
 
     Shapes: (B, C, *S) -> (B, C, *S); S has the rank of ``conv_op``.
+
+    >>> x = torch.rand(1, 4, 3, 3)
+    >>> torch.equal(NonLocal(4, conv_op=nn.Conv2d, norm_op=None)(x), x)
+    True
 
     Args:
         channels: C.
@@ -68,15 +73,14 @@ class NonLocal(nn.Module):
 
     def _change(self, x: Tensor) -> Tensor:
         query, key, value = (p(x).flatten(2) for p in (self.theta, self.phi, self.g))
-        gathered = attend_positions(query, key, value).unflatten(2, x.shape[2:])
-        change = self.norm(self.out(gathered))
-        if self.scale is None:
-            return change
-        return change * self.scale.unflatten(0, (-1, *[1] * (x.ndim - 2)))
+        gathered = attend_positions(query, key, value)
+        gathered = gathered.reshape(*gathered.shape[:2], *x.shape[2:])
+        change: Tensor = self.norm(self.out(gathered))
+        return change if self.scale is None else scale_channels(change, self.scale)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + outside_autocast(self._change, x, dtype=next(self.parameters()).dtype)
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:
-        """Elements kept for one sample: three projections, what they gather, and its way back."""
+        """Elements that one sample keeps: three projections, the gathered map, and the result of W."""
         return np.prod([4 * self.inside + self.channels, *input_size], dtype=np.int64)

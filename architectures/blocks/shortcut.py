@@ -1,4 +1,6 @@
-"""Projection shortcut around convolutions (ResUNet, Zhang et al. 2018, arXiv 1711.10684; paper 003, Table 8)."""
+"""Projection shortcut around convolutions (ResUNet, Zhang et al. 2018, arXiv 1711.10684;
+silveira2025-inception-dual, Table 8).
+"""
 
 from __future__ import annotations
 
@@ -11,23 +13,28 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from architectures.layers import Layers
+
 
 class Shortcut(nn.Module):
-    """``body(x) + N(conv_1(x))``: a strided 1x1 convolution and a normalisation beside the body.
+    """``body(x) + N(conv_1(x))``: a strided 1x1 convolution and a normalisation parallel to the body.
 
-    Nothing follows the sum: the body ends with its nonlinearity as it is.
+    Nothing follows the sum; the body keeps its final nonlinearity.
 
     Shapes: (B, C_in, *S) -> (B, C_out, *ceil(S / stride)), as the body's.
 
+    >>> import torch
+    >>> from architectures.layers import Layers
+    >>> around = Shortcut(nn.Conv2d(2, 4, 3, padding=1), 2, 4, Layers(conv_op=nn.Conv2d))
+    >>> around(torch.zeros(1, 2, 5, 5)).shape
+    torch.Size([1, 4, 5, 5])
+
     Args:
-        body: the convolutions; must tell ``compute_conv_feature_map_size``.
+        body: the convolutions; compute_conv_feature_map_size requires the method of that name.
         input_channels: C_in.
         output_channels: C_out of the body.
-        conv_op: ``nn.Conv2d`` or ``nn.Conv3d``.
-        stride: of the body; a number or one an axis.
-        norm_op: normalisation class, or None.
-        norm_op_kwargs: its arguments.
-        conv_bias: bias of the 1x1 convolution.
+        layers: the layer types; convolution, bias and normalisation are used.
+        stride: of the body; a number or one per axis.
     """
 
     def __init__(
@@ -35,24 +42,30 @@ class Shortcut(nn.Module):
         body: nn.Module,
         input_channels: int,
         output_channels: int,
+        layers: Layers,
         *,
-        conv_op: type[nn.Module],
         stride: int | Sequence[int] = 1,
-        norm_op: type[nn.Module] | None,
-        norm_op_kwargs: dict[str, Any] | None = None,
-        conv_bias: bool,
     ) -> None:
         super().__init__()
         self.body: Any = body
         self.shortcut = ConvDropoutNormReLU(
-            conv_op, input_channels, output_channels, 1, stride, conv_bias, norm_op, norm_op_kwargs
+            layers.conv_op,
+            input_channels,
+            output_channels,
+            1,
+            stride,
+            layers.conv_bias,
+            layers.norm_op,
+            layers.norm_op_kwargs,
         )
         self.output_channels = output_channels
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.body(x) + self.shortcut(x)
+        y: Tensor = self.body(x) + self.shortcut(x)
+        return y
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:
         """Elements of all convolution outputs for one sample: the body's and the shortcut's."""
-        beside = self.shortcut.compute_conv_feature_map_size(input_size)
-        return self.body.compute_conv_feature_map_size(input_size) + beside
+        total: np.int64 = self.shortcut.compute_conv_feature_map_size(input_size)
+        total += self.body.compute_conv_feature_map_size(input_size)
+        return total

@@ -1,8 +1,10 @@
-"""Squeeze-and-attention: a map of weights from a half-sized view (Zhong et al. 2020, arXiv 1909.03402; paper 002)."""
+"""Squeeze-and-attention: a map of weights from a half-sized view (Zhong et al. 2020, arXiv 1909.03402;
+sij-fm-25d-attention-unet).
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -14,67 +16,45 @@ from architectures.blocks.scaling import enlarge
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from architectures.layers import Layers
+
 
 class SqueezeAttention(nn.Module):
-    """``w * x + x``, w being two convolutions of x averaged to half its size, brought back to full size.
+    """``w * x + x``, where w is two convolutions of x averaged to half its size, enlarged to full size.
 
-    ``w = up(N(conv(nonlin(drop(N(conv(pool(x))))))))`` through C // reduction channels. There is no sigmoid: a
-    weight may be negative or above 1. Unlike squeeze-and-excitation, every place has weights of its own. In
-    fp16 the result overflows before x does, as w is not bounded.
+    ``w = up(N(conv(nonlin(drop(N(conv(pool(x))))))))`` through C // reduction channels. It has no sigmoid: a
+    weight may be negative or above 1. Unlike in squeeze-and-excitation, every voxel has its own weights. In
+    fp16 the result overflows before x does, because w is not bounded.
 
-    Shapes: (B, C, *S) -> (B, C, *S); S has the rank of ``conv_op``.
+    Shapes: (B, C, *S) -> (B, C, *S); S has the rank of ``layers``.
+
+    >>> from architectures.layers import Layers
+    >>> squeeze = SqueezeAttention(8, Layers(conv_op=nn.Conv2d, nonlin=nn.ReLU))
+    >>> squeeze(torch.zeros(1, 8, 5, 6)).shape
+    torch.Size([1, 8, 5, 6])
 
     Args:
         channels: C.
-        conv_op: ``nn.Conv2d`` or ``nn.Conv3d``.
-        kernel_size: odd; a number or one an axis. All axes are pooled, those of kernel 1 as well.
-        conv_bias: bias of the convolutions.
-        norm_op: normalisation class, or None.
-        norm_op_kwargs: its arguments.
-        dropout_op: dropout class, or None; after the first convolution only.
-        dropout_op_kwargs: its arguments.
-        nonlin: nonlinearity class, or None; likewise.
-        nonlin_kwargs: its arguments.
-        reduction: what C is divided by inside, 4 in the paper.
+        layers: the layer types; dropout and nonlinearity follow the first convolution only.
+        kernel_size: odd; a number or one per axis. All axes are pooled, including those of kernel 1.
+        reduction: ratio of C to the channels inside, 4 in the paper.
     """
 
     def __init__(
         self,
         channels: int,
+        layers: Layers,
         *,
-        conv_op: type[nn.Module],
         kernel_size: int | Sequence[int] = 3,
-        conv_bias: bool = True,
-        norm_op: type[nn.Module] | None,
-        norm_op_kwargs: dict[str, Any] | None = None,
-        dropout_op: type[nn.Module] | None = None,
-        dropout_op_kwargs: dict[str, Any] | None = None,
-        nonlin: type[nn.Module] | None,
-        nonlin_kwargs: dict[str, Any] | None = None,
         reduction: int = 4,
     ) -> None:
         super().__init__()
         if reduction < 1:
             raise ValueError(f"SqueezeAttention: reduction is {reduction}; it must be 1 or more")
         inside = max(1, channels // reduction)
-        common: dict[str, Any] = {
-            "conv_op": conv_op,
-            "kernel_size": kernel_size,
-            "conv_bias": conv_bias,
-            "norm_op": norm_op,
-            "norm_op_kwargs": norm_op_kwargs,
-        }
         self.attend = nn.Sequential(
-            Convolution(
-                channels,
-                inside,
-                dropout_op=dropout_op,
-                dropout_op_kwargs=dropout_op_kwargs,
-                nonlin=nonlin,
-                nonlin_kwargs=nonlin_kwargs,
-                **common,
-            ),
-            Convolution(inside, channels, **common),
+            Convolution(channels, inside, layers, kernel_size=kernel_size),
+            Convolution(inside, channels, layers.without_activation(), kernel_size=kernel_size),
         )
 
     def weights(self, x: Tensor) -> Tensor:
@@ -87,6 +67,6 @@ class SqueezeAttention(nn.Module):
 
     @staticmethod
     def pooled_size(size: Sequence[int]) -> list[int]:
-        """Half of a map of ``size``, rounded down; all of it if that were one voxel, which no norm can take."""
+        """Half of ``size``, rounded down; ``size`` itself if one voxel would remain, which cannot be normalised."""
         half = [max(1, n // 2) for n in size]
         return list(size) if all(n == 1 for n in half) else half

@@ -1,8 +1,10 @@
-"""Squeeze-and-excitation channel gate (Hu et al. 2018, arXiv 1709.01507; paper 000, section 2.1)."""
+"""Squeeze-and-excitation channel gate (Hu et al. 2018, arXiv 1709.01507; jing2025-se-unet, section 2.1)."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
+
+from architectures.blocks.scaling import scale_channels
 
 
 class SqueezeExcite(nn.Module):
@@ -11,6 +13,10 @@ class SqueezeExcite(nn.Module):
     ``x * sigmoid(W2 relu(W1 mean(x)))`` with bias-free ``W1`` (C/r x C) and ``W2`` (C x C/r).
 
     Shapes: (B, C, *S) -> (B, C, *S), S of any rank.
+
+    >>> import torch
+    >>> SqueezeExcite(32)(torch.zeros(1, 32, 4, 4, 4)).shape
+    torch.Size([1, 32, 4, 4, 4])
 
     Args:
         channels: C.
@@ -31,4 +37,4 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         gate: Tensor = self.gate(x.flatten(2).mean(-1))
-        return x * gate.unflatten(1, (-1, *[1] * (x.ndim - 2)))
+        return scale_channels(x, gate)

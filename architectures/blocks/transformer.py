@@ -16,19 +16,23 @@ if TYPE_CHECKING:
 
 
 class TransformerLayer(nn.Module):
-    """Self-attention and a feed-forward net, one layer or several, with a position as a token.
+    """One or several layers of self-attention and a feed-forward network; every position is a token.
 
-    ``y = x + MHA(LN(x)); z = y + W2 gelu(W1 LN(y))``. Projections to and from the heads are biased. There is no
-    positional embedding: a layer moves with the voxels.
+    ``y = x + MHA(LN(x)); z = y + W2 gelu(W1 LN(y))``. Projections to and from the heads have a bias. There is no
+    positional embedding: the layers are equivariant to permutations of the voxels.
     Memory grows with N, not N^2: the attention is fused.
 
     Shapes: (B, C, *S) -> (B, C, *S), S of any rank.
 
+    >>> import torch
+    >>> TransformerLayer(8, heads=2)(torch.zeros(1, 8, 4, 4)).shape
+    torch.Size([1, 8, 4, 4])
+
     Args:
         channels: C.
-        heads: of the attention.
+        heads: attention heads.
         head_dim: width of a head; C // heads if None.
-        hidden: width inside the feed-forward net; 4 C if None.
+        hidden: width inside the feed-forward network; 4 C if None.
         depth: number of layers.
     """
 
@@ -66,12 +70,13 @@ class TransformerLayer(nn.Module):
         tokens = x.flatten(2).transpose(1, 2).contiguous()
         for layer in self.layers:
             tokens = layer(tokens)
-        # A turned map would hand its layout to every layer that follows.
-        return tokens.transpose(1, 2).unflatten(2, x.shape[2:]).contiguous()
+        # A transposed map would pass its layout on to every layer that follows.
+        y: Tensor = tokens.transpose(1, 2).reshape(x.shape).contiguous()
+        return y
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:
-        """Elements kept for one sample: both normalised maps and both sums, query, key, value and what they
-        gather, the feed-forward net before and after its nonlinearity; a layer at a time.
+        """Elements that one sample keeps, in every layer: both normalised maps and both sums; query, key, value
+        and the gathered map; the feed-forward network before and after its nonlinearity.
         """
         maps = 4 * self.channels + 4 * self.inside + 2 * self.hidden
         return np.prod([len(self.layers), maps, *input_size], dtype=np.int64)
@@ -84,7 +89,7 @@ class _Layer(nn.Module):
         super().__init__()
         self.heads = heads
         self.attention_norm = nn.LayerNorm(channels)
-        # Query, key and value in one: a bias of the key alone adds the same to all logits and cannot learn.
+        # One layer for query, key and value: the bias of a separate key layer would have no effect under the softmax.
         self.project = nn.Linear(channels, 3 * inside)
         self.merge = nn.Linear(inside, channels)
         self.forward_norm = nn.LayerNorm(channels)
@@ -95,4 +100,5 @@ class _Layer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         query, key, value = self.project(self.attention_norm(x)).chunk(3, -1)
         x = x + self.merge(attend(query, key, value, heads=self.heads))
-        return x + self.feed_forward(self.forward_norm(x))
+        y: Tensor = x + self.feed_forward(self.forward_norm(x))
+        return y

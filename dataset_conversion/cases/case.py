@@ -1,4 +1,4 @@
-"""One case of a dataset: who it is, where it came from, and how to load it."""
+"""One case of a dataset: its id, its sources, how to load it and how to write it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import SimpleITK as sitk
 
-from dataset_conversion.cases.transforms import Step, told
+from dataset_conversion.cases.transforms import Step, shown
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.atomic_files import digest_json
 
@@ -16,12 +16,12 @@ SUBSETS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Sample:
-    """What a loader returns.
+    """The volumes that a loader returns.
 
     Attributes:
-        images: one volume for each channel, values as they shall be written (for CT: HU).
-        mask: label map with the source's values, on its own grid; None for a case without.
-        notes: what a user should be told; no names of persons or folders.
+        images: one volume per channel, with the values to write (for CT: HU).
+        mask: label map with the source's values, on its own grid; None if there is none.
+        notes: messages for the summary; must not contain names of persons or folders.
     """
 
     images: tuple[sitk.Image, ...]
@@ -34,14 +34,14 @@ class Case:
     """One case.
 
     Attributes:
-        name: case id, part of the file names; must not lead to a person.
-        group: cases with the same group (a patient) stay in one fold; never written.
+        name: case id, part of the file names; must not identify a person.
+        group: cases of one group (a patient) stay in one fold; never written.
         where: the source, for messages on the terminal and the user's key file.
-        sources: role (image, mask, ...) -> SHA-256 of its bytes; a change means a new conversion.
-        labelled: has a mask; without one it goes to imagesTs.
-        voxels: of one channel, for the estimate of disk space.
-        load: reads the source, perhaps in a thread; raises DatasetError.
-        subset: the dataset's own: train, val, test, or "" where it says nothing.
+        sources: role (image, mask, ...) -> SHA-256 of its bytes; a change triggers a new conversion.
+        labelled: has a mask; a case without one goes to imagesTs.
+        voxels: per channel, for the estimate of disk space.
+        load: reads the source, possibly in a thread; raises DatasetError.
+        subset: the dataset's own subset: train, val, test, or "" if unknown.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Case:
     subset: str = ""
 
     def __post_init__(self) -> None:
-        """Stop at a subset of another name."""
+        """Reject unknown subsets."""
         if self.subset not in ("", *SUBSETS):
             raise DatasetError(
                 f"{self.where}: subset {self.subset!r}; allowed: {', '.join(SUBSETS)}, or none"
@@ -72,10 +72,10 @@ class Output:
 
     Attributes:
         window: (low, high); values are clipped and mapped linearly to [0, 1] as float32.
-        steps: what is done to a case on its grid, in this order: crops, slices, resampling.
-        orientation: where x, y, z run to, as ITK's code; nothing is resampled for it.
-        allow_empty: let masks without any label through.
-        resample_mask: let masks on another grid be resampled where the overlap is proven.
+        steps: transforms of a case, in order: crops, slices, resampling.
+        orientation: ITK's code for the directions of x, y, z; reached without resampling.
+        allow_empty: accept masks without any label.
+        resample_mask: resample masks on another grid that is inside the image.
     """
 
     window: tuple[float, float] | None = None
@@ -84,21 +84,23 @@ class Output:
     allow_empty: bool = False
     resample_mask: bool = False
 
-    def told(self) -> list[str]:
-        """Say what changes a case beyond its orientation and labels."""
-        window = (
-            [f"values {self.window[0]:g} to {self.window[1]:g} mapped to 0 to 1"]
-            if self.window
-            else []
-        )
-        return [*(told(step) for step in self.steps), *window]
+    def changes(self) -> list[str]:
+        """Describe what changes a case besides its orientation and labels.
+
+        >>> Output(window=(-200, 1200)).changes()
+        ['values -200 to 1200 mapped to 0 to 1']
+        """
+        changes = [shown(step) for step in self.steps]
+        if self.window:
+            changes.append(f"values {self.window[0]:g} to {self.window[1]:g} mapped to 0 to 1")
+        return changes
 
 
-def apart(cases: Sequence[Case]) -> tuple[list[Case], list[str]]:
-    """Return the cases by name, without those whose ids are the same or differ only in case.
+def unique(cases: Sequence[Case]) -> tuple[list[Case], list[str]]:
+    """Return the cases sorted by name, without those whose ids differ at most in letter case.
 
-    Some disks hold ids that differ only in case for one. All cases of such an id are left out
-    and named, as nobody knows which of them is right.
+    Some file systems treat such ids as one file. All cases of such an id are left out and
+    reported, since none of them is known to be the right one.
     """
     same: dict[str, list[Case]] = {}
     for case in sorted(cases, key=lambda case: case.name):
@@ -107,7 +109,7 @@ def apart(cases: Sequence[Case]) -> tuple[list[Case], list[str]]:
     for twins in same.values():
         if len(twins) > 1:
             why = (
-                "get the same case id (the same image twice?); take one away or rename one"
+                "get the same case id (the same image twice?); remove or rename one"
                 if len({case.name for case in twins}) == 1
                 else "get ids that differ only in upper and lower case; rename one"
             )

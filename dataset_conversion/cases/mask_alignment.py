@@ -1,4 +1,4 @@
-"""A mask placed on an image's grid, where the two prove to show the same part of the body.
+"""Place a mask on its image's grid, if both provably show the same part of the body.
 
 Index and point order is (x, y, z) as in SimpleITK; arrays are (z, y, x). Points are in mm, LPS.
 """
@@ -14,26 +14,32 @@ import SimpleITK as sitk
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import affine, in_mm, like, orientation
 
-ALIGNED = 0.1  # voxels: how far a corner may lie off the other grid
+ALIGNED = 0.1  # voxels: tolerance for a corner relative to the other grid
 VOLUME_CHANGE = 0.10  # how much a label may grow or shrink when resampled
 
 
 def on_grid(mask: sitk.Image, image: sitk.Image, who: str,
             resample: bool = False) -> tuple[sitk.Image, str | None]:  # fmt: skip
-    """Place a label map on an image's grid; return it and a note when it did not lie there already.
+    """Place a label map on an image's grid; return it, and a note if it was on another grid.
 
-    A mask that is a flipped, permuted or cropped part of the grid is copied voxel by voxel. One
-    on another grid that lies inside the image (within one voxel) is resampled by nearest
-    neighbour where that is allowed. One of the image's own size and spacing that lies elsewhere
-    never is: its header must be wrong.
+    A mask that is a flipped, permuted or cropped part of the grid is copied voxel by voxel. A
+    mask on another grid inside the image (within one voxel) is resampled by nearest neighbour if
+    allowed. A shifted mask with the size and spacing of the image is never resampled: its header
+    must be wrong.
+
+    Args:
+        mask: label map.
+        image: defines the grid.
+        who: the source, for messages.
+        resample: allow resampling.
 
     Raises:
-        DatasetError: the two do not prove to show the same part of the body, resampling is not
-            allowed, or a label's volume changes by more than 10 % in it.
+        DatasetError: the two do not provably show the same part of the body, resampling is not
+            allowed, or it changes a label's volume by more than 10 %.
     """
     to_image = np.linalg.inv(affine(image)) @ affine(mask)
     size = np.asarray(image.GetSize())
-    steps = _whole_steps(to_image, mask.GetSize(), image.GetSize())
+    steps = _integer_map(to_image, mask.GetSize(), image.GetSize())
     if steps is not None:
         return _copied(mask, image, steps), _reordered(mask, image, steps)
     moved = sorted(mask.GetSize()) == sorted(image.GetSize()) and np.allclose(
@@ -42,32 +48,37 @@ def on_grid(mask: sitk.Image, image: sitk.Image, who: str,
     first, last = _range(to_image @ _corners(mask.GetSize(), 0.5))
     inside = (first >= -1.5).all() and (last <= size + 0.5).all()
     if moved or not inside:
-        raise DatasetError(_apart(mask, image, who))
+        raise DatasetError(_misaligned(mask, image, who))
     if not resample:
         raise DatasetError(
-            f"{who}: the mask lies on another grid than its image: size {_size(mask)} against "
+            f"{who}: the mask is on another grid than its image: size {_size(mask)} against "
             f"{_size(image)}, spacing {in_mm(mask.GetSpacing())} against {in_mm(image.GetSpacing())} "
             "mm; export it with the image as its reference geometry, or pass --resample-mask to "
-            "have it resampled by nearest neighbour"
+            "resample it by nearest neighbour"
         )
     return _resampled(mask, image, who)
 
 
-def is_part(matrix: np.ndarray, size: Sequence[int], of: np.ndarray, whole: Sequence[int]) -> bool:
-    """Say whether a grid is a flipped, permuted or cropped part of another.
+def is_part(
+    matrix: np.ndarray, size: Sequence[int], other: np.ndarray, other_size: Sequence[int]
+) -> bool:
+    """Check whether a grid is a flipped, permuted or cropped part of another.
+
+    >>> is_part(np.diag([-1, 1, 1, 1]), (1, 4, 4), np.eye(4), (8, 4, 4))
+    True
 
     Args:
-        matrix: 4 x 4 affine of the grid in question.
-        size: its voxels along x, y, z.
-        of: affine of the other.
-        whole: voxels of the other.
+        matrix: 4 x 4 affine of the grid, index (x, y, z) to mm.
+        size: number of voxels along x, y, z.
+        other: affine of the other grid.
+        other_size: number of voxels of the other grid.
     """
-    return _whole_steps(np.linalg.inv(of) @ matrix, size, whole) is not None
+    return _integer_map(np.linalg.inv(other) @ matrix, size, other_size) is not None
 
 
-def _whole_steps(to_image: np.ndarray, size: Sequence[int],
-                 whole: Sequence[int]) -> np.ndarray | None:  # fmt: skip
-    """Return an index -> index matrix in whole steps, where it is one and stays inside."""
+def _integer_map(to_image: np.ndarray, size: Sequence[int],
+                 limit: Sequence[int]) -> np.ndarray | None:  # fmt: skip
+    """Return the index -> index matrix rounded to integers, None if it is not one or leaves `limit`."""
     steps: np.ndarray = np.round(to_image)
     corners = _corners(size, 0.0)
     moves = np.abs(steps[:3, :3])
@@ -76,13 +87,14 @@ def _whole_steps(to_image: np.ndarray, size: Sequence[int],
     if np.abs((to_image - steps)[:3] @ corners).max() > ALIGNED:
         return None
     first, last = _range(steps @ corners)
-    return steps if (first >= 0).all() and (last <= np.asarray(whole) - 1).all() else None
+    return steps if (first >= 0).all() and (last <= np.asarray(limit) - 1).all() else None
 
 
 def _corners(size: Sequence[int], margin: float) -> np.ndarray:
-    """Homogeneous indices of the eight corners (4, 8), `margin` voxels beyond the centres."""
+    """Return homogeneous indices (4, 8) of the corners, `margin` voxels beyond the centres."""
     ends = [(-margin, n - 1 + margin) for n in size]
-    return np.array([(*corner, 1.0) for corner in itertools.product(*ends)]).T
+    corners: np.ndarray = np.array(list(itertools.product(*ends, (1.0,)))).T
+    return corners
 
 
 def _range(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -95,7 +107,7 @@ def _copied(mask: sitk.Image, image: sitk.Image, steps: np.ndarray) -> sitk.Imag
         if (affine(mask) == affine(image)).all():
             return mask
         return like(sitk.GetArrayViewFromImage(mask), image)
-    values = sitk.GetArrayViewFromImage(mask).T  # (x, y, z), as the matrix speaks
+    values = sitk.GetArrayViewFromImage(mask).T  # (x, y, z), the order of the matrix
     source = [int(np.abs(steps[axis, :3]).argmax()) for axis in range(3)]
     values = values.transpose(source)
     flips = tuple(axis for axis in range(3) if steps[axis, source[axis]] < 0)
@@ -109,16 +121,20 @@ def _copied(mask: sitk.Image, image: sitk.Image, steps: np.ndarray) -> sitk.Imag
 
 
 def _reordered(mask: sitk.Image, image: sitk.Image, steps: np.ndarray) -> str | None:
-    said = []
+    differences = []
     if (steps[:3, :3] != np.eye(3)).any():
-        said.append(f"its axes run {orientation(mask)}, the image's {orientation(image)}")
+        differences.append(f"its axes run {orientation(mask)}, the image's {orientation(image)}")
     if int(np.prod(mask.GetSize())) != int(np.prod(image.GetSize())):
-        said.append(f"it covers {_size(mask)} voxels of {_size(image)}")
-    return f"mask copied voxel by voxel to the image's grid: {', '.join(said)}" if said else None
+        differences.append(f"it covers {_size(mask)} voxels of {_size(image)}")
+    return (
+        f"mask copied voxel by voxel to the image's grid: {', '.join(differences)}"
+        if differences
+        else None
+    )
 
 
 def _resampled(mask: sitk.Image, image: sitk.Image, who: str) -> tuple[sitk.Image, str]:
-    """Resample by nearest neighbour and compare each label's volume before and after."""
+    """Resample by nearest neighbour; compare the volume of each label before and after."""
     result = sitk.Resample(mask, image, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
     before, after = _volumes(mask), _volumes(result)
     changed = [
@@ -128,7 +144,7 @@ def _resampled(mask: sitk.Image, image: sitk.Image, who: str) -> tuple[sitk.Imag
     ]
     if changed:
         raise DatasetError(
-            f"{who}: on the image's grid a label's volume changes by more than 10 % "
+            f"{who}: resampling to the image's grid changes a label's volume by more than 10 % "
             f"({'; '.join(changed)}); export the mask in the image's own geometry"
         )
     return like(sitk.GetArrayFromImage(result), image), (
@@ -138,21 +154,22 @@ def _resampled(mask: sitk.Image, image: sitk.Image, who: str) -> tuple[sitk.Imag
 
 
 def _volumes(mask: sitk.Image) -> dict[int, float]:
-    """Volume of each label in mm3, background left out."""
+    """Return the volume of each label in mm3, without background."""
     values, counts = np.unique(sitk.GetArrayViewFromImage(mask), return_counts=True)
     voxel = float(np.prod(mask.GetSpacing()))
     return {int(v): int(n) * voxel for v, n in zip(values, counts, strict=True) if v != 0}
 
 
-def _apart(mask: sitk.Image, image: sitk.Image, who: str) -> str:
-    """Say how a mask and an image lie to each other: offset, spacing, size."""
+def _misaligned(mask: sitk.Image, image: sitk.Image, who: str) -> str:
+    """Describe how a mask and an image differ: offset, size, spacing."""
 
     def middle(volume: sitk.Image) -> np.ndarray:
-        return (affine(volume) @ (*((np.asarray(volume.GetSize()) - 1) / 2), 1.0))[:3]
+        centre: np.ndarray = affine(volume) @ (*((np.asarray(volume.GetSize()) - 1) / 2), 1.0)
+        return centre[:3]
 
     offset = middle(mask) - middle(image)
     return (
-        f"{who}: the mask does not lie on its image: centres are {np.linalg.norm(offset):.1f} mm "
+        f"{who}: the mask is not aligned with its image: the centres are {np.linalg.norm(offset):.1f} mm "
         f"apart ({in_mm(offset)} mm in x, y, z LPS); size {_size(mask)} against {_size(image)}, "
         f"spacing {in_mm(mask.GetSpacing())} against {in_mm(image.GetSpacing())} mm. Export the mask "
         "with this image as its reference geometry"

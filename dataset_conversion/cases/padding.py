@@ -1,4 +1,4 @@
-"""Border padding of -1000 in MRI: nnU-Net crops and masks what is 0, so it has to be 0."""
+"""Border padding of -1000 in MRI: set to 0, since nnU-Net crops and masks voxels of 0."""
 
 from __future__ import annotations
 
@@ -8,14 +8,22 @@ import SimpleITK as sitk
 from dataset_conversion.io.geometry import like
 
 PADDING = -1000
-_OFFSET_SHARE = 0.01  # of the other voxels below 0: then all values are 1000 too low
+_OFFSET_SHARE = (
+    0.01  # share of the other voxels below 0 above which all values are taken as 1000 too low
+)
 
 
 def without_padding(image: sitk.Image) -> tuple[sitk.Image, str | None]:
-    """Set a border of -1000 to 0 and leave every other value; return the image and what was done.
+    """Set a border of -1000 to 0 and keep all other values; return the image and a note.
 
-    Where more than 1 % of the other voxels are negative as well, the whole series was stored with
-    an offset of -1000: then 1000 is added to all, which makes the border 0 too.
+    If more than 1 % of the other voxels are negative too, the series was stored with an offset of
+    -1000: then 1000 is added to all values, which also sets the border to 0.
+
+    >>> array = np.full((3, 3, 3), 7, np.int16)
+    >>> array[:, :, 0] = -1000
+    >>> image, note = without_padding(sitk.GetImageFromArray(array))
+    >>> note, image[0, 0, 0], image[1, 1, 1]
+    ('border padding of -1000 set to 0', 0, 7)
     """
     array = sitk.GetArrayViewFromImage(image)
     if array.min() != PADDING or not _on_border(array == PADDING):

@@ -1,4 +1,4 @@
-"""From a loaded sample to the volumes that are written: oriented, one grid, remapped, stepped."""
+"""Turn a loaded sample into the volumes to write: orientation, grid, labels, transforms, type."""
 
 from __future__ import annotations
 
@@ -21,9 +21,14 @@ _SPACINGS = (0.01, 100.0)  # mm
 
 @dataclass(frozen=True)
 class Prepared:
-    """Volumes ready to write; `voxels` counts each of nnU-Net's label values.
+    """Volumes ready to write.
 
-    `grid` tells of the source's first channel: size (x, y, z), spacing in mm, orientation.
+    Attributes:
+        images: one volume per channel.
+        mask: label map with nnU-Net's values; None if there is none.
+        voxels: nnU-Net's label value -> number of voxels.
+        notes: messages for the summary.
+        grid: size (x, y, z), spacing in mm and orientation of the source's first channel.
     """
 
     images: Images
@@ -34,30 +39,30 @@ class Prepared:
 
 
 def prepare(sample: Sample, labels: Labels, output: Output, who: str) -> Prepared:
-    """Orient, place and renumber the mask, take the steps, and choose the type.
+    """Orient the images, align and renumber the mask, apply the transforms, choose the data type.
 
     Args:
         sample: the loaded source.
         labels: names and remap.
-        output: window, steps, orientation, and what the user permits.
+        output: window, transforms, orientation and permissions.
         who: the source, for messages.
 
     Raises:
-        DatasetError: channels on different grids; an image that is a mask; what `on_grid` and `Labels.check` stop at;
-            an empty mask without permission.
+        DatasetError: channels on different grids, implausible spacing, an image that is a mask,
+            an empty mask without permission, and the errors of `on_grid` and `Labels.check`.
     """
     images: Images = tuple(oriented(image, output.orientation) for image in sample.images)
     _check_channels(images, who)
     _check_spacing(images[0], who)
     for image in images:
-        _check_no_mask(image, labels, who)
+        _check_not_mask(image, labels, who)
     notes = list(sample.notes)
     mask, voxels = None, dict.fromkeys(sorted(labels.remap.values()), 0)
     if sample.mask is not None:
         placed, note = on_grid(sample.mask, sample.images[0], who, output.resample_mask)
         notes += [note] if note else []
         turned = oriented(placed, output.orientation)
-        source = sitk.GetArrayViewFromImage(turned)  # a view of `turned`, which has to live
+        source = sitk.GetArrayViewFromImage(turned)  # a view: keep `turned` alive
         array, voxels = labels.renumbered(source, histogram(source), who)
         mask = like(array, images[0])
     for step in output.steps:
@@ -72,17 +77,17 @@ def prepare(sample: Sample, labels: Labels, output: Output, who: str) -> Prepare
 
 
 def holds_label(voxels: dict[int, int], labels: Labels) -> bool:
-    """Say whether any of nnU-Net's values but background and ignore has voxels."""
+    """Check whether any of nnU-Net's values other than background and ignore has voxels."""
     ignore = None if labels.ignore is None else labels.remap[labels.ignore]
     return any(count for value, count in voxels.items() if value not in (0, ignore))
 
 
 def check_not_empty(has_label: bool, allowed: bool, who: str) -> None:
-    """Stop at a mask without labels unless the user allows it."""
+    """Reject a mask without labels unless the user allows it."""
     if not has_label and not allowed:
         raise DatasetError(
-            f"{who}: the mask is empty; take the mask away (the case then goes to imagesTs), or "
-            "pass --allow-empty if nothing is to be found in this patient"
+            f"{who}: the mask is empty; remove the mask (the case then goes to imagesTs), or "
+            "pass --allow-empty if there is nothing to label in this patient"
         )
 
 
@@ -92,12 +97,12 @@ def _check_channels(images: Sequence[sitk.Image], who: str) -> None:
         same = image.GetSize() == first.GetSize()
         if not (same and np.allclose(affine(image), affine(first), atol=1e-3)):
             raise DatasetError(
-                f"{who}: channel {number} lies on another grid than channel 0; resample it"
+                f"{who}: channel {number} is on another grid than channel 0; resample it"
             )
 
 
 def _check_spacing(image: sitk.Image, who: str) -> None:
-    """Stop at voxels that no scanner makes of a patient: lengths in metres, say."""
+    """Reject spacings that no scanner produces, e.g. lengths in metres."""
     low, high = _SPACINGS
     if not all(low <= mm <= high for mm in image.GetSpacing()):
         shown = " x ".join(f"{mm:.4g}" for mm in image.GetSpacing())
@@ -107,15 +112,15 @@ def _check_spacing(image: sitk.Image, who: str) -> None:
         )
 
 
-def _check_no_mask(image: sitk.Image, labels: Labels, who: str) -> None:
-    """Stop at an image that holds nothing but label values: a mask under an image's name."""
+def _check_not_mask(image: sitk.Image, labels: Labels, who: str) -> None:
+    """Reject an image that holds only label values: a mask with the name of an image."""
     array, known = sitk.GetArrayViewFromImage(image), list(labels.remap)
     few = array[tuple(slice(None, None, max(1, n // 24)) for n in array.shape)]
     if np.isin(few, known).all() and np.isin(array, known).all():
         values = [f"{value:g}" for value in np.unique(array)]
         raise DatasetError(
-            f"{who}: the image holds nothing but label values ({', '.join(values)}): is it a "
-            "mask, or empty? Put the image in its place"
+            f"{who}: the image holds only label values ({', '.join(values)}): is it a "
+            "mask, or empty? Replace it with the image"
         )
 
 
@@ -128,7 +133,7 @@ def _grid(image: sitk.Image) -> dict[str, Any]:
 
 
 def _typed(image: sitk.Image, window: tuple[float, float] | None) -> sitk.Image:
-    """Return int16 where that keeps every value, else float32; windowed values are float32."""
+    """Return int16 if that keeps every value, else float32; windowed values are float32."""
     array = sitk.GetArrayViewFromImage(image)
     if window is not None:
         low, high = window
@@ -138,7 +143,7 @@ def _typed(image: sitk.Image, window: tuple[float, float] | None) -> sitk.Image:
         return image
     low, high = float(array.min()), float(array.max())
     fits = low >= -32768 and high <= 32767
-    if fits:  # far cheaper than asking every float whether it is whole
+    if fits:  # far cheaper than testing every float for a fraction
         short = array.astype(np.int16)
         fits = array.dtype.kind in "iub" or bool((short == array).all())
     return like(short if fits else array.astype(np.float32), image)

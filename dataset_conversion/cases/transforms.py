@@ -1,7 +1,11 @@
-"""What may be done to a case once image and mask lie on one grid: values, recorded as they are."""
+"""Transforms of a case whose image and mask share one grid: crops, the central slice, resampling.
+
+Each is a frozen dataclass: its name and fields are recorded in the manifest and in the summary.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -14,9 +18,9 @@ Images = tuple[sitk.Image, ...]
 
 
 class Step(Protocol):
-    """A frozen dataclass that turns images and mask into others, true to where voxels lie.
+    """A frozen dataclass that transforms images and mask and keeps their physical positions.
 
-    The mask has nnU-Net's values already and the images' grid; it is None in a case without.
+    The mask has nnU-Net's values and the images' grid; it is None if the case has none.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
@@ -26,25 +30,34 @@ class Step(Protocol):
 
 
 def described(step: Step) -> dict[str, Any]:
-    """Return a step's name and fields, for the manifest."""
+    """Return a transform's name and fields, for the manifest."""
     return {"step": type(step).__name__, **asdict(step)}
 
 
-def told(step: Step) -> str:
-    """Return a step as a user reads it: `Resample, spacing 1 x 1 x 7`."""
-    parts = []
+def shown(step: Step) -> str:
+    """Return a transform as text, for the summary.
+
+    >>> shown(Resample((1.0, 1.0, 7.0)))
+    'Resample, spacing 1 x 1 x 7'
+    """
+    parts = [type(step).__name__]
     for name, value in asdict(step).items():
-        shown = " x ".join(f"{v:g}" for v in value) if isinstance(value, tuple) else str(value)
-        parts += [] if value is None else [f"{name} {shown}"]
-    return ", ".join([type(step).__name__, *parts])
+        text = " x ".join(f"{v:g}" for v in value) if isinstance(value, tuple) else str(value)
+        parts += [] if value is None else [f"{name} {text}"]
+    return ", ".join(parts)
+
+
+def _each(change: Callable[[sitk.Image], sitk.Image], images: Images,
+          mask: sitk.Image | None) -> tuple[Images, sitk.Image | None]:  # fmt: skip
+    return tuple(map(change, images)), None if mask is None else change(mask)
 
 
 @dataclass(frozen=True)
 class DropEmptySlices:
-    """Cut slices (axis z) without a label from both ends; a case without a mask stays whole.
+    """Cut slices (axis z) without a label from both ends; a case without a mask is not changed.
 
     Attributes:
-        ignore: a value of the mask that is no label.
+        ignore: value of the mask that does not count as a label.
     """
 
     ignore: int | None = None
@@ -59,49 +72,54 @@ class DropEmptySlices:
         if not rows.size:
             return images, mask
         kept = slice(int(rows[0]), int(rows[-1]) + 1)
-        return tuple(image[:, :, kept] for image in images), mask[:, :, kept]
+        return _each(lambda volume: volume[:, :, kept], images, mask)
 
 
 @dataclass(frozen=True)
 class CentralSlice:
-    """Keep the middle slice along z, which has to run to the right (orientation PIR).
+    """Keep the middle slice along z, which must run to the right (orientation PIR).
 
-    Of n slices it is number n // 2, counted from 0 at the patient's right. A slice alone has no
-    spacing to the next; all get the same thickness, as nnU-Net would resample those that differ
-    and take the axis of the largest spacing for that of the slices.
+    Of n slices it is number n // 2, counted from 0 at the patient's right. A single slice has no
+    spacing to the next. All get the same thickness, because nnU-Net resamples to the median
+    spacing and takes the axis of the largest spacing as the axis across the slices.
 
     Attributes:
-        thickness: mm that is written for it.
+        thickness: slice thickness to write, in mm.
     """
 
     thickness: float = 4.0
 
     def __call__(self, images: Images, mask: sitk.Image | None) -> tuple[Images, sitk.Image | None]:
-        """Cut images and mask alike."""
+        """Cut images and mask alike.
+
+        Raises:
+            DatasetError: the voxels within the slice are not smaller than the thickness.
+        """
         in_plane = max(images[0].GetSpacing()[:2])
         if in_plane >= self.thickness:
             raise DatasetError(
                 f"voxels of {in_plane:g} mm within the slice are not below the thickness of "
-                f"{self.thickness:g} mm that a single slice gets; convert whole volumes"
+                f"{self.thickness:g} mm that a single slice gets; convert complete volumes"
             )
         at = (images[0].GetDepth() - 1) // 2
-        return tuple(self._cut(image, at) for image in images), mask and self._cut(mask, at)
 
-    def _cut(self, image: sitk.Image, at: int) -> sitk.Image:
-        result = image[:, :, at : at + 1]
-        result.SetSpacing([*image.GetSpacing()[:2], self.thickness])
-        return result
+        def cut(volume: sitk.Image) -> sitk.Image:
+            result = volume[:, :, at : at + 1]
+            result.SetSpacing([*volume.GetSpacing()[:2], self.thickness])
+            return result
+
+        return _each(cut, images, mask)
 
 
 @dataclass(frozen=True)
 class CropWidth:
-    """Narrow images along y (front to back, in LPS) to `width` of `of` columns.
+    """Crop images along y (front to back, in LPS) to `width` of `of` columns.
 
-    An image of another size keeps the same share of its columns. The brightest columns are kept;
-    the window moves as little as is needed to hold every label.
+    An image of another size keeps the same fraction of its columns. The brightest columns are
+    kept; the window moves as little as needed to hold every label.
 
     Attributes:
-        width: columns that are kept of an image with `of` columns.
+        width: columns to keep of an image with `of` columns.
         of: see `width`.
     """
 
@@ -109,7 +127,11 @@ class CropWidth:
     of: int = 880
 
     def __call__(self, images: Images, mask: sitk.Image | None) -> tuple[Images, sitk.Image | None]:
-        """Crop images and mask alike."""
+        """Crop images and mask alike.
+
+        Raises:
+            DatasetError: the labels are wider than the crop.
+        """
         columns = images[0].GetHeight()
         keep = round(columns * self.width / self.of)
         if keep >= columns:
@@ -117,15 +139,12 @@ class CropWidth:
         light = np.abs(sitk.GetArrayViewFromImage(images[0])).sum(axis=(0, 2), dtype=np.float64)
         sums = np.convolve(light, np.ones(keep), "valid")
         best = np.flatnonzero(sums >= sums.max() * (1 - 1e-9))
-        first = int(best[len(best) // 2])  # in the middle where many are as bright
+        first = int(best[len(best) // 2])  # the middle one of equally bright windows
         if mask is not None:
-            found = np.flatnonzero(sitk.GetArrayViewFromImage(mask).any(axis=(0, 2)))
-            if found.size:
-                first = self._moved(first, keep, int(found[0]), int(found[-1]))
-        kept = slice(first, first + keep)
-        return tuple(image[:, kept, :] for image in images), None if mask is None else mask[
-            :, kept, :
-        ]
+            labelled = np.flatnonzero(sitk.GetArrayViewFromImage(mask).any(axis=(0, 2)))
+            if labelled.size:
+                first = self._moved(first, keep, int(labelled[0]), int(labelled[-1]))
+        return _each(lambda volume: volume[:, first : first + keep, :], images, mask)
 
     def _moved(self, first: int, keep: int, low: int, high: int) -> int:
         if high - low >= keep:
@@ -138,27 +157,25 @@ class CropWidth:
 
 @dataclass(frozen=True)
 class Resample:
-    """Give images other voxels: linear for images (float32), nearest neighbour for the mask.
+    """Resample to other voxels: linear for images (float32), nearest neighbour for the mask.
 
     Attributes:
-        spacing: mm: two in the plane of the slices, then from slice to slice. The axis whose
-            voxels are the longest counts as the one across the slices.
+        spacing: mm: two within the slices, then from slice to slice. The axis with the longest
+            voxels is taken as the axis across the slices.
     """
 
     spacing: tuple[float, float, float]
 
     def __call__(self, images: Images, mask: sitk.Image | None) -> tuple[Images, sitk.Image | None]:
-        """Resample images and mask to the same grid; the volume's first edges stay."""
-        grid = self._grid(images[0])
+        """Resample images and mask to one grid; the outer edges at index 0 stay in place."""
+        grid, still = self._grid(images[0]), sitk.Transform()
         smooth = tuple(
-            sitk.Resample(
-                sitk.Cast(image, sitk.sitkFloat32), grid, sitk.Transform(), sitk.sitkLinear
-            )
+            sitk.Resample(sitk.Cast(image, sitk.sitkFloat32), grid, still, sitk.sitkLinear)
             for image in images
         )
         if mask is None:
             return smooth, None
-        return smooth, sitk.Resample(mask, grid, sitk.Transform(), sitk.sitkNearestNeighbor)
+        return smooth, sitk.Resample(mask, grid, still, sitk.sitkNearestNeighbor)
 
     def _grid(self, image: sitk.Image) -> sitk.Image:
         old = image.GetSpacing()

@@ -1,4 +1,4 @@
-"""A converter as a value, and the way every conversion goes."""
+"""A converter: the options of a dataset, a scan of its source, and the conversion."""
 
 from __future__ import annotations
 
@@ -16,21 +16,26 @@ from dataset_conversion.raw_format.summary import Report
 
 
 class Find(Protocol):
-    """Look at a source and return the dataset that it makes; nothing is written."""
+    """Scan a source and return its dataset; writes nothing."""
 
     def __call__(self, source: Path, options: Any, id: int, name: str,
                  progress: Progress | None) -> RawDataset:  # fmt: skip
-        """Raise DatasetError where no dataset can be made of it at all."""
+        """Raise DatasetError if the source cannot be converted."""
 
 
 @dataclass(frozen=True)
 class Converter:
     """One dataset's converter.
 
+    >>> from dataset_conversion.datasets.csig import convert
+    >>> report = convert(Path("CSIG"), Path("nnUNet_raw"), 671)
+    Traceback (most recent call last):
+    dataset_conversion.errors.DatasetError: CSIG: no such folder; pass the folder that holds MR/
+
     Attributes:
-        name: the dataset's name where the user gives none.
+        name: default name of the dataset.
         options: a subclass of `Common`.
-        find: looks at the source.
+        find: scans the source.
     """
 
     name: str
@@ -41,19 +46,20 @@ class Converter:
                 options: Any = None, progress: Progress | None = None) -> Report:  # fmt: skip
         """Convert a source to `raw_root/Dataset<id>_<name>`.
 
-        Running it again converts what is new or changed and leaves the rest; an interrupted run
-        is continued, and gives the same bytes.
+        A second run converts only new or changed cases. An interrupted run can be continued and
+        gives the same bytes.
 
         Args:
-            source: the dataset as it was downloaded or exported.
+            source: the dataset as downloaded or exported.
             raw_root: nnUNet_raw.
             dataset_id: 1 to 999.
-            name: letters and digits.
-            options: of the converter's own class.
+            name: letters and digits; default: the converter's name.
+            options: instance of `self.options`.
             progress: wraps the list of sources, then the list of cases, e.g. tqdm.
 
         Raises:
-            DatasetError: whatever stands in the way, with the folder or file, and the cure.
+            DatasetError: the conversion is impossible; the message names the folder or file and
+                the fix.
         """
         options = options or self.options()
         source, raw_root, name = Path(source), Path(raw_root), name or self.name
@@ -61,12 +67,12 @@ class Converter:
         inside = raw_root.resolve()
         if inside == source.resolve() or source.resolve() in inside.parents:
             raise DatasetError(
-                f"{raw_root}: nnUNet_raw lies inside the source {source}, where it would be taken "
+                f"{raw_root}: nnUNet_raw is inside the source {source}, where it would be taken "
                 "for data; choose a folder elsewhere"
             )
         if options.key:
             check_key(Path(options.key), target)
-        _ = options.secret  # a salt that cannot be read is told once, not by every patient
+        _ = options.secret  # report an unreadable salt once, not for every patient
         dataset = self.find(source, options, dataset_id, name, progress)
         report = dataset.write(raw_root, progress, options.run())
         if options.key and not options.dry_run:

@@ -1,7 +1,8 @@
-"""CSIG lumbar MRI (MRSpineSeg, also written CIGS) to nnU-Net's raw format.
+"""Convert CSIG lumbar MRI (MRSpineSeg, also written CIGS) to nnU-Net's raw format.
 
-train/MR/Case<n>.nii.gz and train/Mask/mask_case<n>.nii.gz are paired by number. Copies differ in
-how they number the levels, so the numbering is an option and is proven from the positions.
+train/MR/Case<n>.nii.gz and train/Mask/mask_case<n>.nii.gz are paired by number. Copies of the
+dataset number the levels differently, so the numbering is an option and is verified from the
+positions of the labels.
 """
 
 from __future__ import annotations
@@ -18,17 +19,9 @@ from dataset_conversion.cases.transforms import CropWidth
 from dataset_conversion.datasets.converter import Converter
 from dataset_conversion.datasets.level_order import check_order
 from dataset_conversion.datasets.options import Common, option
-from dataset_conversion.datasets.paired_folders import (
-    Key,
-    Pair,
-    find_folder,
-    find_pairs,
-    stop_at,
-    without_copies,
-)
+from dataset_conversion.datasets.paired_folders import Key, Pair, checked, find_folder, find_pairs
 from dataset_conversion.datasets.scan import scan
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.io.atomic_files import digest
 from dataset_conversion.io.label_maps import read_mask
 from dataset_conversion.io.volumes import read_header, read_image
 from dataset_conversion.labels import Labels, read_labels
@@ -42,11 +35,11 @@ _MASK = re.compile(r"mask[_-]?case[_-]?0*(\d+)\.nii(\.gz)?", re.IGNORECASE)
 _FULL = 880  # columns of most images
 
 _BONES = {name: value for value, name in enumerate(LEVELS, 1)}
-# The challenge writes L5/S; a label's name may become part of a file's name.
+# The challenge writes L5/S, but a label's name may become part of a file name.
 _DISCS = {f"{upper}-{lower}": value
           for value, (lower, upper) in enumerate(pairwise(LEVELS), 11)}  # fmt: skip
 
-# name -> value in the masks; values that a scheme leaves to the background on purpose
+# name -> value in the masks; values that the scheme sends to the background
 SCHEMES: Mapping[str, tuple[Mapping[str, int], tuple[int, ...]]] = {
     "aspp": ({name: _BONES[name] for name in LEVELS[:8]}, (9, 10, *_DISCS.values())),
     "all": ({**_BONES, **_DISCS}, ()),
@@ -56,24 +49,24 @@ SCHEMES: Mapping[str, tuple[Mapping[str, int], tuple[int, ...]]] = {
 
 @dataclass(frozen=True)
 class Options(Common):
-    """How to label CSIG, and how much of it to take."""
+    """Labels and crop of CSIG."""
 
     scheme: str = option(
         "all",
-        "all (S, L5 to T9 and the discs), aspp (S, L5 to T11, the rest is background), or reversed "
-        "(copies where L1 to L5 are 1 to 5) (default: %(default)s)",
+        "all: S, L5 to T9 and the discs; aspp: S, L5 to T11, as in the ASPP paper; reversed: copies "
+        "of the dataset that number L1 to L5 as 1 to 5 (default: %(default)s)",
         choices=tuple(SCHEMES),
     )
     labels: Path | None = option(
-        None, "instead of a scheme: label names (S, L5, ...) and values", type=Path, metavar="JSON"
+        None, "file of label names and values, replaces the scheme", type=Path, metavar="JSON"
     )
     crop: int | None = option(
-        None, f"columns to keep of {_FULL}, in proportion of others: 464 in the ASPP paper",
+        None, f"columns to keep of {_FULL}, in proportion for other sizes; 464 in the ASPP paper",
         type=int, metavar="N",
     )  # fmt: skip
 
     def __post_init__(self) -> None:
-        """Stop at a crop that cannot be meant."""
+        """Reject an invalid crop."""
         super().__post_init__()
         if self.crop is not None and not 16 <= self.crop <= _FULL:
             raise DatasetError(f"--crop {self.crop}: 16 to {_FULL} columns are allowed")
@@ -81,9 +74,9 @@ class Options(Common):
 
 def find(source: Path, options: Options, id: int, name: str,
          progress: Progress | None) -> RawDataset:  # fmt: skip
-    """Pair images and masks by number and return the dataset; nothing is written."""
+    """Pair images and masks by number and return the dataset; writes nothing."""
     train = source
-    while (train / "train").is_dir():  # archives unpack into a folder of their own name
+    while (train / "train").is_dir():  # an archive may contain a folder of its name
         train = train / "train"
     images, masks = find_folder(train, "MR"), find_folder(train, "Mask")
     pairs, problems = find_pairs(images, masks, partial(_key, _IMAGE), partial(_key, _MASK))
@@ -93,9 +86,7 @@ def find(source: Path, options: Options, id: int, name: str,
     other = "all or aspp" if options.scheme == "reversed" else "reversed"
     look = partial(_look, upwards=upwards, other=other)
     cases, more = scan(pairs, look, options, progress)
-    cases, copies = without_copies(cases, ("image",))
-    problems = [*problems, *more, *copies]
-    stop_at(problems, cases, options.keep_going or options.dry_run)
+    cases, problems = checked(cases, ("image",), [*problems, *more], options)
     return RawDataset(
         id=id,
         name=name,
@@ -114,7 +105,7 @@ def _key(pattern: re.Pattern[str], name: str) -> Key | None:
 
 
 def _labels(options: Options) -> Labels:
-    """Return the scheme without what the user drops, or the user's own labels."""
+    """Return the user's labels, or the scheme's without dropped values."""
     if options.labels is not None:
         return read_labels(options.labels, options.drop)
     names, background = SCHEMES[options.scheme]
@@ -124,14 +115,11 @@ def _labels(options: Options) -> Labels:
 
 def _look(pair: Pair, upwards: list[int], other: str) -> Case:
     number = pair.key[0]
-    sources = {"image": digest(pair.image)}
-    if pair.mask:
-        sources["mask"] = digest(pair.mask)
     return Case(
         name=f"case{number}",
         group=str(number),
         where=str(pair.image),
-        sources=sources,
+        sources=pair.digests(),
         labelled=pair.mask is not None,
         voxels=read_header(pair.image).voxels,
         load=partial(_load, pair, upwards, other),
@@ -143,11 +131,11 @@ def _load(pair: Pair, upwards: list[int], other: str) -> Sample:
     if pair.mask is None:
         return Sample((image,), None, notes)
     mask = read_mask(pair.mask)
-    cure = (
-        f"another numbering is meant (--scheme {other}, or --labels JSON), or the file has head "
-        "and feet exchanged"
+    fix = (
+        f"pass another numbering (--scheme {other}, or --labels JSON), or correct the file if head "
+        "and feet are exchanged"
     )
-    order = check_order(mask.image, upwards, str(pair.mask), cure)
+    order = check_order(mask.image, upwards, str(pair.mask), fix)
     return Sample((image,), mask.image, (*notes, *mask.notes, *order))
 
 

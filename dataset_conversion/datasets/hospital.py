@@ -1,7 +1,7 @@
-"""What a hospital's datasets share: a folder a patient, with an image and perhaps a mask.
+"""Hospital datasets: one folder per patient, with an image and optionally a mask.
 
-The image is a DICOM series or a NIfTI, NRRD or MetaImage volume, the mask ITK-SNAP's NIfTI or 3D
-Slicer's .seg.nrrd. Patients without a mask become test cases.
+The image is a DICOM series or a NIfTI, NRRD or MetaImage volume; the mask is ITK-SNAP's NIfTI or
+3D Slicer's .seg.nrrd. Patients without a mask become test cases.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from dataset_conversion.cases.case import Case, Sample
 from dataset_conversion.cases.preprocess import check_not_empty
 from dataset_conversion.datasets.options import Common, option
 from dataset_conversion.datasets.patient_folder import Patient, patient_folders, read_patient
-from dataset_conversion.datasets.scan import scan
+from dataset_conversion.datasets.scan import scan, stop_at
 from dataset_conversion.dicom.series import Series, read_series
-from dataset_conversion.errors import DatasetError, together
+from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.atomic_files import digest, digest_of
 from dataset_conversion.io.label_maps import LabelMap, by_name, labels_of, read_mask, translation
 from dataset_conversion.io.volumes import read_header, read_image
@@ -31,27 +31,27 @@ from dataset_conversion.raw_format.raw_dataset import Progress
 
 @dataclass(frozen=True)
 class FolderOptions(Common):
-    """How to read a hospital's folders."""
+    """Options of a hospital's folders."""
 
     labels: Path | None = option(
-        None, "label names and values, like dataset.json's labels", type=Path, metavar="JSON"
+        None, "file of label names and values, as in dataset.json", type=Path, metavar="JSON"
     )
     mask_pattern: str = option(
-        r"mask|seg|label", "what names a mask file (default: %(default)s)", metavar="REGEX"
+        r"mask|seg|label", "pattern in names of masks (default: %(default)s)", metavar="REGEX"
     )
     series: str | None = option(
-        None, "text of the wanted series' description, or the end of its UID, if there are several",
+        None, "which of several DICOM series: part of its description, or the end of its UID",
         metavar="TEXT",
     )  # fmt: skip
     modality: str = option("CT", "DICOM modality and channel name (default: %(default)s)")
     keep_names: bool = option(
-        False, "folder names become case ids: you say that they identify nobody"
+        False, "use folder names as case ids; they must not identify a person"
     )
 
 
 @dataclass(frozen=True)
 class Patients:
-    """What was found: cases, their labels, and what the user should be told."""
+    """Result of the scan: cases, labels, and messages for the summary."""
 
     cases: list[Case]
     labels: Labels
@@ -61,7 +61,7 @@ class Patients:
 
 @dataclass(frozen=True)
 class _Found:
-    """A patient with what identifies it: digests of the image's and the mask's bytes."""
+    """A patient's files, case id and digests, and the values and segments of the mask."""
 
     patient: Patient
     name: str
@@ -73,14 +73,17 @@ class _Found:
 
 def find_patients(source: Path, options: FolderOptions, prefix: str, progress: Progress | None,
                   usual: Labels | None = None) -> Patients:  # fmt: skip
-    """Look at every patient's folder.
+    """Scan the patients' folders.
 
     Args:
-        source: holds the patients' folders.
-        options: the user's.
-        prefix: of case ids.
+        source: folder that holds the patients' folders.
+        options: the user's options.
+        prefix: prefix of the case ids.
         progress: wraps the folders.
-        usual: labels where the user gives none; None takes the masks' own names.
+        usual: default labels; None takes the segment names of the masks.
+
+    Raises:
+        DatasetError: no patients, no masks, invalid options, or problems with single patients.
     """
     try:
         re.compile(options.mask_pattern)
@@ -94,7 +97,7 @@ def find_patients(source: Path, options: FolderOptions, prefix: str, progress: P
     groups, notes = _groups(found)
     unmasked = sum(item.patient.mask is None for item in found)
     if unmasked:
-        notes = [f"patients without a mask, put in imagesTs: {unmasked}", *notes]
+        notes = [f"patients without a mask, moved to imagesTs: {unmasked}", *notes]
     cases = [
         Case(
             name=item.name,
@@ -111,7 +114,7 @@ def find_patients(source: Path, options: FolderOptions, prefix: str, progress: P
 
 
 def _look(folder: Path, options: FolderOptions, prefix: str) -> _Found:
-    """Find a patient's files, their digests, and what the mask holds."""
+    """Find a patient's files, their digests, and the values of the mask."""
     patient = read_patient(
         folder, mask_pattern=options.mask_pattern, modality=options.modality, series=options.series
     )
@@ -133,19 +136,19 @@ def _look(folder: Path, options: FolderOptions, prefix: str) -> _Found:
         name = re.sub(r"[^A-Za-z0-9-]+", "_", folder.name).strip("_-")
         if not name:
             raise DatasetError(
-                f"{folder}: nothing is left of its name as a case id (A-Z, a-z, 0-9, - and _ are "
-                "allowed); rename it, or do without --keep-names"
+                f"{folder}: its name has no character that a case id allows (A-Z, a-z, 0-9, - and _); "
+                "rename it, or omit --keep-names"
             )
     return _Found(patient, name, sources, voxels, values, segments)
 
 
 def _labels(found: Sequence[_Found], options: FolderOptions, usual: Labels | None) -> Labels:
-    """Take labels from the user's file, else the usual ones, else the masks' segment names."""
+    """Return labels from the user's file, else the default, else the masks' segment names."""
     masked = [item for item in found if item.patient.mask]
     if not masked:
         raise DatasetError(
-            f"none of {len(found)} patients has a mask; nothing can be learnt. Masks are known by "
-            f"their names (--mask-pattern {options.mask_pattern!r})"
+            f"none of {len(found)} patients has a mask, so there is nothing to train on. Masks are "
+            f"recognised by their names (--mask-pattern {options.mask_pattern!r})"
         )
     if options.labels is not None:
         return read_labels(Path(options.labels), options.drop)
@@ -155,15 +158,15 @@ def _labels(found: Sequence[_Found], options: FolderOptions, usual: Labels | Non
     if plain:
         values = sorted({v for item in plain for v in item.values} - set(options.drop))
         raise DatasetError(
-            f"{plain[0].patient.mask}: masks without names hold the label values {values}; save "
-            f"their names as a file and give it with --labels, e.g.\n{template(values)}"
+            f"{plain[0].patient.mask}: masks without segment names hold the label values {values}; save "
+            f"their names to a file and pass it with --labels, e.g.\n{template(values)}"
         )
     return labels_of([item.segments or {} for item in masked], options.drop)
 
 
 def _checked(found: Sequence[_Found], labels: Labels,
              options: FolderOptions) -> tuple[list[_Found], list[str]]:  # fmt: skip
-    """Check every mask's values, and that no image occurs twice, before anything is written."""
+    """Check the values of every mask, and that no image occurs twice, before anything is written."""
     same: dict[str, list[_Found]] = {}
     for item in found:
         same.setdefault(item.sources["image"], []).append(item)
@@ -173,15 +176,14 @@ def _checked(found: Sequence[_Found], labels: Labels,
         if len(twins) > 1:
             if item is twins[0]:
                 folders = " and ".join(str(twin.patient.folder) for twin in twins)
-                problems.append(f"{folders} hold the same image; take one away")
+                problems.append(f"{folders} hold the same image; remove one")
             continue
         try:
             _check_values(item, labels, options)
             good.append(item)
         except DatasetError as error:
             problems.append(str(error))
-    if problems and not (good and (options.keep_going or options.dry_run)):
-        raise together(problems)
+    stop_at(problems, good, options)
     return good, problems
 
 
@@ -197,16 +199,18 @@ def _check_values(item: _Found, labels: Labels, options: FolderOptions) -> None:
 
 
 def _groups(found: Sequence[_Found]) -> tuple[dict[str, str], list[str]]:
-    """Return each case's group: its folder, or its PatientID where that tells patients apart."""
+    """Return the group of each case: its folder, or its PatientID if that differs between patients."""
     ids = {i.name: i.patient.image.patient for i in found if isinstance(i.patient.image, Series)}
     known = [value for value in ids.values() if value]
     groups = {item.name: f"folder {item.patient.folder.name}" for item in found}
     if len(set(known)) == 1 and len(known) > 1 and len(known) == len(found):
-        return groups, ["all patients have the same PatientID: each folder is taken for a patient"]
+        return groups, [
+            "all folders have the same PatientID: each folder is treated as one patient"
+        ]
     if len(set(known)) > 1:
         groups.update({name: f"id {value}" for name, value in ids.items() if value})
     shared = len(found) - len(set(groups.values()))
-    note = f"folders that share a PatientID with another stay in its fold: {shared}"
+    note = f"folders that share a PatientID with another, kept in its fold: {shared}"
     return groups, [note] if shared else []
 
 

@@ -1,7 +1,8 @@
-"""A hospital's sacroiliac-joint CT, one folder a patient, to nnU-Net's raw format.
+"""Convert a hospital's sacroiliac-joint CT to nnU-Net's raw format.
 
-A folder holds a DICOM series or a NIfTI, NRRD or MetaImage volume, and perhaps a mask (ITK-SNAP's
-NIfTI or 3D Slicer's .seg.nrrd). Patients without a mask become test cases.
+There is one folder per patient, with a DICOM series or a NIfTI, NRRD or MetaImage volume, and
+optionally a mask (ITK-SNAP's NIfTI or 3D Slicer's .seg.nrrd). Patients without a mask become test
+cases.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ __all__ = ["CONVERTER", "Options", "convert"]
 
 @dataclass(frozen=True)
 class Options(FolderOptions):
-    """How to read a hospital's folders; window, steps and permissions besides `Common`'s."""
+    """Options of a hospital's CT folders."""
 
     window: tuple[float, float] | None = window_option()
     drop_empty_slices: bool = option(
-        False, "cut slices above and below the target, as in the papers"
+        False, "remove slices above and below all labels, as in the papers"
     )
 
 
 def find(source: Path, options: Options, id: int, name: str,
          progress: Progress | None) -> RawDataset:  # fmt: skip
-    """Look at every patient's folder and return the dataset; nothing is written."""
+    """Scan the patients' folders and return the dataset; writes nothing."""
     found = find_patients(source, options, "sijct", progress)
     labels = found.labels
     ignore = None if labels.ignore is None else labels.remap[labels.ignore]
@@ -39,7 +40,7 @@ def find(source: Path, options: Options, id: int, name: str,
     return RawDataset(
         id=id,
         name=name,
-        # Under any name that it does not know nnU-Net would silently take z-scores.
+        # noNorm: nnU-Net silently uses z-scores for channel names that it does not know.
         channel_names=("noNorm" if options.window else options.modality,),
         labels=labels,
         cases=found.cases,

@@ -1,4 +1,4 @@
-"""The key from case ids back to patients: a CSV that stays outside the dataset."""
+"""The key from case ids to patients: a CSV file kept outside the dataset."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from dataset_conversion.errors import DatasetError, disk_error
 
 
 def check_key(key: Path, target: Path) -> None:
-    """Stop at a key that would travel with the dataset, or whose folder does not exist."""
+    """Reject a key inside the dataset, or in a folder that does not exist."""
     if target.resolve() in key.resolve().parents:
-        raise DatasetError(f"{key}: the key lies inside the dataset {target}; keep it elsewhere")
+        raise DatasetError(f"{key}: the key is inside the dataset {target}; keep it elsewhere")
     if key.is_dir():
-        raise DatasetError(f"{key}: is a folder; name a .csv file for the key")
+        raise DatasetError(f"{key}: is a folder; pass a .csv file for the key")
     if not key.resolve().parent.is_dir():
-        raise DatasetError(f"{key}: its folder does not exist; make it first")
+        raise DatasetError(f"{key}: its folder does not exist; create it first")
 
 
 def write_key(key: Path, sources: Mapping[str, str]) -> None:
-    """Write one row a case: its id and its source, a folder or a file."""
+    """Write one row per case: its id and its source, a folder or a file."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["case", "source"])
@@ -33,4 +33,4 @@ def write_key(key: Path, sources: Mapping[str, str]) -> None:
     except OSError as error:
         raise disk_error(key, error) from error
     finally:
-        temporary.unlink(missing_ok=True)  # it holds names: none may stay behind
+        temporary.unlink(missing_ok=True)  # it holds names: leave none behind

@@ -1,7 +1,7 @@
-"""Proof that levels of the spine are numbered the way that a scheme says, from where they lie.
+"""Verify the numbering of the spine's levels from the positions of the labels.
 
-A reversed numbering, or a header with head and feet exchanged, gives a perfectly valid dataset
-with every name wrong. Only the positions tell.
+A reversed numbering, or a header with head and feet exchanged, gives a valid dataset in which
+every name is wrong. Only the positions reveal it.
 """
 
 from __future__ import annotations
@@ -15,39 +15,43 @@ import SimpleITK as sitk
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import affine
 
-_FEW = 200_000  # voxels that are enough to tell where labels lie
+_FEW = 200_000  # voxels that suffice to locate the labels
 
 
-def check_order(mask: sitk.Image, upwards: Sequence[int], who: str, cure: str) -> list[str]:
-    """Compare the heights of labels with the order that they ought to have.
+def check_order(mask: sitk.Image, upwards: Sequence[int], who: str, fix: str) -> list[str]:
+    """Compare the heights of the labels with the expected order.
 
     Args:
-        mask: source values.
-        upwards: values from the lowest level to the highest; those that are missing do not count.
+        mask: label map with the source's values.
+        upwards: values from the lowest level to the highest; missing ones are skipped.
         who: the mask, for messages.
-        cure: what to do where the order is the reverse.
+        fix: what to do if the order is reversed, for messages.
 
     Returns:
         Notes on single levels that are out of order.
 
     Raises:
-        DatasetError: most neighbours are the wrong way round.
+        DatasetError: most neighbours are in the wrong order.
+
+    >>> mask = sitk.GetImageFromArray(np.arange(3, dtype=np.uint8).reshape(3, 1, 1))
+    >>> check_order(mask, [1, 2], "mask", "renumber it")
+    []
     """
     heights = _heights(mask)
-    there = [value for value in upwards if value in heights]
-    wrong = [(low, high) for low, high in pairwise(there) if heights[high] <= heights[low]]
-    if 2 * len(wrong) > max(len(there) - 1, 0):
+    present = [value for value in upwards if value in heights]
+    wrong = [(low, high) for low, high in pairwise(present) if heights[high] <= heights[low]]
+    if 2 * len(wrong) > max(len(present) - 1, 0):
         low, high = wrong[0]
         raise DatasetError(
-            f"{who}: label {high} lies {heights[low] - heights[high]:.0f} mm below label {low}, "
-            f"which should be the lower one ({len(wrong)} of {len(there) - 1} neighbours are the "
-            f"wrong way round): {cure}"
+            f"{who}: label {high} is {heights[low] - heights[high]:.0f} mm below label {low}, "
+            f"which should be the lower one ({len(wrong)} of {len(present) - 1} neighbours are in "
+            f"the wrong order): {fix}"
         )
-    return [f"label {high} lies below label {low}, against the numbering" for low, high in wrong]
+    return [f"label {high} is below label {low}, against the numbering" for low, high in wrong]
 
 
 def _heights(mask: sitk.Image) -> dict[int, float]:
-    """Return each value's mean height (LPS z, mm)."""
+    """Return the mean height of each value (LPS z, mm)."""
     array = sitk.GetArrayViewFromImage(mask)
     step = max(1, int((array.size / _FEW) ** (1 / 3)))
     steps = [min(step, max(1, n // 8)) for n in array.shape]

@@ -1,6 +1,6 @@
-"""Options of converters as values: a field is a Python argument, a command-line flag and a record.
+"""Options of converters: a dataclass field is a Python argument and a command-line option.
 
-`Common` is what every converter understands; a dataset's own options are a subclass of it.
+Every converter accepts `Common`; the options of one dataset are a subclass of it.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ def option(default: Any, help: str, *flags: str, **how: Any) -> Any:
     """Make a dataclass field that is also a command-line option.
 
     Args:
-        default: its type is the option's where `how` has no `type`; False makes a switch.
-        help: for --help.
-        flags: instead of the field's name with dashes.
-        how: more of argparse's add_argument: choices, metavar, nargs, type.
+        default: sets the type of the option unless `how` does; False makes it a switch.
+        help: text for --help.
+        flags: replace the default flag, the field's name with dashes.
+        how: further arguments of argparse's add_argument: choices, metavar, nargs, type.
     """
     return field(default=default, metadata={"help": help, "flags": flags, "how": how})
 
 
 def declared(options: type[Any]) -> list[tuple[str, tuple[str, ...], dict[str, Any]]]:
-    """Return field name, flags and argparse's keywords of every option, the dataset's own first."""
+    """Return field name, flags and argparse's keywords of each option, the dataset's own first."""
     found = []
     for item in fields(options):
         if "help" not in item.metadata:
@@ -52,10 +52,10 @@ def declared(options: type[Any]) -> list[tuple[str, tuple[str, ...], dict[str, A
 
 
 def window_option() -> Any:
-    """The option `window`, for datasets with values in HU or the like."""
+    """Make the option `window`, for datasets with absolute values such as HU."""
     return option(
         None,
-        "window mapped to 0..1, e.g. -200 1200 (default: values stay as they are)",
+        "range of values to map to 0..1, in HU, e.g. -200 1200 (default: keep the values)",
         type=float,
         nargs=2,
         metavar=("LO", "HI"),
@@ -64,71 +64,79 @@ def window_option() -> Any:
 
 @dataclass(frozen=True)
 class Common:
-    """What every converter understands; see `Splits`, `Output` and `Run`.
+    """Options of every converter; see also `Splits`, `Output` and `Run`.
+
+    >>> Common(split="7:3").splits().split
+    '7:3'
 
     Attributes:
         drop: source label values that become background.
-        key: CSV of case ids and sources, outside the dataset.
-        salt: file whose bytes are mixed into private case ids; its content is never written.
+        key: CSV file of case ids and sources, outside the dataset.
+        salt: file with a secret mixed into private case ids; its content is never written.
     """
 
     split: str = option(
         "5-fold",
-        "K-fold, or training:validation such as 7:3 or 80/20, or own (default: %(default)s); a "
-        "patient is never in two",
+        "K-fold, or training:validation such as 7:3 or 80/20, or own (the dataset's own subsets); "
+        "a patient is never in two folds (default: %(default)s)",
     )
     test: str = option(
-        "", "test set for imagesTs: rest:test such as 80/20, or the dataset's own subset val",
+        "", "test set for imagesTs: training:test such as 80/20, or val (the dataset's own subset) "
+        "(default: none)",
         metavar="SPEC",
     )  # fmt: skip
-    seed: int = option(0, "of the drawn splits (default: %(default)s)", metavar="N")
+    seed: int = option(0, "random seed of the splits (default: %(default)s)", metavar="N")
     drop: tuple[int, ...] = option(
-        (), "mask values to send to background", type=int, nargs="+", metavar="V"
+        (), "mask values that become background", type=int, nargs="+", metavar="V"
     )
-    allow_empty: bool = option(False, "let masks without a label through")
+    allow_empty: bool = option(False, "accept masks without any label")
     resample_mask: bool = option(
-        False, "let masks on another grid be resampled (nearest) where the overlap is proven"
+        False, "resample masks on another grid (nearest neighbour) if they are inside the image"
     )
     key: Path | None = option(
-        None, "write which source became which case, outside the dataset", type=Path, metavar="CSV"
+        None, "write a table of case ids and sources, outside the dataset", type=Path, metavar="CSV"
     )
     salt: Path | None = option(
-        None, "file with a secret that case ids depend on; keep it with the key", type=Path,
+        None, "file with a secret that is mixed into case ids; keep it with the key", type=Path,
         metavar="FILE",
     )  # fmt: skip
-    jobs: int = option(1, "cases at a time (default: %(default)s)", "-j", "--jobs", metavar="N")
+    jobs: int = option(1, "parallel jobs (default: %(default)s)", "-j", "--jobs", metavar="N")
     keep_going: bool = option(
-        False, "leave bad cases out and convert the rest; the exit status is then 1"
+        False, "skip cases with errors and convert the rest; the exit status is then 1"
     )
-    dry_run: bool = option(False, "read and check everything, say what would be, write nothing")
+    dry_run: bool = option(False, "read and check everything, print the summary, write nothing")
 
     def __post_init__(self) -> None:
-        """Stop at numbers that cannot be meant."""
+        """Reject invalid values."""
         window = getattr(self, "window", None)
         if window is not None:
             low, high = window
             if not (np.isfinite([low, high]).all() and low < high):
                 raise DatasetError(
-                    f"window {low:g} to {high:g}: the first must be below the second"
+                    f"window {low:g} to {high:g}: the first value must be below the second"
                 )
         self.splits()
         self.run()
 
     def splits(self) -> Splits:
-        """Return how cases are shared out."""
+        """Return how cases are split into folds and a test set."""
         return Splits(self.split, self.test, self.seed)
 
     def run(self) -> Run:
-        """Return how the conversion runs."""
+        """Return parallelism and handling of errors."""
         return Run(self.jobs, self.keep_going, self.dry_run)
 
     def output(self, *, window: tuple[float, float] | None = None, steps: tuple[Step, ...] = (),
                orientation: str = "LPS") -> Output:  # fmt: skip
-        """Return how cases are written, with the user's permissions."""
+        """Return how cases are written."""
         return Output(window, steps, orientation, self.allow_empty, self.resample_mask)
 
     def case_id(self, prefix: str, sha256: str) -> str:
-        """Return a case id that follows a source's content, not its name: `prefix_1a2b3c4d`."""
+        """Return a case id derived from the content of a source, not from its name.
+
+        >>> Common().case_id("sijct", "1a2b3c4d5e6f")
+        'sijct_1a2b3c4d'
+        """
         if not self.secret:
             return f"{prefix}_{sha256[:_ID]}"
         mixed = hashlib.blake2b(sha256.encode(), key=self.secret, digest_size=_ID // 2)
@@ -136,16 +144,16 @@ class Common:
 
     @cached_property
     def secret(self) -> bytes:
-        """32 bytes from the salt's file; none without one."""
+        """32 bytes derived from the salt's file; empty without a salt."""
         if self.salt is None:
             return b""
         try:
             content = Path(self.salt).read_bytes()
         except OSError as error:
             raise DatasetError(
-                f"{self.salt}: the salt cannot be read ({error.strerror or error}); make it with "
+                f"{self.salt}: the salt cannot be read ({error.strerror or error}); create it with "
                 "e.g. head -c 32 /dev/urandom > salt, and keep it"
             ) from error
         if len(content.strip()) < 8:
-            raise DatasetError(f"{self.salt}: {len(content)} bytes are too few for a salt; take 32")
+            raise DatasetError(f"{self.salt}: {len(content)} bytes are too few for a salt; use 32")
         return hashlib.sha256(content).digest()

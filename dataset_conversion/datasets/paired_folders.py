@@ -1,17 +1,20 @@
-"""Datasets that keep images in one folder and masks in another, paired by what their names say."""
+"""Datasets with images in one folder and masks in another, paired by their file names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dataset_conversion.cases.case import Case
+from dataset_conversion.datasets.options import Common
 from dataset_conversion.datasets.patient_folder import check_folder, ignored, listed
-from dataset_conversion.errors import DatasetError, together
+from dataset_conversion.datasets.scan import stop_at
+from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.atomic_files import digest
 from dataset_conversion.io.volumes import UNREADABLE, is_volume
 
-Key = tuple[int, str]  # a patient's number, and what else tells images of one patient apart
+Key = tuple[int, str]  # patient's number, and what distinguishes the images of one patient
 
 
 @dataclass(frozen=True)
@@ -22,76 +25,81 @@ class Pair:
     image: Path
     mask: Path | None
 
+    def digests(self) -> dict[str, str]:
+        """Return the SHA-256 of the image and of the mask, if there is one."""
+        files = {"image": self.image, "mask": self.mask}
+        return {role: digest(path) for role, path in files.items() if path}
+
 
 def find_folder(source: Path, name: str) -> Path:
-    """Return the folder of a name that holds volumes: `source/name`, or `source/name/name`.
+    """Return the folder that holds volumes: `source/name` or `source/name/name`.
 
-    The second is what unpacking an archive that holds its own folder leaves.
+    The second occurs when an archive contains a folder of its name.
 
     Raises:
         DatasetError: neither holds a volume, or both do.
     """
     check_folder(source, f"the folder that holds {name}/")
-    places = [place for one in _named(source, name) for place in (one, *_named(one, name))]
-    full = [place for place in places if _volumes(place)]
+    folders = [folder for one in _named(source, name) for folder in (one, *_named(one, name))]
+    full = [folder for folder in folders if _volumes(folder)]
     if len(full) == 1:
         return full[0]
     if full:
         raise DatasetError(
-            f"{full[0]} and {full[1]} both hold volumes; keep one, as the archive was "
-            "unpacked twice or two datasets were mixed"
+            f"{full[0]} and {full[1]} both hold volumes; keep one (was the archive "
+            "unpacked twice, or are two datasets mixed?)"
         )
     archive = source / f"{name}.zip"
-    cure = f"unpack {archive.name}" if archive.is_file() else f"give the folder that holds {name}/"
-    raise DatasetError(f"{source}: no volumes in {name}/ nor in {name}/{name}/; {cure}")
+    fix = f"unpack {archive.name}" if archive.is_file() else f"pass the folder that holds {name}/"
+    raise DatasetError(f"{source}: no volumes in {name}/ nor in {name}/{name}/; {fix}")
 
 
 def _named(folder: Path, name: str) -> list[Path]:
-    """Return the folders of a name, whatever the case of its letters."""
+    """Return the subfolders of a name, ignoring case."""
     return sorted(p for p in listed(folder) if p.name.lower() == name.lower() and p.is_dir())
 
 
-def find_pairs(images: Path, masks: Path | None, image_key: Callable[[str], Key | None],
+def find_pairs(images: Path, masks: Path, image_key: Callable[[str], Key | None],
                mask_key: Callable[[str], Key | None]) -> tuple[list[Pair], list[str]]:  # fmt: skip
-    """Pair the volumes of two folders, and say what does not fit.
+    """Pair the volumes of two folders by key.
 
     Args:
         images: folder of images.
-        masks: folder of masks; None where there is none.
-        image_key: file name -> key, or None for a name that is not the dataset's.
+        masks: folder of masks.
+        image_key: file name -> key, or None for a name that the dataset does not use.
         mask_key: the same for masks.
 
     Returns:
-        Pairs in the order of their keys, and problems: strange names, names that mean the same
-        image, masks without an image.
+        Pairs sorted by key, and problems: unknown names, several names for one image, masks
+        without an image.
     """
     found, problems = _by_key(images, image_key)
-    drawn, more = _by_key(masks, mask_key) if masks else ({}, [])
-    problems += more
+    drawn, more = _by_key(masks, mask_key)
     orphans = [path for key, path in drawn.items() if key not in found]
-    problems += [f"{path}: a mask without its image; add the image, or take it away"
+    problems += more
+    problems += [f"{path}: a mask without its image; add the image, or remove the mask"
                  for path in orphans]  # fmt: skip
     return [Pair(key, path, drawn.get(key)) for key, path in sorted(found.items())], problems
 
 
 def _by_key(folder: Path, key_of: Callable[[str], Key | None]) -> tuple[dict[Key, Path], list[str]]:
-    """Return the files of a folder by key; names that mean the same are left out and told."""
+    """Return the files of a folder by key, and problems; files that share a key are left out."""
     by_key: dict[Key, list[Path]] = {}
     problems = [
-        f"{path}: this format is not read; convert it to .mha or .nii.gz, or take it away"
+        f"{path}: this format is not read; convert it to .mha or .nii.gz, or remove it"
         for path in sorted(listed(folder))
         if path.name.lower().endswith(UNREADABLE) and not ignored(path.name)
     ]
     for path in _volumes(folder):
         key = key_of(path.name)
         if key is None:
-            problems.append(f"{path}: no name of this dataset; take the file away, or rename it")
+            problems.append(f"{path}: not a file name of this dataset; remove or rename the file")
         else:
             by_key.setdefault(key, []).append(path)
     for paths in by_key.values():
         if len(paths) > 1:
             names = " and ".join(path.name for path in paths)
-            problems.append(f"{folder}: {names} mean the same image; keep one")
+            problems.append(f"{folder}: {names} denote the same image; keep one")
     return {key: paths[0] for key, paths in by_key.items() if len(paths) == 1}, problems
 
 
@@ -99,12 +107,20 @@ def _volumes(folder: Path) -> list[Path]:
     return [path for path in sorted(listed(folder)) if is_volume(path) and not ignored(path.name)]
 
 
-def without_copies(cases: Sequence[Case], roles: Iterable[str]) -> tuple[list[Case], list[str]]:
-    """Return the cases whose image occurs once; copies under other names would cross folds.
+def checked(cases: Sequence[Case], roles: Iterable[str], problems: Sequence[str],
+            options: Common) -> tuple[list[Case], list[str]]:  # fmt: skip
+    """Return the cases whose images occur once, and all problems.
+
+    Copies of an image under other names would end up in different folds.
 
     Args:
         cases: all cases.
         roles: the images among a case's sources.
+        problems: found so far.
+        options: whether to continue after an error.
+
+    Raises:
+        DatasetError: see `stop_at`.
     """
     seen: dict[str, list[Case]] = {}
     for case in cases:
@@ -112,15 +128,11 @@ def without_copies(cases: Sequence[Case], roles: Iterable[str]) -> tuple[list[Ca
             seen.setdefault(case.sources[role], []).append(case)
     copies = [twins for twins in seen.values() if len(twins) > 1]
     problems = [
-        f"{' and '.join(twin.where for twin in twins)} hold the same image; take one away"
-        for twins in copies
-    ]
+        *problems,
+        *(f"{' and '.join(twin.where for twin in twins)} hold the same image; remove one"
+          for twins in copies),
+    ]  # fmt: skip
     bad = {twin.name for twins in copies for twin in twins}
-    return [case for case in cases if case.name not in bad], problems
-
-
-def stop_at(problems: Sequence[str], left: Mapping[str, object] | Sequence[object],
-            go_on: bool) -> None:  # fmt: skip
-    """Raise all problems together, unless the user keeps going and something is left."""
-    if problems and not (left and go_on):
-        raise together(problems)
+    good = [case for case in cases if case.name not in bad]
+    stop_at(problems, good, options)
+    return good, problems

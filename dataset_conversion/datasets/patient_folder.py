@@ -15,12 +15,12 @@ from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.label_maps import is_slicer, looks_like_labels
 from dataset_conversion.io.volumes import UNREADABLE, is_volume, read_header
 
-_STRANGERS = frozenset(("thumbs.db", "desktop.ini", "dicomdir"))
+_SYSTEM_FILES = frozenset(("thumbs.db", "desktop.ini", "dicomdir"))
 
 
 @dataclass(frozen=True)
 class Patient:
-    """What was found: an image (a file or a DICOM series) and perhaps a mask."""
+    """The image of a patient (a file or a DICOM series) and its mask, if there is one."""
 
     folder: Path
     image: Path | Series
@@ -34,60 +34,72 @@ class Patient:
 
 
 def ignored(name: str) -> bool:
-    """Say whether a file or folder is no one's data: dot files, temporary and system files."""
+    """Check whether a file or folder is not data: dot files, temporary and system files.
+
+    >>> ignored(".DS_Store"), ignored("ct.nii.gz")
+    (True, False)
+    """
     low = name.lower()
-    return low.startswith(".") or ".tmp" in low or low in _STRANGERS
+    return low.startswith(".") or ".tmp" in low or low in _SYSTEM_FILES
 
 
-def check_folder(source: Path, wanted: str) -> None:
-    """Stop where a source is no folder, an archive among them."""
+def check_folder(source: Path, expected: str) -> None:
+    """Reject a source that is not a folder, e.g. an archive; `expected` describes the folder."""
     if source.is_file():
-        raise DatasetError(f"{source}: is a file; unpack it if it is an archive, and give {wanted}")
+        raise DatasetError(
+            f"{source}: is a file; unpack it if it is an archive, and pass {expected}"
+        )
     if not source.is_dir():
-        raise DatasetError(f"{source}: no such folder; give {wanted}")
+        raise DatasetError(f"{source}: no such folder; pass {expected}")
 
 
 def patient_folders(source: Path) -> list[Path]:
     """Return the patients' folders in a source folder, sorted.
 
     Raises:
-        DatasetError: no folder, no patients, or images that lie outside a patient's folder.
+        DatasetError: not a folder, no patients, or images outside a patient's folder.
     """
     check_folder(source, "the folder that holds the patients")
     entries = sorted(path for path in listed(source) if not ignored(path.name))
     loose = [path for path in entries if path.is_file() and _is_data(path)]
     if loose:
         raise DatasetError(
-            f"{source}: {len(loose)} images lie directly in it ({loose[0].name}, ...); put each "
-            "patient's image and mask in a folder of their own"
+            f"{source}: {len(loose)} images are not in a patient's folder ({loose[0].name}, ...); put each "
+            "patient's image and mask into a separate folder"
         )
     for path in entries:
         _refuse_link(path)
     folders = [path for path in entries if path.is_dir()]
     if not folders:
-        raise DatasetError(f"{source}: holds no patients; one folder for each is expected")
+        raise DatasetError(f"{source}: holds no patients; expected one folder per patient")
     return folders
 
 
 def read_patient(folder: Path, *, mask_pattern: str, modality: str,
                  series: str | None) -> Patient:  # fmt: skip
-    """Find a patient's image and mask by name and, where names do not tell, by content.
+    """Find a patient's image and mask by name or, if names are ambiguous, by content.
+
+    Args:
+        folder: the patient's folder.
+        mask_pattern: regular expression in the names of masks; case is ignored.
+        modality: DICOM Modality.
+        series: DICOM series to use if there are several, see `find_series`.
 
     Raises:
-        DatasetError: none or several of one kind, a mask alone, links, unreadable files, and
-            what `find_series` stops at.
+        DatasetError: no image or several, several masks, links, unreadable files, and the errors
+            of `find_series`.
     """
     files = _files(folder)
     strange = [path for path in files if path.name.lower().endswith(UNREADABLE)]
     if strange:
         raise DatasetError(
             f"{folder}: {_names(strange, folder)}: this format is not read; convert it to "
-            ".nii.gz, .nrrd or .mha, or take it away"
+            ".nii.gz, .nrrd or .mha, or remove it"
         )
     volumes = [path for path in files if is_volume(path)]
     others = [path for path in files if not is_volume(path)]
     masks = [p for p in volumes if is_slicer(p) or re.search(mask_pattern, p.name, re.IGNORECASE)]
-    fits = partial(_lies_on, masks[0]) if len(masks) == 1 else None
+    fits = partial(_aligned, masks[0]) if len(masks) == 1 else None
     found, notes = find_series(others, str(folder), modality=modality, wanted=series, fits=fits)
     images: list[Path | Series] = [path for path in volumes if path not in masks]
     if found is not None:
@@ -98,8 +110,8 @@ def read_patient(folder: Path, *, mask_pattern: str, modality: str,
     return Patient(folder, images[0], masks[0] if masks else None, tuple(notes))
 
 
-def _lies_on(mask: Path, series: Series) -> bool:
-    """Say whether a mask's header puts it on a series' grid; a damaged one is told later."""
+def _aligned(mask: Path, series: Series) -> bool:
+    """Check whether a mask's header puts it on a series' grid; a damaged one is reported later."""
     try:
         header = read_header(mask)
     except DatasetError:
@@ -109,13 +121,13 @@ def _lies_on(mask: Path, series: Series) -> bool:
 
 def _by_content(images: Sequence[Path | Series], masks: Sequence[Path],
                 folder: Path) -> tuple[list[Path | Series], list[Path]]:  # fmt: skip
-    """Tell two volumes apart that their names do not: only one may look like labels."""
+    """Find the mask among two volumes by content: exactly one may look like labels."""
     both = [*images, *masks]
     labels = [p for p in both if isinstance(p, Path) and (is_slicer(p) or looks_like_labels(p))]
     if len(labels) != 1:
         raise DatasetError(
-            f"{folder}: which is the mask cannot be told from {_names(both, folder)}; give "
-            "--mask-pattern TEXT that only masks' names contain"
+            f"{folder}: cannot find out which one is the mask: {_names(both, folder)}; pass "
+            "--mask-pattern with a pattern that occurs only in the names of masks"
         )
     return [p for p in both if p is not labels[0]], labels
 
@@ -123,13 +135,13 @@ def _by_content(images: Sequence[Path | Series], masks: Sequence[Path],
 def _check_counts(images: Sequence[Path | Series], masks: Sequence[Path], folder: Path) -> None:
     if len(masks) > 1:
         raise DatasetError(
-            f"{folder}: {len(masks)} masks, one is needed: {_names(masks, folder)}; keep one, or "
+            f"{folder}: {len(masks)} masks, expected one: {_names(masks, folder)}; keep one, or "
             "narrow --mask-pattern"
         )
     if len(images) > 1:
         raise DatasetError(
-            f"{folder}: {len(images)} images, one is needed: {_names(images, folder)}; keep one "
-            "(each patient wants a folder of their own), or make --mask-pattern match the masks"
+            f"{folder}: {len(images)} images, expected one: {_names(images, folder)}; keep one "
+            "(each patient needs a separate folder), or make --mask-pattern match the masks"
         )
     if not images and masks:
         raise DatasetError(
@@ -139,7 +151,7 @@ def _check_counts(images: Sequence[Path | Series], masks: Sequence[Path], folder
     if not images:
         raise DatasetError(
             f"{folder}: no image found (a DICOM series, .nii, .nii.gz, .nrrd or .mha); add it, or "
-            "take the folder away"
+            "remove the folder"
         )
 
 
@@ -154,7 +166,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def listed(folder: Path) -> list[Path]:
-    """Return what a folder holds."""
+    """Return the entries of a folder."""
     try:
         return list(folder.iterdir())
     except OSError as error:
@@ -165,11 +177,11 @@ def _refuse_link(path: Path) -> None:
     if path.is_symlink():
         gone = "" if path.exists() else " to nowhere"
         raise DatasetError(
-            f"{path}: a symbolic link{gone}; put the file or folder itself there (a link may "
+            f"{path}: a symbolic link{gone}; replace it with the file or folder itself (a link may "
             "leave the folder, or show one patient twice)"
         )
     if not os.access(path, os.R_OK):
-        raise DatasetError(f"{path}: may not be read; mend its permissions")
+        raise DatasetError(f"{path}: permission denied; fix its permissions")
 
 
 def _is_data(path: Path) -> bool:

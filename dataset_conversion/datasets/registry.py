@@ -1,6 +1,6 @@
-"""The datasets that can be converted: a name for the command line, the module, lines of help.
+"""The datasets that can be converted: command-line name, module, help.
 
-A module is imported only when its name is asked for; each holds a `CONVERTER`.
+A module is imported on demand; each defines a `CONVERTER`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Entry(NamedTuple):
-    """Where a converter is found, what it is for, and what its source looks like."""
+    """A converter's module, its description, and the layout of its source."""
 
     module: str
     about: str
@@ -34,17 +34,21 @@ CONVERTERS = {
     "hospital-ct": Entry(
         "dataset_conversion.datasets.hospital_ct",
         "a hospital's sacroiliac-joint CT",
-        "folder with one folder a patient: a DICOM series or a volume, and a mask",
+        "folder with one folder per patient: a DICOM series or a volume, and a mask",
     ),
     "sij-mri": Entry(
         "dataset_conversion.datasets.sij_mri",
         "sacroiliac-joint MRI with fat metaplasia",
-        "folder with one folder a patient: a DICOM series or a volume, and a mask",
+        "folder with one folder per patient: a DICOM series or a volume, and a mask",
     ),
 }
 
 
 def converter(name: str) -> Converter:
-    """Import and return a converter."""
+    """Import and return a converter.
+
+    >>> converter("csig").name
+    'CSIG'
+    """
     found: Converter = import_module(CONVERTERS[name].module).CONVERTER
     return found

@@ -1,8 +1,8 @@
-"""Look at every source before anything is converted; go on after a bad one and tell of all."""
+"""Scan every source before anything is converted, and report all problems together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from typing import TypeVar
 
 from dataset_conversion.datasets.options import Common
@@ -15,27 +15,34 @@ Result = TypeVar("Result")
 
 def scan(items: Sequence[Item], look: Callable[[Item], Result], options: Common,
          progress: Progress | None = None) -> tuple[list[Result], list[str]]:  # fmt: skip
-    """Return what `look` found, in the items' order, and why it refused the others.
+    """Return the results of `look`, in the items' order, and the messages of its errors.
 
     Args:
-        items: folders, files, rows.
+        items: folders, files or rows.
         look: reads headers and hashes files; raises DatasetError.
-        options: how many at a time.
+        options: number of parallel jobs, and whether to continue after an error.
         progress: wraps the items, e.g. tqdm.
 
     Raises:
-        DatasetError: all problems, unless the user keeps going (or only rehearses) and something
-            is left to go on with.
+        DatasetError: see `stop_at`.
     """
     places = list(range(len(items)))
     results: dict[int, Result] = {}
-    problems: dict[int, str] = {}
+    errors: dict[int, str] = {}
     for place, result in each(lambda i: look(items[i]), places, options.jobs, progress):
         if isinstance(result, DatasetError):
-            problems[place] = str(result)
+            errors[place] = str(result)
         else:
             results[place] = result
-    told = [problems[i] for i in sorted(problems)]
-    if told and not (results and (options.keep_going or options.dry_run)):
-        raise together(told)
-    return [results[i] for i in sorted(results)], told
+    problems = [errors[i] for i in sorted(errors)]
+    stop_at(problems, results, options)
+    return [results[i] for i in sorted(results)], problems
+
+
+def stop_at(problems: Sequence[str], remaining: Sized, options: Common) -> None:
+    """Raise all problems as one DatasetError.
+
+    With --keep-going or --dry-run and something left to convert, the problems are only reported.
+    """
+    if problems and not (len(remaining) and (options.keep_going or options.dry_run)):
+        raise together(problems)

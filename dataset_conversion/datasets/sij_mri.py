@@ -1,7 +1,8 @@
-"""Sacroiliac-joint MRI with fat metaplasia, one folder a patient, to nnU-Net's raw format.
+"""Convert sacroiliac-joint MRI with fat metaplasia to nnU-Net's raw format.
 
-A folder holds an oblique T1 series (DICOM, NIfTI, NRRD or MetaImage) and a binary mask of
-ITK-SNAP. Patients without fat metaplasia have empty masks: --allow-empty lets them in.
+There is one folder per patient, with an oblique T1 series (DICOM, NIfTI, NRRD or MetaImage) and
+a binary mask from ITK-SNAP. Patients without fat metaplasia have empty masks: --allow-empty
+accepts them.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ FAT_METAPLASIA = {"fat metaplasia": 1}
 
 @dataclass(frozen=True)
 class Options(FolderOptions):
-    """How to read a hospital's MRI folders."""
+    """Options of a hospital's MRI folders."""
 
     modality: str = option("MR", "DICOM modality (default: %(default)s)")
     channel: str = option("T1", "channel name (default: %(default)s)")
     spacing: tuple[float, ...] | None = option(
-        None, "mm of the voxels to resample to, two in plane and from slice to slice: 1 1 7 in the "
-        "paper (default: voxels stay as they are)", type=float, nargs=3, metavar="MM",
+        None, "voxel size in mm to resample to: two within the slices, then from slice to slice; "
+        "1 1 7 in the paper (default: no resampling)", type=float, nargs=3, metavar="MM",
     )  # fmt: skip
 
     def __post_init__(self) -> None:
-        """Stop at voxels that cannot be meant."""
+        """Reject an invalid voxel size."""
         super().__post_init__()
         if self.spacing is not None and not all(0.05 <= mm <= 50 for mm in self.spacing):
             shown = " ".join(f"{mm:g}" for mm in self.spacing)
@@ -43,7 +44,7 @@ class Options(FolderOptions):
 
 def find(source: Path, options: Options, id: int, name: str,
          progress: Progress | None) -> RawDataset:  # fmt: skip
-    """Look at every patient's folder and return the dataset; nothing is written."""
+    """Scan the patients' folders and return the dataset; writes nothing."""
     usual = None if options.labels else Labels(FAT_METAPLASIA, drop=options.drop)
     found = find_patients(source, options, "sijmr", progress, usual)
     steps: tuple[Step, ...] = ()

@@ -1,8 +1,8 @@
-"""SPIDER lumbar MRI (Zenodo 10159290, arXiv 2306.12217) to nnU-Net's raw format.
+"""Convert SPIDER lumbar MRI (Zenodo 10159290, arXiv 2306.12217) to nnU-Net's raw format.
 
 Names are `<patient>_t1.mha`, `<patient>_t2.mha`, `<patient>_t2_SPACE.mha` in images/ and masks/.
-Vertebrae are numbered up from the lowest one that is seen, which may be L4, L5 or L6: a level of
-the spine is never promised.
+Vertebrae are numbered upwards from the lowest visible one, which may be L4, L5 or L6: a label
+does not imply a level of the spine.
 """
 
 from __future__ import annotations
@@ -21,18 +21,10 @@ from dataset_conversion.cases.transforms import CentralSlice
 from dataset_conversion.datasets.converter import Converter
 from dataset_conversion.datasets.level_order import check_order
 from dataset_conversion.datasets.options import Common, option
-from dataset_conversion.datasets.paired_folders import (
-    Key,
-    Pair,
-    find_folder,
-    find_pairs,
-    stop_at,
-    without_copies,
-)
+from dataset_conversion.datasets.paired_folders import Key, Pair, checked, find_folder, find_pairs
 from dataset_conversion.datasets.scan import scan
 from dataset_conversion.datasets.spider_overview import SEQUENCES, key_of, read_subsets
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.io.atomic_files import digest
 from dataset_conversion.io.label_maps import read_mask
 from dataset_conversion.io.volumes import read_header, read_image
 from dataset_conversion.labels import Labels
@@ -41,7 +33,7 @@ from dataset_conversion.raw_format.raw_dataset import Progress, RawDataset
 __all__ = ["CONVERTER", "Options", "convert"]
 
 _CANAL, _MOST = 100, 9
-# From 101 on: vertebrae that are seen in part.
+# 101 and above: partly visible vertebrae.
 _VERTEBRAE = (*range(1, 26), *range(101, 126))
 _DISCS = tuple(range(201, 226))
 
@@ -58,26 +50,26 @@ SCHEMES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
 
 @dataclass(frozen=True)
 class Options(Common):
-    """What to take of SPIDER, and how to label it."""
+    """Sequences and labels of SPIDER."""
 
     scheme: str = option(
         "four",
-        "binary (spine), four (vertebra, canal, disc), or instances, numbered from the lowest "
-        "(default: %(default)s)",
+        "binary: spine; four: vertebra, canal, disc; instances: vertebrae and discs numbered from "
+        "the lowest (default: %(default)s)",
         choices=tuple(SCHEMES),
     )
     sequences: tuple[str, ...] = option(
-        SEQUENCES, "which to take (default: all)", nargs="+", type=str, choices=SEQUENCES
+        SEQUENCES, "sequences to convert (default: all)", nargs="+", type=str, choices=SEQUENCES
     )
     channels: bool = option(
-        False, "T1 and T2 as channels of one case, of patients where they share a grid"
+        False, "make T1 and T2 the channels of one case, for patients whose series share a grid"
     )
-    central_slice: bool = option(False, "the central sagittal slice alone, as a 2D dataset")
+    central_slice: bool = option(False, "keep only the central sagittal slice: a 2D dataset")
 
 
 @dataclass(frozen=True)
 class _Series:
-    """One series: its files, their digests, its grid."""
+    """One series: files, digests, grid."""
 
     pair: Pair
     sources: dict[str, str]
@@ -95,24 +87,22 @@ class _Series:
 
 def find(source: Path, options: Options, id: int, name: str,
          progress: Progress | None) -> RawDataset:  # fmt: skip
-    """Pair images and masks, read the table, and return the dataset; nothing is written."""
+    """Pair images and masks, read overview.csv, and return the dataset; writes nothing."""
     sequences = _sequences(options)
     images = find_folder(source, "images")
     masks = find_folder(source, "masks")
     pairs, problems = find_pairs(images, masks, key_of, key_of)
     pairs = [pair for pair in pairs if pair.key[1] in sequences]
     if not pairs:
-        raise DatasetError(f"{images}: holds no series of {', '.join(sequences)}")
+        raise DatasetError(f"{images}: contains no series of {', '.join(sequences)}")
     subsets, notes = read_subsets(images.parent, pairs)
     series, more = scan(pairs, _look, options, progress)
     if options.channels:
-        cases, said = _stacked(series, sequences, subsets)
-        notes += said
+        cases, skipped = _stacked(series, sequences, subsets)
+        notes += skipped
     else:
         cases = [_case(item.name, [item], subsets) for item in series]
-    cases, copies = without_copies(cases, ("image", *sequences))
-    problems = [*problems, *more, *copies]
-    stop_at(problems, cases, options.keep_going or options.dry_run)
+    cases, problems = checked(cases, ("image", *sequences), [*problems, *more], options)
     steps = (CentralSlice(),) if options.central_slice else ()
     return RawDataset(
         id=id,
@@ -120,7 +110,7 @@ def find(source: Path, options: Options, id: int, name: str,
         channel_names=_channel_names(options, sequences),
         labels=_labels(options),
         cases=cases,
-        # nnU-Net wants the slices first in the array (z, y, x): z has to run sideways.
+        # nnU-Net expects the slices along the first axis of the array (z, y, x): z must run sideways.
         output=options.output(steps=steps, orientation="PIR" if options.central_slice else "LPS"),
         notes=notes,
         splits=options.splits(),
@@ -130,15 +120,15 @@ def find(source: Path, options: Options, id: int, name: str,
 
 
 def _sequences(options: Options) -> tuple[str, ...]:
-    """Return the sequences that are wanted, in their usual order."""
-    wanted = tuple(s for s in SEQUENCES if s in options.sequences)
+    """Return the requested sequences, in the order of `SEQUENCES`."""
+    requested = tuple(s for s in SEQUENCES if s in options.sequences)
     if not options.channels:
-        return wanted
-    if wanted == SEQUENCES:
-        return ("t1", "t2")  # SPACE never has the others' grid
-    if len(wanted) < 2:
-        raise DatasetError("--channels: two sequences or more are needed, such as t1 t2")
-    return wanted
+        return requested
+    if requested == SEQUENCES:
+        return ("t1", "t2")  # SPACE never shares the others' grid
+    if len(requested) < 2:
+        raise DatasetError("--channels: two or more sequences are required, such as t1 t2")
+    return requested
 
 
 def _channel_names(options: Options, sequences: Sequence[str]) -> tuple[str, ...]:
@@ -147,7 +137,7 @@ def _channel_names(options: Options, sequences: Sequence[str]) -> tuple[str, ...
 
 
 def _labels(options: Options) -> Labels:
-    """Return a scheme without what the user drops."""
+    """Return the scheme without dropped values."""
     names: dict[str, int] = {}
     merge: dict[int, int] = {}
     for name, values in SCHEMES[options.scheme].items():
@@ -159,15 +149,12 @@ def _labels(options: Options) -> Labels:
 
 
 def _look(pair: Pair) -> _Series:
-    sources = {"image": digest(pair.image)}
-    if pair.mask:
-        sources["mask"] = digest(pair.mask)
     header = read_header(pair.image)
-    return _Series(pair, sources, header.size, header.matrix)
+    return _Series(pair, pair.digests(), header.size, header.matrix)
 
 
 def _case(name: str, series: Sequence[_Series], subsets: Mapping[Key, str]) -> Case:
-    """Make a case of one series, or of several as channels; of their masks the last one counts."""
+    """Make a case of one series, or of several as channels; the last mask is used."""
     last = next((item for item in reversed(series) if item.pair.mask), series[-1])
     sources = last.sources
     if len(series) > 1:
@@ -187,14 +174,14 @@ def _case(name: str, series: Sequence[_Series], subsets: Mapping[Key, str]) -> C
 
 def _stacked(series: Sequence[_Series], sequences: Sequence[str],
              subsets: Mapping[Key, str]) -> tuple[list[Case], list[str]]:  # fmt: skip
-    """Make a case a patient whose series share a grid; say how many patients are not taken."""
+    """Make one case per patient whose series share a grid; note the patients left out."""
     patients: dict[int, dict[str, _Series]] = {}
     for item in series:
         patients.setdefault(item.pair.key[0], {})[item.sequence] = item
-    cases, lacking, apart = [], [], []
+    cases, incomplete, mismatched = [], [], []
     for number, own in patients.items():
         if set(own) != set(sequences):
-            lacking.append(number)
+            incomplete.append(number)
             continue
         stack = [own[sequence] for sequence in sequences]
         first = stack[0]
@@ -203,16 +190,18 @@ def _stacked(series: Sequence[_Series], sequences: Sequence[str],
         ):
             cases.append(_case(f"{number}_{'_'.join(sequences)}", stack, subsets))
         else:
-            apart.append(number)
+            mismatched.append(number)
     notes = []
-    if lacking:
-        notes.append(f"patients without all of {', '.join(sequences)}, not taken: {_few(lacking)}")
-    if apart:
-        notes.append(f"patients whose series have grids of their own, not taken: {_few(apart)}")
+    if incomplete:
+        notes.append(
+            f"patients without all of {', '.join(sequences)}, left out: {_few(incomplete)}"
+        )
+    if mismatched:
+        notes.append(f"patients whose series have different grids, left out: {_few(mismatched)}")
     if not cases:
         raise DatasetError(
             f"--channels: no patient has {' and '.join(sequences)} on one grid ({'; '.join(notes)}); "
-            "convert them as cases of their own"
+            "convert them as separate cases"
         )
     return cases, notes
 
@@ -223,7 +212,7 @@ def _few(numbers: Sequence[int]) -> str:
 
 
 def _load(pairs: Sequence[Pair]) -> Sample:
-    """Read the channels, take the padding away, and read the mask."""
+    """Read the channels, remove the padding, and read the mask."""
     images: list[sitk.Image] = []
     notes: list[str] = []
     for pair in pairs:
@@ -243,14 +232,14 @@ def _load(pairs: Sequence[Pair]) -> Sample:
 
 
 def _ordered(mask: sitk.Image, path: Path) -> list[str]:
-    cure = "SPIDER counts from the lowest; look whether the file has head and feet exchanged"
-    return check_order(mask, range(1, 26), str(path), cure)
+    fix = "SPIDER counts from the lowest; check whether head and feet are exchanged in the file"
+    return check_order(mask, range(1, 26), str(path), fix)
 
 
 def _difference(mask: sitk.Image, other: sitk.Image, sequence: str) -> list[str]:
-    """Say how far the mask of another channel is from the one that is taken."""
+    """Note how far the mask of another channel differs from the one used."""
     if other.GetSize() != mask.GetSize():
-        return [f"the mask of {sequence} has another size and is not compared"]
+        return [f"the mask of {sequence} has another size and was not compared"]
     one, two = sitk.GetArrayViewFromImage(mask), sitk.GetArrayViewFromImage(other)
     either = int(np.count_nonzero((one > 0) | (two > 0)))
     share = int(np.count_nonzero(one != two)) / max(either, 1)

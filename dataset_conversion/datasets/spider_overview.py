@@ -1,4 +1,4 @@
-"""What SPIDER's file names and its overview.csv say of a series: patient, sequence, subset."""
+"""Patient, sequence and subset of SPIDER's series, from file names and overview.csv."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ _SUBSETS = {"training": "train", "validation": "val"}
 
 
 def key_of(name: str) -> Key | None:
-    """Return patient and sequence of a file name, None for a name that is not SPIDER's."""
+    """Return patient and sequence of a file name, None if it is not one of SPIDER's.
+
+    >>> key_of("007_t2_space.mha")
+    (7, 't2_SPACE')
+    """
     found = _NAME.fullmatch(name)
     if not found:
         return None
@@ -24,12 +28,15 @@ def key_of(name: str) -> Key | None:
 
 
 def read_subsets(folder: Path, pairs: Sequence[Pair]) -> tuple[dict[Key, str], list[str]]:
-    """Read SPIDER's own subset of each series from overview.csv, beside the images' folder or above.
+    """Read SPIDER's own subset of each series from overview.csv, and notes on what is missing.
 
-    Fields may end in blanks ('F ').
+    The file is in `folder` or in its parent. Fields may end in blanks ('F ').
+
+    Raises:
+        DatasetError: the table cannot be read, or a name or subset in it is invalid.
     """
-    places = [folder / "overview.csv", folder.parent / "overview.csv"]
-    path = next((place for place in places if place.is_file()), None)
+    paths = (folder / "overview.csv", folder.parent / "overview.csv")
+    path = next((path for path in paths if path.is_file()), None)
     if path is None:
         return {}, ["no overview.csv: SPIDER's own subsets are unknown"]
     subsets: dict[Key, str] = {}
@@ -39,10 +46,10 @@ def read_subsets(folder: Path, pairs: Sequence[Pair]) -> tuple[dict[Key, str], l
         if key is None or word not in _SUBSETS:
             raise DatasetError(
                 f"{path}: series {row['new_file_name']!r} of subset {row['subset']!r}; expected "
-                "are names such as 1_t2 and training or validation; download the table again"
+                "names such as 1_t2 and training or validation; download the table again"
             )
         if subsets.setdefault(key, _SUBSETS[word]) != _SUBSETS[word]:
-            raise DatasetError(f"{path}: {row['new_file_name']} has two subsets; mend the table")
+            raise DatasetError(f"{path}: {row['new_file_name']} has two subsets; correct the table")
     absent = [pair for pair in pairs if pair.key not in subsets]
     listed = f"series that overview.csv does not list: {len(absent)}"
     return subsets, [listed] if absent else []
@@ -61,6 +68,6 @@ def _rows(path: Path) -> list[dict[str, str]]:
     rows = [row for row in rows if any(row.values())]
     if not all({"new_file_name", "subset"} <= set(row) for row in rows):
         raise DatasetError(
-            f"{path}: the columns new_file_name and subset are needed; download the table again"
+            f"{path}: the columns new_file_name and subset are required; download the table again"
         )
     return rows

@@ -1,7 +1,7 @@
-"""Read the headers of DICOM files: what of each slice decides where it belongs.
+"""Read the headers of DICOM files: series, geometry and rescaling of each slice.
 
-Names, birth dates and other persons' data are read by no line of this package but PatientID,
-which only ever groups cases and is never shown or written.
+PatientID is the only personal attribute that this package reads. It groups cases and is never
+shown or written.
 """
 
 from __future__ import annotations
@@ -18,17 +18,19 @@ from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.library_warnings import quiet_pydicom
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
-_NO_IMAGE = frozenset(("SEG", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD", "SR", "PR", "KO", "REG",
+_NON_IMAGE = frozenset(("SEG", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD", "SR", "PR", "KO", "REG",
                        "DOC", "FID", "RWV", "AU", "ECG", "PLAN"))  # fmt: skip
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0"
 
 
 @dataclass(frozen=True)
 class Slice:
-    """One DICOM image, a file or a frame of one; geometry is None where the header leaves it out.
+    """One DICOM image: a file or one of its frames.
 
-    `slope` and `offset` are the rescaling of its values; `frame` counts from 0, None in a file of
-    one image; `palette`: its values stand for colours.
+    `position`, `orientation` (both LPS mm) and `pixel` (mm between rows, between columns) are None
+    if the header lacks them. `matrix` is (rows, columns). `slope` and `offset` rescale the values.
+    `frame` counts from 0 and is None in a single-frame file. `headless`: without preamble.
+    `palette`: the values index colours.
     """
 
     path: Path
@@ -52,12 +54,12 @@ class Slice:
 
     @property
     def name(self) -> str:
-        """The file, and the frame where it has several."""
+        """File name, and the number of the frame if the file has several."""
         return self.path.name if self.frame is None else f"{self.path.name} frame {self.frame + 1}"
 
     @property
     def missing(self) -> list[str]:
-        """Names of the geometry fields that the header leaves out."""
+        """Names of the geometry attributes that the header lacks."""
         fields = {
             "ImagePositionPatient": self.position,
             "ImageOrientationPatient": self.orientation,
@@ -67,21 +69,21 @@ class Slice:
 
 
 @dataclass(frozen=True)
-class NoImage:
-    """A DICOM object without slices, such as SEG or a report."""
+class NonImage:
+    """A DICOM object that is not an image, such as SEG or a report."""
 
     path: Path
     modality: str
 
 
-def read_slices(path: Path) -> list[Slice] | NoImage | None:
-    """Read one file's header: its image or its frames; None where the file is no DICOM at all.
+def read_slices(path: Path) -> list[Slice] | NonImage | None:
+    """Read the header of a file: one slice, or one per frame; None if the file is not DICOM.
 
     Raises:
-        DatasetError: unreadable, damaged, or with fewer bytes than its pixels need.
+        DatasetError: the file is unreadable, damaged, or shorter than its pixels.
     """
     try:
-        with path.open("rb") as stream, quiet_pydicom():  # odd values are checked below
+        with path.open("rb") as stream, quiet_pydicom():  # invalid values are checked below
             headless = stream.read(132)[128:] != b"DICM"
             if headless and not _may_be_dicom(path):
                 return None
@@ -92,26 +94,26 @@ def read_slices(path: Path) -> list[Slice] | NoImage | None:
             if not (kind or modality):
                 _refuse_if_named_dicom(path)
                 return None
-            if modality in _NO_IMAGE:
-                return NoImage(path, modality)
+            if modality in _NON_IMAGE:
+                return NonImage(path, modality)
             if value(header, "Rows") is None:
                 if "Image" in kind.name or not (modality and value(header, "SOPInstanceUID")):
-                    raise ValueError("an image whose header ends early")
-                return NoImage(path, modality)
+                    raise ValueError("the header of an image ends early")
+                return NonImage(path, modality)
             _check_length(path, header, stream.tell())
             return _slices(path, header, modality, headless)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from error
     except DatasetError:
         raise
-    except Exception as error:  # damaged bytes make pydicom raise anything
+    except Exception as error:  # damaged bytes make pydicom raise various errors
         raise DatasetError(
             f"{path}: the DICOM header is damaged or truncated; copy the file again"
         ) from error
 
 
 def _may_be_dicom(path: Path) -> bool:
-    """Files without a preamble are DICOM by their name, or by starting with a group 0002/0008."""
+    """Check whether a file without a preamble is DICOM: by its name, or a group 0002/0008 at the start."""
     with path.open("rb") as stream:
         start = stream.read(4)
     return path.name.lower().endswith(SUFFIXES) or start[:2] in (b"\x08\x00", b"\x02\x00")
@@ -125,7 +127,7 @@ def _refuse_if_named_dicom(path: Path) -> None:
     if path.name.lower().endswith(SUFFIXES):
         raise DatasetError(
             f"{path}: named as DICOM, but without a readable header ('DICM' mark or SOPClassUID "
-            "missing); export the series again or take the file away"
+            "missing); export the series again or remove the file"
         )
 
 
@@ -133,7 +135,7 @@ def _slices(path: Path, header: Any, modality: str, headless: bool) -> list[Slic
     kind = [str(part).upper() for part in value(header, "ImageType", None) or []]
     slope, offset = rescaling(header)
     meta = getattr(header, "file_meta", None)
-    whole = Slice(
+    base = Slice(
         path=path,
         uid=str(value(header, "SeriesInstanceUID", "") or ""),
         modality=modality,
@@ -153,21 +155,13 @@ def _slices(path: Path, header: Any, modality: str, headless: bool) -> list[Slic
         palette="PALETTE" in str(value(header, "PhotometricInterpretation", "")).upper(),
     )
     return [
-        replace(
-            whole,
-            frame=index if whole.frames > 1 else None,
-            position=frame.position,
-            orientation=frame.orientation,
-            pixel=frame.pixel,
-            slope=frame.slope,
-            offset=frame.intercept,
-        )
+        replace(base, frame=index if base.frames > 1 else None, **vars(frame))
         for index, frame in enumerate(frames(header))
-    ] or [whole]
+    ] or [base]
 
 
 def _check_length(path: Path, header: Any, start: int) -> None:
-    """Stop where the file ends before its pixels do; decoders may fill the rest with zeros."""
+    """Reject a file that ends before its pixels: decoders may fill the rest with zeros."""
     meta = getattr(header, "file_meta", None)
     syntax = getattr(meta, "TransferSyntaxUID", None)
     if syntax is not None and syntax.is_deflated:
@@ -175,12 +169,12 @@ def _check_length(path: Path, header: Any, start: int) -> None:
     if syntax is not None and syntax.is_compressed:
         with path.open("rb") as stream:
             stream.seek(start)
-            whole = _SEQUENCE_END in stream.read()
+            complete = _SEQUENCE_END in stream.read()
     else:
         names = ("SamplesPerPixel", "NumberOfFrames")
         samples, count = (int(value(header, name, 1) or 1) for name in names)
         pixels = int(value(header, "Rows")) * int(value(header, "Columns")) * samples * count
         bits = int(value(header, "BitsAllocated", 16))
-        whole = path.stat().st_size - start >= pixels * bits // 8
-    if not whole:
+        complete = path.stat().st_size - start >= pixels * bits // 8
+    if not complete:
         raise DatasetError(f"{path}: truncated: the file ends before its pixels; copy it again")

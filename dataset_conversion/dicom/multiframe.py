@@ -1,7 +1,7 @@
-"""Where each frame of an enhanced (multi-frame) DICOM lies, and how its values are rescaled.
+"""Position and rescaling of each frame of an enhanced (multi-frame) DICOM file.
 
-What all frames share stands in one functional group, what differs in one a frame; either may
-hold any of it.
+Attributes common to all frames are in the shared functional group, others in one group per frame;
+any attribute may be in either.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydicom.dataelem import RawDataElement, convert_raw_data_element
 from pydicom.tag import BaseTag, Tag
 
 _TAGS: dict[str, BaseTag] = {}
-# Neither text, whose meaning hangs on the file's character set, nor sequences.
+# Neither text, which depends on the file's character set, nor sequences.
 _PLAIN = frozenset(("SOPClassUID", "Modality", "ImageType", "SeriesInstanceUID", "SamplesPerPixel",
                     "NumberOfFrames", "Rows", "Columns", "BitsAllocated", "ImagePositionPatient",
                     "ImageOrientationPatient", "PixelSpacing", "PhotometricInterpretation",
@@ -24,29 +24,29 @@ _PLAIN = frozenset(("SOPClassUID", "Modality", "ImageType", "SeriesInstanceUID",
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame's place and rescaling; None where the header leaves it out."""
+    """Fields of a `Slice` that differ between frames; geometry is None if the header lacks it."""
 
     position: tuple[float, ...] | None
     orientation: tuple[float, ...] | None
     pixel: tuple[float, ...] | None
     slope: float
-    intercept: float
+    offset: float
 
 
 def frames(header: Any) -> list[Frame]:
-    """Return every frame; an empty list where the header has no functional groups."""
-    each = value(header, "PerFrameFunctionalGroupsSequence") or []
+    """Return all frames; an empty list if the header has no functional groups."""
+    own = value(header, "PerFrameFunctionalGroupsSequence") or []
     shared = value(header, "SharedFunctionalGroupsSequence") or []
-    if len(each) != int(value(header, "NumberOfFrames", 1) or 1):
+    if len(own) != int(value(header, "NumberOfFrames", 1) or 1):
         return []
-    return [_frame([group, *shared]) for group in each]
+    return [_frame([group, *shared]) for group in own]
 
 
 def value(holder: Any, name: str, default: Any = None) -> Any:
-    """Return a field's value.
+    """Return the value of an attribute.
 
-    pydicom's look-up by name takes three times as long, and it turns bytes to values anew in every
-    slice, where most fields of a series are the same.
+    pydicom's look-up by name takes three times as long and converts the bytes again for every
+    slice, although most attributes are the same in all slices of a series.
     """
     tag = _TAGS.get(name)
     if tag is None:
@@ -65,7 +65,7 @@ def _value_of(raw: RawDataElement) -> Any:
 
 
 def numbers(holder: Any, name: str, count: int) -> tuple[float, ...] | None:
-    """Return a field of several finite numbers, None where it is not that."""
+    """Return an attribute of `count` finite numbers, None if it is anything else."""
     stored = None if holder is None else value(holder, name)
     if stored is None or isinstance(stored, str) or not hasattr(stored, "__len__"):
         return None
@@ -74,7 +74,7 @@ def numbers(holder: Any, name: str, count: int) -> tuple[float, ...] | None:
 
 
 def rescaling(holder: Any) -> tuple[float, float]:
-    """Return slope and intercept; 1 and 0 where they are left out."""
+    """Return slope and intercept; 1 and 0 if they are missing."""
     if holder is None:
         return 1.0, 0.0
     slope, intercept = value(holder, "RescaleSlope", 1), value(holder, "RescaleIntercept", 0)
@@ -82,13 +82,13 @@ def rescaling(holder: Any) -> tuple[float, float]:
 
 
 def _frame(groups: list[Any]) -> Frame:
-    slope, intercept = rescaling(_part(groups, "PixelValueTransformationSequence"))
+    slope, offset = rescaling(_part(groups, "PixelValueTransformationSequence"))
     return Frame(
         numbers(_part(groups, "PlanePositionSequence"), "ImagePositionPatient", 3),
         numbers(_part(groups, "PlaneOrientationSequence"), "ImageOrientationPatient", 6),
         numbers(_part(groups, "PixelMeasuresSequence"), "PixelSpacing", 2),
         slope,
-        intercept,
+        offset,
     )
 
 

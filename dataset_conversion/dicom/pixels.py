@@ -1,7 +1,7 @@
-"""Read the pixels of a proven series, rescaled, slice by slice: ITK first, then pydicom.
+"""Read and rescale the pixels of a verified series, slice by slice: ITK first, then pydicom.
 
-ITK's GDCM reads most transfer syntaxes; pydicom with its plug-ins reads others (high-throughput
-JPEG 2000, say), files without a preamble, and single frames.
+ITK's GDCM reads most transfer syntaxes. pydicom with its plug-ins reads others (e.g.
+high-throughput JPEG 2000), files without a preamble, and single frames.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from dataset_conversion.io.library_warnings import quiet_itk, quiet_pydicom
 
 
 def read_pixels(slices: Sequence[Slice], affine: np.ndarray, who: str) -> sitk.Image:
-    """Return the values as float32 on the proven grid.
+    """Return the rescaled values as a float32 volume.
 
     Args:
-        slices: from the lowest up the normal.
-        affine: what the slices' headers say; ITK must see the same.
+        slices: in the order of the normal.
+        affine: 4 x 4, index to LPS mm, from the headers; ITK must read the same.
         who: the patient, for messages.
 
     Raises:
-        DatasetError: no decoder, damaged pixels, or ITK sees another geometry.
+        DatasetError: no decoder, damaged pixels, or ITK reads another geometry.
     """
     if any(item.headless or item.frame is not None for item in slices):
         return place(_by_pydicom(slices, who), affine)
@@ -49,11 +49,11 @@ def read_pixels(slices: Sequence[Slice], affine: np.ndarray, who: str) -> sitk.I
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     direction = affine[:3, :3] / spacing
     seen = (image.GetOrigin(), image.GetDirection(), image.GetSpacing()[:2])
-    meant = (affine[:3, 3], direction.ravel(), spacing[:2])
-    if not all(np.allclose(s, m, atol=2e-2) for s, m in zip(seen, meant, strict=True)):
+    expected = (affine[:3, 3], direction.ravel(), spacing[:2])
+    if not all(np.allclose(s, e, atol=2e-2) for s, e in zip(seen, expected, strict=True)):
         raise DatasetError(
-            f"{who}: ITK reads another geometry than the slices' headers say (origin "
-            f"{image.GetOrigin()}); convert the series with dcm2niix and look at it"
+            f"{who}: ITK reads another geometry than the slices' headers give (origin "
+            f"{image.GetOrigin()}); convert the series with dcm2niix and inspect the result"
         )
     image.SetSpacing([float(v) for v in spacing])
     image.SetDirection([float(v) for v in direction.ravel()])
@@ -64,7 +64,7 @@ def read_pixels(slices: Sequence[Slice], affine: np.ndarray, who: str) -> sitk.I
 def _by_itk(slices: Sequence[Slice]) -> sitk.Image:
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames([str(item.path) for item in slices])
-    # ITK takes the type of the first slice for all: a later slope with a fraction would be cut.
+    # ITK uses the type of the first slice for all, which would truncate a later fractional slope.
     reader.SetOutputPixelType(sitk.sitkFloat32)
     with quiet_itk:
         return reader.Execute()
@@ -80,7 +80,7 @@ def _by_pydicom(slices: Sequence[Slice], who: str) -> np.ndarray:
         plane = stored if item.frame is None else stored[item.frame]
         if plane.shape != item.matrix:
             raise DatasetError(
-                f"{item.path}: its pixels are {plane.shape}, its header says {item.matrix}; copy "
+                f"{item.path}: its pixels are {plane.shape}, but its header gives {item.matrix}; copy "
                 "or export it again"
             )
         planes.append(plane.astype(np.float32) * np.float32(item.slope) + np.float32(item.offset))
@@ -96,7 +96,7 @@ def _decoded(item: Slice, who: str) -> np.ndarray:
                 plain = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
                 data.file_meta.TransferSyntaxUID = plain if little else ExplicitVRBigEndian
             pixels: np.ndarray = data.pixel_array
-        except Exception as error:  # pydicom raises many kinds, by decoder
+        except Exception as error:  # the error depends on the decoder
             raise DatasetError(
                 f"{who}: the pixels of {item.path.name} cannot be decoded (transfer syntax "
                 f"{UID(item.syntax).name or 'none'}); copy the series again, install pydicom's "

@@ -12,13 +12,12 @@ import SimpleITK as sitk
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from dataset_conversion.errors import disk_error
-from dataset_conversion.raw_format.png import write_png
+from dataset_conversion.io.planes import PLANES
 from dataset_conversion.raw_format.preview_planes import Cut, Cuts, cut
 
 FILE = "preview.png"
 MOST_ROWS = 24
 BONE = (-450.0, 1050.0)  # HU shown black and white
-_PLANES = ("axial", "coronal", "sagittal")
 _GROUND, _INK, _FAINT = "#0d1117", "#e6edf3", "#8b949e"
 _COLOURS = ("#f2b134", "#4cc9f0", "#f72585", "#80ed99", "#b388ff", "#ff7f51",
             "#00b4a0", "#ffd6e0", "#c0e218", "#5c8dff", "#d4a373", "#e63946", "#2a9d3f", "#ffee93",
@@ -86,7 +85,7 @@ def draw(path: Path, rows: Sequence[Row], names: Mapping[int, str], title: str,
     _legend(pen, names, top + 16)
     temporary = scratch / path.name
     try:
-        write_png(temporary, np.asarray(sheet))
+        sheet.save(temporary, "PNG", compress_level=1)
         os.replace(temporary, path)
     except OSError as error:
         raise disk_error(path, error) from error
@@ -114,7 +113,7 @@ def _lines(rows: Sequence[Row],
     slices = [[cut for cut in three if min(cut.grey.shape) > 1] for three in cuts]
     if any(len(planes) != 1 for planes in slices):
         return [list(zip((label, "", ""), three, strict=True))
-                for label, three in zip(labels, cuts, strict=True)], _PLANES  # fmt: skip
+                for label, three in zip(labels, cuts, strict=True)], [plane.name for plane in PLANES]  # fmt: skip
     single = [(label, planes[0]) for label, planes in zip(labels, slices, strict=True)]
     return [single[start : start + 3] for start in range(0, len(single), 3)], ()
 
@@ -144,11 +143,10 @@ def _show(sheet: Image.Image, cut: Cut, values: Sequence[int], at: tuple[int, in
     scale = min(_CELL / cut.wide, tall / cut.tall)
     size = max(1, round(cut.wide * scale)), max(1, round(cut.tall * scale))
     corner = at[0] + (_CELL - size[0]) // 2, at[1] + (tall - size[1]) // 2
-    turn = slice(None, None, 1 if cut.origin == "upper" else -1)
-    grey = Image.fromarray(np.rint(cut.grey[turn] * 255).astype(np.uint8))
+    grey = Image.fromarray(np.rint(cut.grey * 255).astype(np.uint8))
     picture = grey.resize(size, Image.Resampling.BILINEAR).convert("RGBA")
     if cut.mask is not None:
-        labels = Image.fromarray(_overlay(cut.mask[turn], values))
+        labels = Image.fromarray(_overlay(cut.mask, values))
         picture = Image.alpha_composite(picture, labels.resize(size, Image.Resampling.NEAREST))
     pen = ImageDraw.Draw(picture)
     flat = cut.tall < 0.15 * cut.wide  # no room for letters above each other

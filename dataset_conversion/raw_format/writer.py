@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataset_conversion.cases.case import Case, apart
+from dataset_conversion.cases.case import Case, unique
 from dataset_conversion.cases.preprocess import Prepared, prepare
 from dataset_conversion.errors import DatasetError, together
 from dataset_conversion.io.atomic_files import check_space, digest, digest_json, to_json, write_text
@@ -34,7 +34,7 @@ class Conversion:
                  progress: Progress | None) -> None:  # fmt: skip
         self.dataset, self.place, self.run, self.progress = dataset, place, run, progress
         self.problems = list(dataset.problems)
-        self.cases, clashes = apart(dataset.cases)
+        self.cases, clashes = unique(dataset.cases)
         self.problems += clashes
         self._stop_at_problems()
         if not any(case.labelled for case in self.cases):
@@ -259,7 +259,7 @@ class Conversion:
             problems=tuple(self.problems),
             dry_run=self.run.dry_run,
             orientation=self.dataset.output.orientation,
-            steps=tuple(self.dataset.output.told()),
+            steps=tuple(self.dataset.output.changes()),
         )
 
 

@@ -1,4 +1,4 @@
-"""Compare runs on the same cases: intervals, paired tests, what was unfair, and a paper's table."""
+"""Compare runs on the same cases: intervals, paired tests, differences of the trainings, a paper's table."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         nargs="+",
         help="a .json of evaluate, a folder of predictions (with its .json, or --reference), or a model folder of "
-        "nnU-Net (its folds' validation); NAME=RUN names it; the others are compared with the first",
+        "nnU-Net (the validation of its folds); NAME=RUN gives it a name; runs are compared with the first",
     )
     parser.add_argument(
-        "-o", metavar="FILE", type=Path, help="write it: .md, .tex (booktabs) or .csv (all digits)"
+        "-o",
+        metavar="FILE",
+        type=Path,
+        help="output file: .md, .tex (booktabs) or .csv (full precision)",
     )
     parser.add_argument(
         "--table",
         metavar="T",
-        help="lay it out as a paper's table, e.g. 001.4, the published numbers beside ours; a run is the row that "
-        "`ablation plans` named its configuration after, or ROW=RUN",
+        help="arrange the runs as a paper's table, e.g. 001.4, next to the published numbers; a run belongs to the "
+        "row that `ablation plans` named its configuration after, or pass ROW=RUN",
     )
     parser.add_argument(
         "--reference",
         metavar="REF",
         type=Path,
-        help="folder of the true label maps (default for model folders: where nnU-Net keeps them)",
+        help="folder of the reference label maps (default for model folders: where nnU-Net keeps them)",
     )
     parser.add_argument("--fold", metavar="F", nargs="+", help="of model folders (default: all)")
     parser.add_argument(
@@ -38,24 +41,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--common", action="store_true", help="compare on the cases that all runs have"
     )
     parser.add_argument(
-        "--strict", action="store_true", help="an unfair comparison is an error, not a mark"
+        "--strict",
+        action="store_true",
+        help="stop with an error at an unfair comparison instead of marking it",
     )
     parser.add_argument("--tolerance", metavar="MM", type=float, default=2.0, help="of NSD")
     parser.add_argument("--pixels", action="store_true", help="distances in voxels as well as mm")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the bootstrap")
-    parser.add_argument("-j", metavar="N", type=int, help="cases at a time, where runs are scored")
+    parser.add_argument("-j", metavar="N", type=int, help="number of processes for scoring")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the tables, and write them."""
+    """Print the tables and write them to a file."""
+    from nnunet_plugins.api import compare
+    from nnunet_plugins.atomic_files import placed
     from nnunet_plugins.commands.evaluate import cores, progress
     from nnunet_plugins.comparison import table_formats as writing
-    from nnunet_plugins.comparison.compare import compare
     from nnunet_plugins.comparison.paper import paper_sheet
-    from nnunet_plugins.comparison.runs import Options, load
     from nnunet_plugins.comparison.tables import legend, notes_of, sheets_of, warnings_of
     from nnunet_plugins.errors import UserError
-    from nnunet_plugins.evaluation.summary import write_whole
     from nnunet_plugins.papers.tables import find
 
     target = arguments.o
@@ -64,22 +68,23 @@ def run(arguments: argparse.Namespace) -> int:
     table = find(arguments.table) if arguments.table else None
     if len(arguments.runs) < 2 and table is None:
         raise UserError(
-            "compare: at least two runs are needed; pass RUN RUN ... (one with --table)"
+            "compare: at least two runs are needed; pass RUN RUN ... (one is enough with --table)"
         )
-    options = Options(
-        arguments.reference,
-        arguments.fold,
-        arguments.tolerance,
-        arguments.pixels or bool(table and table.paper == "003"),
-        cores() if arguments.j is None else arguments.j,
-        progress,
+    found = compare(
+        arguments.runs,
+        reference=arguments.reference,
+        fold=arguments.fold,
+        metrics=arguments.metrics,
+        common=arguments.common,
+        strict=arguments.strict,
+        tolerance=arguments.tolerance,
+        pixels=arguments.pixels or bool(table and table.paper == "003"),
+        seed=arguments.seed,
+        jobs=cores() if arguments.j is None else arguments.j,
+        progress=progress,
     )
-    runs = load(arguments.runs, options)
-    found = compare(runs, arguments.metrics, common=arguments.common, seed=arguments.seed)
     warnings, notes = warnings_of(found), notes_of(found)
-    if warnings and arguments.strict:
-        raise UserError("; ".join(warnings))
-    sheets = sheets_of(found) if len(runs) > 1 else []
+    sheets = sheets_of(found) if len(found.runs) > 1 else []
     notes = [*(legend(found) if sheets else []), *notes]
     if table:
         sheets = [paper_sheet(table, found.runs, list(found.unfair)), *sheets]
@@ -92,6 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             form = {".md": writing.markdown, ".tex": writing.latex}[target.suffix]
             content = form(sheets, warnings, notes)
-        write_whole(target, content, "FILE.md")
+        with placed(target) as temporary:
+            temporary.write_text(content, encoding="utf-8")
         print(f"written: {target}")
     return 0

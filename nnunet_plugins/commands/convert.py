@@ -1,10 +1,9 @@
-"""Bring a dataset from its own format into nnU-Net's raw format."""
+"""Convert a dataset from its original format to nnU-Net's raw format."""
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from dataset_conversion.datasets.registry import CONVERTERS
 
 
 class _Dataset(argparse.ArgumentParser):
-    """A dataset's parser, which imports its converter only when the dataset is named."""
+    """A dataset's parser; it imports the converter only when the dataset is chosen."""
 
     dataset = ""
 
@@ -33,7 +32,7 @@ class _Dataset(argparse.ArgumentParser):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """One sub-command a dataset, from the table of converters."""
+    """Declare one sub-command per registered converter."""
     datasets = parser.add_subparsers(
         dest="source_format", metavar="DATASET", required=True, parser_class=_Dataset
     )
@@ -48,36 +47,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )  # fmt: skip
         one.add_argument(
             "-o", dest="raw_root", type=Path, metavar="DIR",
-            help="where to write (default: nnUNet_raw)",
+            help="output folder (default: $nnUNet_raw)",
         )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Convert and print the summary; status 1 where cases were left out."""
+    """Convert and print the summary; return status 1 if cases were left out."""
     from tqdm import tqdm
 
     from dataset_conversion.datasets.options import declared
-    from nnunet_plugins.errors import UserError
+    from nnunet_plugins.api import convert
 
-    root = arguments.raw_root or os.environ.get("nnUNet_raw")
-    if not root:
-        raise UserError(
-            'nnUNet_raw is not set; pass -o DIR, or run eval "$(nnunet-plugins env --root FOLDER)" first'
-        )
-    kind = arguments.converter.options
-    given = {field: getattr(arguments, field) for field, *_ in declared(kind)}
-    options = kind(**{f: tuple(v) if isinstance(v, list) else v for f, v in given.items()})
+    options = {
+        field: getattr(arguments, field) for field, *_ in declared(arguments.converter.options)
+    }
     # The converter looks at all sources first; `disable=None`: no bars in a log file.
     stages = itertools.chain(
-        ["reading"], itertools.repeat("checking" if options.dry_run else "converting")
+        ["reading"], itertools.repeat("checking" if arguments.dry_run else "converting")
     )
-    report = arguments.converter.convert(
+    report = convert(
+        arguments.source_format,
         arguments.source,
-        Path(root),
         arguments.dataset_id,
-        arguments.name,
-        options,
+        name=arguments.name,
+        raw_root=arguments.raw_root,
         progress=lambda items: tqdm(items, desc=next(stages), unit="case", disable=None),
+        **options,
     )
     print(report)
     return 1 if report.problems else 0

@@ -1,4 +1,4 @@
-"""Print shell lines, for eval, that tell nnU-Net its folders and our trainers."""
+"""Print shell commands, for eval, that set nnU-Net's folders and make our trainers available."""
 
 import argparse
 
@@ -7,16 +7,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare [--root DIR] [--cpu]."""
     parser.add_argument(
         "--root",
-        metavar="DIR",  # stays text: an empty one is a mistake, and Path("") would be "."
-        help="holds nnUNet_raw, nnUNet_preprocessed and nnUNet_results; else those set are kept",
+        metavar="DIR",  # not a Path: Path("") would be ".", but an empty root is a mistake
+        help="folder for nnUNet_raw, nnUNet_preprocessed and nnUNet_results (default: keep the current values)",
     )
     parser.add_argument(
-        "--cpu", action="store_true", help="also the settings for a small machine without a GPU"
+        "--cpu", action="store_true", help="add settings for a small machine without a GPU"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the exports, and nothing else: a shell evaluates them."""
+    """Print the exports and nothing else: a shell evaluates them."""
     from nnunet_plugins.environment import exports
 
     print(exports(arguments.root, cpu=arguments.cpu), end="")

@@ -1,4 +1,4 @@
-"""Score predicted label maps against references: overlap, volumes, surface distances, with every mean named."""
+"""Score predicted label maps against references: overlap, volumes, surface distances, and named means."""
 
 from __future__ import annotations
 
@@ -21,42 +21,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-djfile",
         metavar="FILE",
         type=Path,
-        help="nnU-Net's dataset.json; else it is looked for beside PRED, then beside and above REF",
+        help="nnU-Net's dataset.json (default: next to PRED, else next to or above REF)",
     )
     parser.add_argument(
-        "--chill", action="store_true", help="score only what was predicted, e.g. one fold"
+        "--chill", action="store_true", help="score only the predicted cases, e.g. of one fold"
     )
     parser.add_argument(
         "--tolerance",
         metavar="MM",
         type=float,
         default=2.0,
-        help="of NSD, the share of the surfaces that are that near (default: %(default)s)",
+        help="of NSD, the share of the surfaces within this distance (default: %(default)s)",
     )
     parser.add_argument("--pixels", action="store_true", help="distances in voxels as well as mm")
     parser.add_argument(
         "--metrics",
         metavar="NAME",
         nargs="+",
-        help="what the table shows, e.g. dice hd_mm nsd, or all (default: dice iou precision recall hd95_mm "
+        help="metrics in the table, e.g. dice hd_mm nsd, or all (default: dice iou precision recall hd95_mm "
         "assd_mm); the JSON has all of them",
     )
     parser.add_argument(
         "-j",
         metavar="N",
         type=int,
-        help=f"cases at a time, each in a process of its own (default: the cores, at most {MOST_JOBS})",
+        help=f"number of processes (default: number of cores, at most {MOST_JOBS})",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the table."""
-    from nnunet_plugins.evaluation import evaluate
+    from nnunet_plugins.evaluation import evaluate, score_table
     from nnunet_plugins.evaluation.metrics import check_metrics, metric_names
     from nnunet_plugins.evaluation.table import SHOWN
 
     shown = arguments.metrics or SHOWN
-    if shown != ["all"]:  # before the work, not after it
+    if shown != ["all"]:  # fail before the work
         check_metrics(shown, metric_names(pixels=arguments.pixels))
     scores = evaluate(
         arguments.prediction,
@@ -69,20 +69,20 @@ def run(arguments: argparse.Namespace) -> int:
         pixels=arguments.pixels,
         jobs=cores() if arguments.j is None else arguments.j,
     )
-    print(scores.table(shown))
+    print(score_table(scores, shown))
     if arguments.o is not None:
         print(f"written: {arguments.o}")
     return 0
 
 
 def progress(pairs: list[Any]) -> Iterable[Any]:
-    """A bar on a terminal, nothing where stderr is a file."""
+    """A progress bar if stderr is a terminal."""
     from tqdm import tqdm
 
     return tqdm(pairs, unit="case", desc="evaluate", file=sys.stderr, disable=None)
 
 
 def cores() -> int:
-    """Cores that this process may use, at most `MOST_JOBS`."""
+    """Number of cores that this process may use, at most `MOST_JOBS`."""
     usable = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0)
     return min(len(usable), MOST_JOBS)

@@ -1,4 +1,4 @@
-"""Grad-CAM of a class and layer over a whole case, and the network's attention maps."""
+"""Explain a prediction: Grad-CAM of a class at a layer over an entire case, and the network's attention maps."""
 
 from __future__ import annotations
 
@@ -14,27 +14,31 @@ from nnunet_plugins.commands.model_arguments import add_model, add_weights
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare MODEL CASE, and what is asked of them."""
+    """Declare MODEL CASE and the options."""
     add_model(parser)
     parser.add_argument(
-        "case", metavar="CASE", type=Path, nargs="?", help="the image (of several, CASE_0000)"
+        "case",
+        metavar="CASE",
+        type=Path,
+        nargs="?",
+        help="the case's image (with several channels, CASE_0000)",
     )
     parser.add_argument(
         "-o", dest="output", metavar="DIR", type=Path, default=Path("explain"),
-        help="folder for maps, picture and JSON (default: %(default)s)",
+        help="folder for maps, figure and JSON (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--label", nargs="+", metavar="NAME", help="classes (default: the first of the foreground)"
+        "--label", nargs="+", metavar="NAME", help="classes (default: the first foreground class)"
     )
     parser.add_argument(
         "--layer", metavar="NAME", help="layer of the Grad-CAM (default: the bottleneck)"
     )
     parser.add_argument(
-        "--list-layers", action="store_true", help="list the layers that give maps, and stop"
+        "--list-layers", action="store_true", help="list the layers that output maps, and exit"
     )
     parser.add_argument(
         "--everywhere", action="store_true",
-        help="explain the class's logits at every voxel, not only where it is predicted",
+        help="explain the class's logits at every voxel, not only where the class is predicted",
     )  # fmt: skip
     add_weights(parser)
 
@@ -46,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     model = find_model(arguments.model, arguments.folds, arguments.checkpoint)
     if arguments.case is None and not arguments.list_layers:
-        raise UserError("explain: give CASE, the image of a case, or --list-layers")
+        raise UserError("explain: expected CASE, the image of a case, or --list-layers")
     print(f"note   {model.warning}", file=sys.stderr)
     predictor = load(model, arguments.device)
 
@@ -70,8 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"written  {path}")
     for name, peak in found.peaks.items():
         if not peak:
-            print(f"note     {name}: the map is empty: the network predicts no voxel of it here, or nothing at "
-                  "this layer speaks for it (--everywhere explains every voxel)")  # fmt: skip
+            print(f"note     {name}: the map is empty: the network predicts no voxel of this class, or nothing "
+                  "at this layer contributes to it (--everywhere explains every voxel)")  # fmt: skip
     return 0
 
 
@@ -95,7 +99,7 @@ def _layers(layers: Any) -> str:
 
 
 def _write(folder: Path, stem: str, found: Any, trainer: str, everywhere: bool) -> list[Path]:
-    """All files whole or not at all."""
+    """Write all files, or none."""
     import SimpleITK as sitk
 
     from nnunet_plugins.errors import UserError
@@ -104,18 +108,14 @@ def _write(folder: Path, stem: str, found: Any, trainer: str, everywhere: bool) 
     maps = {f"gradcam_{name}": one for name, one in found.cams.items()}
     maps |= {f"attention_{name}": one for name, one in found.attention.items()}
     names = {key: f"{stem}_{re.sub(r'[^A-Za-z0-9.-]+', '_', key)}.nii.gz" for key in maps}
-    told = {
+    record = {
         "format": "nnunet-plugins explanation",
         "format_version": 1,
         "trainer": trainer,
         "method": "Grad-CAM (MONAI) of the class's logits summed over "
-        + (
-            "every voxel"
-            if everywhere
-            else "the voxels that are predicted as the class (Seg-Grad-CAM)"
-        )
-        + ", a window at a time with nnU-Net's steps and weights, folds averaged, without mirroring; each map is "
-        "divided by its largest value",
+        + ("every voxel" if everywhere else "the voxels predicted as the class (Seg-Grad-CAM)")
+        + ", per window with nnU-Net's steps and weights, averaged over folds, without mirroring; each map is "
+        "divided by its maximum",
         "layer": vars(found.layer),
         "largest_value": found.peaks,
         "files": {key: names[key] for key in maps},
@@ -142,12 +142,12 @@ def _write(folder: Path, stem: str, found: Any, trainer: str, everywhere: bool) 
         os.replace(hidden, written[-1])
         written.append(folder / f"{stem}_explain.json")
         hidden = folder / f".{os.getpid()}.json"
-        hidden.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        hidden.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         os.replace(hidden, written[-1])
     except (OSError, RuntimeError) as error:
         for left in folder.glob(f".{os.getpid()}.*"):
             left.unlink()
-        raise UserError(f"{folder}: cannot be written to ({error}); pass -o DIR") from error
+        raise UserError(f"{folder}: is not writable ({error}); pass -o DIR") from error
     return written
 
 

@@ -1,4 +1,4 @@
-"""Write predictions as .seg.nrrd, DICOM SEG and STL; each is read back before it gets its name."""
+"""Write predictions as .seg.nrrd, DICOM SEG and STL; each file is read back and compared."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FORMATS = ("seg.nrrd", "dicom-seg", "stl")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare PRED and what is made of it; the option names are nnU-Net's where it has them."""
+    """Declare PRED and the options, named as in nnU-Net where it has them."""
     parser.add_argument(
         "prediction", metavar="PRED", type=Path, nargs="?", help="label map or folder of them"
     )
@@ -27,19 +27,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--dicom", metavar="DIR", type=Path,
-        help="folder of the series that was predicted; for several cases a folder of them, named as the cases",
+        help="folder of the series that was predicted; for several cases, a folder with one series folder per case",
     )  # fmt: skip
     parser.add_argument(
         "-djfile", metavar="FILE", type=Path,
-        help="nnU-Net's dataset.json; else it is looked for beside and above PRED",
+        help="nnU-Net's dataset.json (default: searched in and above the folder of PRED)",
     )  # fmt: skip
     parser.add_argument(
         "--series", metavar="TEXT",
-        help="which of several series: part of its description, or the end of its UID",
+        help="selects one of several series: part of its description, or the end of its UID",
     )  # fmt: skip
     parser.add_argument(
         "--smooth", type=int, default=10, metavar="N",
-        help="rounds of smoothing for STL, 0 for none (default: %(default)s)",
+        help="iterations of smoothing for STL, 0 for none (default: %(default)s)",
     )  # fmt: skip
     direct = parser.add_argument_group("from DICOM in one step, instead of PRED")
     direct.add_argument(
@@ -50,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="trained model folder, TRAINER__PLANS__CONFIGURATION in nnUNet_results",
     )  # fmt: skip
     add_weights(direct)
-    direct.add_argument("--name", help="of the files (default: made from the series' content)")
+    direct.add_argument(
+        "--name", help="stem of the file names (default: made from the series' content)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -60,9 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_plugins.export.run import Request, export
 
     if (arguments.prediction is None) == (arguments.from_dicom is None):
-        raise UserError("export: give either PRED or --from-dicom DIR with --model DIR")
+        raise UserError("export: expected either PRED or --from-dicom DIR with --model DIR")
     if not 0 <= arguments.smooth <= 100:
-        raise UserError(f"--smooth {arguments.smooth}: 0 to 100 rounds are allowed")
+        raise UserError(f"--smooth {arguments.smooth}: 0 to 100 iterations are allowed")
     with_series = arguments.dicom is not None or arguments.from_dicom is not None
     usual = (("seg.nrrd", "dicom-seg") if arguments.from_dicom else FORMATS) if with_series else (
         "seg.nrrd", "stl")  # fmt: skip
@@ -99,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _listed(written: Any) -> str:
-    """Every file, and each note once with its cases."""
+    """All files, and each note once with its cases."""
     from nnunet_plugins.text_table import columns, remark
 
     rows = [("case", "file", "size")]

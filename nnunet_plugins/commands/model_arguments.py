@@ -9,20 +9,17 @@ from pathlib import Path
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Declare MODEL."""
     parser.add_argument(
-        "model",
-        metavar="MODEL",
-        type=Path,
-        help="trained model folder, TRAINER__PLANS__CONFIGURATION",
+        "model", metavar="MODEL", type=Path, help="folder TRAINER__PLANS__CONFIGURATION"
     )
 
 
 def add_weights(parser: argparse._ActionsContainer) -> None:
     """Declare [-f FOLD ...] [-chk FILE] [-device NAME], as nnU-Net calls them."""
     parser.add_argument(
-        "-f", dest="folds", nargs="+", metavar="FOLD", help="folds (default: all trained, averaged)"
+        "-f", dest="folds", nargs="+", metavar="FOLD", help="folds (default: average all trained)"
     )
     parser.add_argument(
         "-chk", dest="checkpoint", default="checkpoint_final.pth", metavar="FILE",
-        help="of the weights (default: %(default)s)",
+        help="checkpoint file in each fold's folder (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument("-device", default="auto", choices=("auto", "cpu", "cuda", "mps"))

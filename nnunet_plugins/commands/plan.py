@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import json
-import os
-import sys
 from typing import Any
 
 
@@ -68,9 +64,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan, preprocess, and say what to type next."""
+    from nnunet_plugins.api import plan
     from nnunet_plugins.errors import UserError
     from nnunet_plugins.networks import find
-    from nnunet_plugins.planners.planning import Request, plan
+    from nnunet_plugins.planners.planning import Request
     from nnunet_plugins.planners.presets import PRESETS
 
     try:
@@ -84,23 +81,25 @@ def run(arguments: argparse.Namespace) -> int:
     for key in ("epochs", "iterations_per_epoch", "initial_lr", "weight_decay", "optimizer"):
         if getattr(arguments, key) is not None:
             training[key] = getattr(arguments, key)
-    request = Request(
-        dataset=arguments.dataset,
-        network=arguments.network,
-        plans_name=arguments.plans_name,
-        recipe=arguments.recipe,
-        preset=arguments.preset,
-        gpu_memory=arguments.gpu_memory,
-        encoder=arguments.encoder,
-        batch_size=arguments.batch_size,
-        training=training,
-        configurations=tuple(arguments.configurations),
-        processes=_processes() if arguments.processes is None else arguments.processes,
-        force=arguments.force,
+    asked: dict[str, Any] = {
+        "plans_name": arguments.plans_name,
+        "recipe": arguments.recipe,
+        "preset": arguments.preset,
+        "gpu_memory": arguments.gpu_memory,
+        "encoder": arguments.encoder,
+        "batch_size": arguments.batch_size,
+        "training": training,
+        "configurations": tuple(arguments.configurations),
+        "force": arguments.force,
+    }
+    target = plan(
+        arguments.dataset,
+        arguments.network,
+        processes=arguments.processes,
+        verbose=arguments.verbose,
+        **asked,
     )
-    # nnU-Net prints every step of its search; what matters is told below. Progress bars go to stderr.
-    with contextlib.redirect_stdout(sys.stdout if arguments.verbose else io.StringIO()):
-        target = plan(request)
+    request = Request(arguments.dataset, arguments.network, **asked)
     plans = json.loads(target.read_text(encoding="utf-8"))
     print(_table(plans))
     print(f"\nplans  {target}")
@@ -130,15 +129,6 @@ def run(arguments: argparse.Namespace) -> int:
         f"-tr {request.network}Trainer{' -device cpu' if arguments.preset == 'cpu' else ''}"
     )
     return 0
-
-
-def _processes() -> int:
-    from nnunet_plugins.errors import UserError
-
-    wanted = os.environ.get("nnUNet_def_n_proc", str(min(8, os.cpu_count() or 1)))
-    if not wanted.isdigit():
-        raise UserError(f"nnUNet_def_n_proc is {wanted!r}; a whole number of 1 or more is wanted")
-    return int(wanted)
 
 
 def _table(plans: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What differs between two plans, and whether comparing what they train is fair."""
+"""Differences between two plans, and whether trainings with them are a fair comparison."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trust",
         action="store_true",
-        help="load a checkpoint as a pickle, which may run its maker's code",
+        help="load a checkpoint as a pickle, which can run code of its author",
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.epilog = (

@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "run",
         metavar="RUN",
         type=Path,
-        help="a model folder of nnU-Net (its folds' validation), or a folder of predictions with --reference",
+        help="a model folder of nnU-Net (the validation of its folds), or a folder of predictions with --reference",
     )
     parser.add_argument(
         "-o", metavar="FILE.html", type=Path, default=Path("report.html"),
@@ -22,40 +22,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--reference",
         metavar="REF",
         type=Path,
-        help="folder of the true label maps (default for model folders: where nnU-Net keeps them)",
+        help="folder of the reference label maps (default for model folders: where nnU-Net keeps them)",
     )
     parser.add_argument(
         "--images",
         metavar="DIR",
         type=Path,
         help="folder of the images, as CASE_0000.nii.gz or CASE.nii.gz (default for model folders: imagesTr of the "
-        "dataset in nnUNet_raw); without them pictures show labels alone",
+        "dataset in nnUNet_raw); without images the pictures show labels only",
     )
     parser.add_argument(
         "--model",
         metavar="MODEL",
         type=Path,
-        help="model folder that the predictions come from, for the plan and the training",
+        help="model folder that the predictions come from, for the sections on plan and training",
     )
     parser.add_argument("--fold", metavar="F", nargs="+", help="of model folders (default: all)")
     parser.add_argument(
-        "--worst", metavar="N", type=int, default=6, help="cases with pictures (default: 6)"
+        "--worst",
+        metavar="N",
+        type=int,
+        default=6,
+        help="number of worst cases with pictures (default: 6)",
     )
     parser.add_argument("--case", metavar="CASE", help="shown in 3D (default: the worst)")
     parser.add_argument("--title", metavar="TEXT", default="", help="heading (default: RUN's name)")
     parser.add_argument("--tolerance", metavar="MM", type=float, default=2.0, help="of NSD")
-    parser.add_argument("-j", metavar="N", type=int, help="cases at a time, where they are scored")
+    parser.add_argument("-j", metavar="N", type=int, help="number of processes for scoring")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the page; say where, and what it lacks."""
+    """Write the page and print notes on what it lacks."""
     from nnunet_plugins.commands.evaluate import cores, progress
     from nnunet_plugins.comparison.runs import Options
     from nnunet_plugins.reports.niivue import HOW_TO_GET, find_niivue
-    from nnunet_plugins.reports.report import Wishes, check_output, write_report
+    from nnunet_plugins.reports.report import PageOptions, check_output, write_report
     from nnunet_plugins.reports.sources import read_source
 
-    check_output(arguments.o)  # before the work, not after it
+    check_output(arguments.o)  # fail before the work
     options = Options(
         arguments.reference,
         arguments.fold,
@@ -64,8 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
         progress=progress,
     )
     source = read_source(arguments.run, options, images=arguments.images, model=arguments.model)
-    wishes = Wishes(title=arguments.title, worst=arguments.worst, case=arguments.case)
-    write_report(arguments.o, source, wishes)
+    page = PageOptions(title=arguments.title, worst=arguments.worst, case=arguments.case)
+    write_report(arguments.o, source, page)
     for note in source.notes:
         print(f"note: {note}")
     if find_niivue() is None:

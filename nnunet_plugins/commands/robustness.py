@@ -1,4 +1,4 @@
-"""How a model's predictions hold under noise, blur, bias field, coarser voxels and rotation."""
+"""Measure how a model's predictions change under noise, blur, bias field, coarser voxels and rotation."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Any
 from nnunet_plugins.commands.model_arguments import add_model, add_weights
 
 WAYS = {
-    "noise": ("K", "paper 004: grey on 0-255 plus K * Z, rounded, clipped"),
-    "blur": ("MM", "Gaussian of this standard deviation"),
+    "noise": ("K", "cai2023-aspp-unet: grey values on 0-255 plus K * Z, rounded, clipped"),
+    "blur": ("MM", "Gaussian with this standard deviation"),
     "bias": ("C", "gain field, exp of a polynomial with coefficients up to C"),
-    "spacing": ("TIMES", "voxels so many times as long"),
-    "rotation": ("DEGREES", "turned about --axis"),
+    "spacing": ("TIMES", "voxels this many times as long"),
+    "rotation": ("DEGREES", "rotation about --axis"),
 }
 USUAL = {"noise": [10.0, 30.0, 50.0, 70.0, 90.0]}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare MODEL INPUT, the references, and the strengths of each way."""
+    """Declare MODEL INPUT, the references, and the strengths of each perturbation."""
     add_model(parser)
     parser.add_argument(
         "input", metavar="INPUT", type=Path, help="folder of images, as for nnUNetv2_predict"
@@ -32,23 +32,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "-o", dest="output", metavar="DIR", type=Path, default=Path("robustness"),
-        help="where robustness.json, .png and .svg are written (default: %(default)s)",
+        help="folder for robustness.json, .png and .svg (default: %(default)s)",
     )  # fmt: skip
-    ways = parser.add_argument_group("what is done to the images (default: --noise 10 30 50 70 90)")
+    ways = parser.add_argument_group("perturbations (default: --noise 10 30 50 70 90)")
     for name, (metavar, about) in WAYS.items():
         ways.add_argument(f"--{name}", type=float, nargs="+", metavar=metavar, help=about)
     parser.add_argument(
         "--axis",
         choices=("x", "y", "z"),
         default="z",
-        help="of the body, LPS (default: %(default)s)",
+        help="axis of the body, LPS (default: %(default)s)",
     )
     parser.add_argument(
         "--window", type=float, nargs=2, metavar=("LOW", "HIGH"),
-        help="values that are grey 0 and 255 (default: each volume's lowest and highest)",
+        help="values that become grey 0 and 255 (default: each volume's minimum and maximum)",
     )  # fmt: skip
     parser.add_argument(
-        "--seed", type=int, default=0, help="of the random numbers (default: %(default)s)"
+        "--seed", type=int, default=0, help="seed of the random numbers (default: %(default)s)"
     )
     add_weights(parser)
 
@@ -65,11 +65,11 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_plugins.text_table import columns, remark
 
     given = {name: getattr(arguments, name) for name in WAYS if getattr(arguments, name)}
-    wanted: dict[str, list[float]] = given or USUAL
+    asked: dict[str, list[float]] = given or USUAL
     window = None if arguments.window is None else (arguments.window[0], arguments.window[1])
     if window is not None and window[0] >= window[1]:
         raise UserError(f"--window {window[0]:g} {window[1]:g}: the first must be below the second")
-    check_strengths(wanted)
+    check_strengths(asked)
     model = find_model(arguments.model, arguments.folds, arguments.checkpoint)
     find_inputs(arguments.input, model)  # before the model is loaded
     print(f"note   {model.warning}", file=sys.stderr)
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         return tqdm(steps, unit="case", desc="predict", file=sys.stderr, disable=None)
 
     found = measure(
-        model, predictor, arguments.input, arguments.labels, wanted,
+        model, predictor, arguments.input, arguments.labels, asked,
         Setting(arguments.seed, window, arguments.axis), progress,
     )  # fmt: skip
     files = [arguments.output / f"robustness.{ending}" for ending in ("png", "svg", "json")]
@@ -87,16 +87,14 @@ def run(arguments: argparse.Namespace) -> int:
     rows = table(found)
     print(columns(rows, right=range(1, len(rows[0]))))
     print()
-    about = (
-        "Dice over the cases of a label, and the mean over labels, on the references' own grids."
-    )
+    about = "Mean Dice over the cases of each label, and the mean over labels, on the references' grids."
     print(remark("note  ", about))
     print("\n".join(f"written  {path}" for path in files))
     return 0
 
 
 def _write(files: list[Path], found: Any, draw: Any) -> None:
-    """All three whole or not at all."""
+    """Write all three files, or none."""
     from nnunet_plugins.errors import UserError
 
     hidden = [path.with_name(f".{os.getpid()}.{path.name}") for path in files]
@@ -109,9 +107,7 @@ def _write(files: list[Path], found: Any, draw: Any) -> None:
         for temporary, path in zip(hidden, files, strict=True):
             os.replace(temporary, path)
     except OSError as error:
-        raise UserError(
-            f"{files[0].parent}: cannot be written to ({error}); pass -o DIR"
-        ) from error
+        raise UserError(f"{files[0].parent}: is not writable ({error}); pass -o DIR") from error
     finally:
         for temporary in hidden:
             temporary.unlink(missing_ok=True)

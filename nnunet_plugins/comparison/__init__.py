@@ -1,1 +1,1 @@
-"""Runs beside each other: what a run is, what differs between two, tables for readers."""
+"""Comparison of runs: their scores, the differences of their trainings, tables for readers."""

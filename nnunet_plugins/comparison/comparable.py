@@ -1,4 +1,4 @@
-"""Whether runs can be compared at all: labels, cases, references, metrics."""
+"""Checks that runs are comparable: labels, cases, references, metrics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def check_labels(runs: Sequence[Run]) -> None:
         if run.scores.labels.values != first.values:
             raise UserError(
                 f"compare: {run.name} has other labels than {runs[0].name}: {_labels(run)} against "
-                f"{_labels(runs[0])}; evaluate both with one dataset.json (-djfile)"
+                f"{_labels(runs[0])}; evaluate both with the same dataset.json (-djfile)"
             )
 
 
@@ -26,25 +26,25 @@ def _labels(run: Run) -> str:
 
 
 def same_cases(runs: Sequence[Run], *, common: bool) -> tuple[list[Run], list[str]]:
-    """The runs on the cases that all have, and notes on those that were left out.
+    """The runs reduced to their common cases, and notes on the cases that were left out.
 
     Raises:
-        UserError: they have not the same, and ``common`` does not allow that.
+        UserError: the cases differ and ``common`` is false, or no case is common.
     """
     names = [{case.name for case in run.scores.cases} for run in runs]
     shared, every = set.intersection(*names), set.union(*names)
     gaps = [
-        f"{run.name} lacks {len(every - there)} of {len(every)} cases: {_listed(sorted(every - there))}"
-        for run, there in zip(runs, names, strict=True)
-        if every - there
+        f"{run.name} lacks {len(every - own)} of {len(every)} cases: {_listed(sorted(every - own))}"
+        for run, own in zip(runs, names, strict=True)
+        if every - own
     ]
     if gaps and not (common and shared):
-        cure = (
-            "score the missing ones, or pass --common to compare on the cases that all have"
+        fix = (
+            "score the missing cases, or pass --common to compare on the cases that all runs have"
             if shared
-            else "no case is in all of them"
+            else "no case is in all runs"
         )
-        raise UserError(f"compare: {'; '.join(gaps)}; {cure}")
+        raise UserError(f"compare: {'; '.join(gaps)}; {fix}")
     if not gaps:
         return list(runs), []
     kept = [
@@ -60,27 +60,27 @@ def same_cases(runs: Sequence[Run], *, common: bool) -> tuple[list[Run], list[st
 
 
 def check_references(runs: Sequence[Run]) -> None:
-    """Raise UserError where a label of a case has another volume in another run's reference."""
+    """Raise UserError if the references of a case differ between runs in the volume of a label."""
     first = {case.name: case for case in runs[0].scores.cases}
     for run in runs[1:]:
         for case in run.scores.cases:
             for label, found in case.labels.items():
-                theirs = first[case.name].labels[label]
-                if found.reference_voxels != theirs.reference_voxels:
+                reference = first[case.name].labels[label]
+                if found.reference_voxels != reference.reference_voxels:
                     raise UserError(
                         f"compare: {run.name} and {runs[0].name} were scored against different references: case "
-                        f"{case.name}, {label}: {found.reference_voxels} and {theirs.reference_voxels} voxels; "
-                        "score both against one (--reference REF)"
+                        f"{case.name}, {label}: {found.reference_voxels} and {reference.reference_voxels} voxels; "
+                        "score both against the same reference (--reference REF)"
                     )
 
 
 def check_measured(
     runs: Sequence[Run], metrics: Sequence[str] | None
 ) -> tuple[tuple[str, ...], list[str]]:
-    """The metrics to compare by, and notes.
+    """The metrics of the comparison, and notes.
 
     Raises:
-        UserError: a metric that a run does not have, or NSD at several tolerances.
+        UserError: a run does not have a metric, or NSD has several tolerances.
     """
     if metrics is None:
         lacking = [run.name for run in runs if "hd95_mm" not in run.scores.metrics]
@@ -89,21 +89,21 @@ def check_measured(
         return ("dice",), [
             f"no HD95: not measured in {', '.join(lacking)}; --reference REF measures it"
         ]
-    wanted = check_metrics(metrics, METRICS)
+    chosen = check_metrics(metrics, METRICS)
     for run in runs:
-        for metric in wanted:
+        for metric in chosen:
             if metric not in run.scores.metrics:
                 raise UserError(
-                    f"compare: --metrics {metric}: {run.name} was not measured by it; it has "
+                    f"compare: --metrics {metric}: not measured in {run.name}, which has "
                     f"{', '.join(run.scores.metrics)}; evaluate again (distances: --reference REF, pixels: --pixels)"
                 )
     tolerances = {run.scores.tolerance for run in runs}
-    if "nsd" in wanted and len(tolerances) > 1:
+    if "nsd" in chosen and len(tolerances) > 1:
         raise UserError(
             f"compare: NSD was measured at {', '.join(f'{t:g}' for t in sorted(tolerances))} mm; evaluate all runs "
-            "with one --tolerance"
+            "with the same --tolerance"
         )
-    return wanted, []
+    return chosen, []
 
 
 def _listed(names: Sequence[str], most: int = 5) -> str:

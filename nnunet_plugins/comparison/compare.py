@@ -1,10 +1,10 @@
-"""Runs on the same cases: means with their intervals, and each run tested against the first."""
+"""Comparison of runs on the same cases: means with intervals, and a test of each run against the first."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nnunet_plugins.comparison.comparable import (
@@ -30,12 +30,12 @@ class Line:
         label: its name, or `MEAN`.
         run: name.
         n: cases with a value.
-        lost: cases whose reference holds the label and that have no value.
+        lost: cases without a value although the reference holds the label.
         mean: over the n cases.
-        sd: the sample's (n - 1).
+        sd: sample standard deviation (n - 1).
         ci: 95 % confidence interval of the mean.
-        against: the paired comparison with the first run; None for the first run itself.
-        p: its p, corrected by Holm over the metric's tests.
+        against: the paired comparison with the first run; None for the first run.
+        p: its p-value after Holm's correction over all tests of the metric.
     """
 
     label: str
@@ -51,7 +51,7 @@ class Line:
 
 @dataclass(frozen=True)
 class MetricTable:
-    """All labels and runs in one metric; ``tests`` is the size of Holm's family."""
+    """All labels and runs in one metric; ``tests`` is the number of tests in Holm's correction."""
 
     metric: str
     lines: tuple[Line, ...]
@@ -60,12 +60,12 @@ class MetricTable:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was found.
+    """The result of `compare`.
 
     Attributes:
-        runs: the first is what the others are held against; on the common cases only.
-        tables: one a metric.
-        unlike: run -> what its training has that the first one's has not.
+        runs: the first is the reference of the comparison; reduced to the common cases.
+        tables: one per metric.
+        unlike: run -> differences of its training from that of the first run.
         notes: what a reader must know.
     """
 
@@ -76,7 +76,7 @@ class Comparison:
 
     @property
     def unfair(self) -> dict[str, list[Difference]]:
-        """Run -> what makes its comparison with the first one unfair."""
+        """Run -> differences that make its comparison with the first run unfair."""
         found = {
             run: [one for one in unlike if one.severity == "unfair"]
             for run, unlike in self.unlike.items()
@@ -91,16 +91,16 @@ def compare(
     common: bool = False,
     seed: int = 0,
 ) -> Comparison:
-    """Compare runs with the first of them.
+    """Compare runs with the first run.
 
     Args:
         runs: one or more.
-        metrics: names; None takes Dice and, where all have it, HD95.
-        common: take the cases that all runs have, and say which were left out.
+        metrics: names; None takes Dice and, if all runs have it, HD95.
+        common: compare on the cases that all runs have; notes list the others.
         seed: of the bootstrap.
 
     Raises:
-        UserError: other labels, cases or references; a metric that a run does not have.
+        UserError: labels, cases or references differ, or a run does not have a metric.
     """
     check_labels(runs)
     runs, notes = same_cases(runs, common=common)
@@ -142,19 +142,19 @@ def _table(runs: Sequence[Run], metric: str, seed: int) -> MetricTable:
 
 @dataclass(frozen=True)
 class _Case:
-    """A value, and where there is none how the case ranks: +inf rightly empty, -inf failed, 0 not counted."""
+    """A value, and the rank of a case without one: +inf correctly empty, -inf failed, 0 not counted."""
 
     value: float | None
     rank: float = 0.0
 
 
 def _values(run: Run, label: str, metric: str) -> dict[str, _Case]:
-    take: Callable[[dict[str, MaskScores]], _Case] = (
-        (lambda labels: _over_labels(labels, metric))
+    return {
+        case.name: _over_labels(case.labels, metric)
         if label == MEAN
-        else (lambda labels: _one(labels[label], metric))
-    )
-    return {case.name: take(case.labels) for case in run.scores.cases}
+        else _one(case.labels[label], metric)
+        for case in run.scores.cases
+    }
 
 
 def _one(scores: MaskScores, metric: str) -> _Case:
@@ -166,7 +166,7 @@ def _one(scores: MaskScores, metric: str) -> _Case:
 
 
 def _over_labels(labels: dict[str, MaskScores], metric: str) -> _Case:
-    """Mean over the labels that the reference holds, so that all runs average the same ones."""
+    """Mean over the labels that the reference holds, so that all runs average the same labels."""
     found = [_one(one, metric) for one in labels.values() if one.reference_voxels]
     values = [one.value for one in found if one.value is not None]
     if not found:
@@ -177,7 +177,7 @@ def _over_labels(labels: dict[str, MaskScores], metric: str) -> _Case:
 
 
 def _gains(first: dict[str, _Case], other: dict[str, _Case], metric: str) -> list[float]:
-    """Case by case how much better the other run is; cases that say nothing in either are left out."""
+    """How much better the other run is in each case; cases that count in neither run are left out."""
     better = METRICS[metric].better
 
     def good(case: _Case) -> float:
@@ -197,13 +197,13 @@ def _gains(first: dict[str, _Case], other: dict[str, _Case], metric: str) -> lis
 
 
 def _too_few(tables: Sequence[MetricTable]) -> list[str]:
-    """Say where no data could have made a test significant."""
+    """A note if no scores could make a test significant."""
     for table in tables:
         for line in table.lines:
             if line.against and line.against.least_p * table.tests >= ALPHA:
                 least = min(1.0, line.against.least_p * table.tests)
                 return [
-                    f"too few cases: n = {line.against.n} gives a p of {line.against.least_p:.2g} at best, "
-                    f"{least:.2g} after Holm over {table.tests} tests; it cannot be significant, whatever the scores"
+                    f"too few cases: n = {line.against.n} gives p = {line.against.least_p:.2g} at best, "
+                    f"{least:.2g} after Holm's correction over {table.tests} tests; the result cannot be significant"
                 ]
     return []

@@ -1,7 +1,7 @@
-"""Whether two trainings may be compared: facts of each, and what differs between them.
+"""Differences between two trainings, and whether they make a comparison unfair.
 
-Facts come from files that say them in plain text (plans.json, dataset.json, debug.json, the training log). No
-checkpoint is loaded. A fact that is nowhere is None.
+Facts come from text files (plans.json, dataset.json, debug.json, the training log), see `model_folder`. A fact that
+is not recorded is None.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ Facts = Mapping[str, Any]
 #: Fact -> why a difference in it makes a comparison unfair.
 UNFAIR = {
     "dataset": "other training data",
-    "splits": "other cases were trained on",
+    "splits": "trained on other cases",
     "epochs": "another training budget",
     "iterations_per_epoch": "another training budget",
     "batch_size": "another training budget",
     "patch_size": "another field of view",
     "spacing": "another resolution",
-    "finished": "one was not trained to its end",
+    "finished": "one training did not finish",
 }
-#: Facts that not all plans say; a difference is unfair where both do.
-UNFAIR_IF_SAID = {"memory_target_gb": "another memory budget"}
-#: Facts whose difference a reader should know; it may be what is compared.
+#: Facts that not all plans state; a difference is unfair if both do.
+UNFAIR_IF_STATED = {"memory_target_gb": "another memory budget"}
+#: Facts in which a difference is worth a note; it may be the subject of the comparison.
 NOTED = (
     "configuration",
     "plans",
@@ -43,14 +43,14 @@ NOTED = (
 
 @dataclass(frozen=True)
 class Difference:
-    """One fact in which a run differs from the first one.
+    """One fact in which a run differs from the first run.
 
     Attributes:
         fact: its name.
-        first: what the first run has.
-        other: what the other one has.
-        severity: 'unfair', 'note', or 'not recorded' where one of them does not say it.
-        why: what the difference means.
+        first: value of the first run.
+        other: value of the other run.
+        severity: 'unfair', 'note', or 'not recorded' if one of the runs does not state it.
+        why: the meaning of the difference.
     """
 
     fact: str
@@ -69,11 +69,15 @@ class Difference:
 
 
 def differences(first: Facts, other: Facts) -> list[Difference]:
-    """What differs between two trainings, the gravest first.
+    """Differences between two trainings, the most severe first.
 
     Args:
-        first: facts by name; names that are in neither `UNFAIR` nor `NOTED` are not looked at.
+        first: facts by name; only the names in `UNFAIR`, `UNFAIR_IF_STATED` and `NOTED` are compared.
         other: likewise.
+
+    >>> facts = dict.fromkeys(UNFAIR, 1)
+    >>> [str(one) for one in differences(facts, facts | {"epochs": 50})]
+    ['epochs 50 against 1 (another training budget)']
     """
     found: list[Difference] = []
     for fact, why in UNFAIR.items():
@@ -82,7 +86,7 @@ def differences(first: Facts, other: Facts) -> list[Difference]:
             found.append(Difference(fact, a, b, "not recorded"))
         elif a != b:
             found.append(Difference(fact, a, b, "unfair", why))
-    for fact, why in UNFAIR_IF_SAID.items():
+    for fact, why in UNFAIR_IF_STATED.items():
         a, b = first.get(fact), other.get(fact)
         if None not in (a, b) and a != b:
             found.append(Difference(fact, a, b, "unfair", why))
@@ -96,7 +100,7 @@ def differences(first: Facts, other: Facts) -> list[Difference]:
 
 
 def _within_budget(found: Difference, first: Facts, other: Facts) -> Difference:
-    """Patch and batch of plans for one memory target differ by right: each network fills the same card."""
+    """Different patches and batches are fair for the same memory target: each network fills the same GPU memory."""
     target = first.get("memory_target_gb")
     if found.fact not in ("patch_size", "batch_size") or found.severity != "unfair":
         return found
@@ -108,4 +112,4 @@ def _within_budget(found: Difference, first: Facts, other: Facts) -> Difference:
 def _text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return " x ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in value)
-    return "not said" if value is None else str(value)
+    return "not stated" if value is None else str(value)

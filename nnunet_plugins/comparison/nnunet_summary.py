@@ -1,23 +1,25 @@
-"""Scores from nnU-Net's own summary.json: overlaps from its counts; distances it does not have."""
+"""Scores from nnU-Net's own summary.json: overlaps from its voxel counts, no distances."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels
-from nnunet_plugins.evaluation.metrics import METRICS, OVERLAP, TOLERANCE, MaskScores
-from nnunet_plugins.evaluation.overlap import Counts, overlap
+from nnunet_plugins.evaluation.metrics import METRICS, TOLERANCE, MaskScores
+from nnunet_plugins.evaluation.overlap import OVERLAP, Counts, overlap
 from nnunet_plugins.evaluation.summary import CaseScores, Scores
-from nnunet_plugins.model_folder import case_name, read_json
+from nnunet_plugins.model_folder import case_name
+from nnunet_plugins.plans_file import read_object
 
 
-def read_summaries(folds: list[Path], labels: Labels) -> Scores:
+def read_summaries(folds: Sequence[Path], labels: Labels) -> Scores:
     """Scores from the counts in the folds' summary.json.
 
     Raises:
-        UserError: a fold has none, a case is in two folds, or a label is missing.
+        UserError: a fold has no summary.json, a case is in two folds, or a label is missing.
     """
     keys = {
         name: str(values[0]) if len(values) == 1 else str(values)
@@ -30,14 +32,14 @@ def read_summaries(folds: list[Path], labels: Labels) -> Scores:
             raise UserError(
                 f"{fold.name} has no validation/summary.json; finish the training, or pass --reference REF"
             )
-        for one in read_json(file)["metric_per_case"]:
+        for one in read_object(file)["metric_per_case"]:
             name = case_name(one["prediction_file"])
             if name in cases:
-                raise UserError(f"case {name} is in two folds; name one of them by --fold")
+                raise UserError(f"case {name} is in two folds; select one of them with --fold")
             try:
                 scored = {label: _counted(one["metrics"][key]) for label, key in keys.items()}
             except KeyError as error:
-                raise UserError(f"{file}: has no label {error} of dataset.json") from error
+                raise UserError(f"{file}: label {error} of dataset.json is missing") from error
             cases[name] = CaseScores(name, (), scored, Counts(0, 0, 0, 0), 0)
     ordered = tuple(cases[name] for name in sorted(cases))
     return Scores(labels, ordered, (), TOLERANCE, OVERLAP)

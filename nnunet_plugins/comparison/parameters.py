@@ -1,23 +1,16 @@
-"""Parameters of the network that plans and a trainer stand for, built without memory for its weights."""
+"""Parameters of a trained network, counted on torch's meta device without memory for the weights."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from nnunet_plugins.model_folder import ModelFolder
 from nnunet_plugins.plans_file import resolve
+from nnunet_plugins.prediction import quiet
 
 
-def count_parameters(
-    plans: dict[str, Any], dataset_json: dict[str, Any], configuration: str, trainer: str
-) -> int | None:
-    """Count them; None where the network is not known here.
-
-    Args:
-        plans: of the model.
-        dataset_json: its channels and labels.
-        configuration: which of the plans' was trained.
-        trainer: name of the trainer; one of ours stands for its network where the plans name nnU-Net's.
-    """
+def count_parameters(model: ModelFolder) -> int | None:
+    """Count the parameters of a model's network; None if neither its plans nor its trainer define one known here."""
     import warnings
 
     import torch
@@ -27,21 +20,20 @@ def count_parameters(
 
     from nnunet_plugins.networks import NETWORKS, build
 
+    ours = model.trainer.removesuffix("Trainer")
     try:
-        manager = PlansManager(plans)
-        channels = determine_num_input_channels(
-            manager, manager.get_configuration(configuration), dataset_json
-        )
-        heads = manager.get_label_manager(dataset_json).num_segmentation_heads
-        planned = resolve(plans, configuration)
-        architecture = planned["architecture"]
-        ours = trainer.removesuffix("Trainer")
-        with torch.device("meta"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # nnU-Net's, that it looks for the class elsewhere
+        with quiet(), torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # nnU-Net warns that it searches for the class
+            manager = PlansManager(model.plans)
+            configuration = manager.get_configuration(model.configuration)
+            channels = determine_num_input_channels(manager, configuration, model.dataset)
+            heads = manager.get_label_manager(model.dataset).num_segmentation_heads
+            planned = resolve(model.plans, model.configuration)
+            architecture = planned["architecture"]
             if ours in NETWORKS:
                 patch = planned["patch_size"]
                 network: Any = build(ours, architecture, channels, heads, True, patch)
-            elif trainer.startswith("nnUNetTrainer"):
+            elif model.trainer.startswith("nnUNetTrainer"):
                 network = get_network_from_plans(
                     architecture["network_class_name"],
                     architecture["arch_kwargs"],
@@ -53,7 +45,7 @@ def count_parameters(
                 )
             else:
                 return None
-    # Plans of another release may lack anything; a count is worth no stop.
+    # Plans of another release may lack anything; a missing count must not stop a comparison.
     except Exception:
         return None
-    return sum(one.numel() for one in network.parameters())
+    return sum(int(one.numel()) for one in network.parameters())

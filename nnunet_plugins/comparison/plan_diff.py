@@ -1,4 +1,4 @@
-"""What differs between two plans, as a person would say it, and whether their trainings compare fairly."""
+"""Differences between two plans in a reader's words, and whether trainings with them are a fair comparison."""
 
 from __future__ import annotations
 
@@ -10,16 +10,10 @@ from typing import Any
 
 from nnunet_plugins.comparison.fairness import Difference, differences
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.model_folder import (
-    facts_of_model,
-    facts_of_plans,
-    find_folds,
-    is_model,
-    name_parts,
-)
+from nnunet_plugins.model_folder import facts_of_model, facts_of_plans, is_model, read_model
 from nnunet_plugins.plans_file import MALFORMED, check_plans, read_object, resolve
 
-#: Argument of a network -> what a person calls it; others go by their own names.
+#: Argument of a network -> its name in the output; other arguments keep their names.
 _CALLED = {
     "n_stages": "stages",
     "features_per_stage": "features",
@@ -35,12 +29,12 @@ _CALLED = {
     "bottleneck": "bottleneck",
     "skip": "skips",
 }
-#: What plans that do not say it are trained with, by nnU-Net and by our trainers.
+#: Defaults of nnU-Net and of our trainers for what plans do not state.
 _USUAL = {"epochs": 1000, "iterations_per_epoch": 250}
-#: What only a training knows.
+#: Facts that plans alone do not have.
 _OF_TRAININGS = ("splits", "finished")
-#: Entries of a configuration that say how images are prepared.
-_PREPARED = (
+#: Entries of a configuration on the preprocessing of images.
+_PREPROCESSING = (
     "normalization_schemes",
     "use_mask_for_norm",
     "resampling_fn_data",
@@ -50,14 +44,14 @@ _PREPARED = (
 
 @dataclass(frozen=True)
 class Source:
-    """One side: where it comes from and what it says.
+    """One side of the comparison.
 
     Attributes:
         where: the path, as given.
         plans: content of the plans.
-        configurations: those it speaks of.
-        facts: what is known beyond the plans, of a trained model.
-        trained: whether it is a training; plans alone are what would be trained.
+        configurations: names of the configurations to compare.
+        facts: of a trained model, in addition to the plans.
+        trained: whether it is a trained model or only plans.
     """
 
     where: str
@@ -69,13 +63,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Diff:
-    """The difference of one configuration of each side.
+    """The differences between one configuration of each side.
 
     Attributes:
-        first: its configuration.
-        other: its configuration.
-        training: what bears on fairness, the gravest first.
-        network: lines on topology, blocks and preparation.
+        first: configuration of the first side.
+        other: configuration of the other side.
+        training: differences of the trainings, the most severe first.
+        network: lines on topology, blocks and preprocessing.
     """
 
     first: str
@@ -85,49 +79,48 @@ class Diff:
 
     @property
     def fair(self) -> bool:
-        """Whether nothing that is known makes a comparison unfair."""
+        """Whether no known difference makes a comparison unfair."""
         return not any(one.severity == "unfair" for one in self.training)
 
     @property
     def same(self) -> bool:
-        """Whether nothing differs that matters."""
+        """Whether there is no known difference."""
         return not self.network and all(one.severity == "not recorded" for one in self.training)
 
 
 def read_source(where: str, *, trust: bool = False) -> Source:
-    """Plans from a plans file, a model folder or a checkpoint.
+    """Read plans from a plans file, a model folder or a checkpoint.
 
     Args:
         where: its path.
-        trust: load a checkpoint that cannot be read as plain data; it may then run code of whoever made it.
+        trust: load a checkpoint that cannot be read as plain data, which can run code of its author.
 
     Raises:
-        UserError: nothing of the kind is there.
+        UserError: the path is none of the three.
     """
     path = Path(where)
     if is_model(path):
-        facts = facts_of_model(path, find_folds(path, None))
-        configuration = name_parts(path)[1]
-        plans = check_plans(read_object(path / "plans.json"), path / "plans.json")
-        known = (configuration,) if configuration else tuple(plans["configurations"])
-        return Source(where, plans, known, facts, trained=True)
+        model = read_model(path)
+        plans = check_plans(model.plans, path / "plans.json")
+        known = (model.configuration,) if model.configuration else tuple(plans["configurations"])
+        return Source(where, plans, known, facts_of_model(model), trained=True)
     if path.is_dir() and (path / "plans.json").is_file():
         path = path / "plans.json"
     if path.suffix == ".pth":
         return _of_checkpoint(path, trust=trust)
     if not path.is_file():
         raise UserError(
-            f"{where}: give a plans file, a model folder (with plans.json) or a checkpoint (.pth)"
+            f"{where}: pass a plans file, a model folder (with plans.json) or a checkpoint (.pth)"
         )
     plans = check_plans(read_object(path), path)
     return Source(where, plans, tuple(plans["configurations"]))
 
 
 def compare(first: Source, other: Source, configuration: str | None = None) -> list[Diff]:
-    """Differences of the configurations that both have; of two with one each, of those.
+    """Differences of the common configurations, or of the only configuration of each side.
 
     Raises:
-        UserError: they have none in common, or not the one that is asked for.
+        UserError: there is no common configuration, or one side does not have the given one.
     """
     ours, theirs = first.configurations, other.configurations
     if configuration is not None:
@@ -161,13 +154,13 @@ def _diff(first: Source, other: Source, a: str, b: str) -> Diff:
 
 
 def _network(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
-    """Lines on what the networks are made of and how images are prepared."""
+    """Lines on the networks' components and on preprocessing."""
     lines = []
-    for key in _PREPARED:
+    for key in _PREPROCESSING:
         lines += _line(key.replace("_", " "), ours.get(key), theirs.get(key))
     sides = [side.get("architecture", {}).get("arch_kwargs", {}) for side in (ours, theirs)]
     for key in dict.fromkeys([*sides[0], *sides[1]]):
-        if key != "input_size":  # the patch, which is told already
+        if key != "input_size":  # the patch, which is listed already
             name = _CALLED.get(key, key.replace("_", " "))
             lines += _line(name, *(_by_stage(side.get(key)) for side in sides))
     entries = [dict(side.get("training", {})) for side in (ours, theirs)]
@@ -185,25 +178,25 @@ def _network(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
 def _line(name: str, ours: Any, theirs: Any) -> list[str]:
     if _plain(ours) == _plain(theirs):
         return []
-    return [f"{name} {_said(theirs)} against {_said(ours)}"]
+    return [f"{name} {_short(theirs)} against {_short(ours)}"]
 
 
 def _by_stage(value: Any) -> Any:
-    """A number a stage, told from three numbers that are the axes of one kernel."""
+    """Numbers per stage as text, to distinguish them from the three axes of a kernel."""
     flat = isinstance(value, list | tuple) and not any(isinstance(v, list | tuple) for v in value)
-    return "-".join(map(_said, value)) if flat else value
+    return "-".join(map(_short, value)) if flat else value
 
 
 def _plain(value: Any) -> Any:
     return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-def _said(value: Any) -> str:
-    """A value in few words: [3, 3, 3] is 3x3x3, a module's path its last name."""
+def _short(value: Any) -> str:
+    """A value in short form: [3, 3, 3] is 3x3x3, the path of a module its last name."""
     if value is None:
         return "none"
     if isinstance(value, list | tuple):
-        inner = [_said(one) for one in value]
+        inner = [_short(one) for one in value]
         if all(isinstance(one, list | tuple) for one in value):
             return " ".join(inner)
         return ("x" if len(inner) <= 3 else "-").join(inner)
@@ -215,7 +208,7 @@ def _said(value: Any) -> str:
 
 
 def _of_checkpoint(path: Path, *, trust: bool) -> Source:
-    """Plans that nnU-Net's checkpoint carries."""
+    """Plans in a checkpoint of nnU-Net."""
     import pickle
 
     import torch
@@ -226,14 +219,14 @@ def _of_checkpoint(path: Path, *, trust: bool) -> Source:
         content = torch.load(path, map_location="meta", weights_only=not trust)
     except pickle.UnpicklingError as error:
         raise UserError(
-            f"{path}: holds more than plain data, as nnU-Net's checkpoints do; reading it may run code of whoever "
-            "made it. Pass --trust if you know where it comes from, or give the model's folder instead"
+            f"{path}: holds more than plain data, like all checkpoints of nnU-Net; reading it can run code of its "
+            "author. Pass --trust if you know its origin, or pass the model folder instead"
         ) from error
     except (OSError, EOFError, *MALFORMED) as error:
         raise UserError(f"{path}: cannot be read as a checkpoint ({error})") from error
     made = content.get("init_args") if isinstance(content, dict) else None
     if not isinstance(made, dict) or "plans" not in made:
-        raise UserError(f"{path}: no checkpoint of nnU-Net v2: init_args with plans is missing")
+        raise UserError(f"{path}: not a checkpoint of nnU-Net v2: init_args with plans is missing")
     plans, configuration = check_plans(made["plans"], path), made.get("configuration")
     if not isinstance(configuration, str) or configuration not in plans["configurations"]:
         raise UserError(

@@ -1,8 +1,7 @@
-"""What can be compared: a scores file, a folder of predictions, a folder of a trained model."""
+"""What can be compared: a scores file, a folder of predictions, a trained model's folder."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,24 +17,24 @@ from nnunet_plugins.evaluation.saved import is_scores, read_scores
 from nnunet_plugins.evaluation.scoring import Progress, evaluate, score_pairs
 from nnunet_plugins.evaluation.summary import Scores
 from nnunet_plugins.model_folder import (
+    ModelFolder,
     facts_of_model,
-    find_folds,
     is_model,
-    name_parts,
-    read_json,
+    read_model,
+    stored_references,
 )
 
 
 @dataclass(frozen=True)
 class Run:
-    """Scores of one way to segment, and how it came about.
+    """The scores of one segmentation method, and how it was trained.
 
     Attributes:
-        name: what tables call it.
+        name: its name in tables.
         scores: of its cases.
-        facts: of its training; empty where nothing tells.
+        facts: of its training; empty if nothing is recorded.
         notes: what a reader must know.
-        configuration: nnU-Net's, where it is known.
+        configuration: nnU-Net's configuration, '' if it is not known.
     """
 
     name: str
@@ -50,11 +49,11 @@ class Options:
     """How runs without scores are scored.
 
     Attributes:
-        reference: folder of the true label maps; None looks where nnU-Net keeps them.
-        folds: of model folders; None takes all numbered ones.
+        reference: folder of the reference label maps; None looks where nnU-Net keeps them.
+        folds: of model folders; None takes all numbered folds.
         tolerance: of NSD, mm.
-        pixels: distances in voxels as well.
-        jobs: processes.
+        pixels: measure distances in voxels as well.
+        jobs: number of processes.
         progress: wraps the cases, as tqdm does.
     """
 
@@ -65,22 +64,27 @@ class Options:
     jobs: int = 1
     progress: Progress | None = None
 
+    @property
+    def scoring(self) -> dict[str, Any]:
+        """Keyword arguments of `evaluate` and `score_pairs`."""
+        names = ("tolerance", "pixels", "jobs", "progress")
+        return {name: getattr(self, name) for name in names}
 
-def load(wanted: Sequence[str], options: Options) -> list[Run]:
-    """Load runs, each ``PATH`` or ``NAME=PATH``.
+
+def load(arguments: Sequence[str], options: Options) -> list[Run]:
+    """Load runs, each given as ``PATH`` or ``NAME=PATH``.
 
     Raises:
-        UserError: one is none of the three, cannot be scored, or two have one name.
+        UserError: a path is not a run or cannot be scored, or two runs have the same name.
     """
-    named = [_split(one) for one in wanted]
-    runs = [_load(path, options) for _, path in named]
-    names = _names([path for _, path in named])
+    named = [_split(one) for one in arguments]
+    short_names = _short_names([path for _, path in named])
     runs = [
-        replace(run, name=name or short)
-        for run, (name, _), short in zip(runs, named, names, strict=True)
+        replace(_load(path, options), name=name or short)
+        for (name, path), short in zip(named, short_names, strict=True)
     ]
     seen: dict[str, str] = {}
-    for run, text in zip(runs, wanted, strict=True):
+    for run, text in zip(runs, arguments, strict=True):
         if run.name in seen:
             raise UserError(
                 f"compare: {seen[run.name]} and {text} would both be called {run.name!r}; "
@@ -90,6 +94,17 @@ def load(wanted: Sequence[str], options: Options) -> list[Run]:
     return runs
 
 
+def training_facts(model: ModelFolder) -> dict[str, Any]:
+    """The facts of a training, with the number of the network's parameters if the network is known."""
+    parameters = count_parameters(model)
+    return facts_of_model(model) | ({} if parameters is None else {"parameters": parameters})
+
+
+def training_notes(facts: dict[str, Any]) -> list[str]:
+    """A note if the training was not finished."""
+    return [] if facts.get("finished") else ["the training did not finish"]
+
+
 def _split(text: str) -> tuple[str, Path]:
     name, equals, path = text.partition("=")
     if equals and not Path(text).exists():
@@ -97,8 +112,8 @@ def _split(text: str) -> tuple[str, Path]:
     return "", Path(text)
 
 
-def _names(paths: Sequence[Path]) -> list[str]:
-    """Short names; of model folders only the parts in which they differ."""
+def _short_names(paths: Sequence[Path]) -> list[str]:
+    """Names for runs; for model folders only the parts in which they differ."""
     parts = [path.absolute().name.split("__") for path in paths]
     if len(paths) > 1 and all(
         len(one) == 3 and p.is_dir() for one, p in zip(parts, paths, strict=True)
@@ -126,17 +141,9 @@ def _load(path: Path, options: Options) -> Run:
 
 
 def _predictions(folder: Path, options: Options) -> Run:
-    """A folder of predictions with its scores file, or scored against the reference."""
+    """A folder of predictions: scored against the reference, or with its own scores file."""
     if options.reference is not None:
-        scores = evaluate(
-            folder,
-            options.reference,
-            tolerance=options.tolerance,
-            pixels=options.pixels,
-            jobs=options.jobs,
-            progress=options.progress,
-        )
-        return Run(folder.name, scores)
+        return Run(folder.name, evaluate(folder, options.reference, **options.scoring))
     files = [one for one in sorted(folder.glob("*.json")) if is_scores(one)]
     if len(files) != 1:
         found = f"{len(files)} scores files" if files else "no scores file and no trained model"
@@ -145,70 +152,47 @@ def _predictions(folder: Path, options: Options) -> Run:
             "nnunet-plugins evaluate wrote"
         )
     scores = read_scores(files[0])
-    there = label_maps(folder)
-    if {case.name for case in scores.cases} != set(there):
+    predictions = label_maps(folder)
+    if {case.name for case in scores.cases} != set(predictions):
         raise UserError(
-            f"{files[0]}: holds other cases than its folder; evaluate again, or pass --reference REF"
+            f"{files[0]}: has other cases than its folder; evaluate again, or pass --reference REF"
         )
-    newest = max(file.stat().st_mtime for file in there.values())
+    newest = max(file.stat().st_mtime for file in predictions.values())
     if newest > files[0].stat().st_mtime:
         raise UserError(
-            f"{files[0]}: is older than the predictions beside it; evaluate again, or pass --reference REF"
+            f"{files[0]}: is older than the predictions in its folder; evaluate again, or pass --reference REF"
         )
     return Run(folder.name, scores)
 
 
 def _model(folder: Path, options: Options) -> Run:
-    """A trained model: its folds' validation predictions, scored; else nnU-Net's own summaries."""
-    folds = find_folds(folder, options.folds)
-    facts = facts_of_model(folder, folds)
-    plans, dataset = read_json(folder / "plans.json"), read_json(folder / "dataset.json")
-    trainer, configuration = name_parts(folder)
-    if (parameters := count_parameters(plans, dataset, configuration, trainer)) is not None:
-        facts["parameters"] = parameters
+    """A trained model: the validation predictions of its folds, scored; else nnU-Net's own summaries."""
+    model = read_model(folder, options.folds)
+    facts = training_facts(model)
     labels = read_labels(folder / "dataset.json", "dataset.json of the model")
-    reference = options.reference or kept_references(plans.get("dataset_name", ""))
-    notes = [] if facts.get("finished") else ["training did not come to its end"]
+    reference = options.reference or stored_references(model.plans.get("dataset_name", ""))
+    notes = training_notes(facts)
     try:
         scores = (
-            _validation(folds, reference, labels, options)
+            _validation(model, reference, labels, options)
             if reference
-            else read_summaries(folds, labels)
+            else read_summaries(model.folds, labels)
         )
     except UserError as error:
         raise UserError(f"{folder}: {error}") from error
     if not reference:
         notes.append("scored by nnU-Net's summary.json: overlaps only, no distances")
-    return Run(folder.name, scores, facts, tuple(notes), configuration)
+    return Run(folder.name, scores, facts, tuple(notes), model.configuration)
 
 
-def kept_references(dataset: str) -> Path | None:
-    """Folder of the true label maps where nnU-Net keeps a dataset's, if it is there."""
-    for variable, inside in (
-        ("nnUNet_preprocessed", "gt_segmentations"),
-        ("nnUNet_raw", "labelsTr"),
-    ):
-        folder = Path(os.environ.get(variable, "")) / dataset / inside
-        if os.environ.get(variable) and dataset and folder.is_dir():
-            return folder
-    return None
-
-
-def _validation(folds: list[Path], reference: Path, labels: Labels, options: Options) -> Scores:
+def _validation(model: ModelFolder, reference: Path, labels: Labels, options: Options) -> Scores:
     pairs: dict[str, Pair] = {}
-    for fold in folds:
+    for fold in model.folds:
         found, left_out = find_pairs(fold / "validation", reference, chill=True)
         if unknown := [note for note in left_out if "without reference" in note]:
             raise UserError(f"{fold.name}: {unknown[0]} in {reference}")
         for pair in found:
             if pair.name in pairs:
-                raise UserError(f"case {pair.name} is in two folds; name one of them by --fold")
+                raise UserError(f"case {pair.name} is in two folds; select one of them with --fold")
             pairs[pair.name] = pair
-    return score_pairs(
-        [pairs[name] for name in sorted(pairs)],
-        labels,
-        tolerance=options.tolerance,
-        pixels=options.pixels,
-        jobs=options.jobs,
-        progress=options.progress,
-    )
+    return score_pairs([pairs[name] for name in sorted(pairs)], labels, **options.scoring)

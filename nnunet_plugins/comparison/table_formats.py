@@ -1,4 +1,4 @@
-"""Sheets as plain text, Markdown, LaTeX and CSV."""
+"""Tables of a comparison as plain text, Markdown, LaTeX and CSV."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from nnunet_plugins.comparison.compare import Comparison
 from nnunet_plugins.comparison.tables import Sheet
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.table import WIDTH, blocks, columns
+from nnunet_plugins.text_table import WIDTH, ruled, stacked
 
 ENDINGS = (".md", ".tex", ".csv")
 _TEX = {
@@ -27,28 +27,25 @@ _TEX = {
 
 
 def check_ending(name: str) -> None:
-    """Refuse a file that no format has.
+    """Check the ending of a file name.
 
     Raises:
-        UserError: with the endings that are known.
+        UserError: no format has it; the message lists those that are supported.
     """
     if not name.endswith(ENDINGS):
         raise UserError(f"{name}: allowed endings are {', '.join(ENDINGS)}; pass -o FILE.md")
 
 
 def text(sheets: Sequence[Sheet], warnings: Sequence[str], notes: Sequence[str]) -> str:
-    """For a terminal, 100 columns wide."""
+    """Plain text for a terminal, at most 100 characters wide."""
     parts = [_wrapped(warnings)] if warnings else []
     for sheet in sheets:
         rows = [sheet.head, *sheet.rows]
-        wide = columns(rows, left=sheet.left)
-        if max(map(len, wide)) > WIDTH:  # below each other, the first column with every part
-            wide = blocks([*map(list, zip(*rows, strict=True))], left=sheet.left)
-        parts.append(
-            "\n".join(
-                [sheet.title, "", *wide, *([""] if sheet.notes else []), _wrapped(sheet.notes)]
-            )
-        )
+        lines = ruled(rows, left=sheet.left)
+        if max(map(len, lines)) > WIDTH:
+            lines = stacked([*zip(*rows, strict=True)], left=sheet.left)
+        notes_below = ["", _wrapped(sheet.notes)] if sheet.notes else []
+        parts.append("\n".join([sheet.title, "", *lines, *notes_below]))
     parts.append(_wrapped(notes))
     return "\n\n".join(part.rstrip() for part in parts if part.strip())
 
@@ -67,7 +64,7 @@ def markdown(sheets: Sequence[Sheet], warnings: Sequence[str], notes: Sequence[s
 
 
 def latex(sheets: Sequence[Sheet], warnings: Sequence[str], notes: Sequence[str]) -> str:
-    """Tables for the booktabs package; wide ones are scaled to the text by graphicx."""
+    """Tables for the booktabs package; graphicx scales wide ones to the width of the text."""
     parts = [
         "% \\usepackage{booktabs,graphicx}",
         *(f"\\textbf{{{_tex(one)}}}\n" for one in warnings),
@@ -104,21 +101,21 @@ def latex(sheets: Sequence[Sheet], warnings: Sequence[str], notes: Sequence[str]
 
 
 def comparison_csv(comparison: Comparison) -> str:
-    """A line for each metric, label and run, with full precision; empty where there is no number."""
+    """One row per metric, label and run, with full precision; cells without a number are empty."""
     unfair = comparison.unfair
     cost = ("parameters", "seconds_a_step", "training_hours", "device", "peak_memory_gib")
     head = [
         "metric", "label", "run", "n", "without_value", "mean", "sd", "ci_low", "ci_high", "pairs", "wins", "ties",
         "losses", "rank_biserial", "p", "p_holm", "tests", *cost, "unfair",
     ]  # fmt: skip
-    rows = []
     facts = {run.name: run.facts for run in comparison.runs}
+    rows: list[Sequence[object]] = []
     for table in comparison.tables:
         for one in table.lines:
-            low, high = one.ci or (None, None)
             found = one.against
-            test = (
-                [
+            test: Sequence[object] = [None] * 8
+            if found:
+                test = (
                     found.n,
                     found.wins,
                     found.ties,
@@ -127,20 +124,16 @@ def comparison_csv(comparison: Comparison) -> str:
                     found.p,
                     one.p,
                     table.tests,
-                ]
-                if found
-                else [None] * 8
-            )
-            marks = "; ".join(map(str, unfair.get(one.run, [])))
-            rows.append(
-                [table.metric, one.label, one.run, one.n, one.lost, one.mean, one.sd, low, high, *test,
-                 *(facts[one.run].get(key) for key in cost), marks]
-            )  # fmt: skip
+                )
+            rows.append([
+                table.metric, one.label, one.run, one.n, one.lost, one.mean, one.sd, *(one.ci or (None, None)), *test,
+                *(facts[one.run].get(key) for key in cost), "; ".join(map(str, unfair.get(one.run, []))),
+            ])  # fmt: skip
     return _csv([head, *rows])
 
 
 def sheet_csv(sheet: Sheet, warnings: Sequence[str]) -> str:
-    """One sheet's cells; what is unfair stands in rows below them."""
+    """The cells of one table, with its notes and the warnings in rows below."""
     return _csv([sheet.head, *sheet.rows, *([one] for one in (*sheet.notes, *warnings))])
 
 

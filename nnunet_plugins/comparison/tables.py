@@ -1,4 +1,4 @@
-"""A comparison as sheets: headed rows of text with notes, which any format can write."""
+"""A comparison as tables of text with headings and notes, independent of the output format."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Sheet:
     """One table.
 
     Attributes:
-        title: above it.
+        title: above the table.
         head: column headings.
-        rows: as many cells each.
-        left: how many columns are text.
-        notes: below it.
+        rows: cells, as many per row as headings.
+        left: number of columns that are aligned to the left.
+        notes: below the table.
     """
 
     title: str
@@ -39,7 +39,7 @@ class Sheet:
 
 
 def warnings_of(comparison: Comparison) -> list[str]:
-    """What makes the comparison unfair, a line a run; empty where nothing does."""
+    """What makes the comparison unfair, one line per run; empty if it is fair."""
     first = comparison.runs[0].name
     return [
         f"NOT A FAIR COMPARISON: {run} against {first}: {'; '.join(map(str, unlike))}"
@@ -48,19 +48,19 @@ def warnings_of(comparison: Comparison) -> list[str]:
 
 
 def notes_of(comparison: Comparison) -> list[str]:
-    """Notes, what differs without being unfair, and what is not recorded."""
+    """Notes, differences that are not unfair, and facts that are not recorded."""
     first = comparison.runs[0].name
     notes = list(comparison.notes)
     silent = [run.name for run in comparison.runs if not run.facts]
     if silent:
         notes.append(
-            f"how {', '.join(silent)} came about is not recorded (a model folder tells it): parameters, step time, "
-            "hours and memory, and whether splits, epochs, patch and budget are alike"
+            f"the training of {', '.join(silent)} is not recorded (pass the model folder): parameters, time per "
+            "step, hours, memory, and whether splits, epochs, patch and budget are the same"
         )
     for run, unlike in comparison.unlike.items():
-        told = [str(one) for one in unlike if one.severity == "note"]
-        if told and not {run, first} & set(silent):
-            notes.append(f"{run} also differs from {first} in {'; '.join(told)}")
+        noted = [str(one) for one in unlike if one.severity == "note"]
+        if noted and not {run, first} & set(silent):
+            notes.append(f"{run} also differs from {first} in {'; '.join(noted)}")
         unknown = [one.fact.replace("_", " ") for one in unlike if one.severity == "not recorded"]
         if unknown and not {run, first} & set(silent):
             notes.append(f"not recorded for both {run} and {first}: {', '.join(unknown)}")
@@ -68,22 +68,22 @@ def notes_of(comparison: Comparison) -> list[str]:
 
 
 def legend(comparison: Comparison) -> list[str]:
-    """What the columns of the metrics' sheets mean."""
+    """The meaning of the columns of `metric_sheet`."""
     lines = [
-        "n: cases with a value. 95 % CI: bootstrap of the mean, BCa, seeded. W/T/L: cases better, equal, worse than "
-        f"{comparison.runs[0].name}. r: matched-pairs rank-biserial correlation, (ranks of better cases - ranks of "
-        "worse ones) / all ranks. p: Wilcoxon's signed-rank test, two-sided, corrected by Holm over a metric's "
-        f"{comparison.tables[0].tests} tests."
+        "n: cases with a value. 95 % CI: BCa bootstrap of the mean, seeded. W/T/L: cases better than, equal to and "
+        f"worse than {comparison.runs[0].name}. r: matched-pairs rank-biserial correlation, (ranks of better cases - "
+        "ranks of worse cases) / all ranks. p: Wilcoxon's signed-rank test, two-sided, with Holm's correction over "
+        f"the {comparison.tables[0].tests} tests of a metric."
     ]
     if any(line.label == MEAN for line in comparison.tables[0].lines):
         lines.append(
-            f"{MEAN}: over the labels that a case's reference holds; none where one of them has no value."
+            f"{MEAN}: over the labels that a case's reference holds; no value if one of them has none."
         )
     return lines
 
 
 def metric_sheet(table: MetricTable, comparison: Comparison) -> Sheet:
-    """A metric's lines, a label's runs below each other."""
+    """The table of a metric, grouped by label."""
     about = METRICS[table.metric]
     first = comparison.runs[0]
     unfair = comparison.unfair
@@ -96,7 +96,7 @@ def metric_sheet(table: MetricTable, comparison: Comparison) -> Sheet:
     lost = [line for line in table.lines if line.lost]
     if lost:
         notes.append(
-            "cases whose reference holds the label without a value, worst rank in the test, not in the mean: "
+            "cases without a value although the reference holds the label (worst rank in the test, not in the mean): "
             + "; ".join(f"{one.run}, {one.label}: {one.lost}" for one in lost)
         )
     tolerance = f" at {first.scores.tolerance:g} mm" if table.metric == "nsd" else ""
@@ -122,34 +122,38 @@ def _cells(line: Line, digits: int) -> tuple[str, ...]:
 
 
 def p_text(p: float | None) -> str:
-    """A p as papers print it."""
+    """A p-value as papers print it.
+
+    >>> p_text(0.0312), p_text(2e-5)
+    ('0.031', '< 0.001')
+    """
     return NOTHING if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def cost_sheet(runs: Sequence[Run]) -> Sheet:
-    """What each run's training took, a column a run."""
+    """The cost of each run's training, one column per run."""
     rows = [
         (about, *(_cost(run.facts.get(fact), form) for run in runs))
         for about, fact, form in (
             ("parameters", "parameters", ",d"),
             ("epochs", "epochs", "d"),
-            ("steps an epoch", "iterations_per_epoch", "d"),
+            ("steps per epoch", "iterations_per_epoch", "d"),
             ("batch", "batch_size", "d"),
             ("patch", "patch_size", ""),
-            ("seconds a step", "seconds_a_step", ".3g"),
+            ("seconds per step", "seconds_a_step", ".3g"),
             ("device", "device", ""),
             ("hours", "training_hours", ".2f"),
             ("peak memory, GiB", "peak_memory_gib", ".1f"),
         )
     ]
     return Sheet(
-        "What the training took",
+        "Cost of the training",
         ("", *(run.name for run in runs)),
         tuple(rows),
         1,
         (
-            "Seconds a step: median epoch time over its training and validation steps. Hours: all epochs of all "
-            "folds, as in the training logs. Peak memory is the card's, where one of our trainers noted it.",
+            "Seconds per step: median epoch time divided by its training and validation steps. Hours: all epochs of "
+            "all folds, from the training logs. Peak memory: of the GPU, recorded by our trainers only.",
         ),
     )
 
@@ -161,7 +165,7 @@ def _cost(value: Any, form: str) -> str:
 
 
 def sheets_of(comparison: Comparison) -> list[Sheet]:
-    """A sheet a metric, and what the training took."""
+    """One table per metric, and the cost of the training if it is known."""
     sheets = [metric_sheet(table, comparison) for table in comparison.tables]
     known = any(run.facts for run in comparison.runs)
     return [*sheets, cost_sheet(comparison.runs)] if known else sheets

@@ -18,7 +18,7 @@ from nnunetv2.experiment_planning.experiment_planners.network_topology import (
     get_pool_and_conv_props,
 )
 
-from nnunet_plugins.costs.footprint import count, without_data
+from nnunet_plugins.costs.footprint import count
 from nnunet_plugins.costs.measured import measure_peak
 from nnunet_plugins.costs.training_step import Setup
 
@@ -117,5 +117,6 @@ def topology_for(
 def _reference_bytes(rank: int) -> tuple[int, int]:
     """Counted peak of the reference, and the elements of its feature maps a sample."""
     setup = reference(rank)
-    elements = without_data(setup).compute_conv_feature_map_size(setup.patch)  # type: ignore[operator]
-    return count(setup).peak_bytes, int(elements)
+    with torch.device("meta"):
+        network: Any = setup.build()
+    return count(setup).peak_bytes, int(network.compute_conv_feature_map_size(setup.patch))

@@ -13,15 +13,15 @@ import torch
 from dynamic_network_architectures.architectures.unet import PlainConvUNet, ResidualEncoderUNet
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunet_plugins.costs.budget import needed_gigabytes, reference
+from nnunet_plugins.costs.budget import needed_gigabytes
 from nnunet_plugins.costs.cpu_speed import Processor
-from nnunet_plugins.costs.footprint import Footprint, count, count_ahead
+from nnunet_plugins.costs.footprint import Footprint, count
 from nnunet_plugins.costs.gpus import Card
 from nnunet_plugins.costs.training_step import Setup, TrainingStep
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import find
-from nnunet_plugins.places import NOT_PLANS, find_dataset, folder_of
-from nnunet_plugins.plans_file import MALFORMED, check_plans, read_object
+from nnunet_plugins.nnunet_folders import find_dataset, folder_of
+from nnunet_plugins.plans_file import MALFORMED, NOT_PLANS, check_plans, read_object
 
 #: What nnU-Net trains where the plans do not say otherwise.
 EPOCHS, ITERATIONS, VALIDATION_ITERATIONS = 1000, 250, 50
@@ -102,27 +102,6 @@ def profile(
         _row(plans, name, dataset_json, network, clock)
         for name, network in _asked(plans, networks, configurations)
     ]
-
-
-def prepare(
-    plans: Mapping[str, Any],
-    dataset_json: Mapping[str, Any],
-    *,
-    networks: Sequence[str] = (),
-    configurations: Sequence[str] = (),
-) -> None:
-    """Count on all processors what :func:`profile` will ask for; to be called before a card is in use.
-
-    Raises:
-        UserError: a network or configuration that is not known.
-    """
-    setups = [
-        setup_for(plans, name, dataset_json, network)[1]
-        for name, network in _asked(plans, networks, configurations)
-    ]
-    references = [reference(rank) for rank in sorted({len(setup.patch) for setup in setups})]
-    # Last to first: the compared networks import the most.
-    count_ahead([*references, *setups][::-1])
 
 
 def _asked(

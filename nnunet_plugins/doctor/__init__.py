@@ -1,7 +1,7 @@
-"""What is wrong with this machine, and what to do about it.
+"""Checks of the machine: what is wrong, and how to fix it.
 
-Each check is a function of the environment that returns findings. What may crash when imported
-(torch, torchvision, nnU-Net's trainers) is imported in another process.
+Each check is a function of the environment variables that returns findings. Packages that may crash
+on import (torch, torchvision, nnU-Net's trainers) are imported in another process.
 """
 
 import os
@@ -28,17 +28,17 @@ CHECKS: tuple[Callable[[Environ], list[Finding]], ...] = (
 
 
 def examine(environ: Environ | None = None) -> list[Finding]:
-    """Run every check; takes some 20 s, as nnU-Net imports all its trainers to find one.
+    """Run every check in about 20 s; most of it is nnU-Net, which imports all its trainers to find one.
 
-    A check that fails itself is a finding, never an exception.
+    A check that raises an exception is a finding itself.
     """
     environ = os.environ if environ is None else environ
     findings: list[Finding] = []
     for check in CHECKS:
         try:
             findings += check(environ)
-        except Exception as error:  # a doctor that dies of the illness helps nobody
+        except Exception as error:
             subject = check.__name__.removeprefix("check_").replace("_", " ")
-            detail = f"could not be examined: {type(error).__name__}: {error}"
+            detail = f"cannot be checked: {type(error).__name__}: {error}"
             findings.append(Finding("broken", subject, detail, "please report this as a bug"))
     return findings

@@ -1,4 +1,4 @@
-"""nnU-Net's three folders, their disks, and the dataset ids in them."""
+"""nnU-Net's three folders, their free disk space, and the dataset ids in them."""
 
 import os
 import re
@@ -10,11 +10,11 @@ from nnunet_plugins.doctor.finding import SET_ENV, Environ, Finding
 from nnunet_plugins.environment import FOLDERS
 
 GIB = 1024**3
-LITTLE_DISK, NO_DISK = 20 * GIB, 1 * GIB
+LOW_SPACE, FULL = 20 * GIB, 1 * GIB
 
 
 def check_folders(environ: Environ) -> list[Finding]:
-    """The three folders are set, exist, can be written, and their disks have room."""
+    """The three folders are set, exist and are writable, and their disks have free space."""
     return [_folder(name, environ.get(name, "")) for name in FOLDERS]
 
 
@@ -23,28 +23,28 @@ def _folder(name: str, value: str) -> Finding:
     if not value:
         return Finding("broken", name, "is not set", SET_ENV)
     if not path.is_dir():
-        cure = f"mkdir -p {shlex.quote(value)}\nor set another one:\n{SET_ENV}"
-        return Finding("broken", name, f"{value} is not a folder", cure)
+        fix = f"mkdir -p {shlex.quote(value)}\nor set another one:\n{SET_ENV}"
+        return Finding("broken", name, f"{value} is not a folder", fix)
     if not os.access(path, os.W_OK | os.X_OK):
         if name == "nnUNet_raw":
-            cure = "fine for training; converting a dataset into it will fail"
-            return Finding("warning", name, f"{value} cannot be written", cure)
-        cure = f"chmod u+rwx {shlex.quote(value)}\nor choose another folder:\n{SET_ENV}"
-        return Finding("broken", name, f"{value} cannot be written", cure)
+            fix = "sufficient for training; converting a dataset into it fails"
+            return Finding("warning", name, f"{value} is not writable", fix)
+        fix = f"chmod u+rwx {shlex.quote(value)}\nor choose another folder:\n{SET_ENV}"
+        return Finding("broken", name, f"{value} is not writable", fix)
     free = shutil.disk_usage(path).free
     detail = f"{value}, {free / GIB:.0f} GB free" if free >= GIB else f"{value}, under 1 GB free"
-    cure = f"make room, or choose a folder on another disk:\n{SET_ENV}"
-    if name != "nnUNet_raw" and free < NO_DISK:
-        return Finding("broken", name, detail, cure)
-    if name != "nnUNet_raw" and free < LITTLE_DISK:
-        return Finding("warning", name, f"{detail}; 3D datasets take tens of GB", cure)
+    fix = f"free space, or choose a folder on another disk:\n{SET_ENV}"
+    if name != "nnUNet_raw" and free < FULL:
+        return Finding("broken", name, detail, fix)
+    if name != "nnUNet_raw" and free < LOW_SPACE:
+        return Finding("warning", name, f"{detail}; 3D datasets need tens of GB", fix)
     if not path.is_absolute():
-        return Finding("warning", name, f"{value} is relative to where you stand", SET_ENV)
+        return Finding("warning", name, f"{value} is relative to the current folder", SET_ENV)
     return Finding("ok", name, detail)
 
 
 def check_dataset_ids(environ: Environ) -> list[Finding]:
-    """No id belongs to two dataset names over the three folders, by nnU-Net's own comparison."""
+    """Each id belongs to one dataset name in the three folders, compared as nnU-Net does."""
     names = {
         entry.name
         for folder in FOLDERS
@@ -53,10 +53,10 @@ def check_dataset_ids(environ: Environ) -> list[Finding]:
         if entry.is_dir() and re.match(r"Dataset\d{3}", entry.name)
     }
     findings = []
-    for start in sorted({name[:10] for name in names}):  # nnU-Net compares these ten letters only
+    for start in sorted({name[:10] for name in names}):  # nnU-Net compares these ten characters
         same = sorted(name for name in names if name.startswith(start))
         if len(same) > 1:
-            detail = f"{int(start[7:])} means {' and '.join(same)}; nnU-Net refuses the number"
-            cure = "rename or remove one of them in raw, preprocessed and results alike"
-            findings.append(Finding("broken", "dataset ids", detail, cure))
+            detail = f"{int(start[7:])} is the id of {' and '.join(same)}; nnU-Net rejects it as ambiguous"
+            fix = "rename or remove one of them in raw, preprocessed and results"
+            findings.append(Finding("broken", "dataset ids", detail, fix))
     return findings or [Finding("ok", "dataset ids", f"every id is unique ({len(names)} known)")]

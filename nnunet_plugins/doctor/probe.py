@@ -1,4 +1,4 @@
-"""Asking Python in another process, as what is looked at may crash or hang when imported."""
+"""Running Python code in another process, as the packages under test may crash or hang on import."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ from nnunet_plugins.doctor.finding import Environ
 
 PROBE_SECONDS = 300
 
-# The child looks for modules where this process does, and answers past whatever is printed.
+# The child has this process's sys.path; its answer is the last line, after anything else that is printed.
 _FRAME = """
 import contextlib, json, sys
 sys.path[:] = json.loads({path!r})
@@ -22,7 +22,7 @@ print(json.dumps(answer))
 
 
 def probe(body: str, environ: Environ) -> tuple[dict[str, Any] | None, str]:
-    """Run Python text that sets `answer` in another process: its answer, or None and why not."""
+    """Run code that sets `answer` in another process; return the answer, or None and the cause of failure."""
     code = _FRAME.format(path=json.dumps(sys.path), body=textwrap.indent(body, "    "))
     try:
         done = subprocess.run(
@@ -37,5 +37,5 @@ def probe(body: str, environ: Environ) -> tuple[dict[str, Any] | None, str]:
     except subprocess.TimeoutExpired:
         return None, f"no answer within {PROBE_SECONDS} s"
     except (ValueError, IndexError):
-        said = done.stderr.strip().splitlines()
-        return None, said[-1] if said else f"the process ended with status {done.returncode}"
+        lines = done.stderr.strip().splitlines()
+        return None, lines[-1] if lines else f"the process ended with status {done.returncode}"

@@ -1,4 +1,4 @@
-"""torch, torchvision and timm, the GPU, and what compiling or a CPU needs."""
+"""torch, torchvision and timm, the GPU, the compiler, and OpenMP's settings."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ from nnunet_plugins.doctor.finding import Environ, Finding
 from nnunet_plugins.doctor.probe import probe
 
 MATCHING_TORCH = (
-    "install torch and torchvision from one index; without a GPU:\n"
+    "install torch and torchvision from the same index; without a GPU:\n"
     "pip install --force-reinstall torch torchvision --index-url "
     "https://download.pytorch.org/whl/cpu\n"
     "with a GPU:\n"
@@ -39,19 +39,19 @@ answer = {
 
 
 def check_torch(environ: Environ) -> list[Finding]:
-    """Torch, torchvision and timm fit together, and there is a GPU with what compiling needs."""
+    """torch, torchvision and timm match, and there is a GPU and a compiler."""
     facts, error = probe(_TORCH, environ)
     if facts is None:
         return [Finding("broken", "torch", f"cannot be imported: {error}", MATCHING_TORCH)]
     findings = [Finding("ok", "torch", str(facts["torch"]))]
     for name in ("torchvision", "timm"):
-        said = facts[name]
-        if said["error"]:
-            detail = f"does not fit torch {facts['torch']} ({said['error']}); every -tr but "
-            detail += "nnUNetTrainer will fail"
+        package = facts[name]
+        if package["error"]:
+            detail = f"does not match torch {facts['torch']} ({package['error']}); every -tr but "
+            detail += "nnUNetTrainer fails"
             findings.append(Finding("broken", name, detail, MATCHING_TORCH))
         else:
-            findings.append(Finding("ok", name, said["version"]))
+            findings.append(Finding("ok", name, package["version"]))
     findings.append(_accelerator(facts))
     if facts["gpu"]:
         findings.append(_compiler(environ))
@@ -70,14 +70,14 @@ def _accelerator(facts: dict[str, Any]) -> Finding:
     return Finding(
         "warning",
         "GPU",
-        f"none ({why}): 3D training on a CPU is of the order of 100 times slower, so that the "
-        "usual 1000 epochs, a day or two on a GPU, would take months",
-        "to try things out, pass --preset cpu and -device cpu; to train, take a machine with a GPU",
+        f"none ({why}): 3D training is about 100 times slower on a CPU: the usual "
+        "1000 epochs take months instead of a day or two",
+        "for a trial, pass --preset cpu and -device cpu; for training, use a machine with a GPU",
     )
 
 
 def _compiler(environ: Environ) -> Finding:
-    # nnU-Net's rule: compile unless the variable says something else than true.
+    # nnU-Net compiles unless the variable is set to something other than true.
     if environ.get("nnUNet_compile", "t").lower() not in ("true", "1", "t") or os.name == "nt":
         return Finding("ok", "nnUNet_compile", "off")
     names = [environ.get("CC", ""), "cc", "gcc", "clang"]
@@ -86,9 +86,9 @@ def _compiler(environ: Environ) -> Finding:
     )
     if found:
         return Finding("ok", "nnUNet_compile", f"on, with {found}")
-    detail = "on, but there is no C compiler for torch.compile: training would stop at its start"
-    cure = "export nnUNet_compile=f\nor install one (apt install build-essential)"
-    return Finding("broken", "nnUNet_compile", detail, cure)
+    detail = "on, but torch.compile finds no C compiler: training stops at its start"
+    fix = "export nnUNet_compile=f\nor install one (apt install build-essential)"
+    return Finding("broken", "nnUNet_compile", detail, fix)
 
 
 def _openmp(environ: Environ) -> Finding:
@@ -96,6 +96,6 @@ def _openmp(environ: Environ) -> Finding:
     if value.lower() == "passive":
         return Finding("ok", "OMP_WAIT_POLICY", "passive")
     detail = f"is {value!r}" if value else "is not set"
-    detail += ": waiting threads spin, and steps on a busy CPU take several times as long"
-    cure = "export OMP_WAIT_POLICY=passive"
-    return Finding("warning", "OMP_WAIT_POLICY", detail, cure)
+    detail += ": waiting threads spin, and steps take several times as long on a busy CPU"
+    fix = "export OMP_WAIT_POLICY=passive"
+    return Finding("warning", "OMP_WAIT_POLICY", detail, fix)

@@ -6,9 +6,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.drawing.parts import Drawing, Part
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.places import placed
 
 ENDINGS = (".svg", ".png", ".pdf")
 _DOWN, _UP, _DEEP, _BLOCK, _HEAD = "#d6e4f5", "#dcefdc", "#e8e3f2", "#f6c667", "#c65b5b"

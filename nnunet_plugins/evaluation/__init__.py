@@ -1,6 +1,7 @@
-"""Scores of predicted label maps against references: `evaluate` and what it is made of."""
+"""Scores of predicted label maps against references."""
 
 from nnunet_plugins.evaluation.scoring import evaluate
 from nnunet_plugins.evaluation.summary import Scores
+from nnunet_plugins.evaluation.table import score_table
 
-__all__ = ["Scores", "evaluate"]
+__all__ = ["Scores", "evaluate", "score_table"]

@@ -1,4 +1,4 @@
-"""One number out of many scores: every way of doing that has a name, and says what it left out."""
+"""Means of many scores; each kind has a name and states what it leaves out."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Any
 from nnunet_plugins.evaluation.metrics import MaskScores
 from nnunet_plugins.evaluation.overlap import Counts, overlap
 
-#: Name -> how it is made. Distances are measured in a case, so what pools voxels has none.
+#: Name -> definition. Distances are measured within a case, so means of pooled voxels have none.
 AGGREGATES = {
     "macro_over_cases": "mean over the cases that have a value (each label's entry in summary)",
-    "micro": "from the voxels of all cases pooled, each label by itself",
+    "micro": "from the voxels of all cases pooled, separately for each label",
     "micro_foreground": "from the voxels of all cases and all labels pooled",
     "macro_over_classes": "mean over labels, without background, of their macro_over_cases",
     "macro_over_classes_with_background": "the same over background and labels",
     "pooled_macro_over_classes": "mean over labels, without background, of their micro",
     "pooled_macro_over_classes_with_background": "the same over background and labels; the arithmetic of the "
-    "macro precision, recall, F1 (dice) and mIoU (iou) of Silveira et al. (paper 003)",
-    "voxel_accuracy": "share of all cases' voxels whose label is right, background included",
+    "macro precision, recall, F1 (dice) and mIoU (iou) of Silveira et al. (silveira2025-inception-dual)",
+    "voxel_accuracy": "share of all cases' voxels with the correct label, background included",
 }
 
 
 @dataclass(frozen=True)
 class Statistic:
-    """Over the `n` cases that have a value; sd is the sample's (n - 1), None below two cases."""
+    """Of the `n` cases that have a value; sd is the sample standard deviation (n - 1), None below two cases."""
 
     n: int
     mean: float | None
@@ -36,7 +36,7 @@ class Statistic:
 
 @dataclass(frozen=True)
 class LabelSummary:
-    """One label over all cases, with the number of cases in which a mask was empty."""
+    """One label over all cases, with the numbers of cases in which a mask was empty."""
 
     cases: int
     both_empty: int
@@ -46,7 +46,7 @@ class LabelSummary:
 
 
 def summarise(scores: Sequence[MaskScores], metrics: Sequence[str]) -> LabelSummary:
-    """Gather one label's scores over cases."""
+    """Summarise one label's scores over cases."""
     states = [one.state for one in scores]
     return LabelSummary(
         cases=len(scores),
@@ -58,7 +58,11 @@ def summarise(scores: Sequence[MaskScores], metrics: Sequence[str]) -> LabelSumm
 
 
 def describe(values: Sequence[float | None]) -> Statistic:
-    """Mean, standard deviation and median of the values that are not None."""
+    """Mean, standard deviation and median of the values that are not None.
+
+    >>> describe([0.8, None, 0.9]).n
+    2
+    """
     known = [value for value in values if value is not None]
     if not known:
         return Statistic(0, None, None, None)
@@ -67,7 +71,7 @@ def describe(values: Sequence[float | None]) -> Statistic:
 
 
 def pooled(counts: Sequence[Counts]) -> dict[str, float | None]:
-    """Overlap of all cases' voxels together."""
+    """Overlap scores of the pooled voxels of all cases."""
     return overlap(sum(counts, Counts(0, 0, 0, 0)))
 
 
@@ -84,13 +88,13 @@ def aggregate(
     background: Sequence[Counts],
     agreeing: int,
 ) -> dict[str, Any]:
-    """Everything of `AGGREGATES` but macro_over_cases, which is the summary.
+    """All of `AGGREGATES` except macro_over_cases, which is the summary.
 
     Args:
-        labels: name -> its scores, one a case.
+        labels: name -> its scores, one per case.
         summary: name -> its statistics over the cases.
-        background: its counts, one set a case.
-        agreeing: voxels of all cases whose label is right.
+        background: its voxel counts, one set per case.
+        agreeing: voxels of all cases with the correct label.
     """
     of_label = {name: [one.counts for one in scores] for name, scores in labels.items()}
     micro = {name: pooled(counts) for name, counts in of_label.items()}
@@ -126,5 +130,5 @@ def _over_classes(
 
 
 def counted(counts: Counts) -> dict[str, Any]:
-    """A class's counts and what follows from them, in JSON's types."""
+    """A class's voxel counts and the scores that follow from them, in JSON's types."""
     return {**overlap(counts), **asdict(counts)}

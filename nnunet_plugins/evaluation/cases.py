@@ -1,4 +1,6 @@
-"""Label maps on disk: pairing them, reading them, and whether two can be compared."""
+"""Label maps on disk: reading them, pairing them, and checking that two are comparable."""
+
+from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,12 +17,12 @@ from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels
 
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
-NAMED = 10  # how many file names a message lists before it counts the rest
+NAMED = 10  # names that a message lists before it counts the rest
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A case: a prediction's file and its reference's."""
+    """A case: the files of a prediction and of its reference."""
 
     name: str
     prediction: Path
@@ -29,11 +31,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class LabelMap:
-    """A volume of whole numbers and where it lies.
+    """An image of labels with its position in space.
 
     Attributes:
         path: its file.
-        voxels: (z, y, x), or (y, x).
+        voxels: (z, y, x) or (y, x), integers from 0.
         geometry: ITK's size, spacing (mm), origin (mm) and direction, in x, y, z order.
     """
 
@@ -46,22 +48,31 @@ class LabelMap:
         """Voxel size in mm, in the order of the array's axes."""
         return self.geometry["spacing"][::-1]
 
+    @property
+    def image(self) -> SimpleITK.Image:
+        """The same voxels and geometry as an ITK image."""
+        image = SimpleITK.GetImageFromArray(self.voxels)
+        image.SetSpacing(self.geometry["spacing"])
+        image.SetOrigin(self.geometry["origin"])
+        image.SetDirection(self.geometry["direction"])
+        return image
+
 
 def find_pairs(
     prediction: Path, reference: Path, *, chill: bool = False
 ) -> tuple[list[Pair], list[str]]:
-    """Pair predictions with references by file name without ending; two files pair as they are.
+    """Pair predictions with references by file name without the ending; two files form one pair.
 
     Args:
         prediction: a file or a folder.
         reference: a file or a folder.
-        chill: leave out references that have no prediction, and say so in the notes.
+        chill: leave out references without a prediction and report them in the notes.
 
     Returns:
-        pairs, sorted by name, and notes on files that were left out.
+        Pairs, sorted by name, and notes on files that were left out.
 
     Raises:
-        UserError: nothing there, the same name twice, or a reference without prediction.
+        UserError: no label maps, two files with the same name, or a reference without prediction.
     """
     predictions, references = label_maps(prediction), label_maps(reference)
     if prediction.is_file() and reference.is_file():
@@ -90,8 +101,8 @@ def read(path: Path) -> LabelMap:
     """Read a label map.
 
     Raises:
-        UserError: the file cannot be read, is not a single-channel volume of rank 2 or 3, or
-            holds values that are not whole numbers from 0.
+        UserError: the file cannot be read, is not a single-channel image of 2 or 3 axes, or holds values other
+            than integers from 0.
     """
     try:
         values = nifti_values(path) if path.name.lower().endswith(NIFTI) else None
@@ -104,25 +115,25 @@ def read(path: Path) -> LabelMap:
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise UserError(
-            f"{path}: cannot be read ({reason}); is it a whole image file? copy or predict it anew"
+            f"{path}: cannot be read ({reason}); is it a complete image file? copy or predict it again"
         ) from error
     if reader.GetNumberOfComponents() != 1 or reader.GetDimension() not in (2, 3):
         raise UserError(
             f"{path}: {reader.GetDimension()} axes with {reader.GetNumberOfComponents()} "
-            "values a voxel; a label map has 2 or 3 axes and one value a voxel"
+            "values per voxel; a label map has 2 or 3 axes and one value per voxel"
         )
-    # nibabel has x first, and its last axis the slowest: turned round, that is ITK's order without a copy.
+    # nibabel's axes are x, y, z, x fastest: transposed, they are in ITK's order without a copy.
     size = reader.GetSize()[::-1]
     voxels = SimpleITK.GetArrayFromImage(image) if values is None else values.T.reshape(size)
     if not np.issubdtype(voxels.dtype, np.integer):
         if not (np.isfinite(voxels).all() and np.array_equal(np.rint(voxels), voxels)):
             raise UserError(
-                f"{path}: holds values that are not whole numbers; is this a probability map or "
+                f"{path}: holds values that are not integers; is this a probability map or "
                 "an image? pass the label map"
             )
         voxels = voxels.astype(np.int64)
     if voxels.dtype.kind == "i" and voxels.size and voxels.min() < 0:
-        raise UserError(f"{path}: holds the value {voxels.min()}; labels are whole numbers from 0")
+        raise UserError(f"{path}: holds the value {voxels.min()}; labels are integers from 0")
     geometry = {
         "size": reader.GetSize(),
         "spacing": reader.GetSpacing(),
@@ -133,13 +144,13 @@ def read(path: Path) -> LabelMap:
 
 
 def check_geometry(prediction: LabelMap, reference: LabelMap) -> None:
-    """Make sure that voxel i of one is voxel i of the other.
+    """Check that both label maps are on the same grid.
 
-    Headers round differently: allowed are 0.1 % of the spacing, 1 % of a voxel for the origin and
-    0.001 for the direction's cosines.
+    Headers round differently: allowed are differences of 0.1 % of the spacing, 1 % of a voxel in the origin and 0.001
+    in the direction cosines.
 
     Raises:
-        UserError: naming what differs, with both values.
+        UserError: the grids differ; the message has both values.
     """
     theirs, ours = prediction.geometry, reference.geometry
     smallest = min(ours["spacing"])
@@ -154,8 +165,8 @@ def check_geometry(prediction: LabelMap, reference: LabelMap) -> None:
         if len(a) != len(b) or not np.allclose(a, b, rtol=0, atol=tolerance):
             unit = " mm" if what in ("spacing", "origin") else ""
             raise UserError(
-                f"{prediction.path}: {what} {_numbers(a)}{unit} is not the reference's "
-                f"{_numbers(b)}{unit} ({reference.path}); both must lie on one grid: predict from "
+                f"{prediction.path}: {what} {_numbers(a)}{unit} differs from the reference's "
+                f"{_numbers(b)}{unit} ({reference.path}); both must have the same grid: predict from "
                 "the image that the reference was drawn on, or resample the prediction onto the "
                 "reference (nearest neighbour)"
             )
@@ -164,40 +175,44 @@ def check_geometry(prediction: LabelMap, reference: LabelMap) -> None:
 def check_known(
     image: LabelMap, labels: Labels, seen: Collection[int | None], *, may_ignore: bool
 ) -> None:
-    """Make sure that a label map holds declared values only.
+    """Check that a label map holds declared values only.
 
     Args:
         image: a prediction or a reference.
-        labels: what is declared.
-        seen: the values that it holds; None stands for any that are not declared.
+        labels: the declared labels.
+        seen: the values that it holds; None represents all values that are not declared.
         may_ignore: whether the ignore label is allowed (in references).
 
     Raises:
-        UserError: naming the values.
+        UserError: it holds other values; the message lists them.
     """
     ignored = set() if labels.ignore is None else {labels.ignore}
     allowed = labels.known | (ignored if may_ignore else set())
     if allowed.issuperset(seen):
         return
     unknown = sorted(values_in(image.voxels) - allowed)
-    hint = " (the ignore label belongs in references only)" if labels.ignore in unknown else ""
+    hint = " (the ignore label is allowed in references only)" if labels.ignore in unknown else ""
     raise UserError(
         f"{image.path}: holds values {_listed(unknown)} that are not declared{hint}; "
-        f"known are {_listed(sorted(allowed))} ({labels.source}); mend the file, or pass the "
-        "dataset.json that declares them by -djfile FILE"
+        f"known are {_listed(sorted(allowed))} ({labels.source}); correct the file, or pass the "
+        "dataset.json that declares them with -djfile FILE"
     )
 
 
 def values_in(voxels: NDArray[Any]) -> set[int]:
-    """Return the different values of a label map."""
-    # Only where a value differs from the one before: sorting all of a CT takes ten times as long.
+    """Return the distinct values of a label map."""
+    # Only values that differ from their predecessor: sorting all voxels of a CT takes ten times as long.
     flat = voxels.ravel()
     changes = flat[1:][flat[1:] != flat[:-1]]
     return {int(value) for value in np.unique(np.concatenate([flat[:1], changes]))}
 
 
 def label_maps(path: Path) -> dict[str, Path]:
-    """Name -> file, for one file or all label maps right in a folder."""
+    """Name -> file, for a file or for all label maps directly in a folder.
+
+    Raises:
+        UserError: the path does not exist, or no file or two files of one name are found.
+    """
     if not path.exists():
         raise UserError(f"evaluate: {path} does not exist; pass a label map or a folder of them")
     found: dict[str, Path] = {}
@@ -208,7 +223,7 @@ def label_maps(path: Path) -> dict[str, Path]:
         name = file.name[: -len(ending)]
         if name in found:
             raise UserError(
-                f"evaluate: {found[name]} and {file.name} are one case by name; keep one of them"
+                f"evaluate: {found[name]} and {file.name} have the same case name; keep one of them"
             )
         found[name] = file
     if not found:

@@ -1,4 +1,4 @@
-"""What is measured: the metrics with their definitions, the rule for empty masks, the scores of one mask."""
+"""The metrics with their definitions, the rule for empty masks, and the scores of one mask."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from nnunet_plugins.evaluation.surfaces import Mask, surface_distances
 
 State = Literal["both present", "both empty", "false alarm", "missed"]
 
-TOLERANCE = 2.0  # mm, of NSD where nobody says another
+TOLERANCE = 2.0  # mm, default of NSD
 EMPTY_RULE = (
     "Both masks empty: every metric is null, the case does not count for that label. "
     "Reference empty, prediction not (a false alarm): Dice, IoU, precision and NSD are 0, recall, relative volume "
     "error and distances are null. Prediction empty, reference not (missed): Dice, IoU, recall and NSD are 0, "
     "precision and distances are null. A null is left out of means; how many cases of each kind "
-    "there were stands beside them, as a distance that could not be measured is never a good one."
+    "there were is reported next to them, because a missing distance is never a good one."
 )
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What a number means.
+    """Definition of a metric.
 
     Attributes:
         title: heading.
         unit: mm, px (voxel steps), ml or 1.
-        better: which way; 'zero' is for a signed error.
+        better: which values are better; 'zero' for a signed error.
         definition: in words.
         digits: decimals in a table.
-        spread: whether a narrow table shows the standard deviation as well.
+        spread: whether a table for the terminal shows the standard deviation.
     """
 
     title: str
@@ -47,8 +47,8 @@ class Metric:
 
 
 _SURFACE = (
-    "a surface voxel has a face on the background or on the image's border, and its distance goes to the nearest "
-    "surface voxel of the other mask; an axis of one voxel has no faces"
+    "a surface voxel has a face on the background or on the image's border, and its distance is measured to the "
+    "nearest surface voxel of the other mask; an axis of one voxel has no faces"
 )
 _DISTANCES = {
     "hd": ("HD", f"the largest of all distances, both directions; {_SURFACE}"),
@@ -82,7 +82,7 @@ METRICS: dict[str, Metric] = {
             f"{title} {unit}",
             unit,
             "lower",
-            definition + ("; voxels counted, spacing taken as 1" if unit == "px" else ""),
+            definition + ("; in voxels, with a spacing of 1" if unit == "px" else ""),
             2,
             True,
         )
@@ -98,31 +98,30 @@ METRICS: dict[str, Metric] = {
     ),
 }
 PIXELS = tuple(name for name, metric in METRICS.items() if metric.unit == "px")
-OVERLAP = ("dice", "iou", "precision", "recall", "accuracy", "specificity", "volume_error")
 
 
 def metric_names(*, pixels: bool) -> tuple[str, ...]:
-    """The metrics that are measured, with or without those in pixels."""
+    """Names of the metrics that are measured, with or without distances in pixels."""
     return tuple(name for name in METRICS if pixels or name not in PIXELS)
 
 
-def check_metrics(wanted: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
-    """Refuse a metric that is not there.
+def check_metrics(names: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
+    """Return the names.
 
     Raises:
-        UserError: with those that are.
+        UserError: one of them is not known; the message lists those that are.
     """
-    wanted, known = tuple(wanted), tuple(known)
-    for name in wanted:
+    names, known = tuple(names), tuple(known)
+    for name in names:
         if name not in known:
             hint = "; --pixels measures it" if name in PIXELS else ""
             raise UserError(f"--metrics {name}: not measured{hint}; known: {', '.join(known)}")
-    return wanted
+    return names
 
 
 @dataclass(frozen=True)
 class MaskScores:
-    """One label in one case. None where `EMPTY_RULE` says that there is nothing to measure."""
+    """Scores of one label in one case; None according to `EMPTY_RULE`."""
 
     dice: float | None
     iou: float | None
@@ -148,20 +147,20 @@ class MaskScores:
 
     @property
     def state(self) -> State:
-        """Which of the four cases of `EMPTY_RULE` this is."""
+        """Which masks are empty."""
         if self.reference_voxels:
             return "both present" if self.prediction_voxels else "missed"
         return "false alarm" if self.prediction_voxels else "both empty"
 
     @property
     def counts(self) -> Counts:
-        """The voxels that the overlaps were made from."""
+        """The voxel counts behind the overlap scores."""
         fp = self.prediction_voxels - self.common_voxels
         fn = self.reference_voxels - self.common_voxels
         return Counts(self.common_voxels, fp, fn, self.voxels - self.common_voxels - fp - fn)
 
     def to_dict(self, metrics: Collection[str]) -> dict[str, Any]:
-        """State, the metrics that were measured, and the counts, in JSON's types."""
+        """State, the measured metrics, and the counts, in JSON's types."""
         numbers = {
             name: value
             for name, value in asdict(self).items()
@@ -179,18 +178,24 @@ def compare(
     tolerance: float = TOLERANCE,
     pixels: bool = False,
 ) -> MaskScores:
-    """Score a mask against its reference; `EMPTY_RULE` says what an empty one gives.
+    """Score a mask against its reference; see `EMPTY_RULE` for empty masks.
 
     Args:
         prediction: (*S), S of rank 2 or 3.
         reference: (*S).
-        spacing: mm, one number an axis of the arrays, in the arrays' order.
-        counts: of the whole image, where the masks are cut out of one.
+        spacing: mm, one number per axis, in the order of the arrays' axes.
+        counts: of the complete image, if the masks are cut out of one.
         tolerance: of NSD, mm.
         pixels: measure distances in voxels as well.
 
     Raises:
         ValueError: shapes or the rank of the spacing differ.
+
+    >>> reference, prediction = np.zeros((2, 4, 6, 6), dtype=bool)
+    >>> reference[1:3, 1:4, 1:4] = prediction[1:3, 1:4, 2:5] = True  # moved by one voxel
+    >>> scores = compare(prediction, reference, spacing=(3.0, 0.5, 0.5))
+    >>> round(scores.dice, 3), scores.hd95_mm, scores.nsd
+    (0.667, 0.5, 1.0)
     """
     if prediction.shape != reference.shape or len(spacing) != reference.ndim:
         raise ValueError(

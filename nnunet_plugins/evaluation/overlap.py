@@ -1,4 +1,4 @@
-"""Voxels counted by predicted and true label, and the scores that follow from such counts alone."""
+"""Voxel counts by predicted and true label, and the scores that follow from them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SLAB = 1 << 20  # voxels worked on at a time: look-ups make eight bytes of an index
+#: Metrics that follow from voxel counts.
+OVERLAP = ("dice", "iou", "precision", "recall", "accuracy", "specificity", "volume_error")
+SLAB = 1 << 20  # voxels per block: an index takes eight bytes
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Voxels of one class against all others; counts of several cases add up."""
+    """Voxels of one class against all others; counts of several cases can be added.
+
+    >>> Counts(tp=8, fp=1, fn=2, tn=89) + Counts(tp=0, fp=0, fn=5, tn=95)
+    Counts(tp=8, fp=1, fn=7, tn=184)
+    """
 
     tp: int
     fp: int
@@ -28,29 +34,31 @@ class Counts:
 
     @property
     def predicted(self) -> int:
-        """Voxels that were predicted."""
+        """Voxels of the prediction."""
         return self.tp + self.fp
 
     @property
     def true(self) -> int:
-        """Voxels that the reference holds."""
+        """Voxels of the reference."""
         return self.tp + self.fn
 
     @property
     def all(self) -> int:
-        """Voxels that were looked at."""
+        """Voxels of the image."""
         return self.tp + self.fp + self.fn + self.tn
 
 
 def overlap(counts: Counts) -> dict[str, float | None]:
-    """Scores of one class from its counts; all are None where the class is in neither mask.
+    """Scores of one class from its voxel counts; all are None if the class is in neither mask.
 
-    A ratio without a denominator is None: precision of nothing predicted, recall, relative volume error of
-    nothing there, specificity of an image without background.
+    A ratio with a denominator of 0 is None: precision of an empty prediction, recall and relative volume error of an
+    empty reference, specificity of an image without background.
+
+    >>> overlap(Counts(tp=8, fp=2, fn=2, tn=88))["dice"]
+    0.8
     """
-    names = ("dice", "iou", "precision", "recall", "accuracy", "specificity", "volume_error")
     if not counts.predicted and not counts.true:
-        return dict.fromkeys(names)
+        return dict.fromkeys(OVERLAP)
     tp, fp, fn, tn = counts.tp, counts.fp, counts.fn, counts.tn
     ratios = (
         (2 * tp, 2 * tp + fp + fn),
@@ -63,34 +71,34 @@ def overlap(counts: Counts) -> dict[str, float | None]:
     )
     return {
         name: above / below if below else None
-        for name, (above, below) in zip(names, ratios, strict=True)
+        for name, (above, below) in zip(OVERLAP, ratios, strict=True)
     }
 
 
 def encode(voxels: NDArray[Any], values: Sequence[int]) -> NDArray[Any]:
-    """Place of each voxel's value in ``values``; ``len(values)`` where it is not there.
+    """Index of each voxel's value in ``values``; ``len(values)`` for other values.
 
     Args:
-        voxels: (*S), whole numbers from 0.
-        values: what may be there, each once.
+        voxels: (*S), integers from 0.
+        values: distinct.
     """
     unknown = len(values)
     table = np.full(max(values) + 2, unknown, dtype=np.min_scalar_type(unknown))
     table[list(values)] = np.arange(unknown)
     codes = np.empty(voxels.shape, dtype=table.dtype)
     for slab in slabs(voxels.shape):
-        # Too large values are clipped to the last place, which is never a known one's.
+        # Larger values are clipped to the last index, which no known value has.
         table.take(voxels[slab].astype(np.intp), mode="clip", out=codes[slab])
     return codes
 
 
 def joint_counts(prediction: NDArray[Any], reference: NDArray[Any], codes: int) -> NDArray[Any]:
-    """Voxels by predicted and true code: (codes, codes), int64.
+    """Numbers of voxels by predicted and true code: (codes, codes), int64.
 
     Args:
-        prediction: (*S), whole numbers from 0 to ``codes`` - 1.
+        prediction: (*S), integers from 0 to ``codes`` - 1.
         reference: likewise.
-        codes: how many there are.
+        codes: number of codes.
     """
     found = np.zeros(codes * codes, dtype=np.int64)
     for slab in slabs(prediction.shape):
@@ -102,7 +110,7 @@ def joint_counts(prediction: NDArray[Any], reference: NDArray[Any], codes: int) 
 
 
 def counts_of(joint: NDArray[Any], members: Collection[int]) -> Counts:
-    """One class's counts from the joint ones; a class is a union of codes."""
+    """Counts of one class, a union of codes, from the joint counts."""
     inside = np.zeros(len(joint), dtype=bool)
     inside[list(members)] = True
     tp, fp = joint[inside][:, inside].sum(), joint[inside][:, ~inside].sum()
@@ -111,6 +119,6 @@ def counts_of(joint: NDArray[Any], members: Collection[int]) -> Counts:
 
 
 def slabs(shape: tuple[int, ...]) -> list[slice]:
-    """Cut the first axis into pieces of about ``SLAB`` voxels."""
+    """Slices of the first axis that hold about ``SLAB`` voxels each."""
     step = max(1, SLAB // max(1, int(np.prod(shape[1:], dtype=np.int64))))
     return [slice(start, start + step) for start in range(0, shape[0], step)]

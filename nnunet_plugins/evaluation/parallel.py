@@ -1,4 +1,4 @@
-"""Work on several cases at a time, each in a process of its own."""
+"""Process several cases in parallel."""
 
 from __future__ import annotations
 
@@ -15,24 +15,30 @@ Result = TypeVar("Result")
 
 
 def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int = 1) -> Iterator[Result]:
-    """Do a work on every item, in order, ``jobs`` of them at a time in processes of their own.
+    """Yield ``work(item)`` for every item in order, computed by ``jobs`` processes.
 
     Raises:
-        UserError: a process was ended from outside, or the number cannot be meant.
+        UserError: the processes cannot start, one was killed, or ``jobs`` is less than 1.
     """
     if jobs < 1:
-        raise UserError(f"-j {jobs}: at least one process is needed")
+        raise UserError(f"-j {jobs}: at least one process is required")
     if jobs == 1 or len(items) < 2:
         yield from map(work, items)
         return
-    # A fork would take along the locks of whatever threads the caller has.
+    # A fork would copy the locks of the caller's threads.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(jobs, len(items)), mp_context=context)
+    started = context.Event()
+    pool = ProcessPoolExecutor(min(jobs, len(items)), mp_context=context, initializer=started.set)
     try:
         yield from pool.map(work, items)
     except BrokenProcessPool as error:
+        if not started.is_set():  # each process imports the main script first
+            raise UserError(
+                f"jobs={jobs}: the worker processes could not start, as each runs the script again; put the call "
+                "under if __name__ == '__main__': in a file, or pass jobs=1"
+            ) from error
         raise UserError(
-            f"-j {jobs}: a process was ended from outside, most likely for want of memory; pass -j 1"
+            f"-j {jobs}: a process was killed, most likely because memory ran out; pass -j 1"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

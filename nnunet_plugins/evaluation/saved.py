@@ -18,7 +18,7 @@ def read_scores(path: Path) -> Scores:
     """Read a scores file.
 
     Raises:
-        UserError: it is none, of another version, incomplete, or holds NaN.
+        UserError: the file is not a scores file, has another version, is incomplete, or holds NaN.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse(path))
@@ -26,21 +26,21 @@ def read_scores(path: Path) -> Scores:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{path}: cannot be read as JSON ({error})") from error
-    cure = "evaluate again: nnunet-plugins evaluate PRED REF -o FILE.json"
+    fix = "evaluate again: nnunet-plugins evaluate PRED REF -o FILE.json"
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise UserError(f"{path}: holds no scores of nnunet-plugins evaluate; {cure}")
+        raise UserError(f"{path}: is not a scores file of nnunet-plugins evaluate; {fix}")
     if content.get("format_version") != FORMAT_VERSION:
         raise UserError(
-            f"{path}: format_version is {content.get('format_version')!r}, known is {FORMAT_VERSION}; {cure}"
+            f"{path}: format_version is {content.get('format_version')!r}, supported is {FORMAT_VERSION}; {fix}"
         )
     try:
         return _scores(content)
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}: is not complete ({error!r}); {cure}") from error
+        raise UserError(f"{path}: is incomplete ({error!r}); {fix}") from error
 
 
 def is_scores(path: Path) -> bool:
-    """Whether a JSON file says that it holds scores."""
+    """Whether a JSON file is marked as a scores file."""
     try:
         return f'"{FORMAT}"' in path.read_text(encoding="utf-8")[:200]
     except (OSError, ValueError):

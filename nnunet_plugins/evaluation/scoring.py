@@ -31,11 +31,11 @@ Progress = Callable[[list[Pair]], Iterable[Pair]]
 
 
 def evaluate(
-    prediction: Path,
-    reference: Path,
+    prediction: Path | str,
+    reference: Path | str,
     *,
-    dataset_json: Path | None = None,
-    output: Path | None = None,
+    dataset_json: Path | str | None = None,
+    output: Path | str | None = None,
     progress: Progress | None = None,
     chill: bool = False,
     tolerance: float = TOLERANCE,
@@ -44,32 +44,36 @@ def evaluate(
 ) -> Scores:
     """Score predicted label maps against references: overlap, volumes, surface distances.
 
-    Files are paired by name. Labels come from `dataset_json`, else a dataset.json beside the
-    predictions (nnU-Net copies it there), else one beside or above the references, else they are
-    the values found. Regions are unions of their values; voxels where the reference is the ignore
-    label are background in both. `metrics.EMPTY_RULE` says what happens when a mask is empty.
+    Files are paired by name. Labels come from `dataset_json`, else from a dataset.json next to the predictions
+    (nnU-Net copies it there), else from one next to or above the references, else they are the values found. Regions
+    are unions of their values. Voxels where the reference is the ignore label are background in both label maps.
+    `metrics.EMPTY_RULE` defines the scores of empty masks.
 
     Args:
         prediction: a label map (.nii.gz, .nii, .nrrd, .mha) or a folder of them.
         reference: likewise.
         dataset_json: nnU-Net's dataset.json.
-        output: where to write the scores as JSON, in one step: whole or not at all.
+        output: path of a JSON file for the scores, written atomically.
         progress: wraps the list of pairs, as tqdm does.
-        chill: score what was predicted, even where references have no prediction.
+        chill: score the cases that were predicted; references without a prediction are left out.
         tolerance: of the normalised surface Dice, mm.
         pixels: measure distances in voxels as well.
-        jobs: processes; each holds one case at a time, some 300 MB for two of 512x512x150.
+        jobs: processes; each takes about 300 MB for a case of 512x512x150 voxels.
 
     Raises:
-        UserError: files missing, unreadable or not comparable; values that are not declared.
+        UserError: files are missing, unreadable or not comparable, or hold values that are not declared.
+
+    >>> scores = evaluate("predictions", "labelsTs", output="scores.json")  # doctest: +SKIP
+    >>> scores.summary["sacrum"].metrics["dice"].mean  # doctest: +SKIP
+    0.912
     """
     prediction, reference = Path(prediction), Path(reference)
     if output is not None:
-        check_output(Path(output))  # before the work, not after it
+        check_output(Path(output))  # fail before the work
     if not (np.isfinite(tolerance) and tolerance >= 0):
-        raise UserError(f"--tolerance {tolerance}: a distance in mm is allowed, 0 or more")
+        raise UserError(f"--tolerance {tolerance}: a distance in mm of 0 or more is required")
     pairs, notes = find_pairs(prediction, reference, chill=chill)
-    labels = find_labels(prediction, reference, dataset_json and Path(dataset_json))
+    labels = find_labels(prediction, reference, Path(dataset_json) if dataset_json else None)
     if labels is None:
         files = [file for pair in pairs for file in (pair.prediction, pair.reference)]
         labels = labels_from_values(set().union(*each(_values_of, files, jobs)))
@@ -97,7 +101,7 @@ def score_pairs(
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Scores:
-    """Score pairs that are known; the arguments are those of `evaluate`."""
+    """Score given pairs; the arguments are those of `evaluate`."""
     work = partial(score_case, labels=labels, tolerance=tolerance, pixels=pixels)
     shown = progress(pairs) if progress else pairs
     scored = [case for _, case in zip(shown, each(work, pairs, jobs), strict=True)]
@@ -131,10 +135,10 @@ def score_voxels(
     Raises:
         UserError: a map holds values that are not declared.
     """
-    values = sorted(labels.known)  # 0 comes first
+    values = sorted(labels.known)  # 0 is first
     if labels.ignore is not None and labels.ignore not in values:
         values.append(labels.ignore)
-    # What is background in both decides nothing, and is most of a CT: without it this is fast.
+    # Voxels that are background in both, most of a CT, only add to one count: cropping makes this fast.
     box = _box_of_both(predicted.voxels, true.voxels)
     a, b = encode(predicted.voxels[box], values), encode(true.voxels[box], values)
     joint = joint_counts(a, b, len(values) + 1)
@@ -179,7 +183,7 @@ def _seen(counts: NDArray[Any], values: Sequence[int | None]) -> set[int | None]
 
 
 def _box_of_both(*images: NDArray[Any]) -> tuple[slice, ...]:
-    """The smallest box that holds whatever is not 0 in any of the images; all of them if nothing is."""
+    """The smallest box around the voxels that are not 0 in any of the images; one voxel if there are none."""
     box = []
     for axis in range(images[0].ndim):
         others = tuple(other for other in range(images[0].ndim) if other != axis)
@@ -191,7 +195,7 @@ def _box_of_both(*images: NDArray[Any]) -> tuple[slice, ...]:
 
 
 def _boxes(a: NDArray[Any], b: NDArray[Any], codes: int) -> list[Any]:
-    """Code -> the box that holds it in both images, None where it is nowhere."""
+    """Code -> the box around it in both images, None if it does not occur."""
     found: list[Any] = [None]
     for one, other in zip(*(find_objects(x, codes - 1) for x in (a, b)), strict=True):
         there = [box for box in (one, other) if box is not None]
@@ -200,7 +204,7 @@ def _boxes(a: NDArray[Any], b: NDArray[Any], codes: int) -> list[Any]:
 
 
 def _around(boxes: Sequence[tuple[slice, ...]], rank: int) -> tuple[slice, ...]:
-    """The smallest box round boxes; an empty one round none."""
+    """The smallest box around boxes; an empty one without boxes."""
     if not boxes:
         return (slice(0, 0),) * rank
     return tuple(
@@ -211,14 +215,16 @@ def _around(boxes: Sequence[tuple[slice, ...]], rank: int) -> tuple[slice, ...]:
 
 def _mask(image: NDArray[Any], codes: Sequence[int], known: int) -> NDArray[np.bool_]:
     if len(codes) == 1:
-        return image == codes[0]
+        one: NDArray[np.bool_] = image == codes[0]
+        return one
     inside = np.zeros(known + 1, dtype=bool)
     inside[list(codes)] = True
-    return inside[image]
+    mask: NDArray[np.bool_] = inside[image]
+    return mask
 
 
 def _agreeing(joint: NDArray[Any], members: Sequence[Sequence[int]]) -> int:
-    """Voxels whose labels are all right: both maps put them into the same labels."""
+    """Number of voxels that belong to the same labels in both maps."""
     inside = np.array([[code in of_label for of_label in members] for code in range(len(joint))])
     same = (inside[:, None] == inside[None]).all(axis=-1)
     return int(joint[same].sum())

@@ -1,17 +1,15 @@
-"""Scores over cases: means with their n, the JSON file, the table."""
+"""Scores over cases: means with their n, and the JSON file."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.aggregates import (
     AGGREGATES,
@@ -29,10 +27,9 @@ from nnunet_plugins.evaluation.metrics import (
     metric_names,
 )
 from nnunet_plugins.evaluation.overlap import Counts
-from nnunet_plugins.evaluation.table import SHOWN, table
 
 FORMAT = "nnunet-plugins scores"
-#: 2 has more metrics, the aggregates, the background and the counts; all of 1's keys stand.
+#: 2 adds metrics, the aggregates, the background and the counts; all keys of 1 remain.
 FORMAT_VERSION = 2
 
 
@@ -41,11 +38,11 @@ class CaseScores:
     """One case.
 
     Attributes:
-        name: of its file, without ending.
-        spacing: voxel size, mm, in array order z, y, x.
+        name: of its file, without the ending.
+        spacing: voxel size in mm, in the order of the array's axes (z, y, x).
         labels: name -> scores.
-        background: counts of what is no label.
-        agreeing: voxels whose label is right, background included.
+        background: voxel counts of the background.
+        agreeing: voxels with the correct label, background included.
     """
 
     name: str
@@ -57,14 +54,14 @@ class CaseScores:
 
 @dataclass(frozen=True)
 class Scores:
-    """What `evaluate` found. `str(scores)` is the table.
+    """The result of `evaluate`.
 
     Attributes:
-        labels: what was scored.
-        cases: in the order of their names.
+        labels: the scored labels.
+        cases: sorted by name.
         notes: what a reader must know, e.g. files that were left out.
         tolerance: of NSD, mm.
-        metrics: names of what was measured.
+        metrics: names of the measured metrics.
     """
 
     labels: Labels
@@ -83,7 +80,7 @@ class Scores:
 
     @cached_property
     def aggregates(self) -> dict[str, Any]:
-        """What `aggregates.AGGREGATES` names, over all labels."""
+        """The means that `aggregates.AGGREGATES` defines."""
         labels = {name: [case.labels[name] for case in self.cases] for name in self.labels.values}
         background = [case.background for case in self.cases]
         agreeing = sum(case.agreeing for case in self.cases)
@@ -91,12 +88,12 @@ class Scores:
 
     @property
     def mean_foreground_dice(self) -> float | None:
-        """Mean over labels of the label's mean Dice; labels that occur nowhere are left out."""
+        """Mean over labels of their mean Dice; labels that do not occur are left out."""
         mean: float | None = self.aggregates["macro_over_classes"]["dice"]["mean"]
         return mean
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, in JSON's types; no paths, no dates: equal inputs give equal bytes."""
+        """All scores in JSON's types, without paths and dates, so that equal inputs give equal bytes."""
         return {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -138,47 +135,21 @@ class Scores:
         return json.dumps(self.to_dict(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
     def write(self, path: Path) -> None:
-        """Write the JSON file whole or not at all.
+        """Write the JSON file atomically.
 
         Raises:
-            UserError: the place cannot be written to.
+            UserError: the file cannot be written, or its name does not end in .json.
         """
         check_output(path)
-        write_whole(path, self.to_json(), "FILE.json")
-
-    def table(self, metrics: Sequence[str] = SHOWN) -> str:
-        """Return means and counts as plain text, up to 100 columns wide."""
-        return table(self, metrics)
-
-    def __str__(self) -> str:
-        return self.table()
-
-
-def write_whole(path: Path, text: str, example: str) -> None:
-    """Write a text file whole or not at all.
-
-    Raises:
-        UserError: the place cannot be written to; ``example`` says what to pass.
-    """
-    # Beside its place: a rename is atomic only within one file system.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise UserError(
-            f"{path}: cannot be written ({error}); choose another place by -o {example}"
-        ) from error
+        with placed(path) as temporary:
+            temporary.write_text(self.to_json(), encoding="utf-8")
 
 
 def check_output(path: Path) -> None:
-    """Refuse a place for the JSON file that cannot be right.
+    """Check the path of the JSON file.
 
     Raises:
-        UserError: it is a folder, or does not end in .json (a label map would be overwritten).
+        UserError: it is a folder, or does not end in .json (a label map could be overwritten).
     """
     if path.is_dir() or path.suffix != ".json":
         raise UserError(f"{path}: scores are written to a .json file; pass -o FILE.json")

@@ -1,7 +1,7 @@
-"""Distances between the surfaces of two masks, from which HD, HD95, ASSD and NSD follow.
+"""Distances between the surfaces of two masks: HD, HD95, ASSD and NSD.
 
-A surface voxel is one of the mask with a face on the background or on the image's border, as in MONAI. Its distance
-goes to the nearest surface voxel of the other mask, centre to centre.
+A surface voxel has a face on the background or on the image's border, as in MONAI. Its distance is measured to the
+nearest surface voxel of the other mask, centre to centre.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class SurfaceDistances:
-    """Distance of every surface voxel of a mask to the other mask's surface, both ways.
+    """Distance of every surface voxel of a mask to the other mask's surface, in both directions.
 
     Attributes:
-        there: (N,), from the first mask's surface.
-        back: (M,), from the second one's.
+        there: (N,), from the first mask to the second.
+        back: (M,), from the second mask to the first.
     """
 
     there: NDArray[np.float64]
@@ -30,35 +30,40 @@ class SurfaceDistances:
 
     @property
     def hd(self) -> float:
-        """Hausdorff distance: the largest of all."""
+        """Hausdorff distance: the largest distance."""
         return float(max(self.there.max(), self.back.max()))
 
     @property
     def hd95(self) -> float:
-        """The larger of the two directed 95th percentiles, linear between two values."""
+        """The larger of the two directed 95th percentiles, interpolated linearly."""
         return float(max(np.percentile(self.there, 95), np.percentile(self.back, 95)))
 
     @property
     def assd(self) -> float:
-        """Mean of both directions pooled."""
+        """Mean of the distances of both directions, pooled."""
         return float((self.there.sum() + self.back.sum()) / (self.there.size + self.back.size))
 
     def nsd(self, tolerance: float) -> float:
-        """Share of all surface voxels whose distance is at most the tolerance."""
-        # A distance that is the tolerance in real numbers must not miss it by a rounding.
+        """Share of all surface voxels with a distance of at most the tolerance."""
+        # A distance equal to the tolerance must not exceed it by a rounding error.
         limit = tolerance * (1 + 1e-6)
         near = np.count_nonzero(self.there <= limit) + np.count_nonzero(self.back <= limit)
         return float(near / (self.there.size + self.back.size))
 
 
 def surface_distances(a: Mask, b: Mask, spacing: Sequence[float]) -> SurfaceDistances:
-    """Measure between two masks that both hold something.
+    """Measure the distances between two masks that are not empty.
 
     Args:
-        a: (*S). An axis of one voxel is left out: a slice stored as a volume is a picture with an outline, not
-            a plate that is all surface.
+        a: (*S). An axis of one voxel is left out: a slice stored as a volume is a 2D image with an outline, not a
+            plate that consists of surface voxels only.
         b: (*S).
-        spacing: of each axis; what it is given in the distances have.
+        spacing: of each axis; the distances have its unit.
+
+    >>> a, b = np.zeros((2, 5, 5), dtype=bool)
+    >>> a[2, 2] = b[2, 4] = True
+    >>> surface_distances(a, b, spacing=(1.0, 0.5)).hd
+    1.0
     """
     thick = [axis for axis, size in enumerate(a.shape) if size > 1] or [0]
     thin = tuple(axis for axis in range(a.ndim) if axis not in thick)
@@ -69,25 +74,27 @@ def surface_distances(a: Mask, b: Mask, spacing: Sequence[float]) -> SurfaceDist
 
 
 def surface(mask: Mask) -> Mask:
-    """Voxels of a mask with a face on the background or on the border of the array."""
-    inner = mask.copy()
+    """Voxels of a mask with a face on the background or on the border of the array.
+
+    >>> int(surface(np.ones((4, 4), dtype=bool)).sum())
+    12
+    """
+    inner: Mask = mask.copy()
     for axis in range(mask.ndim):
         all_of, kept = np.moveaxis(mask, axis, 0), np.moveaxis(inner, axis, 0)
         kept[1:] &= all_of[:-1]
         kept[:-1] &= all_of[1:]
         kept[0] = kept[-1] = False
-    return mask ^ inner
+    inner ^= mask
+    return inner
 
 
 def _to_nearest(points: Mask, others: Mask, step: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distances of the points to the nearest of the others; they are few against the volume.
-
-    Where both surfaces are, it is 0 and nothing is looked for.
-    """
+    """Distances of the points to the nearest of the others; 0, without a search, for points on both surfaces."""
     found = np.zeros(int(np.count_nonzero(points)))
     apart = points & ~others
     if apart.any():
-        # Grid points lie evenly: a balanced tree would only take longer to build.
+        # Grid points are evenly distributed: a balanced tree would only take longer to build.
         tree = cKDTree(_places(others, step), balanced_tree=False, compact_nodes=False)
         away, _ = tree.query(_places(apart, step))
         found[: away.size] = away

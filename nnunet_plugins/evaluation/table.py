@@ -3,41 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from nnunet_plugins.evaluation.aggregates import LabelSummary, Statistic
 from nnunet_plugins.evaluation.metrics import METRICS, check_metrics
+from nnunet_plugins.evaluation.summary import Scores
+from nnunet_plugins.text_table import ruled, stacked
 
-if TYPE_CHECKING:
-    from nnunet_plugins.evaluation.summary import Scores
-
-#: What a table shows unless it is told otherwise.
+#: Metrics in a table by default.
 SHOWN = ("dice", "iou", "precision", "recall", "hd95_mm", "assd_mm")
-WIDTH = 100
-GAP = "  "
 LOWEST = 3
 _OVER_LABELS = {
     "macro_over_classes": "mean of the labels",
-    "macro_over_classes_with_background": "  and background",
+    "macro_over_classes_with_background": "  with background",
     "micro_foreground": "voxels pooled",
-    "pooled_macro_over_classes": "voxels pooled, mean of the labels",
-    "pooled_macro_over_classes_with_background": "  and background",
+    "pooled_macro_over_classes": "voxels pooled per label, mean",
+    "pooled_macro_over_classes_with_background": "  with background",
 }
 
 
-def table(scores: Scores, metrics: Sequence[str] = SHOWN) -> str:
-    """Means ± SD over cases, a line a label; over all labels; what was empty, the lowest cases, notes.
+def score_table(scores: Scores, metrics: Sequence[str] = SHOWN) -> str:
+    """Means ± SD over cases, one line per label; aggregates, empty masks, the lowest cases, notes.
+
+    Args:
+        scores: of `evaluate`.
+        metrics: names, or ("all",).
 
     Raises:
         UserError: a metric that was not measured.
     """
     shown = check_metrics(scores.metrics if tuple(metrics) == ("all",) else metrics, scores.metrics)
     summary = scores.summary
-    dice = scores.mean_foreground_dice
     tolerance = f"; NSD at {scores.tolerance:g} mm" if "nsd" in shown else ""
     lines = [
-        f"{_count(len(scores.cases), 'case')}, {_count(len(summary), 'label')}; "
-        f"mean foreground Dice {'-' if dice is None else f'{dice:.4f}'}{tolerance}",
+        f"{count(len(scores.cases), 'case')}, {count(len(summary), 'label')}; "
+        f"mean foreground Dice {number(scores.mean_foreground_dice, 4)}{tolerance}",
         "",
         *_means(summary, shown),
         "",
@@ -46,27 +45,26 @@ def table(scores: Scores, metrics: Sequence[str] = SHOWN) -> str:
         *_empties(summary),
         *_lowest(scores),
     ]
-    if scores.notes:
-        lines += ["", *(f"note: {note}" for note in scores.notes)]
-    return "\n".join([*lines, f"labels: {scores.labels.source}"])
+    notes = [f"note: {note}" for note in scores.notes]
+    return "\n".join([*lines, "", *notes, f"labels: {scores.labels.source}"])
 
 
 def _means(summary: Mapping[str, LabelSummary], metrics: Sequence[str]) -> list[str]:
-    """A column a metric; their n stands before each run of metrics that have the same."""
-    columns_ = [["label", *summary]]
+    """One column per metric; a column n precedes metrics with the same number of cases."""
+    found = [["label", *summary]]
     before: list[int] = []
     for metric in metrics:
-        found = [label.metrics[metric] for label in summary.values()]
-        counts = [one.n for one in found]
+        statistics = [label.metrics[metric] for label in summary.values()]
+        counts = [one.n for one in statistics]
         if counts != before:
-            columns_.append(["n", *map(str, counts)])
+            found.append(["n", *map(str, counts)])
             before = counts
-        columns_.append([METRICS[metric].title, *(_value(one, metric) for one in found)])
-    return blocks(columns_)
+        found.append([METRICS[metric].title, *(_value(one, metric) for one in statistics)])
+    return stacked(found)
 
 
 def _over_labels(scores: Scores, metrics: Sequence[str]) -> list[str]:
-    """The aggregates over all labels, a line each."""
+    """The aggregates over all labels, one line each."""
     found = [["over all labels", *_OVER_LABELS.values()]]
     for metric in metrics:
         cells = [METRICS[metric].title]
@@ -75,36 +73,13 @@ def _over_labels(scores: Scores, metrics: Sequence[str]) -> list[str]:
             mean = value["mean"] if isinstance(value, dict) else value
             cells.append(number(mean, METRICS[metric].digits))
         found.append(cells)
-    right = number(scores.aggregates["voxel_accuracy"], 4)
-    return ["", *blocks(found), "", f"voxels with the right label, background included: {right}"]
-
-
-def blocks(columns_: Sequence[Sequence[str]], *, left: int = 1, width: int = WIDTH) -> list[str]:
-    """Columns side by side under a ruled heading; what is too wide goes below.
-
-    Below, the first column is repeated, and the ``n`` that counts what follows. A line of dashes alone is left out.
-    """
-    first, *rest = columns_
-    parts: list[list[Sequence[str]]] = [[first]]
-    counting: list[Sequence[str]] = []  # the last n; it stands right before what it counts
-    new_count = False
-    for column in rest:
-        if column[0] == "n":
-            counting, new_count = [column], True
-            continue
-        new = [*counting, column] if new_count else [column]
-        wide = sum(max(map(len, one)) + len(GAP) for one in [*parts[-1], *new]) - len(GAP)
-        if wide > width and len(parts[-1]) > 1:
-            parts.append([first, *counting, column])
-        else:
-            parts[-1] += new
-        new_count = False
-    lines: list[str] = []
-    for part in parts:
-        rows = [row for row in zip(*part, strict=True) if set(row[1:]) != {"-"}]
-        lines += [*([""] if lines else []), *columns(rows, left=left)]
-        left = 1
-    return lines
+    correct = number(scores.aggregates["voxel_accuracy"], 4)
+    return [
+        "",
+        *stacked(found),
+        "",
+        f"voxels with the correct label, background included: {correct}",
+    ]
 
 
 def _empties(summary: Mapping[str, LabelSummary]) -> list[str]:
@@ -115,8 +90,8 @@ def _empties(summary: Mapping[str, LabelSummary]) -> list[str]:
     ]
     if not rows:
         return []
-    heading = "cases with an empty mask (no distance; 'both empty' does not count at all):"
-    return ["", heading, "", *columns([["label", "missed", "false alarm", "both empty"], *rows])]
+    heading = "cases with an empty mask (no distance; 'both empty' is not counted at all):"
+    return ["", heading, "", *ruled([["label", "missed", "false alarm", "both empty"], *rows])]
 
 
 def _lowest(scores: Scores) -> list[str]:
@@ -128,38 +103,25 @@ def _lowest(scores: Scores) -> list[str]:
     ]
     if len(scores.cases) < 2 or not found:
         return []
-    lowest = sorted(found)[:LOWEST]
-    rows = [
-        ["lowest Dice", "case", "label"],
-        *([f"{d:.3f}", case, label] for d, case, label in lowest),
-    ]
-    return ["", *columns(rows, left=3)]
-
-
-def columns(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
-    """Align cells under a ruled heading: the first `left` columns to the left, others right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if place < left else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append(GAP.join(cells).rstrip())
-    rule = GAP.join("-" * width for width in widths)
-    return [lines[0], rule, *lines[1:]]
+    rows = [(f"{dice:.3f}", case, label) for dice, case, label in sorted(found)[:LOWEST]]
+    return ["", *ruled([("lowest Dice", "case", "label"), *rows], left=3)]
 
 
 def number(value: float | None, digits: int) -> str:
-    """A number, or a dash where there is none."""
+    """A number with fixed decimals, or a dash for None."""
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def count(value: int, noun: str) -> str:
+    """A number with its noun in singular or plural.
+
+    >>> count(2, "case")
+    '2 cases'
+    """
+    return f"{value} {noun}{'' if value == 1 else 's'}"
 
 
 def _value(value: Statistic, metric: str) -> str:
     about = METRICS[metric]
     sd = "" if value.sd is None or not about.spread else f" ± {value.sd:.{about.digits}f}"
     return number(value.mean, about.digits) + sd
-
-
-def _count(number_: int, noun: str) -> str:
-    return f"{number_} {noun}{'' if number_ == 1 else 's'}"

@@ -1,1 +1,1 @@
-"""What a network looks at: Grad-CAM of a class and layer, and the attention maps of networks that have them."""
+"""Explanations of a prediction: Grad-CAM of a class at a layer, and attention maps of networks that have them."""

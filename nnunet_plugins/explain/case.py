@@ -1,4 +1,4 @@
-"""One case: preprocessed as nnU-Net does, explained, and put back on the image's own grid."""
+"""Explain one case: preprocess it as nnU-Net does, compute maps, and resample them to the image's grid."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Explanation:
     """Maps on the image's grid.
 
     Attributes:
-        image: its first channel.
-        cams: class -> Grad-CAM, divided by its largest value (0 to 1).
-        peaks: class -> that value; 0 where the network gives no voxel to the class.
+        image: the case's first channel.
+        cams: class -> Grad-CAM, divided by its maximum (0 to 1).
+        peaks: class -> that maximum; 0 if the network predicts no voxel of the class.
         attention: module -> coefficients in 0 to 1.
-        layer: of the Grad-CAM.
+        layer: layer of the Grad-CAM.
     """
 
     image: sitk.Image
@@ -42,23 +42,23 @@ class Explanation:
 
 
 def plain_network(predictor: Any) -> nn.Module:
-    """The network itself, without torch.compile's wrapper, deep supervision off."""
-    network: Any = getattr(predictor.network, "_orig_mod", predictor.network)
-    network.decoder.deep_supervision = False
+    """The predictor's network without torch.compile's wrapper and without deep supervision."""
+    network: nn.Module = getattr(predictor.network, "_orig_mod", predictor.network)
+    network.decoder.deep_supervision = False  # type: ignore[union-attr]
     return network.to(predictor.device).eval()
 
 
 def list_layers(predictor: Any, model: Model) -> list[Layer]:
-    """The network's layers that give maps."""
+    """The network's layers that output maps."""
     patch = predictor.configuration_manager.patch_size
     return layers_of(plain_network(predictor), model.channels, patch)
 
 
 def find_images(case: Path, model: Model) -> list[Path]:
-    """The images of a case, one a channel, from the file of the first.
+    """The images of a case, one per channel, given the first channel's file.
 
     Raises:
-        UserError: no such file, a channel missing, or a format without a third axis.
+        UserError: a file does not exist, a channel is missing, or the format has no third axis.
     """
     if not case.is_file():
         raise UserError(
@@ -75,17 +75,17 @@ def find_images(case: Path, model: Model) -> list[Path]:
     missing = [path.name for path in images if not path.is_file()]
     if missing:
         raise UserError(
-            f"explain: {case.name}: the model wants {model.channels} images a case; missing beside it: "
+            f"explain: {case.name}: the model needs {model.channels} images per case; missing in its folder: "
             f"{', '.join(missing)}"
         )
     return images
 
 
-def find_classes(predictor: Any, wanted: Sequence[str] | None) -> dict[str, int]:
-    """Class -> channel of the logits; the first of the foreground where none is named.
+def find_classes(predictor: Any, names: Sequence[str] | None) -> dict[str, int]:
+    """Class -> channel of the logits; without names, the first foreground class.
 
     Raises:
-        UserError: no such label, with those that there are.
+        UserError: unknown label; the message lists the known ones.
     """
     manager = predictor.label_manager
     labels = {
@@ -98,34 +98,36 @@ def find_classes(predictor: Any, wanted: Sequence[str] | None) -> dict[str, int]
         plain = {n: v[0] if isinstance(v, (list, tuple)) else v for n, v in labels.items()}
         known = {name: list(manager.all_labels).index(value) for name, value in plain.items()}
     foreground = [name for name in known if labels[name] not in (0, [0])]
-    lost = [name for name in wanted or [] if name not in known]
-    if lost:
-        raise UserError(f"--label {lost[0]}: no such label; the model knows: {', '.join(known)}")
-    return {name: known[name] for name in wanted or foreground[:1]}
+    unknown = [name for name in names or [] if name not in known]
+    if unknown:
+        raise UserError(f"--label {unknown[0]}: unknown label; allowed: {', '.join(known)}")
+    return {name: known[name] for name in names or foreground[:1]}
 
 
 def explain(predictor: Any, model: Model, images: Sequence[Path], *, labels: Sequence[str] | None = None,
             layer: str | None = None, everywhere: bool = False, progress: Progress | None = None,
             ) -> Explanation:  # fmt: skip
-    """Grad-CAM of classes at a layer, and the attention maps, over a whole case; folds are averaged.
+    """Compute the Grad-CAM of classes at a layer, and the attention maps, of an entire case.
+
+    Maps are averaged over the folds.
 
     Args:
-        predictor: nnU-Net's, loaded.
+        predictor: nnU-Net's predictor with the model loaded.
         model: the model folder.
-        images: one file a channel.
-        labels: classes; None takes the first of the foreground.
-        layer: name of a layer; None takes the bottleneck.
-        everywhere: sum the logits over all voxels, not only over those given to the class.
+        images: one file per channel.
+        labels: classes; the first foreground class by default.
+        layer: name of a layer; the bottleneck by default.
+        everywhere: sum the logits over all voxels, not only over those predicted as the class.
         progress: wraps the list of windows.
 
     Raises:
-        UserError: an unknown label or layer, an image that cannot be read.
+        UserError: unknown label or layer, or an image that cannot be read.
     """
     reader = predictor.plans_manager.image_reader_writer_class
     if not reader.__name__.startswith("SimpleITK"):
         raise UserError(
-            f"explain: the model reads images with {reader.__name__}, whose axes this does not follow; models "
-            'of datasets with "overwrite_image_reader_writer": "SimpleITKIO" are explained'
+            f"explain: the model reads images with {reader.__name__}; only models of datasets with "
+            '"overwrite_image_reader_writer": "SimpleITKIO" are supported'
         )
     classes = find_classes(predictor, labels)
     network = plain_network(predictor)
@@ -178,7 +180,7 @@ def explain(predictor: Any, model: Model, images: Sequence[Path], *, labels: Seq
 def _on_grid(
     values: Tensor, properties: dict[str, Any], predictor: Any, image: sitk.Image
 ) -> np.ndarray:
-    """Resample, uncrop and transpose back, as nnU-Net does with its logits; what was cropped away is 0."""
+    """Resample, uncrop and transpose, as nnU-Net does with its logits; voxels outside the crop are 0."""
     plans, settings = predictor.plans_manager, predictor.configuration_manager
     shape = properties["shape_after_cropping_and_before_resampling"]
     spacing = [properties["spacing"][axis] for axis in plans.transpose_forward]
@@ -188,13 +190,13 @@ def _on_grid(
     resampled = np.asarray(
         settings.resampling_fn_probabilities(values[None].numpy(), shape, here, spacing)
     )[0]
-    whole = np.zeros(properties["shape_before_cropping"], np.float32)
+    full = np.zeros(properties["shape_before_cropping"], np.float32)
     box = tuple(slice(first, last) for first, last in properties["bbox_used_for_cropping"])
-    # Splines overshoot; no map is below 0.
-    whole[box] = np.clip(resampled, 0, float(values.max()))
-    turned = whole.transpose(plans.transpose_backward)
-    if turned.shape != image.GetSize()[::-1]:
+    # Splines overshoot below 0.
+    full[box] = np.clip(resampled, 0, float(values.max()))
+    transposed = full.transpose(plans.transpose_backward)
+    if transposed.shape != image.GetSize()[::-1]:
         raise UserError(
-            f"explain: the map has {turned.shape} voxels, the image {image.GetSize()[::-1]}"
+            f"explain: the map has {transposed.shape} voxels, the image {image.GetSize()[::-1]}"
         )
-    return np.ascontiguousarray(turned)
+    return np.ascontiguousarray(transposed)

@@ -1,4 +1,4 @@
-"""The layers of a network that give maps, by name, and the one that is taken where none is named."""
+"""The layers of a network that output maps, by name, and the default layer."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from torch import Tensor, nn
 from architectures.suggestions import nearest_first
 from nnunet_plugins.errors import UserError
 
-#: Last of the encoder in our networks, the first that is there. UNETR's bottleneck is tokens: the first map of them.
+#: The encoder's last layer in our networks; the first that exists counts. UNETR's bottleneck holds tokens, not maps.
 _LAST = ("bottleneck", "squeeze", "context", "network.decoder5.transp_conv")
 _ENCODERS = ("encoder", "backbone")
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A module whose output is one map.
+    """A module that outputs one map.
 
     Attributes:
         name: its path in the network.
         kind: its class.
-        channels: of its output.
-        size: of its output for the plan's patch, in voxels.
+        channels: channels of its output.
+        size: size of its output for the plans' patch, in voxels.
     """
 
     name: str
@@ -34,17 +34,21 @@ class Layer:
 
     @property
     def voxels(self) -> int:
-        """Of its output."""
+        """Number of voxels of its output."""
         return int(torch.Size(self.size).numel())
 
 
 def layers_of(network: nn.Module, channels: int, patch: Sequence[int]) -> list[Layer]:
-    """Run one empty patch and return the layers that give maps, in the order in which they finish.
+    """Run one empty patch and return the layers that output maps, in the order in which they finish.
 
     Args:
-        network: in any mode; it is left as it was.
-        channels: of the image.
-        patch: voxels.
+        network: in any mode; the mode is restored.
+        channels: channels of the image.
+        patch: patch size in voxels.
+
+    >>> network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.MaxPool2d(2))
+    >>> [(layer.name, layer.channels, layer.size) for layer in layers_of(network, 1, (8, 8))]
+    [('0', 4, (8, 8)), ('1', 4, (4, 4))]
     """
     found: dict[str, Layer] = {}
 
@@ -71,7 +75,7 @@ def layers_of(network: nn.Module, channels: int, patch: Sequence[int]) -> list[L
 
 
 def default_layer(layers: Sequence[Layer]) -> str:
-    """The bottleneck: what comes last of the encoder, before the decoder begins."""
+    """The bottleneck: the encoder's last layer."""
     names = [layer.name for layer in layers]
     for name in _LAST:
         if name in names:
@@ -85,17 +89,17 @@ def default_layer(layers: Sequence[Layer]) -> str:
     return [layer.name for layer in maps if layer.voxels == coarsest][-1]
 
 
-def find_layer(layers: Sequence[Layer], wanted: str | None) -> Layer:
-    """The layer of a name, or the bottleneck.
+def find_layer(layers: Sequence[Layer], name: str | None) -> Layer:
+    """The layer of this name; the bottleneck without a name.
 
     Raises:
-        UserError: no such layer, with the nearest ones.
+        UserError: unknown layer; the message lists the nearest names.
     """
     known = {layer.name: layer for layer in layers}
-    name = default_layer(layers) if wanted is None else wanted
+    name = default_layer(layers) if name is None else name
     if name not in known:
         near = ", ".join(nearest_first(name, known)[:5])
         raise UserError(
-            f"--layer {name}: no layer of that name gives a map; nearest: {near} (--list-layers shows all)"
+            f"--layer {name}: no layer of this name outputs a map; nearest: {near} (--list-layers lists all)"
         )
     return known[name]

@@ -1,4 +1,4 @@
-"""Maps over a whole case: nnU-Net's own windows and weights, Grad-CAM through MONAI, attention by hooks."""
+"""Maps over an entire case: nnU-Net's sliding windows and weights, MONAI's Grad-CAM, attention by hooks."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ Progress = Callable[[list[Any]], Any]
 
 
 class _Hooks(ModelWithHooks):
-    """Takes as score the class's logits summed over the voxels that the network gives to it.
+    """The score is the class's logits summed over the voxels that are predicted as the class.
 
-    This is Seg-Grad-CAM (Vinogradova et al. 2020, arXiv 2002.11434) with the predicted voxels as
-    set; with `everywhere` all voxels count. Regions have a logit each: above 0 is inside.
+    This is Seg-Grad-CAM (Vinogradova et al. 2020, arXiv 2002.11434) on the predicted voxels, or on all voxels with
+    `everywhere`. Each region has its own logit: above 0 is inside.
     """
 
     def __init__(self, network: nn.Module, layer: str, *, regions: bool, everywhere: bool) -> None:
         for module in network.modules():
-            # A map that a later layer overwrites is lost to the gradient.
+            # The gradient needs each map; an in-place layer would overwrite it.
             if getattr(module, "inplace", False):
                 module.inplace = False  # type: ignore[assignment]
         super().__init__(network, layer, register_forward=True, register_backward=True)
@@ -35,7 +35,7 @@ class _Hooks(ModelWithHooks):
 
     def backward_hook(self, name: str) -> Callable[..., None]:
         def hook(_module: nn.Module, _inputs: Any, outputs: tuple[Tensor, ...]) -> None:
-            self.gradients[name] = outputs[0].contiguous()  # MONAI's view wants that
+            self.gradients[name] = outputs[0].contiguous()  # MONAI calls view
 
         return hook
 
@@ -49,20 +49,20 @@ class _Hooks(ModelWithHooks):
 
 def grad_cam(network: nn.Module, layer: str, channels: Sequence[int], *, regions: bool,
              everywhere: bool = False) -> Callable[[Tensor], list[Tensor]]:  # fmt: skip
-    """Return a function from a patch (1, C, *S) to a map (1, 1, *S) for each channel of the logits.
+    """Return a function from a patch (1, C, *S) to one map (1, 1, *S) per channel of the logits.
 
     Args:
-        network: with deep supervision off.
-        layer: name of a module that gives a map.
-        channels: of the logits, one a class.
+        network: without deep supervision.
+        layer: name of a module that outputs a map.
+        channels: channels of the logits, one per class.
         regions: whether classes may overlap.
-        everywhere: sum the logits over all voxels instead of those given to the class.
+        everywhere: sum the logits over all voxels instead of those predicted as the class.
     """
     hooks = _Hooks(network, layer, regions=regions, everywhere=everywhere)
     cam = GradCAM(hooks, layer, postprocessing=lambda values: values)
 
     def work(patch: Tensor) -> list[Tensor]:
-        # Gradients reach the image too, else a hook on the first layer has none to tell of.
+        # A hook on the first layer receives a gradient only if the image requires one.
         patch = patch.detach().clone().requires_grad_()
         with torch.enable_grad():
             return [cam(patch, class_idx=channel).detach() for channel in channels]
@@ -71,8 +71,8 @@ def grad_cam(network: nn.Module, layer: str, channels: Sequence[int], *, regions
 
 
 def attention_names(network: nn.Module) -> list[str]:
-    """Names of the modules that weigh voxels: gates on skips, and axial attention."""
-    return [name for name, module in network.named_modules() if _weighs(module)]
+    """Names of the modules that weight voxels: gates on skip connections, and axial attention."""
+    return [name for name, module in network.named_modules() if _weights_voxels(module)]
 
 
 def attention(network: nn.Module, names: Sequence[str]) -> Callable[[Tensor], list[Tensor]]:
@@ -105,14 +105,14 @@ def attention(network: nn.Module, names: Sequence[str]) -> Callable[[Tensor], li
 
 def slide(predictor: Any, data: Tensor, work: Callable[[Tensor], list[Tensor]],
           progress: Progress | None = None) -> list[Tensor]:  # fmt: skip
-    """Do a work on every window of a case, and return the weighted means where windows overlap.
+    """Apply ``work`` to every window of a case and average where windows overlap.
 
-    Steps, weights and padding are those of nnU-Net's prediction; nothing is mirrored.
+    Steps, weights and padding are those of nnU-Net's prediction, without mirroring.
 
     Args:
-        predictor: nnU-Net's, loaded.
+        predictor: nnU-Net's predictor with the model loaded.
         data: the preprocessed case (C, z, y, x).
-        work: from a patch (1, C, *S) to maps (1, 1, *S).
+        work: maps a patch (1, C, *S) to maps (1, 1, *S).
         progress: wraps the list of windows.
 
     Returns:
@@ -136,5 +136,5 @@ def slide(predictor: Any, data: Tensor, work: Callable[[Tensor], list[Tensor]],
     return [(one / total)[revert[1:]] for one in sums]
 
 
-def _weighs(module: nn.Module) -> bool:
+def _weights_voxels(module: nn.Module) -> bool:
     return isinstance(module, AxialAttention) or hasattr(module, "coefficients")

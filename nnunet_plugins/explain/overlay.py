@@ -1,4 +1,4 @@
-"""Maps over the image in three planes through a map's largest value."""
+"""Maps over the image in three planes through a map's maximum."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from dataset_conversion.io.geometry import oriented
-
-_PLANES = ("axial", "coronal", "sagittal")
-_LETTERS = {"axial": ("R", "L"), "coronal": ("R", "L"), "sagittal": ("A", "P")}
+from dataset_conversion.io.planes import PLANES
 
 
 def draw(
@@ -22,14 +20,14 @@ def draw(
     title: str,
     follow: Collection[str] = (),
 ) -> None:
-    """Draw a row a map, radiological view (the patient's right is left), and write a PNG.
+    """Draw one row per map in radiological view (the patient's right on the left) and write a PNG.
 
     Args:
         path: the PNG.
         image: grey values.
         maps: caption -> map in 0 to 1 on the image's grid.
-        title: above.
-        follow: captions whose planes are those of the first map that is not empty, to compare with it.
+        title: title of the figure.
+        follow: captions of maps that are cut in the planes of the first map that is not empty.
     """
     import matplotlib
     from matplotlib.figure import Figure  # no pyplot: it looks for a display
@@ -38,9 +36,9 @@ def draw(
     values = sitk.GetArrayFromImage(grey)
     low, high = np.percentile(values, (1, 99.5))
     spacing = grey.GetSpacing()[::-1]
-    turned = (sitk.GetArrayFromImage(oriented(one)) for one in maps.values())
+    reoriented = (sitk.GetArrayFromImage(oriented(one)) for one in maps.values())
     first = next(
-        (_peak(heat) for heat in turned if heat.any()), tuple(n // 2 for n in values.shape)
+        (_peak(heat) for heat in reoriented if heat.any()), tuple(n // 2 for n in values.shape)
     )
     with matplotlib.rc_context({"font.size": 9}):
         figure = Figure(
@@ -52,16 +50,17 @@ def draw(
             row = axes[place]
             heat = sitk.GetArrayFromImage(oriented(one))
             at = first if caption in follow or not heat.any() else _peak(heat)
-            for panel, plane in zip(row, _PLANES, strict=True):
-                background, aspect = _cut(values, plane, at, spacing)
-                front, _ = _cut(heat, plane, at, spacing)
+            for panel, plane in zip(row, PLANES, strict=True):
+                tall, wide = (spacing[axis] for axis in plane.axes)
+                aspect = tall / wide
+                background, front = plane.cut(values, at), plane.cut(heat, at)
                 panel.imshow(
                     background, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), aspect=aspect
                 )
                 shown = panel.imshow(front, cmap="inferno", vmin=0, vmax=1, aspect=aspect,
                                      alpha=np.clip(front * 1.5, 0, 0.75), interpolation="bilinear")  # fmt: skip
-                left, right = _LETTERS[plane]
-                for x, letter, side in ((0.02, left, "left"), (0.98, right, "right")):
+                edges = ((0.02, "left"), (0.98, "right"))
+                for letter, (x, side) in zip(plane.letters, edges, strict=False):
                     panel.text(
                         x,
                         0.5,
@@ -73,7 +72,7 @@ def draw(
                     )
                 panel.set(xticks=[], yticks=[])
                 if place == 0:
-                    panel.set_title(plane)
+                    panel.set_title(plane.name)
             row[0].set_ylabel(caption)
         bar = figure.colorbar(shown, ax=axes, shrink=0.7 if len(maps) == 1 else 0.4, pad=0.01)
         if bar.solids is not None:
@@ -84,16 +83,3 @@ def draw(
 
 def _peak(heat: np.ndarray) -> tuple[int, ...]:
     return tuple(int(n) for n in np.unravel_index(int(heat.argmax()), heat.shape))
-
-
-def _cut(
-    array: np.ndarray, plane: str, at: Any, spacing: tuple[float, ...]
-) -> tuple[np.ndarray, float]:
-    """A plane of an LPS array (z, y, x), head or front up, and the height of its pixels over their width."""
-    z, y, x = at
-    dz, dy, dx = spacing
-    if plane == "axial":
-        return array[z], dy / dx
-    if plane == "coronal":
-        return array[::-1, y], dz / dx
-    return array[::-1, :, x], dz / dy

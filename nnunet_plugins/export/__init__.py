@@ -1,1 +1,1 @@
-"""Predictions in the formats that a clinic opens: .seg.nrrd, DICOM SEG, STL."""
+"""Export of predictions to clinical formats: .seg.nrrd, DICOM SEG and STL."""

@@ -1,7 +1,6 @@
 """DICOM SEG that refers to the series it was predicted from.
 
-Patient and study stand in it as in the source series: it is that patient's own file, and DICOM
-wants them equal. Nothing else that is written or printed here carries them.
+It contains patient and study as in the source series, which DICOM requires. No other file or message contains them.
 """
 
 from __future__ import annotations
@@ -18,27 +17,27 @@ import SimpleITK as sitk
 
 from dataset_conversion.io.library_warnings import quiet_pydicom
 from nnunet_plugins import __version__
+from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.export.errors import UnequalError
 from nnunet_plugins.export.segments import Segment, layers
 from nnunet_plugins.export.source_series import Source
 from nnunet_plugins.export.terminology import Code
 from nnunet_plugins.optional_imports import need
-from nnunet_plugins.places import placed
 
-_SERIES_NUMBER = 900  # far above what scanners count to
+_SERIES_NUMBER = 900  # above the numbers that scanners assign
 
 
 @dataclass(frozen=True)
 class Algorithm:
-    """What made the prediction, for the object's own record."""
+    """The algorithm that made the prediction, as recorded in the object."""
 
     name: str = "nnU-Net"
     version: str = ""
 
     @property
     def stated(self) -> str:
-        """The version, nnU-Net's own where none is given."""
+        """The version; nnU-Net's by default."""
         return self.version or version("nnunetv2")
 
 
@@ -49,22 +48,22 @@ def write_dicom_seg(target: Path, image: sitk.Image, segments: Sequence[Segment]
     Args:
         target: ends in .dcm.
         image: the label map, LPS mm, in any order of axes.
-        segments: what its values mean.
+        segments: the meaning of its values.
         source: the series that it was predicted from.
-        algorithm: what made it.
+        algorithm: the algorithm that made it.
 
     Returns:
         Notes on what the source lacks.
 
     Raises:
-        DatasetError: the label map does not lie on the series' voxels.
-        UserError: highdicom is missing, a file cannot be written, or is not what was meant.
+        DatasetError: the label map is not on the series' voxel grid.
+        UserError: highdicom is missing, the file cannot be written, or its content differs when read back.
     """
     need("highdicom", "export", "DICOM SEG")
     if source.series.slices[0].frame is not None:
         raise UserError(
-            f"{source.who}: an enhanced (multi-frame) series; DICOM SEG is written for series of one file a "
-            "slice only: leave dicom-seg out of --to"
+            f"{source.who}: an enhanced (multi-frame) series; DICOM SEG is supported for series of one file "
+            "per slice only: leave dicom-seg out of --to"
         )
     array = source.labels(image, target.name)  # (slice, row, column)
     headers, notes = source.headers()
@@ -122,7 +121,7 @@ def _make(array: np.ndarray, segments: Sequence[Segment], source: Source, header
 
 
 def _pixels(array: np.ndarray, segments: Sequence[Segment]) -> np.ndarray:
-    """Segment numbers (frame, row, column), or with regions that overlap a plane a segment."""
+    """Segment numbers (frame, row, column); for overlapping regions, one plane per segment."""
     if len(layers(segments)) == 1:
         numbers = np.zeros(array.shape, np.uint8 if len(segments) < 256 else np.uint16)
         for segment in segments:
@@ -157,12 +156,12 @@ def _concept(code: Code) -> Any:
 
 
 def _short(value: float) -> float:
-    """Keep a number within the 16 characters of DICOM's decimal strings."""
+    """Limit a number to the 16 characters of DICOM's decimal strings."""
     return float(f"{value:.9g}")
 
 
 def _compare(path: Path, array: np.ndarray, segments: Sequence[Segment], source: Source) -> None:
-    """Read the file with pydicom and put every frame where its own position says; then with highdicom."""
+    """Read the file with pydicom, compare every frame at its stated position, and parse it with highdicom."""
     import highdicom as hd
 
     found = pydicom.dcmread(path)

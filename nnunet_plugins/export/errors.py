@@ -1,4 +1,4 @@
-"""What is told when a file that was read back is not what was meant."""
+"""The error for a written file whose content differs when it is read back."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from nnunet_plugins.errors import UserError
 
 
 class UnequalError(UserError):
-    """A written file does not hold what was meant."""
+    """A written file, read back, differs from its source."""
 
     def __init__(self, path: Path, what: str) -> None:
         super().__init__(
-            f"{path.name}: read back, it does not hold what was written ({what}); nothing is kept of it. "
-            "This is a defect of nnunet-plugins or of a library: please report it"
+            f"{path.name}: read back, it does not hold what was written ({what}); the file is deleted. "
+            "This is a bug in nnunet-plugins or a library: please report it"
         )

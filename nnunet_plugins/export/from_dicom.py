@@ -20,25 +20,25 @@ from nnunet_plugins.prediction import Model, predict
 
 def export_dicom(folder: Path, model: Model, predictor: Any, request: Request, *,
                  name: str | None = None) -> Written:  # fmt: skip
-    """Predict a series and write the result beside its source's geometry.
+    """Predict a series and write the result on its source's grid.
 
-    The volume is read as `convert` reads it (tilt and gaps are refused) and predicted in LPS.
+    The volume is read as `convert` reads it (gantry tilt and gaps are errors) and predicted in LPS.
 
     Args:
-        folder: of the series.
-        model: what predicts.
-        predictor: the same, loaded.
-        request: what is wanted.
-        name: of the files; None makes one from the series' content, which names no one.
+        folder: folder of the series.
+        model: the model folder.
+        predictor: nnU-Net's predictor with the model loaded.
+        request: formats and options.
+        name: stem of the file names; made from the series' content by default, without the patient's name.
 
     Raises:
-        UserError: the model wants several channels or another file format.
-        DatasetError: no series, several, or none that makes a regular volume.
+        UserError: the model needs several channels or another file format.
+        DatasetError: no series, several series, or no series that is a regular volume.
     """
     if model.channels != 1:
         raise UserError(
-            f"{model.folder}: the model wants {model.channels} images a case; a DICOM folder gives one: convert "
-            "the series, predict with nnUNetv2_predict, then export with --dicom"
+            f"{model.folder}: the model needs {model.channels} images per case, and a DICOM folder contains one: "
+            "convert the series, predict with nnUNetv2_predict, then export with --dicom"
         )
     source = find_source(folder, wanted=request.series)
     case = name or f"case_{digest_of(source.series.paths)[:8]}"

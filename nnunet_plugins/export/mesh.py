@@ -1,8 +1,7 @@
-"""STL meshes: one closed surface a label, in mm, with the volume of its mask.
+"""STL meshes: one closed surface per label, in mm, with the volume of its mask.
 
-Marching cubes at one half chamfers every edge, which costs thin structures a good part of their
-volume, and smoothing costs more. So the level is chosen such that the finished surface encloses
-what the mask does.
+Marching cubes at level 0.5 chamfers every edge and reduces the volume of thin structures; smoothing reduces it
+further. The level is therefore chosen such that the final surface encloses the mask's volume.
 """
 
 from __future__ import annotations
@@ -16,28 +15,28 @@ import SimpleITK as sitk
 from scipy.ndimage import find_objects
 
 from dataset_conversion.io.geometry import affine
+from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.export.errors import UnequalError
 from nnunet_plugins.optional_imports import need
-from nnunet_plugins.places import placed
 
-TOLERANCE = 0.02  # how far the volume may be from the mask's
-_AIM = 0.005  # the search ends here
+TOLERANCE = 0.02  # largest relative difference from the mask's volume
+_AIM = 0.005  # the search for a level ends here
 _TRIALS = 12
-#: 3D Slicer reads this and takes the points as they are.
+#: 3D Slicer reads the coordinate system from this header.
 HEADER = b"SPACE=LPS nnunet-plugins, mm"
 
 
 def write_stl(target: Path, mask: np.ndarray, image: sitk.Image, smoothing: int = 10) -> float:
     """Write a mask's surface as binary STL, read it back and compare.
 
-    Points are mm in LPS, 3D Slicer's own choice for STL, and the header says so.
+    Points are in mm, LPS, which is 3D Slicer's default for STL; the header states it.
 
     Args:
         target: ends in .stl.
-        mask: booleans (z, y, x), not empty; what touches the border is closed there.
-        image: its geometry.
-        smoothing: rounds of Taubin's filter; fewer where it would cost more than 2 % of volume.
+        mask: booleans (z, y, x), not empty; the surface is closed at the border.
+        image: provides the geometry.
+        smoothing: iterations of Taubin's filter; fewer if it would change the volume by more than 2 %.
 
     Returns:
         The surface's volume in mm3.
@@ -60,43 +59,48 @@ def write_stl(target: Path, mask: np.ndarray, image: sitk.Image, smoothing: int 
 
 
 def surface(mask: np.ndarray, matrix: np.ndarray, smoothing: int = 10) -> Any:
-    """Return the closed surface of a mask with its volume, normals outwards.
+    """Return the closed surface of a mask with the mask's volume and outward normals.
 
     Args:
         mask: booleans (z, y, x), not empty.
         matrix: 4 x 4, index (x, y, z) to LPS mm.
-        smoothing: rounds of Taubin's filter at most.
+        smoothing: largest number of iterations of Taubin's filter.
 
     Raises:
-        UserError: none has the volume within 2 %.
+        UserError: no surface has the volume within 2 %.
+
+    >>> mask = np.zeros((6, 6, 6), bool)
+    >>> mask[1:5, 1:5, 1:5] = True
+    >>> round(surface(mask, np.eye(4), smoothing=0).volume / 64, 2)
+    1.0
     """
     (box,) = find_objects(mask.astype(np.uint8))
-    start = np.array([part.start for part in box])[::-1] - 1  # (x, y, z) of the padding's corner
-    field = np.pad(mask[box], 1).T.astype(np.float32)  # closed at the border; (x, y, z)
+    start = np.array([part.start for part in box])[::-1] - 1  # (x, y, z), corner of the padding
+    field = np.pad(mask[box], 1).T.astype(np.float32)  # closes the border; (x, y, z)
     volume = float(mask[box].sum()) * abs(float(np.linalg.det(matrix[:3, :3])))
     for rounds, finer in _ways(smoothing):
         step = matrix.copy()
         step[:3, :3] /= finer
-        # The middle of the first of the finer voxels, seen from the middle of the coarse one.
+        # The centre of the first fine voxel, relative to the centre of its coarse voxel.
         corner = start * finer - (finer - 1) / 2 + (finer - 1)
         mesh = _fitted(_finer(field, finer), step, corner, volume, rounds)
         if abs(mesh.volume - volume) <= TOLERANCE * volume and _closed(mesh):
             return mesh
     raise UserError(
-        f"STL: no surface encloses the mask's {volume:.1f} mm3 within 2 %; write .seg.nrrd, or clean the mask of "
-        "single voxels"
+        f"STL: no surface encloses the mask's {volume:.1f} mm3 within 2 %; write .seg.nrrd, or remove single "
+        "voxels from the mask"
     )
 
 
 def _closed(mesh: Any) -> bool:
-    """Say whether it is closed for a reader, who takes points at one place for one point."""
+    """Whether the mesh is closed for a reader, which merges points at the same position."""
     trimesh = need("trimesh", "export", "STL")
     seen = trimesh.Trimesh(mesh.vertices, mesh.faces, process=True)
     return bool(seen.is_watertight and seen.is_winding_consistent)
 
 
 def _ways(smoothing: int) -> Iterator[tuple[int, int]]:
-    """Rounds of smoothing, then none and finer voxels: single voxels that touch by a corner need that."""
+    """Iterations of smoothing, then none with finer voxels, which voxels that touch at a corner need."""
     while smoothing:
         yield smoothing, 1
         smoothing //= 2
@@ -104,7 +108,7 @@ def _ways(smoothing: int) -> Iterator[tuple[int, int]]:
 
 
 def _finer(field: np.ndarray, times: int) -> np.ndarray:
-    """Each voxel as so many along every axis, and one voxel of padding."""
+    """Split each voxel into ``times`` voxels along every axis, with one voxel of padding."""
     if times == 1:
         return field
     for axis in range(3):
@@ -114,7 +118,7 @@ def _finer(field: np.ndarray, times: int) -> np.ndarray:
 
 def _fitted(field: np.ndarray, matrix: np.ndarray, start: np.ndarray, volume: float,
             rounds: int) -> Any:  # fmt: skip
-    """Search the level whose surface has the volume; it shrinks as the level grows."""
+    """Find the level whose surface has the volume; the volume decreases as the level increases."""
     low, high, level = 0.01, 0.99, 0.5
     best = None
     for _ in range(_TRIALS):
@@ -138,7 +142,7 @@ def _at_level(field: np.ndarray, level: float, matrix: np.ndarray, start: np.nda
     )
     if rounds:
         need("trimesh.smoothing", "export", "STL").filter_taubin(mesh, iterations=rounds)
-    # STL keeps single precision: what is measured is what will be written.
+    # STL stores single precision; the volume is measured on the values that are written.
     mesh.vertices = mesh.vertices.astype(np.float32).astype(np.float64)
     if mesh.volume < 0:
         mesh.invert()

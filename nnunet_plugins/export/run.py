@@ -1,4 +1,4 @@
-"""From predictions to files: every case of a folder, every wanted format."""
+"""Export every case of a folder in the requested formats."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 
 @dataclass(frozen=True)
 class Request:
-    """What is wanted.
+    """Formats and options of an export.
 
     Attributes:
         formats: some of `FORMATS`.
-        output: folder for the files; made if missing.
-        dicom: the source series' folder, or for several cases a folder of such folders, named as the cases.
-        series: text that chooses among several series.
-        dataset_json: names of the labels; None looks beside and above the prediction.
-        smoothing: rounds of the meshes' filter.
-        algorithm: what made the predictions.
+        output: folder for the files; created if missing.
+        dicom: the source series' folder; for several cases, a folder with one such folder per case.
+        series: text that selects one of several series.
+        dataset_json: provides the labels' names; searched in and above the prediction's folder by default.
+        smoothing: iterations of the meshes' filter.
+        algorithm: the algorithm that made the predictions.
     """
 
     formats: tuple[str, ...]
@@ -49,7 +49,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Written:
-    """One case's files, and what a user should know."""
+    """One case's files, and notes for the user."""
 
     name: str
     files: tuple[Path, ...]
@@ -58,16 +58,16 @@ class Written:
 
 def export(prediction: Path, request: Request,
            progress: Callable[[Any], Iterable[Any]] | None = None) -> list[Written]:  # fmt: skip
-    """Write every label map of a file or folder in the wanted formats.
+    """Write every label map of a file or folder in the requested formats.
 
     Raises:
-        UserError: nothing there, labels without names, DICOM SEG without a series.
-        DatasetError: a label map that cannot be read, or does not lie on its series.
+        UserError: no label maps, labels without names, or DICOM SEG without a series.
+        DatasetError: a label map that cannot be read, or is not on its series' grid.
     """
     cases = find_cases(prediction)
     if "dicom-seg" in request.formats and request.dicom is None:
         raise UserError(
-            "export: DICOM SEG refers to the series it was made from; pass --dicom SERIES_DIR, or leave "
+            "export: DICOM SEG refers to the series that was predicted; pass --dicom SERIES_DIR, or leave "
             "dicom-seg out of --to"
         )
     labels = find_names(prediction, request.dataset_json)
@@ -85,24 +85,24 @@ def export(prediction: Path, request: Request,
 
 def export_case(name: str, image: sitk.Image, labels: Labels, request: Request,
                 source: Source | None) -> Written:  # fmt: skip
-    """Write one label map in the wanted formats.
+    """Write one label map in the requested formats.
 
     Args:
-        name: of the case; file names start with it.
+        name: name of the case; file names start with it.
         image: the label map, LPS mm.
         labels: names of its values.
-        request: what is wanted.
+        request: formats and options.
         source: the series that it was predicted from; for DICOM SEG.
 
     Raises:
         UserError: undeclared values, or a file that cannot be written.
-        DatasetError: it does not lie on its series.
+        DatasetError: the label map is not on its series' grid.
     """
     array = sitk.GetArrayViewFromImage(image)
     check_declared([int(v) for v in np.unique(array)], labels, name)
     segments, notes = make_segments(labels)
-    there = [segment for segment in segments if segment.mask(array).any()]
-    absent = [segment.name for segment in segments if segment not in there]
+    present = [segment for segment in segments if segment.mask(array).any()]
+    absent = [segment.name for segment in segments if segment not in present]
     if absent:
         notes.append(f"without a voxel: {', '.join(absent)}")
     files = []
@@ -114,17 +114,17 @@ def export_case(name: str, image: sitk.Image, labels: Labels, request: Request,
         notes += source.notes
         notes += write_dicom_seg(files[-1], image, segments, source, request.algorithm)
     if "stl" in request.formats:
-        for segment, stem in zip(there, _stems(there), strict=True):
+        for segment, stem in zip(present, _stems(present), strict=True):
             files.append(request.output / f"{name}_{stem}.stl")
             write_stl(files[-1], segment.mask(array), image, request.smoothing)
     return Written(name, tuple(files), tuple(notes))
 
 
 def find_cases(prediction: Path) -> dict[str, Path]:
-    """Case name -> label map, for one file or all right in a folder.
+    """Case name -> label map, for one file or the files of a folder.
 
     Raises:
-        UserError: nothing there, or two files of one name.
+        UserError: no label map, or two files of the same case.
     """
     if not prediction.exists():
         raise UserError(
@@ -139,7 +139,7 @@ def find_cases(prediction: Path) -> dict[str, Path]:
         name = path.name[: -len(ending)]
         if name in found:
             raise UserError(
-                f"export: {found[name]} and {path.name} are one case by name; keep one of them"
+                f"export: {found[name]} and {path.name} have the same case name; keep one of them"
             )
         found[name] = path
     if not found:
@@ -156,14 +156,14 @@ def _series_folder(name: str, cases: int, request: Request) -> Path | None:
         return request.dicom / name if (request.dicom / name).is_dir() else request.dicom
     if not (request.dicom / name).is_dir():
         raise UserError(
-            f"export: {request.dicom} holds no folder {name}; for several cases give a folder with one series "
-            "folder a case, named as the case"
+            f"export: {request.dicom} contains no folder {name}; for several cases pass a folder with one series "
+            "folder per case, named as the case"
         )
     return request.dicom / name
 
 
 def _stems(segments: Sequence[Segment]) -> list[str]:
-    """Names that every disk takes; what would be the same gets the segment's number."""
+    """Names that are valid on every file system; equal names get the segment's number."""
     plain = [re.sub(r"[^\w.-]+", "_", segment.name).strip("_.") or "label" for segment in segments]
     folded = [name.casefold() for name in plain]
     return [

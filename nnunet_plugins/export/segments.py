@@ -1,4 +1,4 @@
-"""Segments: a label or region of dataset.json with its values, its meaning and its colour."""
+"""Segments: labels or regions of dataset.json with values, meaning and colour."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Segment:
 
     Attributes:
         number: from 1, in the order of dataset.json.
-        name: as there.
-        values: of the label map, whose union it is; several for a region.
+        name: name in dataset.json.
+        values: values of the label map; several for a region.
         term: its meaning.
-        colour: red, green, blue, 0 to 255; the same as in the previews of `convert`.
+        colour: red, green, blue, 0 to 255, as in the previews of `convert`.
     """
 
     number: int
@@ -34,12 +34,12 @@ class Segment:
     colour: tuple[int, int, int]
 
     def mask(self, array: np.ndarray) -> np.ndarray:
-        """Where it is, as booleans of the array's shape."""
+        """Its voxels, as booleans of the array's shape."""
         return array == self.values[0] if len(self.values) == 1 else np.isin(array, self.values)
 
 
 def make_segments(labels: Labels) -> tuple[list[Segment], list[str]]:
-    """Return the segments of labels, and notes on names whose meaning is not known."""
+    """Return the segments of labels, and notes on names without a known meaning."""
     order = range(len(labels.values))
     segments = []
     for index, (name, values) in enumerate(labels.values.items()):
@@ -50,47 +50,47 @@ def make_segments(labels: Labels) -> tuple[list[Segment], list[str]]:
     notes = []
     if unknown:
         notes.append(
-            f"no SNOMED CT code is known here for {', '.join(map(repr, unknown))}: coded as Tissue "
+            f"no SNOMED CT code is known for {', '.join(map(repr, unknown))}: coded as Tissue "
             "(85756007); the names are kept"
         )
     return segments, notes
 
 
 def find_names(prediction: Path, dataset_json: Path | None) -> Labels:
-    """Read the labels from the option, else from a dataset.json beside or above the prediction.
+    """Read the labels from ``dataset_json``, or from a dataset.json in or above the prediction's folder.
 
     Raises:
-        UserError: there is none; a file for a clinic is not written with labels that have no name.
+        UserError: there is none; clinical files are not written with unnamed labels.
     """
     if dataset_json is not None:
         return read_labels(dataset_json, dataset_json.name)
-    beside = prediction if prediction.is_dir() else prediction.absolute().parent
-    for folder in (beside, beside.absolute().parent):
+    here = prediction if prediction.is_dir() else prediction.absolute().parent
+    for folder in (here, here.absolute().parent):
         if (folder / "dataset.json").is_file():
-            return read_labels(folder / "dataset.json", "dataset.json beside the predictions")
+            return read_labels(folder / "dataset.json", "dataset.json next to the predictions")
     raise UserError(
-        f"export: no dataset.json beside or above {prediction}, so its labels have no names; pass "
-        "nnU-Net's dataset.json by -djfile FILE"
+        f"export: no dataset.json in or above the folder of {prediction}, so its labels have no names; pass "
+        "nnU-Net's dataset.json with -djfile FILE"
     )
 
 
 def check_declared(values: Sequence[int], labels: Labels, who: str) -> None:
-    """Stop at values of a label map that no label names.
+    """Check that labels declare all values of a label map.
 
     Raises:
-        UserError: naming them.
+        UserError: the message lists the undeclared values.
     """
     unknown = sorted(set(values) - labels.known)
     if unknown:
         raise UserError(
-            f"{who}: holds values {unknown} that no label declares (known: "
-            f"{sorted(labels.known)}, {labels.source}); pass the dataset.json that the model was "
-            "trained with by -djfile FILE"
+            f"{who}: contains values {unknown} that no label declares (known: "
+            f"{sorted(labels.known)}, {labels.source}); pass the dataset.json of the model's "
+            "training with -djfile FILE"
         )
 
 
 def layers(segments: Sequence[Segment]) -> list[list[Segment]]:
-    """Put segments into as few layers as in their order is possible, those of one layer apart."""
+    """Distribute segments in order over as few layers as possible; segments of one layer share no value."""
     result: list[list[Segment]] = []
     for segment in segments:
         for layer in result:

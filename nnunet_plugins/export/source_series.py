@@ -1,4 +1,4 @@
-"""The DICOM series that a prediction was made from: found, proven, and a label map put on its slices."""
+"""The DICOM series that a prediction was made from, and label maps on its slices."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dataset_conversion.io.library_warnings import quiet_pydicom
 from dataset_conversion.io.volumes import header_of
 from nnunet_plugins.errors import UserError
 
-#: What DICOM wants in every object, if need be without a value; older and de-identified files leave them out.
+#: Required in every DICOM object, possibly empty; older and de-identified files lack them.
 _MAY_BE_EMPTY = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime",
     "AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator",
@@ -32,12 +32,12 @@ _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 
 @dataclass(frozen=True)
 class Source:
-    """A proven series.
+    """A series that is a regular volume.
 
     Attributes:
-        series: its slices from the lowest up the normal.
+        series: its slices in the order of the normal.
         who: its folder, for messages.
-        notes: what was passed over in the folder.
+        notes: what was skipped in the folder.
     """
 
     series: Series
@@ -45,35 +45,36 @@ class Source:
     notes: tuple[str, ...] = ()
 
     def volume(self) -> sitk.Image:
-        """The values (CT: HU) on the series' own grid."""
+        """The values (CT: HU) on the series' grid."""
         return read_series(self.series, self.who)
 
     def grid(self) -> sitk.Image:
-        """An empty volume of its geometry."""
+        """An empty volume with the series' geometry."""
         return place(np.zeros(self.series.size[::-1], np.uint8), self.series.affine)
 
     def labels(self, image: sitk.Image, who: str) -> np.ndarray:
         """Return a label map on the slices, (slice, row, column), by physical coordinates.
 
-        Axes may be flipped, permuted or cropped, and every voxel is copied; nothing is resampled.
+        Axes may be flipped, permuted or cropped; voxels are copied, not resampled.
 
         Raises:
-            DatasetError: it does not lie on the series' voxels (within a tenth of a voxel).
+            DatasetError: the label map is not on the series' grid (within a tenth of a voxel).
         """
         placed, _ = on_grid(image, self.grid(), who)
-        return sitk.GetArrayFromImage(placed)
+        array: np.ndarray = sitk.GetArrayFromImage(placed)
+        return array
 
     def headers(self) -> tuple[list[Any], list[str]]:
-        """Return the headers of its files, fit to be referred to, and notes on what they lack.
+        """Return the headers of its files, complete enough for references, and notes on what they lack.
 
-        A UID that is empty is made from the slices' own or their bytes, the same every time.
+        A missing UID is derived from the slices' UIDs or bytes and is the same every time.
         """
         with quiet_pydicom():
             headers = [pydicom.dcmread(path, stop_before_pixels=True, force=True)
                        for path in self.series.paths]  # fmt: skip
         nameless = 0
         for header, path in zip(headers, self.series.paths, strict=True):
-            # The file's own preamble says the same UIDs; without one, the file's bytes make one.
+            # The file meta information holds the same UIDs; without it, they are derived from the file's bytes.
             meta = getattr(header, "file_meta", {})
             if not header.get("SOPClassUID"):
                 usual = _STORAGES.get(self.series.slices[0].modality.upper(), CTImageStorage)
@@ -94,12 +95,12 @@ class Source:
         notes = []
         if missing:
             notes.append(
-                f"the series has no {', '.join(missing)}: made from its slices' UIDs, so an archive will not file "
-                "the DICOM SEG beside it, though it refers to its slices"
+                f"the series has no {', '.join(missing)}: derived from its slices' UIDs, so an archive does not "
+                "file the DICOM SEG with the series, though it refers to its slices"
             )
         if nameless:
             notes.append(
-                f"{nameless} slices have no SOPInstanceUID: the DICOM SEG lies on their voxels, but no viewer can "
+                f"{nameless} slices have no SOPInstanceUID: the DICOM SEG is on their grid, but no viewer can "
                 "find them by their UID; export the series again from the archive"
             )
         return headers, notes
@@ -107,14 +108,14 @@ class Source:
 
 def find_source(folder: Path, *, prediction: sitk.Image | None = None, modality: str | None = None,
                 wanted: str | None = None) -> Source:  # fmt: skip
-    """Find the one series in a folder; where there are several, the one that a prediction lies on.
+    """Find the one series in a folder, or among several the one whose grid contains a prediction.
 
     Raises:
-        DatasetError: none, several, or one that is no regular volume (tilt, gaps, colour).
-        UserError: no such folder, or no DICOM in it.
+        DatasetError: no series, several series, or a series that is not a regular volume (tilt, gaps, colour).
+        UserError: the folder does not exist or contains no DICOM files.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; give the folder of the DICOM series")
+        raise UserError(f"{folder}: no such folder; pass the folder of the DICOM series")
     files = sorted(p for p in folder.rglob("*") if p.is_file() and not ignored(p.name))
 
     def fits(series: Series) -> bool:
@@ -126,7 +127,7 @@ def find_source(folder: Path, *, prediction: sitk.Image | None = None, modality:
         fits=None if prediction is None else fits,
     )  # fmt: skip
     if found is None:
-        raise UserError(f"{folder}: holds no DICOM images; give the folder of the DICOM series")
+        raise UserError(f"{folder}: contains no DICOM images; pass the folder of the DICOM series")
     return Source(found, str(folder), tuple(notes))
 
 

@@ -1,7 +1,7 @@
-"""What a label's name means in SNOMED CT: the table terminology.csv, and a name's side.
+"""SNOMED CT terms of label names: the table terminology.csv, and the side in a name.
 
-The codes are those that pydicom ships from DICOM's context groups (CID 7151, 7603, 7604, ...). One is not among
-them and marked so: intervertebral disc of no level, taken from TotalSegmentator's mapping.
+The codes are those of DICOM's context groups in pydicom (CID 7151, 7603, 7604, ...). One code is not among them and
+is marked: intervertebral disc without a level, from TotalSegmentator's mapping.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
-#: 3D Slicer's own lists name the category so; 91723000 of later CID 7150 is unknown there.
+#: The categories of 3D Slicer's lists; 91723000 of later versions of CID 7150 is unknown there.
 CATEGORIES = {
     "structure": ("123037004", "Anatomical Structure"),
     "tissue": ("85756007", "Tissue"),
@@ -38,7 +38,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Term:
-    """What a segment shows; `side` is Left or Right, None where the name has no side or both."""
+    """The meaning of a segment; `side` is Left, Right, or None if the name states none or both."""
 
     category: Code
     type: Code
@@ -50,10 +50,14 @@ UNKNOWN = Term(Code(*CATEGORIES["tissue"]), Code("85756007", "Tissue"), known=Fa
 
 
 def find_term(name: str) -> Term:
-    """Return what a label's name means; Tissue with `known` False where the table has no such name.
+    """Return the meaning of a label's name; Tissue with `known` False if the table lacks the name.
 
-    Case, punctuation, what stands in brackets, words for a side and words such as 'bone' do not
-    count, nor does a number after a structure that has no levels ('vertebra 3').
+    Case, punctuation, text in brackets, words for a side, words such as 'bone', and a number after a structure
+    without levels ('vertebra 3') are ignored.
+
+    >>> term = find_term("Left iliac bone")
+    >>> term.type.meaning, term.side.meaning
+    ('Ilium', 'Left')
     """
     words = _words(name)
     side = _side(words)
@@ -80,14 +84,14 @@ def _table() -> dict[tuple[str, ...], Term]:
 
 
 def _words(name: str) -> list[str]:
-    """Split at everything that is neither letter nor digit, and where camelCase changes."""
+    """Split at characters that are neither letter nor digit, and between the words of camelCase."""
     plain = re.sub(r"\([^)]*\)|\[[^\]]*\]", " ", name)
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[左右])|(?=[左右])", " ", plain)
     return [word.lower() for word in re.findall(r"[^\W_]+", spaced)]
 
 
 def _key(words: list[str]) -> tuple[str, ...]:
-    """Words that tell structures apart; fillers count only where there is nothing else."""
+    """The words that distinguish structures; fillers count only if there are no others."""
     return tuple(word for word in words if word not in _FILLERS) or tuple(
         word for word in words if word not in ("of", "the", "and", "structure")
     )

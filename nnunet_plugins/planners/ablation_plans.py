@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 from collections.abc import Sequence
@@ -12,16 +11,18 @@ from typing import Any
 
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from architectures.plan import argument_names
 from architectures.suggestions import nearest_first
 from nnunet_plugins.costs.footprint import count
 from nnunet_plugins.costs.training_step import Setup
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import HOSTS, public_name, takes_input_size
 from nnunet_plugins.networks import find as find_network
+from nnunet_plugins.nnunet_folders import find_dataset, folder_of
 from nnunet_plugins.papers import topologies as published
 from nnunet_plugins.papers.rows import Row, Table
 from nnunet_plugins.papers.tables import find
-from nnunet_plugins.places import NOT_PLANS, check_plans_name, find_dataset, folder_of
+from nnunet_plugins.plans_file import NOT_PLANS, check_plans_name
 from nnunet_plugins.training.procedure import PAPER_RECIPES, read_procedure
 
 #: Plans that a table stands on unless others are named: those of nnU-Net's U-Net under our name, or its own.
@@ -216,13 +217,8 @@ def _planned_architecture(planned: dict[str, Any], network: str) -> dict[str, An
         raise UserError(
             f"the plans are for {name}; rows stand on the topology of {' or '.join(HOSTS)}: name other plans with -p"
         )
-    taken = inspect.signature(find_network(network)).parameters
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in taken.values())
-    kwargs = {
-        key: value
-        for key, value in planned["arch_kwargs"].items()
-        if key in TOPOLOGY and (takes_any or key in taken)
-    }
+    taken = TOPOLOGY & argument_names(find_network(network))
+    kwargs = {key: value for key, value in planned["arch_kwargs"].items() if key in taken}
     imported = [key for key in planned["_kw_requires_import"] if key in kwargs]
     return {"arch_kwargs": kwargs, "_kw_requires_import": imported}
 

@@ -19,11 +19,11 @@ from nnunetv2.utilities.dataset_name_id_conversion import maybe_convert_to_datas
 
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import build, find
+from nnunet_plugins.nnunet_folders import find_dataset, folder_of
 from nnunet_plugins.papers.topologies import Topology, proposed
-from nnunet_plugins.places import check_plans_name, find_dataset, folder_of
 from nnunet_plugins.planners.network_planner import NetworkPlanner
 from nnunet_plugins.planners.presets import PRESETS
-from nnunet_plugins.plans_file import MALFORMED
+from nnunet_plugins.plans_file import MALFORMED, check_plans_name
 from nnunet_plugins.training.procedure import PAPER_RECIPES, Recipe, read_procedure
 
 CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres")

@@ -1,4 +1,4 @@
-"""Charts as SVG that stands in the page itself: scores of every case, and training curves."""
+"""Charts as SVG for embedding in the page: scores of every case, and training curves."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 from nnunet_plugins.evaluation.metrics import METRICS
 from nnunet_plugins.evaluation.summary import Scores
 from nnunet_plugins.reports.colours import LINES
-from nnunet_plugins.reports.training_log import Curves
+from nnunet_plugins.training_log import TrainingLog
 
-WIDE = 4.8  # inches; narrow enough to be read on a telephone
-MOST_POINTS = 4000  # above, points are left out and the boxes stay
+WIDE = 4.8  # inches; narrow enough for a phone
+MOST_POINTS = 4000  # with more, only the boxes are drawn
 _LOOK = {
     "font.size": 10,
     "font.family": ["sans-serif"],
@@ -27,7 +27,7 @@ _LOOK = {
 
 
 def distribution(scores: Scores, metric: str) -> str | None:
-    """Every case's value, and a box a label; None where nothing was measured."""
+    """The value of every case and one box per label; None if no case has a value."""
     values = {
         name: [
             value
@@ -38,7 +38,7 @@ def distribution(scores: Scores, metric: str) -> str | None:
     }
     if not any(values.values()):
         return None
-    rng = np.random.default_rng(0)  # the points' heights say nothing
+    rng = np.random.default_rng(0)  # the height of a point has no meaning
 
     def draw(axes: Any) -> None:
         for row, (_, found) in enumerate(values.items()):
@@ -71,22 +71,22 @@ def distribution(scores: Scores, metric: str) -> str | None:
     return _svg(draw, 0.9 + 0.32 * len(values), f"distribution {metric}")
 
 
-def losses(curves: Mapping[str, Curves]) -> str | None:
-    """Training loss (solid) and validation loss (dashed) by epoch, a colour a fold."""
+def losses(logs: Mapping[str, TrainingLog]) -> str | None:
+    """Training loss (solid) and validation loss (dashed) by epoch, one colour per fold."""
     series = [
-        (f"{fold}, {name}" if len(curves) > 1 else name, values, LINES[i % len(LINES)], style)
-        for i, (fold, one) in enumerate(curves.items())
+        (f"{fold}, {name}" if len(logs) > 1 else name, values, LINES[i % len(LINES)], style)
+        for i, (fold, one) in enumerate(logs.items())
         for name, values, style in (("training", one.train, "-"), ("validation", one.val, "--"))
         if values
     ]
     return _lines(series, "loss", "losses")
 
 
-def pseudo_dice(curves: Mapping[str, Curves]) -> str | None:
-    """nnU-Net's pseudo-Dice by epoch, mean over the labels, a colour a fold."""
+def pseudo_dice(logs: Mapping[str, TrainingLog]) -> str | None:
+    """nnU-Net's pseudo-Dice by epoch, mean over the labels, one colour per fold."""
     series = [
         (fold, one.dice, LINES[i % len(LINES)], "-")
-        for i, (fold, one) in enumerate(curves.items())
+        for i, (fold, one) in enumerate(logs.items())
         if one.dice
     ]
     return _lines(series, "pseudo-Dice on patches", "pseudo-dice", (0.0, 1.0))
@@ -121,12 +121,12 @@ def _lines(
 
 
 def _svg(draw: Callable[[Any], None], tall: float, salt: str) -> str:
-    """The svg element; the same input gives the same text."""
+    """The svg element; equal input gives equal text."""
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    # Ids in a page must differ between its charts: the salt goes into them.
+    # The ids of the charts in a page must differ: they contain the salt.
     with matplotlib.rc_context({**_LOOK, "svg.hashsalt": salt, "svg.id": None}):
         figure = Figure(figsize=(WIDE, tall), layout="constrained")
         FigureCanvasSVG(figure)

@@ -1,4 +1,4 @@
-"""Colours that the colour-blind can tell apart (Okabe and Ito 2008; then Tol's muted and light schemes)."""
+"""Colours for readers with colour vision deficiency (Okabe and Ito 2008; Tol's muted and light schemes)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ _LABELS = (
     "#88CCEE", "#117733", "#DDCC77", "#882255", "#44AA99", "#332288", "#AA4499", "#999933",
     "#EE8866", "#BBCC33", "#FFAABB", "#77AADD", "#AAAA00",
 )  # fmt: skip
-#: What a voxel is -> colour; its outline differs as well, see `overlays`.
+#: Colours of the kinds of voxels; their outlines differ as well, see `overlays`.
 AGREEMENT, MISSED, FALSE_ALARM, OTHER_LABEL = "#56B4E9", "#D55E00", "#F0E442", "#CC79A7"
 LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 def label_colours(count: int) -> list[str]:
-    """As many label colours; they repeat after 20, as no eye tells more apart."""
+    """Colours for labels; they repeat after 20, because more cannot be distinguished."""
     return [_LABELS[i % len(_LABELS)] for i in range(count)]

@@ -1,4 +1,4 @@
-"""The report's tables as rows of name and value: scores, the plan, the training, the environment."""
+"""The rows of the report's tables: scores, plan, training, environment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from nnunet_plugins.evaluation.metrics import METRICS, check_metrics
 from nnunet_plugins.evaluation.summary import CaseScores, Scores
-from nnunet_plugins.evaluation.table import number
+from nnunet_plugins.evaluation.table import count, number
 from nnunet_plugins.reports.sources import Source
 
 NOT_RECORDED = "not recorded"
@@ -20,13 +20,13 @@ Rows = list[tuple[str, str]]
 
 
 def shown_metrics(scores: Scores) -> list[str]:
-    """The metrics of the summary table that were measured."""
+    """The metrics of the summary table, as far as they were measured."""
     shown = [name for name in METRICS_SHOWN if name in scores.metrics]
     return list(check_metrics(shown, scores.metrics))
 
 
 def summary_table(scores: Scores) -> tuple[list[str], list[list[str]]]:
-    """Heading and rows: a label a row, mean ± SD, n where it differs between metrics; last the mean of the labels."""
+    """Heading and rows, one per label: mean ± SD, n if it differs from that of Dice; last the mean of the labels."""
     metrics = shown_metrics(scores)
     head = ["label", "cases", *(METRICS[name].title for name in metrics)]
     rows = []
@@ -36,24 +36,24 @@ def summary_table(scores: Scores) -> tuple[list[str], list[list[str]]]:
             one = summary.metrics[name]
             text = number(one.mean, METRICS[name].digits)
             if one.sd is not None and one.mean is not None:
-                text += f" ±{_FIXED}{one.sd:.{METRICS[name].digits}f}"
+                text += f"{_FIXED}±{_FIXED}{one.sd:.{METRICS[name].digits}f}"
             if one.n != summary.metrics["dice"].n:
                 text += f" (n{_FIXED}={_FIXED}{one.n})"
             cells.append(text)
         rows.append(cells)
     means = scores.aggregates["macro_over_classes"]
     if len(rows) > 1:
-        whole = []
+        cells = ["mean of the labels", ""]
         for name in metrics:
             text = number(means[name]["mean"], METRICS[name].digits)
             fewer = means[name]["classes"] < len(scores.summary)
-            whole.append(f"{text} ({means[name]['classes']} labels)" if fewer else text)
-        rows.append(["mean of the labels", "", *whole])
+            cells.append(f"{text} ({means[name]['classes']} labels)" if fewer else text)
+        rows.append(cells)
     return head, rows
 
 
 def empty_masks(scores: Scores) -> Rows:
-    """Labels that were missed, raised a false alarm, or were in neither map."""
+    """Labels that were missed, raised a false alarm, or are in neither label map, with numbers of cases."""
     rows = []
     for name, label in scores.summary.items():
         parts = {
@@ -61,14 +61,14 @@ def empty_masks(scores: Scores) -> Rows:
             "false alarm": label.false_alarm,
             "in neither": label.both_empty,
         }
-        text = ", ".join(f"{what} in {n}" for what, n in parts.items() if n)
+        text = ", ".join(f"{what} in {count(n, 'case')}" for what, n in parts.items() if n)
         if text:
             rows.append((name, text))
     return rows
 
 
 def worst_first(scores: Scores) -> list[tuple[CaseScores, float | None]]:
-    """Cases with their mean Dice over the labels that are in either map, the lowest first, those without last."""
+    """Cases with their mean Dice over the labels in either map: ascending, cases without a value last."""
     found = []
     for case in scores.cases:
         values = [one.dice for one in case.labels.values() if one.dice is not None]
@@ -77,7 +77,7 @@ def worst_first(scores: Scores) -> list[tuple[CaseScores, float | None]]:
 
 
 def case_table(case: CaseScores, scores: Scores) -> tuple[list[str], list[list[str]]]:
-    """Heading and rows of one case, the worst label first; labels in neither map are left out."""
+    """Heading and rows of one case, the worst label first; labels in neither label map are left out."""
     metrics = [name for name in ("dice", "hd95_mm", "volume_error_ml") if name in scores.metrics]
     head = ["label", *(METRICS[name].title for name in metrics), "state"]
     present = [(name, one) for name, one in case.labels.items() if one.state != "both empty"]
@@ -90,7 +90,7 @@ def case_table(case: CaseScores, scores: Scores) -> tuple[list[str], list[list[s
 
 
 def plan_rows(source: Source) -> Rows:
-    """What was planned."""
+    """The plan, empty without a model."""
     plan, plans = source.plan, source.plans
     if not plan:
         return []
@@ -108,19 +108,19 @@ def plan_rows(source: Source) -> Rows:
         "normalisation": plan.get("normalization_schemes"),
         "network": architecture.get("network_class_name"),
         "stages": arguments.get("n_stages"),
-        "features a stage": arguments.get("features_per_stage"),
+        "features per stage": ", ".join(map(str, arguments.get("features_per_stage", ()))),
         "strides": arguments.get("strides"),
         "kernel sizes": arguments.get("kernel_sizes"),
         "other arguments": _others(arguments),
         "parameters": _thousands(source.facts.get("parameters")),
-        "memory (GB, a training step)": plan.get("memory"),
+        "memory (GB, training step)": plan.get("memory"),
         "training entry": plan.get("training"),
     }
-    return _said(rows)
+    return _as_text(rows)
 
 
 def training_rows(source: Source) -> Rows:
-    """How it was trained."""
+    """The training, empty without a model."""
     facts, debug = source.facts, source.debug
     if not facts:
         return []
@@ -129,11 +129,11 @@ def training_rows(source: Source) -> Rows:
     rows = {
         "trainer": facts.get("trainer"),
         "folds": ", ".join(facts.get("splits", {})) or None,
-        "came to its end": finished,
+        "finished": finished,
         "epochs": facts.get("epochs"),
-        "training steps an epoch": facts.get("iterations_per_epoch"),
-        "seconds a step (median, data loading included)": _number(seconds, 3),
-        "hours in all": _number(hours, 2),
+        "training steps per epoch": facts.get("iterations_per_epoch"),
+        "seconds per step (median, data loading included)": _number(seconds, 3),
+        "total hours": _number(hours, 2),
         "device": " ".join(str(v) for v in (facts.get("device"), _none(debug.get("gpu_name"))) if v)
         or None,
         "batch size": facts.get("batch_size"),
@@ -143,11 +143,11 @@ def training_rows(source: Source) -> Rows:
         "mirrored axes at prediction": _none(debug.get("inference_allowed_mirroring_axes"))
         or ("none" if debug.get("inference_allowed_mirroring_axes") == "None" else None),
     }
-    return _said(rows)
+    return _as_text(rows)
 
 
 def environment_rows(source: Source) -> Rows:
-    """Versions: of the training as far as it says them, and of this report."""
+    """Versions used by the training, as far as they are recorded, and by this report."""
     rows: Rows = []
     if source.facts:
         rows.append(("torch of the training", text_of(source.facts.get("torch"))))
@@ -164,7 +164,11 @@ def environment_rows(source: Source) -> Rows:
 
 
 def text_of(value: Any) -> str:
-    """A value as a reader writes it."""
+    """A value as text.
+
+    >>> text_of([128, 128, 64]), text_of(None), text_of({"epochs": 300})
+    ('128 x 128 x 64', 'not recorded', 'epochs: 300')
+    """
     if value is None or value == "":
         return NOT_RECORDED
     if isinstance(value, Mapping):
@@ -182,17 +186,12 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
-def count(n: int, noun: str) -> str:
-    """A number with its noun."""
-    return f"{n} {noun}{'' if n == 1 else 's'}"
-
-
-def _said(rows: Mapping[str, Any]) -> Rows:
+def _as_text(rows: Mapping[str, Any]) -> Rows:
     return [(name, text_of(value)) for name, value in rows.items()]
 
 
 def _others(arguments: Mapping[str, Any]) -> dict[str, Any] | str:
-    """What sets one of our networks apart from another."""
+    """Arguments that only our networks have."""
     known: Iterable[str] = (
         "n_stages", "features_per_stage", "strides", "kernel_sizes", "conv_op", "conv_bias", "norm_op",
         "norm_op_kwargs", "dropout_op", "dropout_op_kwargs", "nonlin", "nonlin_kwargs", "n_conv_per_stage",
@@ -210,5 +209,5 @@ def _number(value: float | None, digits: int) -> str | None:
 
 
 def _none(value: Any) -> Any:
-    """nnU-Net's debug.json writes None as text."""
+    """The value, with None for the string that nnU-Net writes into debug.json."""
     return None if value in (None, "None", "") else value

@@ -1,4 +1,4 @@
-"""Where a prediction is right and wrong, in three planes through its worst place, as PNGs for a page."""
+"""Correct and wrong voxels of a prediction in three planes through the worst position, as PNGs for a page."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 from scipy.ndimage import binary_erosion
 
+from dataset_conversion.io.planes import PLANES
 from nnunet_plugins.reports.colours import AGREEMENT, FALSE_ALARM, MISSED, OTHER_LABEL
-from nnunet_plugins.reports.volumes import CaseVolumes
+from nnunet_plugins.reports.volumes import CaseVolumes, box_around
 
-LONG = 420  # pixels of a picture's longer side
-FLAT = 60  # at least so many of its shorter one
+LONG = 420  # pixels, longer side of a picture
+FLAT = 60  # pixels, minimum of the shorter side
 MARGIN = 30.0  # mm around the labels
-_WIDTH = 2  # pixels of an outline
+_WIDTH = 2  # pixels, width of an outline
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How voxels of a kind are drawn.
+    """Style of a kind of voxels.
 
     Attributes:
         name: for the legend.
         colour: of area and outline.
         area: opacity of the area, 0 to 255.
-        outline: none, solid, dashed or dotted; tells kinds apart without colour.
+        outline: none, solid, dashed or dotted; distinguishes kinds without colour.
     """
 
     name: str
@@ -37,7 +38,7 @@ class Kind:
     outline: str
 
 
-#: Code in the map of `kinds` -> how it is drawn.
+#: Code in the map of `kinds` -> style.
 KINDS = {
     1: Kind("agreement", AGREEMENT, 90, "none"),
     2: Kind("missed", MISSED, 70, "solid"),
@@ -52,10 +53,10 @@ class Picture:
 
     Attributes:
         plane: axial, coronal or sagittal.
-        where: which slice, counted from 1 in LPS order.
+        where: number of the slice, from 1 in LPS order.
         png: base64.
-        size: pixels, width and height.
-        alt: for those who do not see it.
+        size: width and height in pixels.
+        alt: alternative text.
     """
 
     plane: str
@@ -66,7 +67,7 @@ class Picture:
 
 
 def kinds(reference: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """0 background in both, 1 agreement, 2 missed, 3 false alarm, 4 another label than the reference's."""
+    """Codes: 0 background in both, 1 agreement, 2 missed, 3 false alarm, 4 other label than in the reference."""
     true, found = reference > 0, prediction > 0
     result = np.zeros(reference.shape, np.uint8)
     result[true & found & (reference == prediction)] = 1
@@ -77,7 +78,7 @@ def kinds(reference: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> NDArra
 
 
 def worst_place(found: NDArray[np.uint8]) -> tuple[int, int, int]:
-    """Index (z, y, x) of the slices with most wrong voxels; of most labelled ones where none is wrong."""
+    """Index (z, y, x) of the slices with the most wrong voxels, or the most labelled voxels if none is wrong."""
     wrong = found > 1
     counted = wrong if wrong.any() else found > 0
     if not counted.any():
@@ -90,31 +91,26 @@ def worst_place(found: NDArray[np.uint8]) -> tuple[int, int, int]:
 
 
 def draw_planes(case: CaseVolumes) -> list[Picture]:
-    """Draw the planes that have an extent; one for a single slice."""
+    """Draw the three planes; for a single slice only one."""
     found = kinds(case.reference, case.prediction)
     place = worst_place(found)
-    box = _box(found > 0, case.spacing)
+    box = box_around(found > 0, case.spacing, MARGIN)
     pictures = []
-    for axis, (plane, letters) in enumerate(
-        zip(("axial", "coronal", "sagittal"), ("RLAP", "RLSI", "APSI"), strict=True)
-    ):
-        if min(n for i, n in enumerate(found.shape) if i != axis) < 2:
+    for plane in PLANES:
+        if min(found.shape[axis] for axis in plane.axes) < 2:
             continue
-        index = tuple(place[i] if i == axis else box[i] for i in range(3))
-        # z grows to the head: upright planes are turned over, so that it is at the top.
-        turn = slice(None, None, 1 if axis == 0 else -1)
-        cut = found[index][turn]
-        grey = None if case.grey is None else case.grey[index][turn]
-        tall, wide = (case.spacing[i] for i in range(3) if i != axis)
-        image = _draw(cut, grey, (cut.shape[1] * wide, cut.shape[0] * tall), letters)
+        cut = plane.cut(found, place, box)
+        grey = None if case.grey is None else plane.cut(case.grey, place, box)
+        tall, wide = (case.spacing[axis] for axis in plane.axes)
+        image = _draw(cut, grey, (cut.shape[1] * wide, cut.shape[0] * tall), plane.letters)
         seen = [kind.name for code, kind in KINDS.items() if (cut == code).any()]
         pictures.append(
             Picture(
-                plane,
-                f"slice {place[axis] + 1} of {found.shape[axis]}",
+                plane.name,
+                f"slice {place[plane.across] + 1} of {found.shape[plane.across]}",
                 _png(image),
                 image.size,
-                f"{case.name}, {plane} plane: {', '.join(seen) or 'no label'}; {_edges(letters)}",
+                f"{case.name}, {plane.name} plane: {', '.join(seen) or 'no label'}; {_edges(plane.letters)}",
             )
         )
     return pictures
@@ -127,23 +123,13 @@ def legend_swatch(kind: Kind) -> str:
     return _png(_painted(Image.new("RGB", (34, 20), "#404040"), codes))
 
 
-def _box(mask: NDArray[np.bool_], spacing: tuple[float, float, float]) -> tuple[slice, ...]:
-    result = []
-    for axis, n in enumerate(mask.shape):
-        inside = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        margin = round(MARGIN / spacing[axis])
-        first, last = (int(inside[0]), int(inside[-1])) if inside.size else (0, n)
-        result.append(slice(max(0, first - margin), min(n, last + 1 + margin)))
-    return tuple(result)
-
-
 def _draw(
     codes: NDArray[np.uint8],
     grey: NDArray[np.uint8] | None,
     extent: tuple[float, float],
     letters: str,
 ) -> Image.Image:
-    """A plane true to its shape in mm, with letters at its left, right, upper and lower edge."""
+    """A plane to scale in mm, with letters at its left, right, upper and lower edge."""
     scale = LONG / max(extent)
     wide, tall = (max(2, round(length * scale)) for length in extent)
     below = (

@@ -1,19 +1,18 @@
-"""One HTML page that stands by itself: a run's scores, its worst cases, and how it came about."""
+"""One self-contained HTML page: a run's scores, its worst cases, its plan and training."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.metrics import EMPTY_RULE, METRICS
-from nnunet_plugins.evaluation.summary import write_whole
-from nnunet_plugins.evaluation.table import number
+from nnunet_plugins.evaluation.table import count, number
 from nnunet_plugins.reports import charts, checklists, facts
 from nnunet_plugins.reports.niivue import HOW_TO_GET, as_script, find_niivue, pack_case
 from nnunet_plugins.reports.overlays import KINDS, draw_planes, legend_swatch
@@ -30,15 +29,15 @@ _SECTIONS = (
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What may be asked for.
+class PageOptions:
+    """Options of the page.
 
     Attributes:
         title: heading; '' takes the run's name.
-        lead: sentence below it; '' counts the cases.
-        worst: so many of the worst cases with pictures.
+        lead: sentence below the heading; '' gives the numbers of cases and labels and the mean Dice.
+        worst: number of worst cases with pictures.
         case: shown in 3D; None takes the worst.
-        commands: heading -> shell lines, at the end.
+        commands: heading -> shell lines at the end of the page.
     """
 
     title: str = ""
@@ -48,25 +47,26 @@ class Wishes:
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-def write_report(path: Path, source: Source, wishes: Wishes | None = None) -> None:
-    """Write the page whole or not at all.
+def write_report(path: Path, source: Source, options: PageOptions | None = None) -> None:
+    """Write the page atomically.
 
     Raises:
-        UserError: the place or a wish cannot be right, a case cannot be read, or the page would pass 25 MB.
+        UserError: the path or an option is invalid, a case cannot be read, or the page would exceed 25 MB.
     """
     check_output(path)
-    text = page(source, wishes or Wishes())
+    text = page(source, options or PageOptions())
     size = len(text.encode("utf-8"))
     if size > MOST_BYTES:
         raise UserError(
             f"report: the page would have {size / 1e6:.1f} MB, allowed are {MOST_BYTES / 1e6:g}; "
             "pass a smaller --worst"
         )
-    write_whole(path, text, "report.html")
+    with placed(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def check_output(path: Path) -> None:
-    """Refuse a place for the page that cannot be right.
+    """Check the path of the page.
 
     Raises:
         UserError: it is a folder, or does not end in .html.
@@ -75,18 +75,22 @@ def check_output(path: Path) -> None:
         raise UserError(f"{path}: a report is an .html file; pass -o report.html")
 
 
-def page(source: Source, wishes: Wishes) -> str:
-    """The page's text."""
+def page(source: Source, options: PageOptions) -> str:
+    """Return the page as text.
+
+    Raises:
+        UserError: the case to show in 3D has no files, or a case cannot be read.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     scores = source.scores
-    if wishes.case is not None and wishes.case not in source.cases:
+    if options.case is not None and options.case not in source.cases:
         raise UserError(
-            f"report: --case {wishes.case}: not among the cases with files: {', '.join(source.cases) or 'none'}"
+            f"report: --case {options.case}: not among the cases with files: {', '.join(source.cases) or 'none'}"
         )
     ranked = facts.worst_first(scores)
-    cases = [_case(source, case, dice) for case, dice in ranked[: max(0, wishes.worst)]]
+    cases = [_case(source, case, dice) for case, dice in ranked[: max(0, options.worst)]]
     claim, reloaded = (
         checklists.filled(items, source)
         for items in (checklists.CLAIM, checklists.METRICS_RELOADED)
@@ -94,8 +98,8 @@ def page(source: Source, wishes: Wishes) -> str:
     shown = [name for name in ("dice", "hd95_mm") if name in scores.metrics]
     distributions = [(METRICS[name].title, charts.distribution(scores, name)) for name in shown]
     curves = [
-        ("loss by epoch", charts.losses(source.curves)),
-        ("pseudo-Dice by epoch", charts.pseudo_dice(source.curves)),
+        ("loss by epoch", charts.losses(source.logs)),
+        ("pseudo-Dice by epoch", charts.pseudo_dice(source.logs)),
     ]
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
@@ -108,9 +112,9 @@ def page(source: Source, wishes: Wishes) -> str:
         for name in ("style.css", "viewer.js")
     }
     return environment.get_template("page.html").render(
-        title=wishes.title or source.name,
-        lead=wishes.lead
-        or f"{facts.count(len(scores.cases), 'case')}, {facts.count(len(scores.labels.values), 'label')}, "
+        title=options.title or source.name,
+        lead=options.lead
+        or f"{count(len(scores.cases), 'case')}, {count(len(scores.labels.values), 'label')}, "
         f"mean foreground Dice {number(scores.mean_foreground_dice, 4)}",
         style=own["style.css"],
         sections=_SECTIONS,
@@ -142,30 +146,30 @@ def page(source: Source, wishes: Wishes) -> str:
         claim_count=checklists.answered(claim),
         reloaded=reloaded,
         reloaded_count=checklists.answered(reloaded),
-        commands=list(wishes.commands.items()),
+        commands=list(options.commands.items()),
         version=_version(),
         viewer_script=own["viewer.js"],
-        **_viewer(source, wishes.case or next((c.name for c, _ in ranked if c.name in source.cases), None)),
+        viewer=_viewer(source, options.case or next((c.name for c, _ in ranked if c.name in source.cases), None)),
     )  # fmt: skip
 
 
 def _case(source: Source, case: Any, dice: float | None) -> dict[str, Any]:
-    told: dict[str, Any] = {"pictures": [], "note": ""}
+    shown: dict[str, Any] = {"pictures": [], "note": ""}
     if case.name in source.cases:
         volumes = load_case(source.cases[case.name], source.scores.labels, source.channel)
-        told = {"pictures": draw_planes(volumes), "note": volumes.note}
+        shown = {"pictures": draw_planes(volumes), "note": volumes.note}
     return {
         "name": case.name,
         "dice": number(dice, 3),
         "table": facts.case_table(case, source.scores),
-        **told,
+        **shown,
     }
 
 
 def _cases_lead(shown: int, there: int) -> str:
     return (
-        f"{shown} of {facts.count(there, 'case')}, by the mean Dice of the labels that are in the reference "
-        "or the prediction. Each plane goes through the slice with most wrong voxels and is true to its shape in mm. "
+        f"{shown} of {count(there, 'case')}, ordered by the mean Dice of the labels in the reference or "
+        "the prediction. Each plane shows the slice with the most wrong voxels, to scale in mm. "
         "Letters at the edges: R right, L left, A front, P back, S head, I feet of the patient."
     )
 
@@ -182,49 +186,34 @@ def _all_cases(ranked: Sequence[tuple[Any, float | None]]) -> tuple[list[str], l
 def _charts(found: Sequence[tuple[str, str | None]]) -> list[tuple[str, Any]]:
     from markupsafe import Markup
 
-    # Matplotlib escapes the text in its charts.
+    # Matplotlib escapes text.
     return [(name, Markup(svg)) for name, svg in found if svg]
 
 
 def _viewer(source: Source, name: str | None) -> dict[str, Any]:
-    """What the template wants for the 3D view, or why there is none."""
+    """The template's values for the 3D view, or what is missing for it."""
     from markupsafe import Markup
 
-    nothing: Callable[..., dict[str, Any]] = partial(
-        dict,
-        viewer="",
-        viewer_about="",
-        viewer_command="",
-        viewer_case="",
-        viewer_told="",
-        viewer_image=False,
-        viewer_labels=[],
-        viewer_data="",
-    )
     if name is None:
-        return nothing(
-            viewer_missing="No case's files are known, so there is nothing to show in 3D."
-        )
+        missing = "The files of the cases are not known, so there is no 3D view."
+        return {"missing": missing, "command": ""}
     niivue = find_niivue()
     if niivue is None:
-        return nothing(
-            viewer_missing="The 3D view needs the package ipyniivue, which is not installed here. Get it and write "
-            "the report again; the pictures above stay what they are.",
-            viewer_command=HOW_TO_GET,
+        missing = (
+            "The 3D view needs the package ipyniivue, which is not installed. Install it and write the report again; "
+            "the rest of the page remains the same."
         )
+        return {"missing": missing, "command": HOW_TO_GET}
     code, about = niivue
-    case = load_case(source.cases[name], source.scores.labels, source.channel)
-    data = pack_case(case, Coding(source.scores.labels).names)
+    volumes = load_case(source.cases[name], source.scores.labels, source.channel)
+    case = pack_case(volumes, Coding(source.scores.labels).names)
+    # The code is base64; as_script escapes the data.
     return {
-        "viewer": Markup(code),  # base64
-        "viewer_about": about,
-        "viewer_case": data["case"],
-        "viewer_told": data["told"],
-        "viewer_image": data["image"],
-        "viewer_labels": data["labels"],
-        "viewer_data": Markup(as_script(data)),  # escaped by as_script
-        "viewer_missing": "",
-        "viewer_command": "",
+        "missing": "",
+        "about": about,
+        "case": case,
+        "code": Markup(code),
+        "data": Markup(as_script(case)),
     }
 
 

@@ -1,27 +1,26 @@
-"""What a report is made of: a run's scores and facts, and where its cases lie."""
+"""What a report is made from: a run's scores and facts, and the files of its cases."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nnunet_plugins.comparison.parameters import count_parameters
-from nnunet_plugins.comparison.runs import Options, kept_references, load
+from nnunet_plugins.comparison.runs import Options, load, training_facts, training_notes
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import ENDINGS, label_maps
 from nnunet_plugins.evaluation.summary import Scores
 from nnunet_plugins.model_folder import (
-    facts_of_model,
-    find_folds,
+    ModelFolder,
     is_model,
-    name_parts,
-    read_json,
+    read_model,
+    stored_images,
+    stored_references,
 )
-from nnunet_plugins.plans_file import resolve
-from nnunet_plugins.reports.training_log import Curves, read_curves
+from nnunet_plugins.plans_file import read_object, resolve
 from nnunet_plugins.reports.volumes import CaseFiles
+from nnunet_plugins.training_log import TrainingLog
 
 
 @dataclass(frozen=True)
@@ -32,14 +31,14 @@ class Source:
         name: of the run.
         kind: 'model' or 'predictions'.
         scores: of its cases.
-        facts: of the training, as `comparison.model_folder.facts_of_model` names them; empty where nothing tells.
-        plan: the configuration with what it inherits; empty where there is none.
-        plans: the whole plans.
-        dataset: dataset.json; empty where there is none.
+        facts: of the training, named as by `model_folder.facts_of_model`; empty if nothing is recorded.
+        plan: the trained configuration with what it inherits; empty if there is none.
+        plans: the content of plans.json.
+        dataset: the content of dataset.json; empty if there is none.
         debug: nnU-Net's debug.json of the first fold that has one.
-        curves: fold -> its training.
-        progress: nnU-Net's own curves, for folds whose log says nothing.
-        cases: name -> where it lies; those without a reference are left out.
+        logs: fold -> its training log, if the log has curves.
+        progress: fold -> nnU-Net's picture of the curves, if the log has none.
+        cases: name -> files, for the cases that have a reference.
         notes: what a reader must know.
     """
 
@@ -51,14 +50,14 @@ class Source:
     plans: dict[str, Any] = field(default_factory=dict)
     dataset: dict[str, Any] = field(default_factory=dict)
     debug: dict[str, Any] = field(default_factory=dict)
-    curves: dict[str, Curves] = field(default_factory=dict)
+    logs: dict[str, TrainingLog] = field(default_factory=dict)
     progress: dict[str, Path] = field(default_factory=dict)
     cases: dict[str, CaseFiles] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property
     def channel(self) -> str:
-        """nnU-Net's name of the first channel; '' where it is not known."""
+        """nnU-Net's name of the first channel; '' if it is not known."""
         return str(self.dataset.get("channel_names", {}).get("0", ""))
 
 
@@ -69,127 +68,117 @@ def read_source(
 
     Args:
         run: either of them.
-        options: as `compare` has them.
-        images: folder of the images; None looks where nnU-Net keeps a model's.
+        options: as for `compare`.
+        images: folder of the images; None looks where nnU-Net keeps a model's training images.
         model: the model folder that the predictions come from.
 
     Raises:
-        UserError: it is neither, or it cannot be scored.
+        UserError: the run is neither, or it cannot be scored.
     """
-    if not run.is_dir():
-        raise UserError(
-            f"report: {run} is no folder; pass a model folder of nnU-Net (it holds plans.json and fold_0), "
-            "or a folder of predictions and --reference REF"
-        )
-    if images is not None and not images.is_dir():
-        raise UserError(f"report: --images {images} is no folder; pass the folder of the images")
+    _check(run, options, images, model)
     trained = run if is_model(run) else model
-    if not is_model(run) and options.reference is None:
-        raise UserError(
-            f"report: {run} holds no trained model; pass --reference REF, the folder of the true label maps"
-        )
-    if trained is not None and not is_model(trained):
-        raise UserError(
-            f"report: --model {trained} is no model folder of nnU-Net (plans.json, dataset.json, fold_0)"
-        )
+    folder = None if trained is None else read_model(trained, options.folds)
     (loaded,) = load([str(run)], options)
-    told: dict[str, Any] = {"notes": list(loaded.notes)}
-    if trained is None:
-        if (run / "dataset.json").is_file():
-            told["dataset"] = read_json(run / "dataset.json")
+    notes = list(loaded.notes)
+    if folder is None:
+        path = run / "dataset.json"
+        found: dict[str, Any] = {"dataset": read_object(path) if path.is_file() else {}}
     else:
-        told |= _of_model(trained, options.folds)
-        told["facts"] = told["facts"] | loaded.facts
-        told["notes"] += list(loaded.notes)
-    if run is trained:
-        folds = find_folds(run, options.folds)
-        dataset = told["plans"].get("dataset_name", "")
-        references = options.reference or kept_references(dataset)
-        images = images or _kept_images(dataset)
-        predictions = _all_predictions([fold / "validation" for fold in folds])
+        facts = loaded.facts or training_facts(folder)
+        notes = training_notes(facts) + notes
+        found = _found_in(folder) | {"facts": facts}
+    references, predictions = options.reference, {}
+    if folder is not None and run is trained:
+        dataset = folder.plans.get("dataset_name", "")
+        references = references or stored_references(dataset)
+        images = images or stored_images(dataset)
+        predictions = _predictions(fold / "validation" for fold in folder.folds)
     else:
-        references, predictions = options.reference, label_maps(run)
-    cases, notes = _cases(loaded.scores, predictions, references, images)
-    told["notes"] = tuple(dict.fromkeys([*told["notes"], *notes]))
+        predictions = label_maps(run)
+    cases, more = _cases(loaded.scores, predictions, references, images)
     return Source(
         name=run.absolute().name,
         kind="model" if run is trained else "predictions",
         scores=loaded.scores,
         cases=cases,
-        **told,
+        notes=tuple(dict.fromkeys([*notes, *more])),
+        **found,
     )
 
 
-def _of_model(folder: Path, wanted: list[str] | None) -> dict[str, Any]:
-    folds = find_folds(folder, wanted)
-    plans = read_json(folder / "plans.json")
-    curves = {fold.name: read_curves(fold) for fold in folds}
-    debugs = [fold / "debug.json" for fold in folds if (fold / "debug.json").is_file()]
-    facts = facts_of_model(folder, folds)
-    dataset = read_json(folder / "dataset.json")
-    trainer, configuration = name_parts(folder)
-    facts["parameters"] = count_parameters(plans, dataset, configuration, trainer)
+def _check(run: Path, options: Options, images: Path | None, model: Path | None) -> None:
+    if not run.is_dir():
+        raise UserError(
+            f"report: {run} is not a folder; pass a model folder of nnU-Net (with plans.json and fold_0), "
+            "or a folder of predictions and --reference REF"
+        )
+    if images is not None and not images.is_dir():
+        raise UserError(f"report: --images {images} is not a folder; pass the folder of the images")
+    if is_model(run):
+        return
+    if options.reference is None:
+        raise UserError(
+            f"report: {run} is not a trained model; pass --reference REF, the folder of the reference label maps"
+        )
+    if model is not None and not is_model(model):
+        raise UserError(
+            f"report: --model {model} is not a model folder of nnU-Net (plans.json, dataset.json, fold_0)"
+        )
+
+
+def _found_in(model: ModelFolder) -> dict[str, Any]:
     return {
-        "facts": facts,
-        "plans": plans,
-        "plan": resolve(plans, configuration),
-        "dataset": dataset,
-        "debug": read_json(debugs[0]) if debugs else {},
-        "curves": {fold: one for fold, one in curves.items() if one},
+        "plans": model.plans,
+        "plan": resolve(model.plans, model.configuration),
+        "dataset": model.dataset,
+        "debug": next(iter(model.debug), {}),
+        "logs": {name: log for name, log in model.logs.items() if log.has_curves},
         "progress": {
             fold.name: fold / "progress.png"
-            for fold in folds
-            if not curves[fold.name] and (fold / "progress.png").is_file()
+            for fold in model.folds
+            if not model.logs[fold.name].has_curves and (fold / "progress.png").is_file()
         },
-        "notes": [] if facts.get("finished") else ["training did not come to its end"],
     }
 
 
-def _all_predictions(folders: list[Path]) -> dict[str, Path]:
+def _predictions(folders: Iterable[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for folder in folders:
         try:
             found |= label_maps(folder)
-        except UserError:  # a fold may keep its summary alone
+        except UserError:  # a fold may have only its summary
             continue
     return found
-
-
-def _kept_images(dataset: str) -> Path | None:
-    folder = Path(os.environ.get("nnUNet_raw", "")) / dataset / "imagesTr"
-    return folder if os.environ.get("nnUNet_raw") and dataset and folder.is_dir() else None
 
 
 def _cases(
     scores: Scores, predictions: dict[str, Path], references: Path | None, images: Path | None
 ) -> tuple[dict[str, CaseFiles], list[str]]:
     if references is None:
-        return {}, ["no pictures: the true label maps are not known; pass --reference REF"]
-    true = label_maps(references)
-    cases: dict[str, CaseFiles] = {}
-    bare = []
-    for case in scores.cases:
-        if case.name not in predictions or case.name not in true:
-            continue
-        image = None if images is None else _image_of(images, case.name)
-        if image is None:
-            bare.append(case.name)
-        cases[case.name] = CaseFiles(case.name, predictions[case.name], true[case.name], image)
-    if images is None:
-        return cases, ["pictures show labels alone: no images are known; pass --images FOLDER"]
-    notes = []
-    if bare:
-        named = ", ".join(bare[:5]) + (" ..." if len(bare) > 5 else "")
-        notes.append(
-            f"{len(bare)} of {len(cases)} cases have no image among the images: {named}; labels alone are shown"
+        return {}, ["no pictures: the reference label maps are not known; pass --reference REF"]
+    reference = label_maps(references)
+    cases = {
+        case.name: CaseFiles(
+            case.name,
+            predictions[case.name],
+            reference[case.name],
+            None if images is None else _image_of(images, case.name),
         )
-    return cases, notes
+        for case in scores.cases
+        if case.name in predictions and case.name in reference
+    }
+    if images is None:
+        return cases, ["pictures show labels only: the images are not known; pass --images FOLDER"]
+    missing = [name for name, case in cases.items() if case.image is None]
+    if not missing:
+        return cases, []
+    named = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
+    return cases, [
+        f"{len(missing)} of {len(cases)} cases have no image: {named}; only their labels are shown"
+    ]
 
 
 def _image_of(folder: Path, case: str) -> Path | None:
-    """First channel of a case, under nnU-Net's name or its own."""
-    for stem in (f"{case}_0000", case):
-        for ending in ENDINGS:
-            if (folder / f"{stem}{ending}").is_file():
-                return folder / f"{stem}{ending}"
-    return None
+    """First channel of a case, under nnU-Net's name or the case's."""
+    files = (folder / f"{stem}{ending}" for stem in (f"{case}_0000", case) for ending in ENDINGS)
+    return next((file for file in files if file.is_file()), None)

@@ -1,7 +1,8 @@
-"""A case's image, reference and prediction as one thing: read, checked, oriented, labels recoded."""
+"""A case for pictures: image, reference and prediction in one orientation, labels as codes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,16 @@ from numpy.typing import NDArray
 
 from dataset_conversion.io.geometry import oriented
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.cases import read
 from nnunet_plugins.evaluation.labels import Labels
 
 MOST_CODES = 255
-WINDOWS = {"CT": (-450.0, 1050.0)}  # HU of bone; other channels take percentiles
+WINDOWS = {"CT": (-450.0, 1050.0)}  # HU of bone; other channels use percentiles
 
 
 @dataclass(frozen=True)
 class CaseFiles:
-    """Where a case lies; the image is None where nobody knows."""
+    """The files of a case; the image is None if it is not known."""
 
     name: str
     prediction: Path
@@ -30,15 +32,15 @@ class CaseFiles:
 
 @dataclass(frozen=True)
 class CaseVolumes:
-    """Voxels (z, y, x) of a case, x to the left, y to the back, z to the head.
+    """Voxels (z, y, x) of a case in LPS orientation.
 
     Attributes:
         name: of the case.
-        grey: 0 to 255; None where there is no image.
+        grey: 0 to 255; None without an image.
         reference: codes, see `Coding`.
         prediction: codes.
         grid: an image with the geometry.
-        note: why there is no image, where one was expected.
+        note: why an image that was expected is missing.
     """
 
     name: str
@@ -50,16 +52,17 @@ class CaseVolumes:
 
     @property
     def spacing(self) -> tuple[float, float, float]:
-        """Mm, in the order of the arrays' axes."""
+        """Voxel size in mm, in the order of the arrays' axes."""
         x, y, z = self.grid.GetSpacing()
         return z, y, x
 
 
 class Coding:
-    """One code for each set of labels that a voxel value stands for; 0 is none of them.
+    """One code for each set of labels that a voxel value belongs to; 0 belongs to none.
 
-    Regions overlap: the value of a disc may mean 'spine' and 'disc'. Values that mean the same get one code, so that
-    a region's prediction, which nnU-Net writes with the values of regions_class_order, equals its reference.
+    Regions overlap: the value of a disc may belong to 'spine' and to 'disc'. Values that belong to the same labels
+    share a code, so a region's prediction, which nnU-Net writes with the values of regions_class_order, equals its
+    reference.
 
     Attributes:
         names: code - 1 -> name.
@@ -85,17 +88,19 @@ class Coding:
 
 
 def load_case(files: CaseFiles, labels: Labels, channel: str = "") -> CaseVolumes:
-    """Read a case; voxels where the reference is the ignore label are background in both.
+    """Read a case; voxels that the reference marks as ignored are background in both label maps.
 
     Args:
-        files: where it lies.
+        files: of the case.
         labels: of the scores.
         channel: nnU-Net's name of the first channel; CT is shown in a fixed window.
 
     Raises:
         UserError: a file cannot be read.
     """
-    reference, prediction = _read(files.reference), _read(files.prediction)
+    reference, prediction = (
+        _volume(read(file).image) for file in (files.reference, files.prediction)
+    )
     coding = Coding(labels)
     true, found = (sitk.GetArrayFromImage(one) for one in (reference, prediction))
     codes = [coding.encode(true), coding.encode(found)]
@@ -104,31 +109,58 @@ def load_case(files: CaseFiles, labels: Labels, channel: str = "") -> CaseVolume
             one[true == labels.ignore] = 0
     grey, note = None, ""
     if files.image is not None:
-        image = _read(files.image)
+        image = _read_image(files.image)
         if image.GetSize() == reference.GetSize():
             grey = to_grey(sitk.GetArrayFromImage(image), WINDOWS.get(channel.upper()))
         else:
-            note = f"the image of {files.name} has another size than its reference; labels alone are shown"
+            note = f"the image of {files.name} has another size than its reference; only the labels are shown"
     return CaseVolumes(files.name, grey, codes[0], codes[1], reference, note)
 
 
 def to_grey(values: NDArray[Any], window: tuple[float, float] | None = None) -> NDArray[np.uint8]:
-    """Grey levels 0 to 255; without a window from the 0.5th to the 99.5th percentile of a sample."""
-    few = values[tuple(slice(None, None, max(1, n // 96)) for n in values.shape)]
-    low, high = window or tuple(float(v) for v in np.nanpercentile(few, [0.5, 99.5]))
+    """Grey levels 0 to 255; without a window from the 0.5th to the 99.5th percentile of a sample.
+
+    >>> to_grey(np.array([-450.0, 300.0, 3000.0]), window=(-450.0, 1050.0)).tolist()
+    [0, 127, 255]
+    """
+    sample = values[tuple(slice(None, None, max(1, n // 96)) for n in values.shape)]
+    low, high = window or tuple(float(v) for v in np.nanpercentile(sample, [0.5, 99.5]))
     scaled = (values.astype(np.float32) - low) * (255 / max(high - low, 1e-6))
-    return np.nan_to_num(scaled).clip(0, 255).astype(np.uint8)
+    grey: NDArray[np.uint8] = np.nan_to_num(scaled).clip(0, 255).astype(np.uint8)
+    return grey
 
 
-def _read(path: Path) -> sitk.Image:
+def box_around(
+    mask: NDArray[np.bool_], spacing: Sequence[float], margin: float
+) -> tuple[slice, ...]:
+    """The box around a mask with a margin in mm, within the array; the complete array if the mask is empty.
+
+    >>> mask = np.zeros((6, 8), dtype=bool)
+    >>> mask[3, 4] = True
+    >>> box_around(mask, spacing=(2.0, 1.0), margin=2.0)
+    (slice(2, 5, None), slice(2, 7, None))
+    """
+    result = []
+    for axis, n in enumerate(mask.shape):
+        inside = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
+        steps = round(margin / spacing[axis])
+        first, last = (int(inside[0]), int(inside[-1])) if inside.size else (0, n)
+        result.append(slice(max(0, first - steps), min(n, last + 1 + steps)))
+    return tuple(result)
+
+
+def _read_image(path: Path) -> sitk.Image:
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:
-        raise UserError(f"report: {path} cannot be read; is it a whole image file?") from error
+        raise UserError(f"report: {path} cannot be read; is it a complete image file?") from error
     if image.GetNumberOfComponentsPerPixel() > 1:
         image = sitk.VectorIndexSelectionCast(image, 0)
-    if image.GetDimension() == 2:
-        image = sitk.JoinSeries(image)
-    if image.GetDimension() != 3:
+    if image.GetDimension() not in (2, 3):
         raise UserError(f"report: {path} has {image.GetDimension()} axes; allowed are 2 or 3")
-    return oriented(image)
+    return _volume(image)
+
+
+def _volume(image: sitk.Image) -> sitk.Image:
+    """An image of 2 or 3 axes as an LPS volume."""
+    return oriented(sitk.JoinSeries(image) if image.GetDimension() == 2 else image)

@@ -1,4 +1,4 @@
-"""Curves of Dice over strength, one panel a way, and the same as a table."""
+"""Curves of Dice over strength, one panel per perturbation, and the same values as a table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from nnunet_plugins.robustness.perturbations import PERTURBATIONS
 from nnunet_plugins.robustness.run import CLEAN, Robustness
 
-#: Okabe and Ito's colours, which people with any colour vision tell apart; shapes say it a second time.
+#: Okabe and Ito's colours, which are distinct for any colour vision; markers differ as well.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _TITLES = {
@@ -22,7 +22,7 @@ _MOST_PER_ROW = 3
 
 
 def draw(robustness: Robustness, files: list[Path]) -> None:
-    """Draw the curves into files, the format by their endings."""
+    """Draw the curves into files; the endings determine the formats."""
     import matplotlib
     from matplotlib.figure import Figure  # no pyplot: it looks for a display
 
@@ -85,7 +85,7 @@ def table(robustness: Robustness) -> list[tuple[str, ...]]:
         change = (
             "" if mean is None or base is None or point.name == CLEAN else f"{mean - base:+.3f}"
         )
-        shown = "as it is" if point.name == CLEAN else (
+        shown = "unperturbed" if point.name == CLEAN else (
             f"{point.name} {point.strength:g} {PERTURBATIONS[point.name].unit}")  # fmt: skip
         dice = [point.scores.summary[label].metrics["dice"].mean for label in labels]
         rows.append((shown, _text(mean), change, *map(_text, dice)))

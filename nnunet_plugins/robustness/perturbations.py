@@ -1,7 +1,7 @@
-"""The ways in which an image is made worse, as data: name, unit, what may be asked for, how it is done.
+"""Perturbations of an image, as data: name, unit, allowed strengths, and the function.
 
-Noise is paper 004's test. Every way is deterministic: the same seed, case and way give the same
-random numbers at every strength, so that a curve shows the strength and not the draw.
+Noise follows cai2023-aspp-unet. Every perturbation is deterministic: seed, case and name determine the random
+numbers, whatever the strength, so that a curve shows the strength and not the draw.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _AXES = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
 
 @dataclass(frozen=True)
 class Setting:
-    """What stays the same along a curve.
+    """Settings that are constant along a curve.
 
     Attributes:
-        seed: of the random numbers.
-        window: values that are grey 0 and 255; None takes each volume's lowest and highest.
-        axis: x, y or z of LPS, about which is rotated.
+        seed: seed of the random numbers.
+        window: values that become grey 0 and 255; each volume's minimum and maximum by default.
+        axis: axis of rotation: x, y or z of LPS.
     """
 
     seed: int = 0
@@ -35,20 +35,20 @@ class Setting:
     axis: str = "z"
 
     def random(self, name: str, case: str) -> np.random.Generator:
-        """Random numbers for one way and case, whatever the order in which they are asked for."""
+        """A generator for one perturbation and case; it does not depend on the order of calls."""
         text = f"{self.seed}/{name}/{case}".encode()
         return np.random.default_rng(int.from_bytes(hashlib.sha256(text).digest()[:8], "big"))
 
 
 @dataclass(frozen=True)
 class Changed:
-    """Images made worse, and how their prediction is put back: a transform of points."""
+    """Perturbed images, and the transform of points that maps their prediction back."""
 
     images: Images
     back: sitk.Transform | None = None
 
     def on_grid(self, prediction: sitk.Image, reference: sitk.Image) -> sitk.Image:
-        """Return a prediction on the reference's grid, by nearest neighbour; what lies outside is 0."""
+        """Resample a prediction to the reference's grid by nearest neighbour; voxels outside are 0."""
         same = prediction.GetSize() == reference.GetSize() and all(
             np.allclose(
                 getattr(prediction, f"Get{what}")(), getattr(reference, f"Get{what}")(), atol=1e-4
@@ -66,15 +66,15 @@ Change = Callable[[Images, float, Setting, np.random.Generator], Changed]
 
 @dataclass(frozen=True)
 class Perturbation:
-    """One way.
+    """One kind of perturbation.
 
     Attributes:
-        unit: of the strength, for axes and tables.
-        low: smallest strength that can be asked for; at `rest` nothing changes.
-        high: largest.
-        rest: strength of the image as it is.
-        about: what exactly is done, for the JSON and the help.
-        change: does it.
+        unit: unit of the strength, for axes and tables.
+        low: smallest allowed strength.
+        high: largest allowed strength.
+        rest: strength at which the image does not change.
+        about: exact description, for the JSON.
+        change: the function.
     """
 
     unit: str
@@ -88,7 +88,7 @@ class Perturbation:
 def noise(
     images: Images, strength: float, setting: Setting, random: np.random.Generator
 ) -> Changed:
-    """Paper 004: grey on 0 to 255, plus k * Z with Z standard normal, rounded, clipped, and back."""
+    """Grey values on 0 to 255, plus k * Z with Z standard normal, rounded and clipped (cai2023-aspp-unet)."""
     changed = []
     for image in images:
         values = sitk.GetArrayViewFromImage(image).astype(np.float64)
@@ -100,12 +100,12 @@ def noise(
 
 
 def blur(images: Images, strength: float, setting: Setting, random: np.random.Generator) -> Changed:
-    """Gaussian of this standard deviation in mm, along every axis."""
+    """Gaussian blur with this standard deviation in mm along every axis."""
     return Changed([_gaussian(image, [strength] * 3) for image in images])
 
 
 def bias(images: Images, strength: float, setting: Setting, random: np.random.Generator) -> Changed:
-    """A smooth gain field, exp of a polynomial of degree 3, on the values above the lowest."""
+    """A smooth gain field, exp of a polynomial of degree 3, on the values above the minimum."""
     from monai.transforms import RandBiasField
 
     changed = []
@@ -123,7 +123,7 @@ def bias(images: Images, strength: float, setting: Setting, random: np.random.Ge
 def spacing(
     images: Images, strength: float, setting: Setting, random: np.random.Generator
 ) -> Changed:
-    """Voxels this many times as long along every axis, blurred first as a scanner's would be."""
+    """Voxels this many times as long along every axis, after a blur that matches their size."""
     changed = []
     for image in images:
         old = np.array(image.GetSpacing())
@@ -159,41 +159,45 @@ def rotation(
 PERTURBATIONS = {
     "noise": Perturbation(
         "k", 0, 1000, 0,
-        "grey scaled linearly to 0-255 (the volume's lowest and highest value, or --window), plus k * Z with Z "
-        "standard normal for every voxel, rounded, clipped to 0-255, and scaled back (paper 004); the same Z at "
-        "every k",
+        "grey values scaled linearly to 0-255 (from the volume's minimum and maximum, or --window), plus k * Z with "
+        "Z standard normal for every voxel, rounded, clipped to 0-255, and scaled back (cai2023-aspp-unet); the same "
+        "Z at every k",
         noise,
     ),
-    "blur": Perturbation("mm", 0.01, 50, 0, "Gaussian of this standard deviation (SimpleITK)", blur),
+    "blur": Perturbation("mm", 0.01, 50, 0, "Gaussian with this standard deviation (SimpleITK)", blur),
     "bias": Perturbation(
         "c", 0.001, 10, 0,
-        "values above the lowest times exp(p), p a polynomial of degree 3 with coefficients drawn from -c to c "
+        "values above the minimum times exp(p), p a polynomial of degree 3 with coefficients drawn from -c to c "
         "(MONAI's RandBiasField); the same draw at every c",
         bias,
     ),
     "spacing": Perturbation(
         "times", 1, 20, 1,
         "voxels this many times as long along every axis (Gaussian, then linear); the prediction is made on that "
-        "grid and put on the reference's by nearest neighbour",
+        "grid and resampled to the reference's by nearest neighbour",
         spacing,
     ),
     "rotation": Perturbation(
         "degrees", -180, 180, 0,
-        "turned about an axis of the body through the volume's middle (linear; what comes from outside is the lowest "
-        "value); the prediction is turned back onto the reference's grid by nearest neighbour; what left the volume "
-        "is lost",
+        "rotated about an axis of the body through the volume's centre (linear; the minimum outside the volume); "
+        "the prediction is rotated back to the reference's grid by nearest neighbour; voxels outside the volume "
+        "are lost",
         rotation,
     ),
 }  # fmt: skip
 
 
-def check_strengths(wanted: Mapping[str, Sequence[float]]) -> None:
-    """Stop at strengths that cannot be meant.
+def check_strengths(asked: Mapping[str, Sequence[float]]) -> None:
+    """Check that strengths are in range and unique.
 
     Raises:
-        UserError: naming the option and its range.
+        UserError: the message names the option and its range.
+
+    >>> check_strengths({"blur": [-1.0]})
+    Traceback (most recent call last):
+    nnunet_plugins.errors.UserError: --blur -1: 0.01 to 50 (mm) are allowed
     """
-    for name, strengths in wanted.items():
+    for name, strengths in asked.items():
         way = PERTURBATIONS[name]
         wrong = [s for s in strengths if not way.low <= s <= way.high]
         if wrong:
@@ -202,7 +206,7 @@ def check_strengths(wanted: Mapping[str, Sequence[float]]) -> None:
             )
         if len(set(strengths)) < len(strengths):
             raise UserError(
-                f"--{name}: {' '.join(f'{s:g}' for s in strengths)} has a strength twice"
+                f"--{name}: {' '.join(f'{s:g}' for s in strengths)} contains a strength twice"
             )
 
 

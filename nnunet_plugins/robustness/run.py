@@ -1,4 +1,4 @@
-"""Perturb, predict, put back, score: one curve a way of making images worse."""
+"""Perturb, predict, map back, score: one curve per kind of perturbation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Progress = Callable[[list[Any]], Iterable[Any]]
 
 @dataclass(frozen=True)
 class Point:
-    """One condition: a way (or none), its strength, and the scores."""
+    """One condition: a perturbation (or none), its strength, and the scores."""
 
     name: str
     strength: float
@@ -35,14 +35,14 @@ class Point:
 
 @dataclass(frozen=True)
 class Robustness:
-    """All conditions; the first is the images as they are.
+    """All conditions; the first is the unperturbed images.
 
     Attributes:
-        points: in the order in which they were asked for.
+        points: the conditions in the order of the request.
         setting: seed, window, axis.
-        trainer: what the model was trained with.
-        cases: their names.
-        notes: what a reader should know.
+        trainer: name of the model's trainer.
+        cases: names of the cases.
+        notes: remarks for the reader.
     """
 
     points: tuple[Point, ...]
@@ -53,11 +53,11 @@ class Robustness:
 
     @property
     def clean(self) -> Point:
-        """The images as they are."""
+        """The condition without perturbation."""
         return self.points[0]
 
     def curve(self, name: str) -> list[Point]:
-        """The points of one way by strength, the images as they are among them."""
+        """The points of one perturbation by strength, including the unperturbed images."""
         rest = Point(name, PERTURBATIONS[name].rest, self.clean.scores)
         mine = [point for point in self.points if point.name == name]
         if all(point.strength != rest.strength for point in mine):
@@ -66,11 +66,11 @@ class Robustness:
 
     @property
     def names(self) -> list[str]:
-        """The ways that were tried."""
+        """The perturbations that were measured."""
         return list(dict.fromkeys(point.name for point in self.points[1:]))
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything in JSON's types; no paths, no dates."""
+        """The content of the JSON file, without paths and dates."""
         return {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -91,19 +91,19 @@ class Robustness:
 
 
 def find_inputs(folder: Path, model: Model) -> dict[str, list[Path]]:
-    """Case -> its images, one a channel, named as nnU-Net wants them (CASE_0000.nii.gz).
+    """Case -> its images, one per channel, named as nnU-Net requires (CASE_0000.nii.gz).
 
     Raises:
-        UserError: none there, a channel missing, or a format that has no third axis.
+        UserError: no images, a missing channel, or a format without a third axis.
     """
     if not is_volume(Path(f"a{model.ending}")):
         raise UserError(
-            f"robustness: the model reads {model.ending} files; volumes (.nii.gz, .nrrd, .mha) are "
-            "wanted"
+            f"robustness: the model reads {model.ending} files; volumes (.nii.gz, .nrrd, .mha) "
+            "are required"
         )
     if not folder.is_dir():
         raise UserError(
-            f"robustness: {folder}: no such folder; give the images as nnUNetv2_predict wants them"
+            f"robustness: {folder}: no such folder; pass a folder of images as for nnUNetv2_predict"
         )
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
@@ -114,45 +114,45 @@ def find_inputs(folder: Path, model: Model) -> dict[str, list[Path]]:
     if missing or not found:
         raise UserError(
             f"robustness: {folder}: {'missing: ' + ', '.join(missing[:5]) if missing else 'no images'}; the model "
-            f"wants {model.channels} a case, CASE_0000{model.ending} and so on"
+            f"needs {model.channels} per case, CASE_0000{model.ending} and so on"
         )
     return found
 
 
-def measure(model: Model, predictor: Any, folder: Path, references: Path, wanted: Mapping[str, Sequence[float]],
+def measure(model: Model, predictor: Any, folder: Path, references: Path, asked: Mapping[str, Sequence[float]],
             setting: Setting, progress: Progress | None = None) -> Robustness:  # fmt: skip
-    """Predict and score every case under every condition; the input is only read.
+    """Predict and score every case under every condition; the input files are only read.
 
     Args:
         model: the model folder.
-        predictor: the same, loaded.
-        folder: images.
-        references: label maps on the images' grids, named as the cases.
-        wanted: way -> strengths.
+        predictor: nnU-Net's predictor with the model loaded.
+        folder: folder of the images.
+        references: folder of label maps on the images' grids, named as the cases.
+        asked: perturbation -> strengths.
         setting: seed, window, axis.
         progress: wraps the list of conditions and cases, e.g. tqdm.
 
     Raises:
-        UserError: images or references missing, strengths that cannot be meant, no comparison possible.
+        UserError: missing images or references, invalid strengths, or label maps that cannot be compared.
     """
-    check_strengths(wanted)
+    check_strengths(asked)
     cases = find_inputs(folder, model)
     paired = {case: references / f"{case}{model.ending}" for case in cases}
-    lost = [case for case, path in paired.items() if not path.is_file()]
-    if lost:
+    missing = [case for case, path in paired.items() if not path.is_file()]
+    if missing:
         raise UserError(
-            f"robustness: {len(lost)} of {len(cases)} cases have no reference in {references}: "
-            f"{', '.join(lost[:5])}; label maps named CASE{model.ending} are wanted"
+            f"robustness: {len(missing)} of {len(cases)} cases have no reference in {references}: "
+            f"{', '.join(missing[:5])}; label maps named CASE{model.ending} are required"
         )
     conditions = [(CLEAN, 0.0)] + [
-        (name, float(s)) for name, strengths in wanted.items() for s in strengths
+        (name, float(s)) for name, strengths in asked.items() for s in strengths
     ]
     steps = [(name, strength, case) for name, strength in conditions for case in cases]
     with tempfile.TemporaryDirectory(prefix="nnunet-plugins.") as scratch:
         place = Path(scratch)
         chosen = place / "references"
         chosen.mkdir()
-        for path in paired.values():  # only these: the folder may hold more
+        for path in paired.values():  # the folder may contain other cases
             os.symlink(path.absolute(), chosen / path.name)
         for name, strength, case in progress(steps) if progress else steps:
             target = place / f"{name}_{strength:g}" / f"{case}{model.ending}"
@@ -175,7 +175,7 @@ def measure(model: Model, predictor: Any, folder: Path, references: Path, wanted
 
 def _one(predictor: Any, images: list[Path], reference: Path, target: Path, step: tuple[str, float, str],
          setting: Setting) -> None:  # fmt: skip
-    """Perturb, predict and put back one case."""
+    """Perturb and predict one case, and map the prediction back."""
     name, strength, case = step
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".work.") as scratch:
         work = Path(scratch)

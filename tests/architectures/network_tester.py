@@ -1,10 +1,11 @@
-"""What every public network must hold, in 2D and 3D, on isotropic and anisotropic plans.
+"""Laws of every public network, in 2D and 3D, on isotropic and anisotropic plans.
 
-A network's own test file is a class of two lines: the network, and options that make it small.
+A subclass names the network and the options that make it small.
 """
 
 from __future__ import annotations
 
+import functools
 import io
 from typing import Any, ClassVar
 
@@ -15,11 +16,11 @@ from torch.testing import assert_close
 
 from .conftest import arguments
 
-EVEN = {2: (16, 32), 3: (8, 16, 32)}
+EVEN = {2: (8, 16), 3: (4, 8, 16)}
 
 
 def distance(network: nn.Module, x: Tensor) -> Tensor:
-    """A loss in which every output counts: how far all are from fixed noise."""
+    """A loss that depends on every output: the mean squared distance of each from fixed noise."""
     generator = torch.Generator().manual_seed(1)
     outputs = network(x)
     outputs = outputs if isinstance(outputs, list) else [outputs]
@@ -27,15 +28,21 @@ def distance(network: nn.Module, x: Tensor) -> Tensor:
     return torch.stack(far).sum()
 
 
+@functools.cache
+def shared(tester: type[NetworkTester], plan: tuple[int, str]) -> nn.Module:
+    """A network in evaluation mode for tests that change neither weights nor mode."""
+    return tester().make(plan).eval()
+
+
 class NetworkTester:
-    """Subclass, name the network, and pytest runs everything below on it."""
+    """Subclass and name the network; pytest runs every test below on it."""
 
     network: ClassVar[type[nn.Module]]
-    #: Arguments that make it small; they travel in plans, so they are plain data.
+    #: Arguments that make it small; plans carry them, so they are plain data.
     options: ClassVar[dict[str, Any]] = {}
-    #: Its coarsest map needs patches larger by this factor.
+    #: Factor of the patch size that its coarsest map requires.
     scale: ClassVar[int] = 1
-    #: Why it can't be exported by tracing, if it can't.
+    #: Reason why tracing cannot export it; empty if it can.
     not_traced: ClassVar[str] = ""
 
     @pytest.fixture(
@@ -44,7 +51,7 @@ class NetworkTester:
     )
     def plan(self, request: pytest.FixtureRequest) -> tuple[int, str]:
         if request.param[0] not in self.network.ranks:
-            pytest.skip(f"{self.network.__name__} takes plans of {self.network.ranks} axes only")
+            pytest.skip(f"{self.network.__name__} supports {self.network.ranks} axes only")
         return request.param
 
     def size(self, rank: int) -> tuple[int, ...]:
@@ -65,7 +72,7 @@ class NetworkTester:
 
     @pytest.mark.parametrize("residual", [False, True], ids=["plain", "residual"])
     @pytest.mark.parametrize("odd", [False, True], ids=["even", "odd"])
-    def test_outputs_are_what_it_says(self, plan, odd: bool, residual: bool) -> None:
+    def test_outputs_are_as_declared(self, plan, odd: bool, residual: bool) -> None:
         size = self.size(plan[0])
         if odd:
             size = (*(n + 1 for n in size[:-1]), size[-1] - 5)
@@ -76,17 +83,14 @@ class NetworkTester:
         assert isinstance(outputs, list)
         assert len(outputs) == len(network.outputs)
         assert network.outputs[0].stride == (1,) * plan[0]
-        for y, said in zip(outputs, network.outputs, strict=True):
-            channels = 1 if said.kind == "attention" else 3
-            assert y.shape == (
-                2,
-                channels,
-                *(-(-n // s) for n, s in zip(size, said.stride, strict=True)),
-            )
-            if said.kind == "attention":
+        for y, declared in zip(outputs, network.outputs, strict=True):
+            channels = 1 if declared.kind == "attention" else 3
+            expected = (-(-n // s) for n, s in zip(size, declared.stride, strict=True))
+            assert y.shape == (2, channels, *expected)
+            if declared.kind == "attention":
                 assert 0 <= y.min() <= y.max() <= 1
 
-    def test_without_deep_supervision_it_gives_the_first_output(self, plan) -> None:
+    def test_without_deep_supervision_it_returns_the_first_output(self, plan) -> None:
         x = self.sample(self.size(plan[0]))
         network, plain = self.make(plan).eval(), self.make(plan, deep_supervision=False).eval()
         assert list(network.state_dict()) == list(plain.state_dict())
@@ -98,13 +102,13 @@ class NetworkTester:
             assert_close(network(x), first)
             assert network.train()(x).shape == first.shape
 
-    def test_samples_do_not_see_each_other_at_prediction(self, plan) -> None:
-        network = self.make(plan, deep_supervision=False).eval()
+    def test_samples_are_independent_at_prediction(self, plan) -> None:
+        network = shared(type(self), plan)
         x = self.sample(self.size(plan[0]))
         with torch.no_grad():
-            assert_close(
-                network(x), torch.cat([network(x[:1]), network(x[1:])]), rtol=1e-3, atol=1e-4
-            )
+            together, first, second = network(x), network(x[:1]), network(x[1:])
+        for y, a, b in zip(together, first, second, strict=True):
+            assert_close(y, torch.cat([a, b]), rtol=1e-3, atol=1e-4)
 
     def test_every_parameter_learns_within_three_steps_of_one_sample(self, plan) -> None:
         network = self.make(plan).train()
@@ -117,10 +121,10 @@ class NetworkTester:
             assert all(p.grad is not None for p in network.parameters())
             optimizer.step()
         still = [name for name, p in network.named_parameters() if torch.equal(p, before[name])]
-        # A bias under a normalisation, and the key's under a softmax, have no effect: only those may rest.
+        # A bias before a normalisation and a key bias before a softmax have no effect: only those may not learn.
         assert not [name for name in still if not name.endswith(".bias")]
 
-    def test_save_and_load_give_the_same(self, plan) -> None:
+    def test_saved_weights_reproduce_the_outputs(self, plan) -> None:
         network, other = self.make(plan).eval(), self.make(plan).eval()
         other.apply(other.initialize)
         file = io.BytesIO()
@@ -132,19 +136,17 @@ class NetworkTester:
             assert_close(a, b)
 
     def test_feature_maps_are_counted(self, plan) -> None:
-        size = self.size(plan[0])
-        network = self.make(plan)
-        count = network.compute_conv_feature_map_size(size)
-        assert count > 8 * torch.Size(size).numel()
-        twice = tuple(2 * n for n in size)
-        ratio = self.make(plan, twice).compute_conv_feature_map_size(twice) / count
-        assert ratio > 0.9 * 2 ** (plan[0] - 1)  # padding makes small sizes dear
+        # Patches are padded: the smallest sizes would count as much as larger ones.
+        small, large = (tuple(k * n for n in self.size(plan[0])) for k in (2, 4))
+        counts = [self.make(plan, n).compute_conv_feature_map_size(n) for n in (small, large)]
+        assert counts[0] > 4 * torch.Size(small).numel()
+        assert counts[1] / counts[0] > 0.9 * 2 ** (plan[0] - 1)
 
     @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=["bf16", "fp16"])
     def test_mixed_precision_is_finite(self, plan, dtype: torch.dtype) -> None:
         network = self.make(plan).train()
         network.apply(network.initialize)
-        # oneDNN's bf16 weight gradient of a 3D convolution reads memory that nobody wrote (torch 2.15, CPU).
+        # oneDNN's bf16 weight gradient of a 3D convolution reads uninitialised memory (torch 2.15, CPU).
         with torch.backends.mkldnn.flags(enabled=False):
             with torch.autocast("cpu", dtype):
                 loss = distance(network, self.sample(self.size(plan[0])))
@@ -152,17 +154,18 @@ class NetworkTester:
         assert torch.isfinite(loss)
         assert all(torch.isfinite(p.grad).all() for p in network.parameters())
 
-    def test_inputs_as_large_as_fp16_holds_are_finite(self, plan) -> None:
+    def test_inputs_at_the_limit_of_fp16_are_finite(self, plan) -> None:
         network = self.make(plan).train()
         x = self.sample(self.size(plan[0]))
         with torch.autocast("cpu", torch.bfloat16):
             outputs = network(x / x.abs().max() * 6e4)
         assert all(torch.isfinite(y).all() for y in outputs)
 
-    def test_one_graph_for_the_compiler(self, plan) -> None:
+    @pytest.mark.integration
+    def test_it_compiles_to_one_graph(self, plan) -> None:
         network = self.make(plan).eval()
         x = self.sample(self.size(plan[0]), batch=1)
-        # With the backward graph where it is cheap; capturing it takes half a minute for some in 3D.
+        # With the backward graph in 2D only: capturing it takes half a minute for some networks in 3D.
         backend = "aot_eager" if plan[0] == 2 else "eager"
         compiled = torch.compile(network, backend=backend, fullgraph=True)
         outputs = compiled(x)
@@ -173,7 +176,8 @@ class NetworkTester:
         assert_close(compiled(x), network(x), rtol=1e-3, atol=1e-4)
         torch.compiler.reset()
 
-    def test_a_trace_is_the_network(self, plan) -> None:
+    @pytest.mark.integration
+    def test_a_trace_reproduces_the_network(self, plan) -> None:
         if self.not_traced:
             pytest.skip(self.not_traced)
         network = self.make(plan, deep_supervision=False).eval()
@@ -185,18 +189,24 @@ class NetworkTester:
             file.seek(0)
             assert_close(torch.jit.load(file)(other), network(other), rtol=1e-3, atol=1e-4)
 
-    def test_a_patch_too_small_is_refused_before_training(self, plan) -> None:
-        size = (1,) * plan[0]
+    def test_a_patch_too_small_is_an_error_before_training(self, plan) -> None:
         with pytest.raises(ValueError, match=self.network.__name__):
-            self.make(plan).check_input_size(size)
+            shared(type(self), plan).check_input_size((1,) * plan[0])
 
-    def test_a_rank_it_cannot_take_is_refused(self) -> None:
-        for rank in {2, 3} - set(self.network.ranks):
-            with pytest.raises(ValueError, match=f"{self.network.__name__}.*{rank}D"):
-                self.network(**arguments(rank))
+    @pytest.mark.parametrize("conv_op", [nn.Conv1d, nn.Conv2d, nn.Conv3d])
+    def test_a_plan_is_built_or_refused_by_its_number_of_axes(
+        self, conv_op: type[nn.Module]
+    ) -> None:
+        rank = int(conv_op.__name__[-2])
+        if rank in self.network.ranks:
+            assert shared(type(self), (rank, "isotropic"))
+            return
+        who = self.network.__name__
+        with pytest.raises(ValueError, match=f"{who}: the plan is {rank}D; this network is [23]D"):
+            self.network(**arguments(2, conv_op=conv_op) | self.options)
 
-    def test_its_name_is_its_own(self) -> None:
-        # nnU-Net takes a class of dynamic-network-architectures with the same last name where ours is not found.
+    def test_its_name_is_unique(self) -> None:
+        # If nnU-Net does not find our class, it uses one of dynamic-network-architectures of the same name.
         import dynamic_network_architectures.architectures as theirs
         from batchgenerators.utilities.file_and_folder_operations import join
         from nnunetv2.utilities.find_class_by_name import recursive_find_python_class

@@ -5,10 +5,16 @@ from __future__ import annotations
 import itertools
 import unittest.mock
 from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from architectures.layers import Layers
+
+from .conftest import CONV, NORM
 
 #: Two maps of 3,072 positions each.
 LARGE = {2: (48, 64), 3: (12, 16, 16)}
@@ -16,6 +22,14 @@ FUSED = "aten::_scaled_dot_product_flash_attention_for_cpu"
 N_BY_N = "aten::_scaled_dot_product_attention_math"
 BATCH = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 RELU = {"nonlin": nn.ReLU, "nonlin_kwargs": {"inplace": True}}
+
+
+def layers(rank: int, changes: dict[str, Any]) -> Layers:
+    """Biased convolution, affine instance norm and ReLU; ``changes`` of them are removed from the dict."""
+    affine = {"norm_op": NORM[rank], "norm_op_kwargs": {"affine": True}}
+    names = {field.name for field in fields(Layers)} & set(changes)
+    changed = {name: changes.pop(name) for name in names}
+    return Layers(**{"conv_op": CONV[rank], "conv_bias": True, **affine, **RELU, **changed})
 
 
 def shifted(x: Tensor, offset: Sequence[int], fill: float = 0.0) -> Tensor:

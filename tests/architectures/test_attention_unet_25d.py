@@ -75,7 +75,9 @@ def five_stages(**changes: Any) -> AttentionUNet25D:
 
 def test_the_published_topology_has_the_published_parameters_and_multiplications() -> None:
     with torch.device("meta"):
-        network = AttentionUNet25D(1, num_classes=2, deep_supervision=True, **PUBLISHED)
+        network = AttentionUNet25D(
+            input_channels=1, num_classes=2, deep_supervision=True, **PUBLISHED
+        )
         with FlopCounterMode(display=False) as flops:
             outputs = network(torch.empty(1, 1, 16, 192, 192))
     assert count(network) == 10_532_520
@@ -94,15 +96,15 @@ def test_the_published_topology_has_the_published_parameters_and_multiplications
 
 def test_a_channel_more_and_a_class_more_cost_what_they_should() -> None:
     with torch.device("meta"):
-        channels = AttentionUNet25D(3, num_classes=2, **PUBLISHED)
-        classes = AttentionUNet25D(1, num_classes=5, **PUBLISHED)
+        channels = AttentionUNet25D(input_channels=3, num_classes=2, **PUBLISHED)
+        classes = AttentionUNet25D(input_channels=1, num_classes=5, **PUBLISHED)
     assert count(channels) == 10_532_520 + 2 * (32 * 9 + 32)
     assert count(classes) == 10_532_520 + 3 * 33
 
 
 def test_dropout_is_where_it_was_published() -> None:
     with torch.device("meta"):
-        network = AttentionUNet25D(1, num_classes=2, **PUBLISHED)
+        network = AttentionUNet25D(input_channels=1, num_classes=2, **PUBLISHED)
     at = [name for name, m in network.named_modules() if isinstance(m, nn.Dropout3d)]
     assert sum(name.startswith("encoder") for name in at) == 10  # one a unit
     assert sum(name.startswith("decoder.stages") for name in at) == 4
@@ -274,7 +276,7 @@ def test_two_stages_have_one_level_with_both() -> None:
     network = AttentionUNet25D(**arguments(2, **two))
     assert [set(network.decoder.squeezes), set(network.decoder.attentions)] == [{"0"}, {"0"}]
     assert [o.kind for o in network.outputs] == ["logits", "attention"]
-    with pytest.raises(ValueError, match="n_stages is 1; 2 or more are wanted"):
+    with pytest.raises(ValueError, match="n_stages is 1, expected 2 or more"):
         AttentionUNet25D(**arguments(2, n_stages=1))
 
 
@@ -343,7 +345,7 @@ def test_feature_maps_are_the_convolutions_outputs(rank: int) -> None:
             module.register_forward_hook(lambda _m, _x, y: sizes.append(y[:1].numel()))
     network(torch.randn(2, 2, *size))
     assert AttentionUNet25D(**arguments(rank)).compute_conv_feature_map_size(size) == sum(sizes)
-    with pytest.raises(ValueError, match=f"{rank} spatial sizes are wanted"):
+    with pytest.raises(ValueError, match=f"expected {rank} spatial sizes"):
         network.compute_conv_feature_map_size([2, *size])
 
 
@@ -353,11 +355,11 @@ def test_bad_arguments_are_named() -> None:
         ({"deep_levels": 3}, "deep_levels is 3; 1 to 2 levels can have a head"),
         (
             {"attention_levels": [2]},
-            r"attention_levels is \[2\]; wanted are levels 0 to 1, each once",
+            r"attention_levels is \[2\]; expected levels 0 to 1, each once",
         ),
-        ({"squeeze_levels": [1, 1]}, r"squeeze_levels is \[1, 1\]; wanted are levels 0 to 2, each"),
-        ({"n_blocks_per_stage": [1, 1, 1]}, "AttentionUNet25D: give n_conv_per_stage"),
-        ({"n_conv_per_stage_decoder": [1]}, "n_conv_per_stage_decoder has 1 entries; 2 are wanted"),
+        ({"squeeze_levels": [1, 1]}, r"squeeze_levels is \[1, 1\]; expected levels 0 to 2, each"),
+        ({"n_blocks_per_stage": [1, 1, 1]}, "AttentionUNet25D: expected either n_conv_per_stage"),
+        ({"n_conv_per_stage_decoder": [1]}, "n_conv_per_stage_decoder has 1 entries, expected 2"),
     ):
         with pytest.raises(ValueError, match=message):
             AttentionUNet25D(**arguments(2, **changes))

@@ -7,19 +7,11 @@ from torch.testing import assert_close
 
 from architectures.blocks.axial_attention import AxialAttention
 
-from .conftest import CONV, NORM
-from .probes import RELU, all_finite, at_rest, convolved, normalised, scrambled
+from .probes import all_finite, at_rest, convolved, layers, normalised, scrambled
 
 
 def block(rank: int, channels: int = 4, **changes: object) -> AxialAttention:
-    given = {
-        "norm_op": NORM[rank],
-        "norm_op_kwargs": {"affine": True},
-        **RELU,
-        "length": 5,
-        **changes,
-    }
-    return AxialAttention(channels, conv_op=CONV[rank], **given)
+    return AxialAttention(channels, layers(rank, changes), **{"length": 5, **changes})
 
 
 def two_branches(x: Tensor, attention: AxialAttention) -> Tensor:
@@ -93,9 +85,7 @@ def test_every_parameter_learns_and_large_values_pass(rank: int) -> None:
 
 @pytest.mark.parametrize(("channels", "published"), [(64, 12_546), (32, 3_202)])
 def test_the_default_is_as_large_as_the_published(channels: int, published: int) -> None:
-    attention = AxialAttention(
-        channels, conv_op=nn.Conv3d, kernel_size=[1, 3, 3], norm_op=None, nonlin=nn.ReLU
-    )
+    attention = block(3, channels, kernel_size=[1, 3, 3], norm_op=None, length=3)
     assert sum(p.numel() for p in attention.parameters()) == published
 
 

@@ -10,14 +10,12 @@ from torch.testing import assert_close
 
 from architectures.blocks.context import Context
 
-from .conftest import CONV, NORM
-from .probes import RELU, all_finite, at_rest, convolved, normalised, scrambled
+from .probes import all_finite, at_rest, convolved, layers, normalised, scrambled
 from .test_scaling import stretched
 
 
 def block(rank: int, channels: int = 16, **changes: object) -> Context:
-    given = {"norm_op": NORM[rank], "norm_op_kwargs": {"affine": True}, **RELU, **changes}
-    return Context(channels, conv_op=CONV[rank], **given)
+    return Context(channels, layers(rank, changes), **changes)
 
 
 def largest(x: Tensor, window: int) -> Tensor:
@@ -139,7 +137,7 @@ def test_every_parameter_learns_and_large_values_pass(rank: int) -> None:
 
 
 def test_bad_arguments_are_named() -> None:
-    with pytest.raises(ValueError, match=r"Context: windows are \[1, 0\]; one or more from 1"):
+    with pytest.raises(ValueError, match=r"Context: windows are \[1, 0\]; expected one or more"):
         block(2, windows=[1, 0])
     with pytest.raises(ValueError, match=r"kernel_size is \[4, 4\]; every axis must be odd"):
         block(2, kernel_size=4)

@@ -6,31 +6,27 @@ from torch import nn
 from torch.testing import assert_close
 
 from architectures.blocks.convolution import Convolution
+from architectures.layers import Layers
 
-from .conftest import CONV, NORM
-from .probes import RELU, convolved, normalised, scrambled
+from .conftest import CONV
+from .probes import convolved, layers, normalised, scrambled
 
 DROP = {2: nn.Dropout2d, 3: nn.Dropout3d}
 
 
 def test_equals_its_equation_and_leaves_out_what_has_no_class(rank: int) -> None:
     kernel = [1, 3, 5][-rank:]
-    given = {"conv_op": CONV[rank], "kernel_size": kernel}
-    block = scrambled(
-        Convolution(3, 4, **given, norm_op=NORM[rank], norm_op_kwargs={"affine": True}, **RELU)
-    )
+    block = scrambled(Convolution(3, 4, layers(rank, {}), kernel_size=kernel))
     x = torch.randn(2, 3, *[4, 5, 6][:rank], dtype=torch.float64)
     assert_close(block(x), normalised(convolved(x, block[0]), block[1]).clamp(min=0))
-    alone = Convolution(3, 4, **given, conv_bias=False).double()
+    alone = Convolution(3, 4, Layers(conv_op=CONV[rank]), kernel_size=kernel).double()
     assert_close(alone(x), convolved(x, alone[0]))
     assert alone[0].bias is None
 
 
 def test_a_dropped_channel_stays_zero_whatever_the_norm_adds(rank: int) -> None:
-    block = Convolution(
-        3, 64, conv_op=CONV[rank], norm_op=NORM[rank], norm_op_kwargs={"affine": True},
-        dropout_op=DROP[rank], dropout_op_kwargs={"p": 0.5},
-    )  # fmt: skip
+    dropping = {"dropout_op": DROP[rank], "dropout_op_kwargs": {"p": 0.5}, "nonlin": None}
+    block = Convolution(3, 64, layers(rank, dropping))
     nn.init.ones_(block[1].bias)
     y = block(torch.randn(1, 3, *[6] * rank)).flatten(2)
     dropped = (y == 0).all(-1)
@@ -40,6 +36,6 @@ def test_a_dropped_channel_stays_zero_whatever_the_norm_adds(rank: int) -> None:
 
 def test_it_strides_and_wants_odd_kernels() -> None:
     x = torch.randn(1, 2, 7, 8)
-    assert Convolution(2, 3, conv_op=nn.Conv2d, stride=[2, 1])(x).shape == (1, 3, 4, 8)
+    assert Convolution(2, 3, Layers(conv_op=nn.Conv2d), stride=[2, 1])(x).shape == (1, 3, 4, 8)
     with pytest.raises(ValueError, match=r"Convolution: kernel_size is \[2, 2\]; every axis must"):
-        Convolution(2, 3, conv_op=nn.Conv2d, kernel_size=2)
+        Convolution(2, 3, Layers(conv_op=nn.Conv2d), kernel_size=2)

@@ -53,13 +53,14 @@ def test_it_is_the_written_out_network(
     assert missing.missing_keys == ["fc.weight", "fc.bias"]
     assert not missing.unexpected_keys
     maps = feature_extraction.create_feature_extractor(body.eval(), ["layer1", "layer4"])
-    x = torch.randn(1, 3, 64, 48, dtype=torch.float64)
+    x = torch.randn(1, 3, 32, 48, dtype=torch.float64)
     low, high = maps(x).values()
-    assert high.shape[2:] == (64 // stride, 48 // stride)
+    assert high.shape[2:] == (32 // stride, 48 // stride)
 
     convs = network.pyramid.convs
     branches = [normed(high, convs[0][0].weight, convs[0][1])]
     for branch, rate in zip(convs[1:4], rates, strict=True):
+        assert branch[0].dilation == (rate, rate)  # on this map only the middle tap sees voxels
         weight = branch[0].weight
         branches.append(normed(high, weight, branch[1], padding=rate, dilation=rate))
     mean = torch.einsum("bchw,oc->bo", high, convs[4][1].weight[..., 0, 0]) / high[0, 0].numel()
@@ -72,7 +73,7 @@ def test_it_is_the_written_out_network(
         assert network.low is not None
         y = F.interpolate(y, low.shape[2:], mode="bilinear")
         y = torch.cat([y, normed(low, network.low[0].weight, network.low[1])], 1)
-        assert (y.shape[1], *y.shape[2:]) == (256 + 48, 16, 12)
+        assert (y.shape[1], *y.shape[2:]) == (256 + 48, 8, 12)
         for conv, norm, _ in network.head[:2]:
             y = normed(y, conv.weight, norm, padding=1)
     head = network.head[-1]

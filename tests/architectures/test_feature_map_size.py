@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from architectures.feature_map_size import count_feature_maps
 from architectures.full_resolution import FullResolutionNetwork
+from architectures.plan import Plan
 
 from .conftest import arguments
 
@@ -83,11 +84,9 @@ def test_one_voxel_of_one_sample_can_be_counted() -> None:
 
 class Pointwise(FullResolutionNetwork):
     def __init__(self, rank: int, stride: int) -> None:
-        conv_op = nn.Conv2d if rank == 2 else nn.Conv3d
-        super().__init__(
-            input_channels=2, conv_op=conv_op, stride=[stride] * rank, deep_supervision=True
-        )
-        self.conv = conv_op(2, 3, 1)
+        plan = Plan.read(type(self), arguments(rank))
+        super().__init__(plan, [stride] * rank)
+        self.conv = plan.conv_op(2, 3, 1)
 
     def logits(self, x: Tensor) -> Tensor:
         assert all(n % s == 0 for n, s in zip(x.shape[2:], self.stride, strict=True))
@@ -115,5 +114,5 @@ def test_the_base_names_bad_sizes(rank: int) -> None:
     with pytest.raises(ValueError, match=r"Pointwise: a patch of .* leaves one voxel"):
         network.check_input_size([4] * rank)
     for check in (network.check_input_size, network.compute_conv_feature_map_size):
-        with pytest.raises(ValueError, match=f"{rank} spatial sizes are wanted"):
+        with pytest.raises(ValueError, match=f"expected {rank} spatial sizes"):
             check([1, 2, *[16] * rank])

@@ -10,7 +10,7 @@ from architectures.aspp_unet import ASPPUNet
 from architectures.mag_unet import MAGUNet
 from architectures.modular_unet import ModularUNet
 from architectures.se_unet import SEUNet
-from architectures.slots import BOTTLENECKS, SKIPS, STAGES, STEMS, WRAPS
+from architectures.slots import SLOTS
 
 from .conftest import arguments
 
@@ -92,7 +92,6 @@ BLOCKS = {
     ("skip", "cbam"): "CBAM",
     ("skip", "sam"): "SpatialGate",
 }
-SLOTS = {"stem": STEMS, "stage": STAGES, "wrap": WRAPS, "bottleneck": BOTTLENECKS, "skip": SKIPS}
 
 
 def test_every_block_of_every_slot_is_tried_below() -> None:
@@ -144,13 +143,13 @@ def test_a_pooling_alone_can_be_the_last_stage() -> None:
     ("changes", "said"),
     [
         ({"bottleneck": "cbm"}, "bottleneck: no block called 'cbm'; known: cbam, "),
-        ({"kernel_sizes": [[3, 3]] * 2}, "kernel_sizes has 2 entries; 3 are wanted"),
+        ({"kernel_sizes": [[3, 3]] * 2}, "kernel_sizes has 2 entries, expected 3"),
         ({"kernel_sizes": [[3, 3], [3, 4], [3, 3]]}, r"kernel_sizes of stage 1 is \[3, 4\]; .*odd"),
-        ({"strides": [[1, 1, 1]] * 3}, r"strides of stage 0 is \[1, 1, 1\]; 2 axes are wanted"),
-        ({"n_blocks_per_stage": [1, 1, 1]}, "one of them"),
+        ({"strides": [[1, 1, 1]] * 3}, r"strides of stage 0 is \[1, 1, 1\]; expected 2 axes"),
+        ({"n_blocks_per_stage": [1, 1, 1]}, "expected either n_conv_per_stage"),
         ({"pool": "min"}, "pool is 'min'; allowed: conv, max, avg"),
         ({"stage": "aspp", "stage_at": [1, 3]}, r"stage_at is \[1, 3\]; .* 0 to 2"),
-        ({"deep_levels": 3}, "3 levels with a head are asked for; there are 1 to 2"),
+        ({"deep_levels": 3}, "levels is 3; 1 to 2 levels can have a head"),
     ],
 )
 def test_bad_arguments_are_named(changes: dict, said: str) -> None:
@@ -167,7 +166,7 @@ def test_a_patch_must_fit_stages_and_dilations() -> None:
         network.check_input_size((3, 64))
     with pytest.raises(ValueError, match="one voxel at the bottleneck"):
         ModularUNet(**arguments(2)).check_input_size((4, 4))
-    with pytest.raises(ValueError, match="2 spatial sizes are wanted"):
+    with pytest.raises(ValueError, match="expected 2 spatial sizes"):
         MAGUNet(**arguments(2)).compute_conv_feature_map_size((1, 2, 16, 16))
 
 

@@ -1,4 +1,4 @@
-"""Two lines a network; what they are tested for stands in network_tester."""
+"""The public networks; network_tester has the tests that run on each."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ class TestUNet(NetworkTester):
 
 class TestVNet(NetworkTester):
     network = VNet
+    options = {"features_per_stage": [4, 8, 16]}
 
 
 class TestResUNet(NetworkTester):
@@ -64,7 +65,8 @@ class TestTransUNet(NetworkTester):
 
 class TestSegNet(NetworkTester):
     network = SegNet
-    not_traced = "torch's max-unpooling refuses the sizes that a trace gives it (torch 2.15)"
+    options = {"features_per_stage": [4, 8, 16]}
+    not_traced = "torch's max-unpooling rejects the sizes in a trace (torch 2.15)"
 
 
 class TestUNETR(NetworkTester):
@@ -75,13 +77,13 @@ class TestUNETR(NetworkTester):
 class TestDeepLabV3(NetworkTester):
     network = DeepLabV3
     options = {"backbone": "resnet18", "output_stride": 32}
-    scale = 4
+    scale = 8
 
 
 class TestDeepLabV3Plus(NetworkTester):
     network = DeepLabV3Plus
     options = {"backbone": "resnet18", "output_stride": 32}
-    scale = 4
+    scale = 8
 
 
 def test_every_public_network_is_tested_here() -> None:

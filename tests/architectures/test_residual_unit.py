@@ -10,13 +10,12 @@ from torch.testing import assert_close
 from architectures.blocks.residual_unit import ResidualUnit
 from architectures.instance_norm import without_view
 
-from .conftest import CONV, NORM
-from .probes import RELU, along_channels, at_rest, convolved, normalised, scrambled
+from .conftest import NORM
+from .probes import along_channels, at_rest, convolved, layers, normalised, scrambled
 
 
 def unit(rank: int, inputs: int = 3, outputs: int = 4, **changes: Any) -> ResidualUnit:
-    given = {"norm_op": NORM[rank], "norm_op_kwargs": {"affine": True}, **RELU, **changes}
-    return ResidualUnit(inputs, outputs, conv_op=CONV[rank], **given)
+    return ResidualUnit(inputs, outputs, layers(rank, changes), **changes)
 
 
 @pytest.mark.parametrize("project", [True, False])

@@ -163,12 +163,18 @@ def test_residual_plans_are_taken_as_well(rank: int) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"convs_per_stage": [1, 2]}, "SegNet: convs_per_stage has 2 entries; 3 are wanted"),
+        ({"convs_per_stage": [1, 2]}, "SegNet: convs_per_stage has 2 entries, expected 3"),
         ({"convs_per_stage": [0, 1, 1]}, "stage 0 needs 1 or more"),
-        ({"convs_per_stage": [1, 0, 1]}, "stage 1 needs 1 or more, or 0 .* features of the stage"),
+        (
+            {"convs_per_stage": [1, 0, 1]},
+            "stage 1 needs 1 or more, or 0 .* features of the previous stage",
+        ),
         ({"convs_per_stage": [1, 1, -1]}, "stage 2 needs 1 or more"),
         ({"strides": [[2, 2]] * 3}, r"the first stage has stride \[2, 2\]; it must be 1"),
-        ({"strides": [[1, 1], [2, 2, 2], [2, 2]]}, r"strides of stage 1 is \[2, 2, 2\]; 2 are"),
+        (
+            {"strides": [[1, 1], [2, 2, 2], [2, 2]]},
+            r"strides of stage 1 is \[2, 2, 2\], expected 2",
+        ),
         ({"kernel_sizes": [[3, 3], [3, 2], [3, 3]]}, "every axis must be odd"),
     ],
 )

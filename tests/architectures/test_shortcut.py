@@ -6,16 +6,16 @@ from torch import nn
 from torch.testing import assert_close
 
 from architectures.blocks.shortcut import Shortcut
+from architectures.layers import Layers
 
-from .conftest import CONV
-from .probes import BATCH, RELU, all_finite, at_rest, convolution_outputs, normalised, scrambled
+from .probes import BATCH, all_finite, at_rest, convolution_outputs, layers, normalised, scrambled
 
 
-def shortcut(rank: int, *, stride: object = 1, bias: bool = True, **changes: object) -> Shortcut:
-    layers = {"conv_bias": bias, "norm_op": BATCH[rank], "norm_op_kwargs": {}}
+def shortcut(rank: int, *, stride: object = 1, **changes: object) -> Shortcut:
     strides = [stride] * rank if isinstance(stride, int) else stride
-    body = StackedConvBlocks(2, CONV[rank], 3, 5, 3, strides, **layers, **RELU)
-    return Shortcut(body, 3, 5, conv_op=CONV[rank], stride=stride, **layers | changes)
+    given = layers(rank, {"norm_op": BATCH[rank], "norm_op_kwargs": {}, **changes})
+    body = StackedConvBlocks(2, given.conv_op, 3, 5, 3, strides, **given.arguments())
+    return Shortcut(body, 3, 5, given, stride=stride)
 
 
 def test_equals_body_plus_projection(rank: int) -> None:
@@ -56,7 +56,7 @@ def test_maps_are_those_of_the_convolutions(rank: int) -> None:
 
 
 def test_every_parameter_learns_and_large_values_stay_finite(rank: int) -> None:
-    assert at_rest(shortcut(rank, bias=False), torch.randn(2, 3, *[6] * rank)) == set()
+    assert at_rest(shortcut(rank, conv_bias=False), torch.randn(2, 3, *[6] * rank)) == set()
     assert all_finite(shortcut(rank), 2, 3, *[6] * rank)
 
 
@@ -65,6 +65,6 @@ def test_a_body_of_its_own_kind() -> None:
         def compute_conv_feature_map_size(self, input_size: list[int]) -> int:
             return 7
 
-    block = Shortcut(Nothing(3, 5, 1), 3, 5, conv_op=nn.Conv2d, norm_op=None, conv_bias=False)
+    block = Shortcut(Nothing(3, 5, 1), 3, 5, Layers(conv_op=nn.Conv2d))
     assert block.compute_conv_feature_map_size([4, 4]) == 7 + 5 * 16
     assert block.output_channels == 5

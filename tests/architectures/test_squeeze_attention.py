@@ -10,14 +10,13 @@ from torch.testing import assert_close
 from architectures.blocks.squeeze_attention import SqueezeAttention
 from architectures.instance_norm import without_view
 
-from .conftest import CONV, NORM
-from .probes import RELU, at_rest, convolved, normalised, scrambled
+from .conftest import NORM
+from .probes import at_rest, convolved, layers, normalised, scrambled
 from .test_scaling import stretched
 
 
 def block(rank: int, channels: int = 8, **changes: object) -> SqueezeAttention:
-    given = {"norm_op": NORM[rank], "norm_op_kwargs": {"affine": True}, **RELU, **changes}
-    return SqueezeAttention(channels, conv_op=CONV[rank], **given)
+    return SqueezeAttention(channels, layers(rank, changes), **changes)
 
 
 def averaged(x: Tensor, size: list[int]) -> Tensor:

@@ -63,14 +63,14 @@ def test_the_size_is_fixed(rank: int) -> None:
     network = small(rank)
     network.check_input_size(list(SIZE[rank]))
     network.check_input_size(torch.empty(1, 2, *SIZE[rank]).shape[2:])
-    both = r"size is \(32, 16.*was made for \(" + ", ".join(map(str, SIZE[rank]))
+    both = r"size is \(32, 16.*is built for \(" + ", ".join(map(str, SIZE[rank]))
     other = (32, 16, 16)[:rank]
     with pytest.raises(ValueError, match=both):
         network.check_input_size(other)
     with pytest.raises(ValueError, match=both):
         network.compute_conv_feature_map_size(other)
     # The padded size would fit MONAI's network, and is still another patch.
-    with pytest.raises(ValueError, match="was made for"):
+    with pytest.raises(ValueError, match="is built for"):
         network(torch.randn(1, 2, *PADDED[rank]))
 
 
@@ -105,10 +105,10 @@ def test_the_papers_size() -> None:
     ("changes", "message"),
     [
         ({"input_size": None}, "input_size is None.*nnunet-plugins plan --network UNETR"),
-        ({"input_size": [16] * 3}, "2 spatial sizes are wanted"),
+        ({"input_size": [16] * 3}, "expected 2 spatial sizes"),
         ({"input_size": [16, 0]}, r"input_size is \(16, 0\); every axis must be 1 or more"),
         ({"num_heads": 5}, "hidden_size is 24 and num_heads 5"),
-        ({"norm_op": nn.GroupNorm}, "norm_op is .*GroupNorm.*instance or batch"),
+        ({"norm_op": nn.GroupNorm}, "norm_op is .*GroupNorm.*expected instance or batch"),
         ({"norm_op": None}, "norm_op is None"),
     ],
 )

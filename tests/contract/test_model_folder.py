@@ -1,4 +1,4 @@
-"""What nnU-Net leaves beside a model, as we read it: debug.json, the log, summary.json."""
+"""Files that nnU-Net writes next to a model, as we read them: debug.json, the log, summary.json."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from nnunet_plugins.comparison.nnunet_summary import read_summaries
 from nnunet_plugins.evaluation import evaluate
 from nnunet_plugins.evaluation.labels import read_labels
-from nnunet_plugins.model_folder import _DEBUG, read_logs
-from nnunet_plugins.reports.training_log import read_curves
+from nnunet_plugins.model_folder import DEBUG_KEYS
+from nnunet_plugins.training_log import read_training_log
 
 from . import making
 
 
 @pytest.fixture
 def fold(make_trainer, tmp_path):
-    """A trainer that has a folder of its own to write to."""
+    """A trainer with its own output folder."""
     trainer = make_trainer()
     trainer.output_folder = str(tmp_path)
     trainer.log_file = str(tmp_path / "training_log_2026_1_1_00_00_00.txt")
     return trainer, tmp_path
 
 
-def test_debug_json_says_how_it_was_trained(fold):
+def test_debug_json_describes_the_training(fold):
     trainer, folder = fold
     trainer._set_batch_size_and_oversample()  # initialize would do both, and want data
     trainer.network = torch.nn.Identity()
     trainer._save_debug_information()
     found = json.loads((folder / "debug.json").read_text())
-    for key, kind in _DEBUG.values():
+    for key, kind in DEBUG_KEYS.values():
         assert key in found
         kind(found[key])
     assert int(found["num_epochs"]) == trainer.num_epochs
@@ -49,7 +49,7 @@ def test_debug_json_says_how_it_was_trained(fold):
     assert "gpu_name" in inspect.getsource(nnUNetTrainer._save_debug_information)
 
 
-def test_the_log_tells_epochs_and_their_times(fold, monkeypatch):
+def test_the_log_has_epochs_and_their_times(fold, monkeypatch):
     trainer, folder = fold
     monkeypatch.setattr(trainer, "save_checkpoint", lambda _: None)
     monkeypatch.setattr(trainer.logger, "plot_progress_png", lambda _: None)
@@ -62,12 +62,11 @@ def test_the_log_tells_epochs_and_their_times(fold, monkeypatch):
             trainer.logger.log(key, 0.5, epoch)
         trainer.logger.log("dice_per_class_or_region", [0.5], epoch)
         trainer.on_epoch_end()
-    found = read_logs(folder)
-    assert len(found["seconds"]) == 2
-    assert found["finished"] is False
-    curves = read_curves(folder)
-    assert curves.train == curves.val == curves.dice == {0: 0.5, 1: 0.5}
-    # The lines that a whole training writes besides.
+    log = read_training_log(folder)
+    assert len(log.seconds) == 2
+    assert not log.finished
+    assert log.train == log.val == log.dice == {0: 0.5, 1: 0.5}
+    # Further lines of a complete training.
     assert "print_to_log_file(f'Epoch {self.current_epoch}')" in inspect.getsource(nnUNetTrainer)
     assert '"Training done."' in inspect.getsource(nnUNetTrainer.on_train_end)
 

@@ -99,11 +99,11 @@ def test_an_abdominal_mri_and_its_automatic_labels(shared_data, tmp_path):
     ("path", "message"),
     [
         ("dicom_odd/failing/gantrytilting/001", "tilted by|another grid|Modality"),
-        ("dicom_odd/failing/sliceincrement/001", "uneven gaps|lie at the position|Modality"),
-        ("dicom_odd/failing/sliceincrement/002", "uneven gaps|lie at the position|Modality"),
+        ("dicom_odd/failing/sliceincrement/001", "uneven gaps|have the position|Modality"),
+        ("dicom_odd/failing/sliceincrement/002", "uneven gaps|have the position|Modality"),
         ("dicom_odd/generic/rgb/001", "RGB|Modality|no image found"),
-        ("pydicom_small/CT_small.dcm", "1 slice, 2 or more|Modality"),
-        ("pydicom_small/MR_small_bigendian.dcm", "1 slice, 2 or more|Modality"),
+        ("pydicom_small/CT_small.dcm", "1 slice, a volume needs|Modality"),
+        ("pydicom_small/MR_small_bigendian.dcm", "1 slice, a volume needs|Modality"),
         ("pydicom_small/MR_truncated.dcm", "truncated"),
         ("pydicom_small/no_meta.dcm", "without a readable header"),
     ],
@@ -121,5 +121,5 @@ def test_odd_dicom_stops_and_leaves_nothing(shared_data, tmp_path, module, path,
 
 def test_a_real_series_under_an_mri_s_name_stops(shared_data, tmp_path):
     source = folder_of(tmp_path, shared_data / "dicom_ct" / "series")
-    with pytest.raises(DatasetError, match="Modality is CT, MR is expected"):
+    with pytest.raises(DatasetError, match="Modality is CT, expected MR"):
         convert(sij_mri, source, tmp_path / "raw")

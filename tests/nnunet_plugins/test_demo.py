@@ -1,20 +1,22 @@
-"""The demo's first step for every dataset, and what it says of the others; training is not run."""
+"""The demo's first step for every dataset, and the commands of the others; nothing is trained."""
 
 import json
 
 import pytest
 
+from dataset_conversion.phantoms.catalogue import WRITERS
 from nnunet_plugins.cli import main, parser
-from nnunet_plugins.demo import EXAMPLES, Demo
+from nnunet_plugins.demo import EXAMPLES, Demo, own_data
 
 
 @pytest.mark.parametrize("dataset", list(EXAMPLES))
 def test_the_phantom_is_converted_with_one_patient_for_testing(
     tmp_path, monkeypatch, capsys, dataset
 ):
-    steps = {}
+    steps, write = {}, WRITERS[dataset]
     monkeypatch.setattr(Demo, "_step", lambda _, name, *command: steps.update({name: command}))
     monkeypatch.setattr(Demo, "_report", lambda *_: tmp_path / "report.html")
+    monkeypatch.setitem(WRITERS, dataset, lambda folder, count, size: write(folder, count))
     demo = Demo(tmp_path, "cpu", None, lambda _: None, dataset)
     demo.run()
     assert list(steps) == ["convert", "plan", "train", "predict", "evaluate"]
@@ -30,14 +32,15 @@ def test_the_phantom_is_converted_with_one_patient_for_testing(
     assert "5 cases for training, 1 for testing" in capsys.readouterr().out
 
 
-def test_the_command_line_knows_every_example():
+def test_every_example_is_a_choice_of_the_command():
     for dataset in EXAMPLES:
         assert parser().parse_args(["demo", "--dataset", dataset]).dataset == dataset
+        assert f"convert {dataset} " in "\n".join(own_data(dataset))
     assert parser().parse_args(["demo"]).dataset == "hospital-ct"
     with pytest.raises(SystemExit):
         parser().parse_args(["demo", "--dataset", "spine"])
 
 
-def test_examples_have_ids_and_folders_of_their_own():
+def test_examples_have_distinct_ids_and_folders():
     assert len({example.id for example in EXAMPLES.values()}) == len(EXAMPLES)
     assert len({example.source for example in EXAMPLES.values()}) == len(EXAMPLES)

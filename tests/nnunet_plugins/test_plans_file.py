@@ -1,4 +1,4 @@
-"""Plans files from outside: what is wrong with them is said by name."""
+"""Plans files from elsewhere: errors name the file, the configuration and the entry."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def plans(**configurations: Any) -> dict[str, Any]:
     return {"plans_name": "P", "configurations": configurations}
 
 
-def test_good_plans_are_returned() -> None:
+def test_valid_plans_are_returned() -> None:
     good = plans(a=GOOD, b={"inherits_from": "a", "batch_size": 1})
     assert check_plans(good, "P.json") == good
     assert resolve(good, "b") == {"inherits_from": "a", "patch_size": [64, 64], "batch_size": 1}
@@ -32,22 +32,31 @@ def test_good_plans_are_returned() -> None:
         ([], "'configurations' or 'plans_name' is missing"),
         ({"plans_name": "P", "configurations": {}}, "'configurations' or 'plans_name' is missing"),
         ({"configurations": {"a": GOOD}}, "'configurations' or 'plans_name' is missing"),
-        (plans(a=None), "configuration 'a' is None; an object is wanted"),
-        (plans(a={**GOOD, "inherits_from": "b"}), "'a': what it inherits from is not there"),
+        (plans(a=None), "configuration 'a' is None; expected an object"),
+        (plans(a={**GOOD, "inherits_from": "b"}), "'a': its parent (inherits_from) is missing"),
         (plans(a={"inherits_from": "b"}, b={"inherits_from": "a"}), "or inherits from it"),
-        (plans(a={"batch_size": 2}), "patch_size is None; 2 or 3 whole numbers"),
+        (plans(a={"batch_size": 2}), "patch_size is None; expected 2 or 3 integers"),
         (plans(a={**GOOD, "patch_size": [64]}), "patch_size is [64]"),
         (plans(a={**GOOD, "patch_size": [64, 0]}), "patch_size is [64, 0]"),
         (plans(a={**GOOD, "patch_size": [64, float("nan")]}), "patch_size is [64, nan]"),
-        (plans(a={**GOOD, "batch_size": True}), "batch_size is True; a whole number of 1 or more"),
+        (
+            plans(a={**GOOD, "batch_size": True}),
+            "batch_size is True; expected an integer of 1 or more",
+        ),
         (plans(a={**GOOD, "batch_size": -1}), "batch_size is -1"),
-        (plans(a={**GOOD, "training": None}), "training is None; an object is wanted"),
-        (plans(a={**GOOD, "architecture": []}), "architecture is []; an object is wanted"),
-        (plans(a={**GOOD, "architecture": {"arch_kwargs": 1}}), "arch_kwargs is 1; an object"),
-        (plans(a={**GOOD, "architecture": {"network_class_name": None}}), "is None; a text"),
+        (plans(a={**GOOD, "training": None}), "training is None; expected an object"),
+        (plans(a={**GOOD, "architecture": []}), "architecture is []; expected an object"),
+        (
+            plans(a={**GOOD, "architecture": {"arch_kwargs": 1}}),
+            "arch_kwargs is 1; expected an object",
+        ),
+        (
+            plans(a={**GOOD, "architecture": {"network_class_name": None}}),
+            "is None; expected a string",
+        ),
     ],
 )
-def test_bad_plans_are_refused_by_name(content: Any, words: str) -> None:
+def test_invalid_plans_are_rejected_by_name(content: Any, words: str) -> None:
     with pytest.raises(UserError) as error:
         check_plans(content, "P.json")
     assert str(error.value).startswith("P.json: ")
@@ -55,15 +64,15 @@ def test_bad_plans_are_refused_by_name(content: Any, words: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "[]", "\xff"])
-def test_a_file_without_an_object_is_told(tmp_path: Path, text: str) -> None:
+def test_a_file_without_an_object_is_rejected(tmp_path: Path, text: str) -> None:
     path = tmp_path / "P.json"
     path.write_text(text, encoding="latin-1")
-    with pytest.raises(UserError, match=r"P\.json: (cannot be read as JSON|an object is wanted)"):
+    with pytest.raises(UserError, match=r"P\.json: (cannot be read as JSON|expected an object)"):
         read_object(path)
 
 
 @pytest.mark.parametrize("command", ["profile", "draw", "plan-diff"])
-def test_the_commands_refuse_them(
+def test_commands_reject_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     path = tmp_path / "P.json"
@@ -76,7 +85,7 @@ def test_the_commands_refuse_them(
 @pytest.mark.parametrize("made", [
     {"plans": [], "configuration": "a"}, {"plans": plans(a=GOOD)}, {"plans": plans(a=GOOD), "configuration": ["a"]},
 ])  # fmt: skip
-def test_a_checkpoint_with_other_contents_is_refused(
+def test_a_checkpoint_with_other_contents_is_rejected(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], made: dict
 ) -> None:
     path = tmp_path / "checkpoint_final.pth"
@@ -86,7 +95,7 @@ def test_a_checkpoint_with_other_contents_is_refused(
 
 
 @pytest.mark.parametrize("content", [b"epoch 1\n", b"\x80\x02}q", b""])
-def test_what_is_no_checkpoint_is_told(
+def test_a_file_that_is_not_a_checkpoint_is_rejected(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
 ) -> None:
     path = tmp_path / "checkpoint_final.pth"

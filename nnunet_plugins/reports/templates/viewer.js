@@ -1,4 +1,4 @@
-// Drives NiiVue's Jupyter module as a notebook does: models with get, set, on, off (anywidget's protocol).
+// Drives NiiVue's Jupyter module as a notebook does, through anywidget's protocol: models with get, set, on, off.
 const data = JSON.parse(document.getElementById("case").textContent);
 const note = document.getElementById("viewer-note");
 const place = document.getElementById("viewer");
@@ -12,10 +12,10 @@ const unpack = async (bytes) => {
 };
 
 class Model {
-  _comm_live = false; // nobody wants the voxels sent back
-  constructor(values, heard = () => {}) {
+  _comm_live = false; // voxels are not sent back
+  constructor(values, onSend = () => {}) {
     this.values = values;
-    this.heard = heard;
+    this.onSend = onSend;
     this.listeners = {};
   }
   get(key) { return this.values[key]; }
@@ -26,7 +26,7 @@ class Model {
   off(event, listener) {
     this.listeners[event] = listener ? (this.listeners[event] ?? []).filter((one) => one !== listener) : [];
   }
-  send(content) { this.heard(content); }
+  send(content) { this.onSend(content); }
   fire(event, ...values) { for (const one of this.listeners[event] ?? []) one(...values); }
   change(key, value) { this.set(key, value); this.fire(`change:${key}`); }
   command(type, ...values) { this.fire("msg:custom", { type, data: values }, []); }
@@ -49,7 +49,7 @@ const volume = (key, more) => new Model({
   colormap_type: 0, colormap_invert: false, modulation_image: null, modulate_alpha: 0, colormap_label: null, ...more,
 });
 
-// NiiVue's grid (2) or row (3) of the planes and the volume: whichever shows them larger.
+// NiiVue shows the planes and the volume as a grid (2) or as a row (3): choose the larger display.
 const layout = (height) => {
   const [x, y, z] = data.extent;
   const grid = Math.min(place.clientWidth / (x + y), height / (y + z));
@@ -59,7 +59,7 @@ const layout = (height) => {
 
 async function start() {
   if (!document.createElement("canvas").getContext("webgl2")) {
-    throw new Error("this browser has no WebGL 2, which the 3D view needs; the pictures above show the same labels");
+    throw new Error("this browser does not support WebGL 2, which the 3D view needs; the pictures above show the same labels");
   }
   const code = await unpack(decode(document.getElementById("niivue").textContent));
   const url = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
@@ -73,10 +73,10 @@ async function start() {
   };
   const sliders = [...document.querySelectorAll("[data-axis]")];
   const at = [...data.start];
-  let told = false;
-  const heard = ({ event, data: found }) => {
+  let located = false;
+  const onSend = ({ event, data: found }) => {
     if (event !== "location_change") return;
-    told = true;
+    located = true;
     found.vox.forEach((value, i) => { at[i] = Math.round(value); });
     sliders.forEach((one) => { one.value = String(at[one.dataset.axis]); });
   };
@@ -92,7 +92,7 @@ async function start() {
     height,
     background_masks_overlays: false, draw_lut: null, draw_opacity: 0, draw_fill_overwrites: true, graph: null,
     scene: null, overlay_outline_width: 0, overlay_alpha_shader: 1, this_model_id: null,
-  }, heard);
+  }, onSend);
   model.widget_manager = { get_model: async (key) => volumes[key] };
   await niivue.initialize({ model });
   await niivue.render({ model, el: place });
@@ -135,9 +135,9 @@ async function start() {
     one.addEventListener("input", () => {
       const move = [0, 0, 0];
       move[axis] = Number(one.value) - at[axis];
-      told = false;
+      located = false;
       model.command("move_crosshair_in_vox", ...move);
-      if (!told) at[axis] = Number(one.value);
+      if (!located) at[axis] = Number(one.value);
     });
   }
   const turn = { renderAzimuth: "azimuth", renderElevation: "elevation" };

@@ -20,7 +20,7 @@ def world(image, *index):
 
 @pytest.mark.parametrize(("slices", "kept"), [(1, 0), (2, 1), (9, 4), (10, 5)])
 def test_the_central_slice_counts_from_the_right(slices, kept):
-    lps = volume((5, 6, slices))  # x grows to the left: slice 0 lies at the right
+    lps = volume((5, 6, slices))  # x grows to the left: slice 0 is at the right
     (image,), mask = CentralSlice()((oriented(lps, "PIR"),), oriented(lps, "PIR"))
     assert image.GetSize() == (6, 5, 1)
     array = sitk.GetArrayFromImage(lps)[:, :, kept]
@@ -30,21 +30,21 @@ def test_the_central_slice_counts_from_the_right(slices, kept):
     assert image.GetSpacing() == pytest.approx((0.7, 0.9, 4.0))
 
 
-def test_a_slice_that_nnunet_would_take_for_a_thin_one_stops():
+def test_a_slice_with_voxels_larger_than_its_thickness_stops():
     image = oriented(volume((5, 6, 3), (6.0, 4.5, 4.5)), "PIR")
     with pytest.raises(DatasetError, match=r"voxels of 4.5 mm within the slice are not below"):
         CentralSlice()((image,), None)
 
 
 @pytest.mark.parametrize(("columns", "kept"), [(880, 464), (1024, 540), (512, 270), (100, 53)])
-def test_the_crop_is_in_proportion_and_in_the_middle_of_equals(columns, kept):
+def test_the_crop_is_proportional_and_central_if_all_columns_are_equal(columns, kept):
     (image,), _ = CropWidth(464)((volume((2, columns, 2), fill=3),), None)
     assert image.GetSize() == (2, kept, 2)
     first = (world(image, 0, 0, 0) - world(volume((2, columns, 2)), 0, 0, 0))[1] / 0.7
     assert first == pytest.approx((columns - kept) // 2, abs=1)
 
 
-def test_the_crop_takes_the_brightest_columns_and_moves_for_a_label():
+def test_the_crop_keeps_the_brightest_columns_and_moves_for_a_label():
     array = np.zeros((3, 100, 3), np.int16)
     array[:, 60:90] = 7
     bright = place(array, np.eye(4))
@@ -57,13 +57,13 @@ def test_the_crop_takes_the_brightest_columns_and_moves_for_a_label():
         assert drawn is None or sitk.GetArrayFromImage(cut)[1, int(20 - first)].all()
 
 
-def test_a_narrow_image_stays():
+def test_a_narrow_image_is_not_cropped():
     image = volume((2, 6, 2))
     assert CropWidth(880)((image,), None) == ((image,), None)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_the_long_axis_is_the_one_across_the_slices(axis):
+def test_the_axis_of_the_longest_voxels_is_across_the_slices(axis):
     spacing = [0.5, 0.5, 0.5]
     spacing[axis] = 3.5
     image = volume((8, 8, 8), tuple(spacing))
@@ -72,7 +72,7 @@ def test_the_long_axis_is_the_one_across_the_slices(axis):
         7.0 if a == axis else 1.0 for a in range(3)
     ]
     assert result.GetSize() == (4, 4, 4)
-    # Two voxels become one: the edges stay, the value is the mean.
+    # Two voxels become one: the edges stay in place, the value is the mean.
     np.testing.assert_allclose(world(result, -0.5, -0.5, -0.5), world(image, -0.5, -0.5, -0.5))
     array = sitk.GetArrayFromImage(image).astype(float)
     means = array.reshape(4, 2, 4, 2, 4, 2).mean(axis=(1, 3, 5))
@@ -84,4 +84,4 @@ def test_two_channels_and_the_mask_share_the_new_grid():
     images, drawn = Resample((1.3, 1.1, 5.0))((image, image), mask)
     assert len({str(affine(v).round(6).tolist()) for v in (*images, drawn)}) == 1
     assert sitk.GetArrayFromImage(drawn).all()
-    assert (sitk.GetArrayFromImage(images[0]) > 0).all()  # no zeros come in at the edges
+    assert (sitk.GetArrayFromImage(images[0]) > 0).all()  # no zeros at the edges

@@ -13,7 +13,7 @@ def read(folder, pattern="mask|seg|label"):
     return read_patient(folder, mask_pattern=pattern, modality="CT", series=None)
 
 
-def test_names_tell_image_and_mask(tmp_path):
+def test_image_and_mask_are_found_by_name(tmp_path):
     found = read(patient(tmp_path / "p"))
     assert (found.image.name, found.mask.name) == ("ct.nii.gz", "mask.nii.gz")
 
@@ -24,24 +24,24 @@ def test_the_pattern_ignores_case_and_can_be_given(tmp_path):
     assert read(tmp_path, "roi").mask.name == "ROI.nii.gz"
 
 
-def test_content_tells_where_names_do_not(tmp_path):
+def test_content_decides_if_no_name_matches(tmp_path):
     nifti(tmp_path / "one.nii.gz", labels())
     nifti(tmp_path / "two.nii.gz", ct())
     found = read(tmp_path)
     assert (found.image.name, found.mask.name) == ("two.nii.gz", "one.nii.gz")
 
 
-def test_content_tells_where_both_names_match(tmp_path):
+def test_content_decides_if_both_names_match(tmp_path):
     nifti(tmp_path / "segment_ct.nii.gz", ct())
     nifti(tmp_path / "segment_roi.nii.gz", labels())
     assert read(tmp_path).mask.name == "segment_roi.nii.gz"
 
 
 @pytest.mark.parametrize("make", [labels, ct])
-def test_two_of_a_kind_stop_with_both_names(tmp_path, make):
+def test_two_masks_or_two_images_stop_with_both_names(tmp_path, make):
     nifti(tmp_path / "one.nii.gz", make())
     nifti(tmp_path / "two.nii.gz", make())
-    with pytest.raises(DatasetError, match=r"one\.nii\.gz, two\.nii\.gz; give --mask-pattern"):
+    with pytest.raises(DatasetError, match=r"one\.nii\.gz, two\.nii\.gz; pass --mask-pattern"):
         read(tmp_path)
 
 
@@ -56,7 +56,7 @@ def test_a_series_with_a_mask_of_any_name(tmp_path):
 def test_several_images_or_masks_stop(tmp_path):
     patient(tmp_path / "p")
     nifti(tmp_path / "p" / "other_mask.nii.gz", labels())
-    with pytest.raises(DatasetError, match=r"2 masks, one is needed: mask.nii.gz, other_mask"):
+    with pytest.raises(DatasetError, match=r"2 masks, expected one: mask.nii.gz, other_mask"):
         read(tmp_path / "p")
     (tmp_path / "p" / "other_mask.nii.gz").unlink()
     series(tmp_path / "p" / "ct")
@@ -64,7 +64,7 @@ def test_several_images_or_masks_stop(tmp_path):
         read(tmp_path / "p")
 
 
-def test_a_mask_alone_and_nothing_at_all_stop(tmp_path):
+def test_a_mask_alone_and_an_empty_folder_stop(tmp_path):
     nifti(tmp_path / "a" / "mask.nii.gz", labels())
     with pytest.raises(DatasetError, match=r"a mask without its image: mask\.nii\.gz"):
         read(tmp_path / "a")
@@ -73,11 +73,11 @@ def test_a_mask_alone_and_nothing_at_all_stop(tmp_path):
         read(tmp_path / "b")
 
 
-def test_files_of_systems_and_unfinished_files_are_ignored(tmp_path):
+def test_system_files_and_temporary_files_are_ignored(tmp_path):
     patient(tmp_path)
     for name in ("._ct.nii.gz", ".DS_Store", "x.tmp.nii.gz", "Thumbs.db", "DICOMDIR", "desktop.ini",
                  "notes.txt", "report.pdf"):  # fmt: skip
-        (tmp_path / name).write_bytes(b"something that is no image" * 20)
+        (tmp_path / name).write_bytes(b"something that is not an image" * 20)
     assert read(tmp_path).image.name == "ct.nii.gz"
 
 
@@ -98,31 +98,31 @@ def test_links_stop(tmp_path):
         patient_folders(tmp_path)
 
 
-def test_files_that_may_not_be_read_stop(tmp_path, monkeypatch):
+def test_files_without_read_permission_stop(tmp_path, monkeypatch):
     patient(tmp_path)
     monkeypatch.setattr(os, "access", lambda path, _: path.name != "ct.nii.gz")
-    with pytest.raises(DatasetError, match=r"ct\.nii\.gz: may not be read; mend its permissions"):
+    with pytest.raises(DatasetError, match=r"ct\.nii\.gz: permission denied; fix its permissions"):
         read(tmp_path)
 
 
-def test_volumes_outside_a_patient_s_folder_stop(tmp_path):
+def test_volumes_outside_a_patients_folder_stop(tmp_path):
     patient(tmp_path)
-    with pytest.raises(DatasetError, match=r"2 images lie directly in it \(ct\.nii\.gz"):
+    with pytest.raises(DatasetError, match=r"2 images are not in a patient's folder \(ct\.nii\.gz"):
         patient_folders(tmp_path)
     series(tmp_path / "s")
-    with pytest.raises(DatasetError, match=r"6 images lie directly in it"):
+    with pytest.raises(DatasetError, match=r"6 images are not in a patient's folder"):
         patient_folders(tmp_path / "s")
 
 
-def test_no_source_and_no_patients_stop(tmp_path):
+def test_a_missing_source_and_a_source_without_patients_stop(tmp_path):
     with pytest.raises(DatasetError, match="no such folder"):
         patient_folders(tmp_path / "x")
     with pytest.raises(DatasetError, match="holds no patients"):
         patient_folders(tmp_path)
 
 
-def test_a_second_kind_of_ambiguity_is_no_guess(tmp_path):
+def test_two_possible_masks_are_never_guessed(tmp_path):
     nifti(tmp_path / "one.nii.gz", np.ones_like(labels()))
     nifti(tmp_path / "two.nii.gz", labels())
-    with pytest.raises(DatasetError, match="cannot be told"):
+    with pytest.raises(DatasetError, match="cannot find out which one is the mask"):
         read(tmp_path)

@@ -1,4 +1,4 @@
-"""Multi-frame DICOM: every frame has its own place and rescaling, decided from the positions."""
+"""Multi-frame DICOM: every frame has its own position and rescaling."""
 
 import numpy as np
 import pydicom
@@ -19,9 +19,10 @@ from dataset_conversion.dicom import pixels as dicom_pixels
 from dataset_conversion.dicom.series import find_series, read_series
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import affine
+from dataset_conversion.phantoms.dicom import write_series
 from tests.dataset_conversion.making import AFFINE, ct, image, labels, nifti, series
 
-ORDER = [3, 0, 5, 1, 4, 2]  # frames lie in the file as the scanner likes
+ORDER = [3, 0, 5, 1, 4, 2]  # order of the frames in the file
 
 
 def item(**fields):
@@ -31,12 +32,12 @@ def item(**fields):
     return made
 
 
-def refuse(_):
+def fail(_):
     raise RuntimeError("no decoder")
 
 
 def enhanced(folder, *, order=ORDER, matrix=AFFINE, slopes=None, offsets=None):
-    """Write `ct()` as one enhanced file; `slopes` and `offsets` belong to slices, not frames."""
+    """Write `ct()` as one enhanced file; `slopes` and `offsets` are in the order of slices."""
     path = series(folder)[0]
     data = pydicom.dcmread(path)
     for other in folder.iterdir():
@@ -88,7 +89,7 @@ def test_each_frame_has_its_own_rescaling(tmp_path):
     np.testing.assert_array_equal(sitk.GetArrayFromImage(read_series(find(tmp_path)[0], "p")), ct())
 
 
-def test_packed_frames_are_read(tmp_path):
+def test_compressed_frames_are_read(tmp_path):
     data = pydicom.dcmread(enhanced(tmp_path))
     data.compress(RLELossless)
     data.save_as(tmp_path / "enhanced.dcm")
@@ -101,17 +102,17 @@ def test_packed_frames_are_read(tmp_path):
         ([0, 1, 2, 4, 5], r"usually 2\.500 mm, but 5\.000 mm between enhanced.dcm frame 3"),
         (
             [0, 1, 2, 2, 3, 4],
-            "1 slices lie at the position of another, the first enhanced.dcm frame",
+            "1 slices have the position of another, the first enhanced.dcm frame",
         ),
     ],
 )
-def test_frames_that_make_no_even_volume_stop(tmp_path, order, message):
+def test_frames_that_form_no_regular_volume_stop(tmp_path, order, message):
     enhanced(tmp_path, order=order)
     with pytest.raises(DatasetError, match=message):
         find(tmp_path)
 
 
-def test_frames_that_lean_stop(tmp_path):
+def test_tilted_frames_stop(tmp_path):
     matrix = AFFINE.copy()
     matrix[1, 2] = 2.5 * np.tan(np.radians(14))
     enhanced(tmp_path, matrix=matrix)
@@ -119,26 +120,24 @@ def test_frames_that_lean_stop(tmp_path):
         find(tmp_path)
 
 
-def test_frames_without_a_place_stop(tmp_path):
+def test_frames_without_a_position_stop(tmp_path):
     data = pydicom.dcmread(enhanced(tmp_path))
     del data.PerFrameFunctionalGroupsSequence
     data.save_as(tmp_path / "enhanced.dcm")
-    with pytest.raises(
-        DatasetError, match=r"multi-frame DICOM \(6 frames\) that does not say where"
-    ):
+    with pytest.raises(DatasetError, match=r"multi-frame DICOM \(6 frames\) without a position"):
         find(tmp_path)
 
 
-def test_what_itk_cannot_decode_pydicom_does(tmp_path, monkeypatch):
+def test_pydicom_decodes_what_itk_cannot(tmp_path, monkeypatch):
     files = series(tmp_path)
     data = pydicom.dcmread(files[2])
     data.RescaleSlope, data.RescaleIntercept = 0.5, -7
     data.save_as(files[2])
     found, _ = find(tmp_path)
     by_itk = sitk.GetArrayFromImage(read_series(found, "p"))
-    monkeypatch.setattr(dicom_pixels, "_by_itk", refuse)
+    monkeypatch.setattr(dicom_pixels, "_by_itk", fail)
     np.testing.assert_array_equal(sitk.GetArrayFromImage(read_series(found, "p")), by_itk)
-    monkeypatch.setattr(pydicom.dataset.Dataset, "pixel_array", property(refuse))
+    monkeypatch.setattr(pydicom.dataset.Dataset, "pixel_array", property(fail))
     with pytest.raises(
         DatasetError, match=r"p: the pixels of .*transfer syntax Explicit VR Little"
     ):
@@ -148,7 +147,7 @@ def test_what_itk_cannot_decode_pydicom_does(tmp_path, monkeypatch):
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian,
                                     DeflatedExplicitVRLittleEndian, RLELossless])  # fmt: skip
 @pytest.mark.parametrize("by", ["itk", "pydicom"])
-def test_every_transfer_syntax_at_hand_gives_the_same_values(tmp_path, monkeypatch, syntax, by):
+def test_every_available_transfer_syntax_gives_the_same_values(tmp_path, monkeypatch, syntax, by):
     for path in series(tmp_path):
         data = pydicom.dcmread(path)
         if syntax == RLELossless:
@@ -161,24 +160,22 @@ def test_every_transfer_syntax_at_hand_gives_the_same_values(tmp_path, monkeypat
             pydicom.dcmwrite(stream, data, enforce_file_format=True,
                              **({} if syntax == RLELossless else endian))  # fmt: skip
     if by == "pydicom":
-        monkeypatch.setattr(dicom_pixels, "_by_itk", refuse)
+        monkeypatch.setattr(dicom_pixels, "_by_itk", fail)
     found, _ = find(tmp_path)
     read = read_series(found, "p")
     np.testing.assert_array_equal(sitk.GetArrayFromImage(read), ct())
     np.testing.assert_allclose(affine(read), AFFINE, atol=1e-6)
 
 
-def test_numbers_of_colours_stop(tmp_path):
+def test_palette_colours_stop(tmp_path):
     series(tmp_path, tags={"PhotometricInterpretation": "PALETTE COLOR"})
     with pytest.raises(DatasetError, match="PALETTE COLOR"):
         find(tmp_path)
 
 
-def test_of_several_series_the_one_under_the_mask_is_taken(tmp_path):
+def test_the_mask_selects_one_of_several_series(tmp_path):
     shifted = AFFINE.copy()
     shifted[:3, 3] += [0, 0, 33]
-    from dataset_conversion.phantoms.dicom import write_series
-
     series(tmp_path / "a", 1, key="a")
     write_series(tmp_path / "b", ct(2), shifted, key="b")
     turned = sitk.DICOMOrient(image(labels(), shifted), "RAS")
@@ -186,10 +183,10 @@ def test_of_several_series_the_one_under_the_mask_is_taken(tmp_path):
     patient = read_patient(tmp_path, mask_pattern="mask", modality="CT", series=None)
     read = sitk.GetArrayFromImage(read_series(patient.image, "p"))
     np.testing.assert_array_equal(read, ct(2))
-    assert "of 2 DICOM series the one was taken that the mask lies on" in patient.notes
+    assert "of 2 DICOM series, used the one that the mask is aligned with" in patient.notes
 
 
-def test_a_mask_that_lies_on_both_series_decides_nothing(tmp_path):
+def test_a_mask_aligned_with_both_series_selects_none(tmp_path):
     series(tmp_path / "a", 1, key="a", tags={"SeriesDescription": "Bone"})
     series(tmp_path / "b", 2, key="b", tags={"SeriesDescription": "Soft"})
     nifti(tmp_path / "mask.nii.gz", labels())

@@ -8,6 +8,7 @@ import SimpleITK as sitk
 from dataset_conversion.dicom.series import find_series, read_series
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import affine
+from dataset_conversion.phantoms.dicom import write_series
 from tests.dataset_conversion.making import AFFINE, ct, series
 
 Z = np.arange(6)
@@ -19,34 +20,32 @@ def find(folder, **how):
 
 
 def at(offsets, lean=0.0):
-    """Positions of slices at `offsets` mm along z that lean along y."""
+    """Positions of slices at `offsets` mm along z, sheared along y."""
     offsets = np.asarray(offsets, float)
     return AFFINE[:3, 3] + np.stack([0 * offsets, lean * offsets, offsets], axis=1)
 
 
-def assert_is(image, array, matrix=AFFINE):
+def assert_volume(image, array, matrix=AFFINE):
     np.testing.assert_array_equal(sitk.GetArrayFromImage(image), array)
     np.testing.assert_allclose(affine(image), matrix, atol=1e-6)
 
 
-def test_a_series_in_reverse_order_gives_the_volume(tmp_path):
+def test_a_series_in_reverse_order_is_sorted(tmp_path):
     series(tmp_path)
     found, notes = find(tmp_path)
     assert found.patient == "PHANTOM"
     assert notes == []
-    assert_is(read_series(found, "p"), ct())
+    assert_volume(read_series(found, "p"), ct())
 
 
 def test_an_oblique_series_keeps_its_direction(tmp_path):
-    from dataset_conversion.phantoms.dicom import write_series
-
     c, s = np.cos(0.4), np.sin(0.4)
     turn = np.array([[1, 0, 0, 0], [0, c, -s, 0], [0, s, c, 0], [0, 0, 0, 1]])
     write_series(tmp_path, ct(), turn @ AFFINE, key="o")
-    assert_is(read_series(find(tmp_path)[0], "p"), ct(), turn @ AFFINE)
+    assert_volume(read_series(find(tmp_path)[0], "p"), ct(), turn @ AFFINE)
 
 
-def test_slopes_that_differ_between_slices_are_each_applied(tmp_path):
+def test_each_slice_has_its_own_rescaling(tmp_path):
     files = series(tmp_path)
     data = pydicom.dcmread(files[3])
     data.RescaleSlope, data.RescaleIntercept = 0.5, -7
@@ -60,19 +59,19 @@ def test_slopes_that_differ_between_slices_are_each_applied(tmp_path):
 def test_files_without_preamble_are_read(tmp_path):
     series(tmp_path, preamble=False)
     for path in tmp_path.iterdir():
-        path.rename(path.with_suffix(""))  # not known by their names either
+        path.rename(path.with_suffix(""))  # nor a suffix
     found, _ = find(tmp_path)
     assert found.slices[0].headless
-    assert_is(read_series(found, "p"), ct())
+    assert_volume(read_series(found, "p"), ct())
 
 
-def test_a_tilted_gantry_is_named_with_its_angle(tmp_path):
+def test_a_tilted_gantry_stops_with_its_angle(tmp_path):
     series(tmp_path, positions=at(2.5 * Z, lean=np.tan(np.radians(14))))
     with pytest.raises(DatasetError, match=r"tilted by 14\.0 degrees"):
         find(tmp_path)
 
 
-def test_uneven_gaps_stop_and_name_the_place(tmp_path):
+def test_uneven_gaps_stop_with_their_position(tmp_path):
     series(tmp_path, positions=at([0, 2.5, 5, 10, 12.5, 15]))
     with pytest.raises(DatasetError, match=r"usually 2\.500 mm, but 5\.000 mm between IM0004"):
         find(tmp_path)
@@ -86,7 +85,7 @@ def test_gaps_even_within_one_percent_pass(tmp_path):
 
 def test_two_slices_at_one_position_stop(tmp_path):
     series(tmp_path, positions=at([0, 2.5, 2.5, 5, 7.5, 10]))
-    with pytest.raises(DatasetError, match="1 slices lie at the position of another"):
+    with pytest.raises(DatasetError, match="1 slices have the position of another"):
         find(tmp_path)
 
 
@@ -105,38 +104,38 @@ def test_several_series_are_listed_and_can_be_chosen(tmp_path):
     series(tmp_path / "b", 2, key="b", tags={"SeriesDescription": "Soft 5.0"})
     with pytest.raises(DatasetError, match=r"2 DICOM series.*6 slices of 12x14 'Bone 1.5'.*Soft"):
         find(tmp_path)
-    assert_is(read_series(find(tmp_path, wanted="soft")[0], "p"), ct(2))
+    assert_volume(read_series(find(tmp_path, wanted="soft")[0], "p"), ct(2))
     uid = str(pydicom.dcmread(next((tmp_path / "a").iterdir())).SeriesInstanceUID)
-    assert_is(read_series(find(tmp_path, wanted=uid[-12:])[0], "p"), ct(1))
-    with pytest.raises(DatasetError, match="no series fits --series 'lung'"):
+    assert_volume(read_series(find(tmp_path, wanted=uid[-12:])[0], "p"), ct(1))
+    with pytest.raises(DatasetError, match="no series matches --series 'lung'"):
         find(tmp_path, wanted="lung")
 
 
-def test_localizers_reports_and_other_modalities_are_passed_over(tmp_path):
+def test_localizers_reports_and_other_modalities_are_skipped(tmp_path):
     series(tmp_path / "ct")
     series(tmp_path / "loc", key="l", tags={"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]})
     series(tmp_path / "sr", key="s", tags={"Modality": "SR"})
     series(tmp_path / "seg", key="g", tags={"Modality": "SEG"})
     series(tmp_path / "pt", key="p", tags={"Modality": "PT"})
     found, notes = find(tmp_path)
-    assert_is(read_series(found, "p"), ct())
+    assert_volume(read_series(found, "p"), ct())
     assert any("SEG object is not read" in note for note in notes)
-    assert any("modality PT passed over" in note for note in notes)
+    assert any("skipped DICOM series of modality PT" in note for note in notes)
 
 
 @pytest.mark.parametrize(
     ("tags", "message"),
     [
-        ({"Modality": "MR"}, "Modality is MR, CT is expected"),
+        ({"Modality": "MR"}, "Modality is MR, expected CT"),
         ({"ImagePositionPatient": None}, "lacks ImagePositionPatient"),
         ({"ImageOrientationPatient": None}, "lacks ImageOrientationPatient"),
         ({"PixelSpacing": None}, "lacks PixelSpacing"),
-        ({"ImageOrientationPatient": [1, 0, 0, 0.5, 0.8, 0]}, "not at right angles"),
-        ({"SamplesPerPixel": 3, "BitsAllocated": 5}, r"3 values a pixel \(RGB\)"),
+        ({"ImageOrientationPatient": [1, 0, 0, 0.5, 0.8, 0]}, "not orthogonal"),
+        ({"SamplesPerPixel": 3, "BitsAllocated": 5}, r"3 values per pixel \(RGB\)"),
         ({"NumberOfFrames": 2, "BitsAllocated": 8}, r"multi-frame DICOM \(2 frames\)"),
     ],
 )
-def test_headers_that_do_not_make_a_volume_stop(tmp_path, tags, message):
+def test_headers_without_a_valid_geometry_stop(tmp_path, tags, message):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         series(tmp_path, tags=tags)
@@ -144,10 +143,10 @@ def test_headers_that_do_not_make_a_volume_stop(tmp_path, tags, message):
         find(tmp_path)
 
 
-def test_one_slice_is_no_volume(tmp_path):
+def test_a_single_slice_stops(tmp_path):
     for path in series(tmp_path)[1:]:
         path.unlink()
-    with pytest.raises(DatasetError, match="has 1 slice, 2 or more"):
+    with pytest.raises(DatasetError, match="has 1 slice, a volume needs 2 or more"):
         find(tmp_path)
 
 
@@ -160,7 +159,7 @@ def test_a_truncated_file_stops(tmp_path, keep):
 
 
 def test_a_folder_without_dicom_has_no_series(tmp_path):
-    (tmp_path / "notes.txt").write_text("a text that is no DICOM, longer than the preamble" * 5)
+    (tmp_path / "notes.txt").write_text("a text, not DICOM, longer than the preamble" * 5)
     assert find(tmp_path) == (None, [])
 
 
@@ -179,14 +178,14 @@ def test_a_folder_without_dicom_has_no_series(tmp_path):
         ("pydicom_small/no_meta.dcm", "CT", "without a readable header"),
     ],
 )
-def test_real_odd_files_stop(shared_data, folder, modality, message):
+def test_invalid_real_files_stop(shared_data, folder, modality, message):
     path = shared_data / folder
     files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
     with pytest.raises(DatasetError, match=message):
         find_series(files, "patient", modality=modality)
 
 
-def test_a_real_jpeg_2000_series_has_the_values_that_pydicom_says(shared_data):
+def test_a_real_jpeg_2000_series_is_read(shared_data):
     folder = shared_data / "dicom_odd" / "generic" / "compressed_j2k"
     found, _ = find(folder, modality="MR")
     image = read_series(found, "p")

@@ -80,7 +80,7 @@ def test_a_finer_mask_inside_the_image_is_resampled_and_says_so():
     fine = np.kron(labels(), np.ones((2, 2, 2), np.uint8))
     matrix = AFFINE @ np.diag([0.5, 0.5, 0.5, 1])
     matrix[:3, 3] = (AFFINE @ [-0.25, -0.25, -0.25, 1])[:3]
-    with pytest.raises(DatasetError, match=r"p: the mask lies on another grid.*--resample-mask"):
+    with pytest.raises(DatasetError, match=r"p: the mask is on another grid.*--resample-mask"):
         on_grid(image(fine, matrix), image(labels()), "p")
     placed, note = on_grid(image(fine, matrix), image(labels()), "p", resample=True)
     np.testing.assert_array_equal(sitk.GetArrayFromImage(placed), labels())
@@ -98,7 +98,7 @@ def test_resampling_that_loses_a_label_stops():
 
 def test_a_larger_field_of_view_stops():
     large = image(np.zeros((9, 14, 16), np.uint8), moved((-3, -3, -3)) @ np.diag([1.1, 1, 1, 1]))
-    with pytest.raises(DatasetError, match="does not lie on its image"):
+    with pytest.raises(DatasetError, match="not aligned with its image"):
         on_grid(large, image(labels()), "p")
 
 

@@ -86,7 +86,7 @@ def test_two_channels_make_two_files_on_one_grid(tmp_path):
     moved = AFFINE.copy()
     moved[0, 3] += 1
     wrong = case("b", 2, images=(image(ct(1)), image(ct(2), moved)))
-    with pytest.raises(DatasetError, match="/src/b: channel 1 lies on another grid"):
+    with pytest.raises(DatasetError, match="/src/b: channel 1 is on another grid"):
         dataset([wrong], channel_names=("T1", "T2"), id=8).write(tmp_path)
 
 

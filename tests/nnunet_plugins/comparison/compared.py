@@ -1,4 +1,4 @@
-"""Runs to compare, made of counts of voxels."""
+"""Runs to compare, made from voxel counts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def row_of(voxels: int, start: int = 0) -> np.ndarray:
 
 
 def run(name: str, sacrum: list[int], hip: list[int | None], **facts: Any) -> Run:
-    """Cases whose reference is 10 voxels of each label, of which so many were found; hip None: not in the case."""
+    """Cases with 10 voxels of each label, of which the given numbers were found; hip None: not in the case."""
     cases = []
     for number, found in enumerate(zip(sacrum, hip, strict=True)):
         labels = {}

@@ -1,4 +1,4 @@
-"""`compare`: which cases count, what is refused or marked, and the formats."""
+"""`compare`: which cases count, what is rejected or marked, and the output formats."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ def test_means_and_tests_by_hand() -> None:
 def test_lower_is_better_for_distances() -> None:
     found = compare([run("a", FIRST, FIRST), run("b", BETTER, FIRST)], ["hd_mm", "volume_error"])
     assert lines(found, "sacrum")["b"].against.wins == 7
-    # Volumes are too small by 10 - n voxels: nearer to 0 is better although the number is larger.
+    # Volumes are 10 - n voxels too small: a larger number is closer to 0 and better.
     assert lines(found, "sacrum", 1)["b"].against.wins == 7
 
 
-def test_a_missed_label_is_no_distance_but_the_worst_rank() -> None:
+def test_a_missed_label_has_no_distance_and_the_worst_rank() -> None:
     found = compare([run("a", FIRST, FIRST), run("b", [*BETTER[:6], 0], FIRST)], ["hd95_mm"])
     b = lines(found, "sacrum")["b"]
     assert (b.n, b.lost) == (6, 1)
     assert (b.against.n, b.against.wins, b.against.losses) == (7, 6, 1)
     # Ranks 1 to 6 are gains, 7 is the miss.
     assert b.against.effect == pytest.approx((21 - 7) / 28)
-    whole = lines(found, MEAN)["b"]
-    assert (whole.n, whole.lost) == (6, 1)  # no mean over the labels that happen to have a value
+    mean = lines(found, MEAN)["b"]
+    assert (mean.n, mean.lost) == (6, 1)  # not a mean over those labels that have a value
     assert "b, sacrum: 1" in sheets_of(found)[0].notes[0]
 
 
@@ -67,11 +67,11 @@ def test_a_case_without_the_label_counts_only_where_one_run_found_it() -> None:
     b = replace(b, scores=replace(b.scores, cases=cases))
     found = compare([a, b], ["dice"])
     assert (lines(found, "hip")["b"].against.n, lines(found, "hip")["b"].against.losses) == (7, 1)
-    # The mean over labels is over those that the reference holds, in both runs alike.
+    # Both runs average the labels that the reference holds.
     assert lines(found, MEAN)["b"].against.ties == 7
 
 
-def test_all_ties_and_a_single_case_say_so_without_a_warning(recwarn: Any) -> None:
+def test_ties_and_a_single_case_give_no_warning(recwarn: Any) -> None:
     found = compare([run("a", FIRST, FIRST), run("b", FIRST, FIRST)], ["dice"])
     b = lines(found, "sacrum")["b"]
     assert (b.against.ties, b.against.effect, b.p) == (7, 0.0, 1.0)
@@ -82,14 +82,14 @@ def test_all_ties_and_a_single_case_say_so_without_a_warning(recwarn: Any) -> No
     assert not [w for w in recwarn if issubclass(w.category, RuntimeWarning | UserWarning)]
 
 
-@pytest.mark.parametrize(("cases", "told"), [(5, True), (9, False)])
-def test_too_few_cases_are_told(cases: int, told: bool) -> None:
+@pytest.mark.parametrize(("cases", "noted"), [(5, True), (9, False)])
+def test_too_few_cases_are_noted(cases: int, noted: bool) -> None:
     values = list(range(1, cases + 1))
     found = compare([run("a", values, values), run("b", values, values)], ["dice"])
-    assert ("cannot be significant" in " ".join(found.notes)) == told
+    assert ("cannot be significant" in " ".join(found.notes)) == noted
 
 
-def test_other_cases_are_refused_or_named() -> None:
+def test_different_cases_are_rejected_or_listed() -> None:
     a, b = run("a", FIRST, FIRST), run("b", FIRST[:5], FIRST[:5])
     with pytest.raises(UserError, match=r"b lacks 2 of 7 cases: case5, case6; .*--common"):
         compare([a, b])
@@ -97,11 +97,11 @@ def test_other_cases_are_refused_or_named() -> None:
     assert {line.n for line in found.tables[0].lines} == {5}
     assert "only the 5 cases that all runs have: b lacks 2 of 7 cases: case5, case6" in found.notes
     other = replace(b.scores, cases=tuple(replace(c, name="x" + c.name) for c in b.scores.cases))
-    with pytest.raises(UserError, match="no case is in all of them"):
+    with pytest.raises(UserError, match="no case is in all runs"):
         compare([a, replace(b, scores=other)], common=True)
 
 
-def test_other_labels_references_and_tolerances_are_refused() -> None:
+def test_different_labels_references_and_tolerances_are_rejected() -> None:
     a = run("a", FIRST, FIRST)
     labels = replace(a.scores, labels=Labels({"sacrum": (1,), "hip": (3,)}, None, "test"))
     with pytest.raises(
@@ -117,11 +117,11 @@ def test_other_labels_references_and_tolerances_are_refused() -> None:
     assert compare([a, near], ["dice"]).tables
 
 
-def test_a_metric_that_is_not_there() -> None:
+def test_unknown_and_unmeasured_metrics_are_rejected() -> None:
     a = run("a", FIRST, FIRST)
     with pytest.raises(UserError, match=r"--metrics jaccard: .*known: dice, iou"):
         compare([a, a], ["jaccard"])
-    with pytest.raises(UserError, match=r"--metrics hd_px: a was not measured by it"):
+    with pytest.raises(UserError, match=r"--metrics hd_px: not measured in a, which has"):
         compare([a, a], ["hd_px"])
 
 
@@ -155,7 +155,7 @@ def test_an_unfair_training_is_marked_in_every_format() -> None:
     assert {row["unfair"] for row in rows if row["run"] == "a"} == {""}
 
 
-def test_like_trainings_have_no_mark_and_costs_stand_beside() -> None:
+def test_equal_trainings_have_no_mark_and_their_costs_are_listed() -> None:
     a = run("a", FIRST, FIRST, **FACTS, parameters=1_234_567, training_hours=1.5, device="cuda")
     b = run("b", BETTER, FIRST, **FACTS)
     found = compare([a, b], ["dice"])
@@ -166,12 +166,12 @@ def test_like_trainings_have_no_mark_and_costs_stand_beside() -> None:
     assert cost["peak memory, GiB"] == ("not recorded", "not recorded")
 
 
-def test_nothing_known_of_a_training_is_said() -> None:
+def test_an_unknown_training_is_noted() -> None:
     found = compare([run("a", FIRST, FIRST), run("b", FIRST, FIRST)], ["dice"])
-    assert any("how a, b came about is not recorded" in note for note in notes_of(found))
+    assert any("the training of a, b is not recorded" in note for note in notes_of(found))
 
 
-def test_the_csv_has_all_digits() -> None:
+def test_the_csv_has_full_precision() -> None:
     found = compare([run("a", FIRST, FIRST), run("b", BETTER, FIRST)], ["dice"])
     rows = {
         (row["label"], row["run"]): row
@@ -183,7 +183,7 @@ def test_the_csv_has_all_digits() -> None:
     assert rows["sacrum", "a"]["p"] == ""
 
 
-def test_latex_and_markdown_survive_names() -> None:
+def test_latex_and_markdown_escape_names() -> None:
     a, b = run("a_1 & 50%", FIRST, FIRST), run("b|c", FIRST, FIRST)
     sheets = sheets_of(compare([a, b], ["dice"]))
     assert r"a_1 \& 50\%".replace("_", r"\_") in latex(sheets, [], [])
@@ -198,7 +198,7 @@ def test_latex_and_markdown_survive_names() -> None:
 # a paper's table
 
 
-def test_rows_are_found_by_name_or_configuration() -> None:
+def test_rows_are_matched_by_name_or_configuration() -> None:
     table = find("001.4")
     plain, both = run("unet", FIRST, FIRST), run("x", FIRST, FIRST)
     both = replace(both, configuration="3d_fullres_da-mff")
@@ -212,7 +212,7 @@ def test_rows_are_found_by_name_or_configuration() -> None:
         match([both, replace(both, name="z")], table)
 
 
-def test_published_numbers_stand_beside_ours() -> None:
+def test_published_numbers_are_next_to_ours() -> None:
     ours = run("da", FIRST, FIRST, parameters=23_100_000)
     sheet = paper_sheet(find("001.4"), [ours], ["da"])
     rows = {row[0]: dict(zip(sheet.head, row, strict=True)) for row in sheet.rows}
@@ -233,7 +233,7 @@ def test_paper_003_is_pooled_with_background() -> None:
     sheet = paper_sheet(find("003.6"), [ours])
     row = {r[0]: dict(zip(sheet.head, r, strict=True)) for r in sheet.rows}["proposed"]
     hits, true = sum(FIRST), 10 * len(FIRST)
-    label = hits / true  # IoU of either: nothing too much was predicted
+    label = hits / true  # IoU of either label: no false positives
     background = 200 / 208
     assert float(row["mIoU ours"]) == pytest.approx((2 * label + background) / 3, abs=1e-4)
     assert row["mIoU paper"] == "0.8974 †1"

@@ -1,4 +1,4 @@
-"""What makes two trainings unlike, from plain facts and from plans."""
+"""Differences between trainings, from facts and from plans."""
 
 import pytest
 
@@ -37,23 +37,23 @@ PLANS = {
 }
 
 
-def test_alike_is_fair():
+def test_equal_trainings_are_fair():
     assert differences(FACTS, dict(FACTS)) == []
 
 
 @pytest.mark.parametrize("fact", list(UNFAIR))
-def test_each_of_these_makes_it_unfair(fact):
+def test_each_of_these_facts_makes_it_unfair(fact):
     (found,) = differences(FACTS, FACTS | {fact: "other"})
     assert (found.fact, found.severity, found.other) == (fact, "unfair", "other")
 
 
-def test_another_network_is_what_is_compared():
+def test_another_network_is_only_noted():
     (found,) = differences(FACTS, FACTS | {"network": "MAGUNet"})
     assert (found.fact, found.severity) == ("network", "note")
 
 
 @pytest.mark.parametrize("epochs", [None, "absent"])
-def test_what_is_not_recorded_is_said(epochs):
+def test_unrecorded_facts_are_reported(epochs):
     other = dict(FACTS)
     other.pop("epochs")
     if epochs is None:
@@ -62,7 +62,7 @@ def test_what_is_not_recorded_is_said(epochs):
     assert (found.fact, found.severity) == ("epochs", "not recorded")
 
 
-def test_the_gravest_comes_first():
+def test_the_most_severe_comes_first():
     found = differences(FACTS, FACTS | {"network": "X", "spacing": None, "epochs": 50})
     assert [one.severity for one in found] == ["unfair", "note", "not recorded"]
     assert str(found[0]) == "epochs 50 against 300 (another training budget)"
@@ -73,7 +73,7 @@ def test_a_patch_is_readable():
     assert str(found) == "patch size 32 x 64 x 64 against 48 x 96 x 96 (another field of view)"
 
 
-def test_a_configuration_has_what_it_inherits():
+def test_a_configuration_inherits():
     facts = facts_of_plans(PLANS, "3d_fullres_da")
     assert (facts["network"], facts["batch_size"]) == ("MAGUNet", 4)
     assert (facts["patch_size"], facts["epochs"], facts["optimizer"]) == ([48, 96, 96], 300, "Adam")
@@ -81,7 +81,7 @@ def test_a_configuration_has_what_it_inherits():
     assert {one.fact for one in found if one.severity == "unfair"} == {"batch_size"}
 
 
-def test_plans_without_the_configuration_say_nothing():
+def test_plans_without_the_configuration_have_no_facts():
     assert facts_of_plans(PLANS, "2d") == {}
     circle = {"configurations": {"a": {"inherits_from": "b"}, "b": {"inherits_from": "a"}}}
     assert facts_of_plans(circle, "a") == {}

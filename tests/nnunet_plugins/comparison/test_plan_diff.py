@@ -1,4 +1,4 @@
-"""What differs between two plans, said in words, and whether a comparison is fair."""
+"""`plan-diff`: differences between plans, and whether a comparison is fair."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def diff(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tu
     return run
 
 
-def test_the_same_plans_do_not_differ(diff: Callable) -> None:
-    status, said = diff(lambda p, c: None)
+def test_equal_plans_do_not_differ(diff: Callable) -> None:
+    status, text = diff(lambda p, c: None)
     assert status == 0
-    assert "3d_fullres: no difference" in said
+    assert "3d_fullres: no difference" in text
 
 
 @pytest.mark.parametrize(("key", "value", "said"), [
@@ -58,7 +58,7 @@ def test_the_same_plans_do_not_differ(diff: Callable) -> None:
     ("training", {"epochs": 50}, "epochs 50 against 1000 (another training budget)"),
     ("memory", {"target_gb": 24.0}, "memory target gb 24.0 against 8.0 (another memory budget)"),
 ])  # fmt: skip
-def test_what_is_unfair(diff: Callable, key: str, value: Any, said: str) -> None:
+def test_unfair_differences(diff: Callable, key: str, value: Any, said: str) -> None:
     status, text = diff(lambda p, c: c.update({key: value}))
     assert status == 1
     assert "NOT fair to compare" in text
@@ -80,7 +80,7 @@ def test_patches_that_fill_the_same_memory_are_fair(diff: Callable) -> None:
     assert "unfair  patch size" in text
 
 
-def test_networks_are_told_by_their_blocks(diff: Callable) -> None:
+def test_networks_differ_in_their_blocks(diff: Callable) -> None:
     def change(other: Plans, configuration: dict[str, Any]) -> None:
         entry = configuration["architecture"]
         entry["network_class_name"] = "nnunet_plugins.networks.MAGUNet"
@@ -93,7 +93,7 @@ def test_networks_are_told_by_their_blocks(diff: Callable) -> None:
     assert "bottleneck da against none" in text
 
 
-def test_json_says_the_same(diff: Callable) -> None:
+def test_json_has_the_same_content(diff: Callable) -> None:
     status, text = diff(lambda p, c: c.update(training={"epochs": 50}), "--json")
     found = json.loads(text)
     assert status == 1
@@ -113,7 +113,7 @@ def checkpoint(path: Path, **more: Any) -> Path:
 
 
 class Opaque:
-    """Something that only a pickle holds."""
+    """A class that only a pickle can store."""
 
 
 def test_a_checkpoint_of_plain_data_is_read(
@@ -124,7 +124,7 @@ def test_a_checkpoint_of_plain_data_is_read(
     assert "no difference" in capsys.readouterr().out
 
 
-def test_a_pickle_is_not_loaded_without_saying_so(
+def test_a_pickle_is_loaded_with_trust_only(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = checkpoint(tmp_path / "one.pth", logging=Opaque())
@@ -134,7 +134,7 @@ def test_a_pickle_is_not_loaded_without_saying_so(
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", "not json"])
-def test_what_are_no_plans(
+def test_files_that_are_not_plans(
     tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "x.json"
@@ -143,7 +143,7 @@ def test_what_are_no_plans(
     assert str(path) in capsys.readouterr().err
 
 
-def test_nothing_in_common(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_common_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = plans()
     fullres = other["configurations"].pop("3d_fullres")
     other["configurations"] |= {"2d": fullres, "3d_lowres": fullres}

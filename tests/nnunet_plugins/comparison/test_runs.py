@@ -1,4 +1,4 @@
-"""`compare` on files: what a run is, scores and model folders, and the command."""
+"""`compare` on files: scores files, predictions, model folders, and the command."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from nnunet_plugins.cli import main
 from nnunet_plugins.comparison.runs import Options, load
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation import evaluate
-from nnunet_plugins.model_folder import facts_of_model, find_folds, read_logs
+from nnunet_plugins.model_folder import facts_of_model, read_model
 
 from .compared import SPACING, row_of
 
@@ -42,7 +43,7 @@ def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_scores_come_back_as_they_were_written(files: Path) -> None:
+def test_scores_are_read_as_they_were_written(files: Path) -> None:
     evaluate(files / "a", files / "ref", output=files / "a.json", pixels=True)
     evaluate(files / "b", files / "ref", output=files / "b.json", pixels=True)
     loaded = load([str(files / "a.json"), f"other={files / 'b.json'}"], Options())
@@ -50,7 +51,7 @@ def test_scores_come_back_as_they_were_written(files: Path) -> None:
     assert loaded[0].scores.to_json() == (files / "a.json").read_text()
 
 
-def test_a_prediction_folder_has_its_scores_or_a_reference(files: Path) -> None:
+def test_a_prediction_folder_needs_scores_or_a_reference(files: Path) -> None:
     with pytest.raises(UserError, match="holds no scores file and no trained model; pass --refer"):
         load([str(files / "a")], Options())
     scored = load([str(files / "a")], Options(reference=files / "ref"))[0].scores
@@ -58,23 +59,26 @@ def test_a_prediction_folder_has_its_scores_or_a_reference(files: Path) -> None:
     assert load([str(files / "a")], Options())[0].scores == scored
     later = time.time() + 100
     os.utime(files / "a" / "case1.nii.gz", (later, later))
-    with pytest.raises(UserError, match="is older than the predictions beside it"):
+    with pytest.raises(UserError, match="is older than the predictions in its folder"):
         load([str(files / "a")], Options())
     (files / "a" / "case1.nii.gz").unlink()
-    with pytest.raises(UserError, match="holds other cases than its folder"):
+    with pytest.raises(UserError, match="has other cases than its folder"):
         load([str(files / "a")], Options())
 
 
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (lambda c: c.update(format_version=1), r"format_version is 1, known is 2; evaluate again"),
-        (lambda c: c.update(format="x"), "holds no scores of nnunet-plugins evaluate"),
-        (lambda c: c.pop("cases"), "is not complete"),
+        (
+            lambda c: c.update(format_version=1),
+            r"format_version is 1, supported is 2; evaluate again",
+        ),
+        (lambda c: c.update(format="x"), "is not a scores file of nnunet-plugins evaluate"),
+        (lambda c: c.pop("cases"), "is incomplete"),
         (lambda c: c["cases"]["case0"]["labels"]["sacrum"].update(dice=math.nan), "holds NaN"),
     ],
 )
-def test_a_file_that_cannot_be_scores(files: Path, change: Any, match: str) -> None:
+def test_damaged_scores_files_are_rejected(files: Path, change: Any, match: str) -> None:
     out = files / "a.json"
     evaluate(files / "a", files / "ref", output=out)
     content = json.loads(out.read_text())
@@ -84,7 +88,7 @@ def test_a_file_that_cannot_be_scores(files: Path, change: Any, match: str) -> N
         load([str(out)], Options())
 
 
-def test_two_runs_of_one_name(files: Path) -> None:
+def test_two_runs_of_the_same_name_are_rejected(files: Path) -> None:
     evaluate(files / "a", files / "ref", output=files / "a.json")
     with pytest.raises(UserError, match="would both be called 'a'; pass NAME=RUN"):
         load([str(files / "a.json")] * 2, Options())
@@ -102,7 +106,7 @@ LOG = """
 
 @pytest.fixture
 def model(files: Path) -> Path:
-    """nnU-Net's folder of a model, two folds of a case each, as its trainer leaves it."""
+    """A model folder of nnU-Net with two folds of one case each."""
     folder = files / "nnUNetTrainer__P__2d_da"
     arch = {"network_class_name": "x.y.Net", "arch_kwargs": {}, "_kw_requires_import": []}
     base = {"batch_size": 2, "patch_size": [4, 24], "spacing": [0.5, 0.8], "architecture": arch}
@@ -142,8 +146,8 @@ def test_a_model_is_scored_on_its_folds_validation(
     assert facts["finished"] is True
     (half,) = load([str(model)], Options(folds=["1"]))
     assert [case.name for case in half.scores.cases] == ["case1"]
-    with pytest.raises(UserError, match=r"no fold_7; there are: 0, 1"):
-        find_folds(model, ["7"])
+    with pytest.raises(UserError, match=r"no fold_7; available: 0, 1"):
+        read_model(model, ["7"])
 
 
 def test_without_references_nnunets_summary_gives_the_overlaps(
@@ -164,34 +168,25 @@ def test_without_references_nnunets_summary_gives_the_overlaps(
     assert "overlaps only" in one.notes[0]
 
 
-def test_a_case_in_two_folds_is_refused(files: Path, model: Path) -> None:
+def test_a_case_in_two_folds_is_rejected(files: Path, model: Path) -> None:
     save(model / "fold_1" / "validation" / "case0.nii.gz", row_of(6))
-    with pytest.raises(UserError, match="case case0 is in two folds; name one of them by --fold"):
+    with pytest.raises(
+        UserError, match="case case0 is in two folds; select one of them with --fold"
+    ):
         load([str(model)], Options(reference=files / "ref"))
 
 
-def test_logs_of_a_continued_and_of_a_repeated_training(tmp_path: Path) -> None:
-    (tmp_path / "training_log_1.txt").write_text(LOG)
-    assert read_logs(tmp_path) == {"seconds": [10.0, 12.0], "finished": False, "peak": 0.0}
-    again = LOG.replace("Epoch 0", "Epoch 2").replace("Epoch 1", "Epoch 3") + "x: Training done.\n"
-    (tmp_path / "training_log_2.txt").write_text(again)
-    found = read_logs(tmp_path)
-    assert (found["seconds"], found["finished"]) == ([10.0, 12.0, 10.0, 12.0], True)
-    (tmp_path / "training_log_3.txt").write_text(LOG)
-    assert read_logs(tmp_path) == {"seconds": [10.0, 12.0], "finished": False, "peak": 0.0}
-
-
-def test_peak_memory_is_the_largest_folds(model: Path) -> None:
+def test_peak_memory_is_that_of_the_largest_fold(model: Path) -> None:
     for fold, peak in (("fold_0", "7.42"), ("fold_1", "7.98")):
         (model / fold / "training_log_2026_1_1_00_00_00.txt").write_text(
             LOG + f"2026-01-01 00:00:00.0: peak memory allocated: {peak} GiB\n"
         )
-    assert facts_of_model(model, find_folds(model, None))["peak_memory_gib"] == 7.98
+    assert facts_of_model(read_model(model))["peak_memory_gib"] == 7.98
 
 
-def test_an_unfinished_training_is_unfair_and_said(model: Path) -> None:
+def test_an_unfinished_training_is_recorded(model: Path) -> None:
     (model / "fold_1" / "training_log_2026_1_1_00_00_00.txt").write_text(LOG)
-    assert facts_of_model(model, find_folds(model, None))["finished"] is False
+    assert facts_of_model(read_model(model))["finished"] is False
 
 
 def test_the_command_writes_every_format(files: Path, capsys: pytest.CaptureFixture) -> None:
@@ -208,7 +203,7 @@ def test_the_command_writes_every_format(files: Path, capsys: pytest.CaptureFixt
     assert "allowed endings are .md, .tex, .csv" in capsys.readouterr().err
 
 
-def test_the_command_lays_out_a_table_and_can_be_strict(
+def test_the_command_arranges_a_papers_table_and_can_be_strict(
     files: Path, model: Path, capsys: pytest.CaptureFixture
 ) -> None:
     reference = ["--reference", str(files / "ref"), "-j", "1"]
@@ -219,8 +214,6 @@ def test_the_command_lays_out_a_table_and_can_be_strict(
     other = model.with_name("nnUNetTrainer__P__2d")
     model.rename(other)
     copy = model.with_name("nnUNetTrainer__P__2d_da")
-    import shutil
-
     shutil.copytree(other, copy)
     plans = json.loads((copy / "plans.json").read_text())
     plans["configurations"]["2d_da"]["patch_size"] = [4, 12]
@@ -237,7 +230,7 @@ def test_real_label_maps_against_each_other(
     """TotalSegmentator's map of a pelvis CT against a copy with its left hip one voxel off."""
     source = shared_data / "ct_pelvis" / "example_seg_fast_force_split.nii.gz"
     if not source.exists():
-        pytest.skip("the real CT is not here")
+        pytest.skip("the real CT is not available")
     image = sitk.ReadImage(str(source))
     voxels = sitk.GetArrayFromImage(image)
     for name, moved in (("same", voxels), ("moved", np.roll(voxels, 1, axis=2))):

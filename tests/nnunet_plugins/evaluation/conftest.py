@@ -1,4 +1,4 @@
-"""Label maps on disk, made by the tests."""
+"""Fixtures that write label maps and dataset.json."""
 
 import json
 
@@ -9,7 +9,7 @@ import SimpleITK
 
 @pytest.fixture
 def save():
-    """Write a label map; spacing (mm) in the array's order z, y, x."""
+    """Write a label map; spacing (mm) in the order of the array's axes (z, y, x)."""
 
     def write(path, voxels, *, spacing=(3.0, 0.5, 0.8), origin=(0.0, 0.0, 0.0), dtype=np.uint8):
         image = SimpleITK.GetImageFromArray(np.asarray(voxels, dtype=dtype))

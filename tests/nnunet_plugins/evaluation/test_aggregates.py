@@ -1,4 +1,4 @@
-"""Every mean by its name: hand arithmetic, what is left out, and the arithmetic of paper 003."""
+"""The named means by hand, what they leave out, and the arithmetic of silveira2025-inception-dual."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def scores(tmp_path, save, declare):
     return evaluate(tmp_path / "p", tmp_path / "r")
 
 
-def test_micro_pools_voxels_and_macro_takes_cases_alike(scores):
+def test_micro_pools_voxels_and_macro_averages_cases(scores):
     assert scores.summary["one"].metrics["dice"].mean == pytest.approx((1 + 2 * 2 / 6) / 2)
     micro = scores.aggregates["micro"]["one"]
     assert micro["dice"] == pytest.approx(2 * 10 / (2 * 10 + 2))
@@ -53,7 +53,7 @@ def test_means_over_classes_with_and_without_background(scores):
         "classes": 2,
         "without": ["nowhere"],
     }
-    # Background of b: 97 of 100 true, 96 predicted; all but the missed voxel of label 2, which was taken for it.
+    # Background of b: 97 of 100 true, 96 predicted; all but the missed voxel of label 2, predicted as background.
     background = (1 + 2 * 95 / (96 + 97)) / 2
     with_it = found["macro_over_classes_with_background"]["dice"]
     assert with_it["mean"] == pytest.approx((background + one + two) / 3)
@@ -71,7 +71,7 @@ def test_distances_are_not_pooled(scores):
     assert "hd95_mm" not in scores.aggregates["micro"]["one"]
 
 
-def test_a_region_is_right_where_all_labels_are(tmp_path, save, declare):
+def test_a_voxel_is_correct_if_all_its_labels_are(tmp_path, save, declare):
     declare(tmp_path, {"background": 0, "whole": [1, 2], "core": 2})
     reference = np.array([[[0, 1, 2, 2]]])
     prediction = np.array([[[0, 2, 2, 1]]])

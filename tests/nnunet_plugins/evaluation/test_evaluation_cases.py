@@ -1,4 +1,4 @@
-"""Files: pairing, labels, and everything that makes two of them incomparable."""
+"""Files: pairing, labels, and everything that makes two files incomparable."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ LABELS = {"background": 0, "vertebra": 1, "disc": 2, "canal": 3}
 
 @pytest.fixture
 def folders(tmp_path, save, spine, declare):
-    """Two perfect cases, as nnU-Net lays them out."""
+    """Two perfect cases, in nnU-Net's layout."""
     prediction, reference = tmp_path / "pred", tmp_path / "Dataset001_Spine" / "labelsTr"
     for name in ("a", "b"):
         save(prediction / f"{name}.nii.gz", spine)
@@ -39,7 +39,7 @@ def test_every_ending(tmp_path, save, spine, ending):
     assert scores.cases[0].spacing == pytest.approx((3.0, 0.5, 0.8))
 
 
-def test_a_missing_prediction_is_named(folders):
+def test_a_missing_prediction_is_listed(folders):
     prediction, reference = folders
     (prediction / "b.nii.gz").unlink()
     with pytest.raises(
@@ -51,7 +51,7 @@ def test_a_missing_prediction_is_named(folders):
     assert scores.notes == ("left out: 1 reference without prediction: b",)
 
 
-def test_nothing_in_common_is_an_error_even_when_chilled(folders):
+def test_no_common_case_is_an_error_even_with_chill(folders):
     prediction, reference = folders
     for file in list(prediction.iterdir()):
         file.rename(file.with_name("x" + file.name))
@@ -59,14 +59,14 @@ def test_nothing_in_common_is_an_error_even_when_chilled(folders):
         evaluate(prediction, reference, chill=True)
 
 
-def test_one_name_twice(folders, save, spine):
+def test_two_files_of_one_case_are_rejected(folders, save, spine):
     prediction, reference = folders
     save(prediction / "a.mha", spine)
-    with pytest.raises(UserError, match=r"a\.mha.*one case by name"):
+    with pytest.raises(UserError, match=r"a\.mha.*have the same case name"):
         evaluate(prediction, reference)
 
 
-def test_no_such_folder_and_an_empty_one(folders, tmp_path):
+def test_missing_and_empty_folders_are_rejected(folders, tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         evaluate(tmp_path / "nowhere", folders[1])
     (tmp_path / "empty").mkdir()
@@ -105,41 +105,41 @@ def test_another_direction(tmp_path, save, spine):
         evaluate(tmp_path / "p.mha", reference)
 
 
-def test_what_headers_round_is_allowed(tmp_path, save, spine):
+def test_rounding_of_headers_is_allowed(tmp_path, save, spine):
     prediction = save(tmp_path / "p.mha", spine, spacing=(3.0, 0.5, 0.80001), origin=(1e-4, 0, 0))
     assert evaluate(prediction, save(tmp_path / "r.mha", spine)).mean_foreground_dice == 1
 
 
 @pytest.mark.parametrize("which", ["pred", "Dataset001_Spine/labelsTr"])
-def test_values_that_are_not_declared(folders, tmp_path, save, spine, which):
+def test_undeclared_values_are_rejected(folders, tmp_path, save, spine, which):
     save(tmp_path / which / "a.nii.gz", np.where(spine == 3, 7, spine))
     with pytest.raises(UserError, match=r"a\.nii\.gz: holds values 7 .*known are 0, 1, 2, 3"):
         evaluate(*folders)
 
 
-def test_the_ignore_label_belongs_in_references(folders, save, spine, declare):
+def test_the_ignore_label_is_allowed_in_references_only(folders, save, spine, declare):
     prediction, reference = folders
     declare(prediction, {**LABELS, "ignore": 4})
     save(prediction / "a.nii.gz", np.where(spine == 3, 4, spine))
-    with pytest.raises(UserError, match="ignore label belongs in references only"):
+    with pytest.raises(UserError, match="ignore label is allowed in references only"):
         evaluate(prediction, reference)
 
 
 def test_a_probability_map(tmp_path, save, spine):
     prediction = save(tmp_path / "p.mha", spine * 0.3, dtype=np.float32)
-    with pytest.raises(UserError, match="not whole numbers"):
+    with pytest.raises(UserError, match="not integers"):
         evaluate(prediction, save(tmp_path / "r.mha", spine))
     bad = np.where(spine == 1, np.nan, spine)
-    with pytest.raises(UserError, match="not whole numbers"):
+    with pytest.raises(UserError, match="not integers"):
         evaluate(save(tmp_path / "n.mha", bad, dtype=np.float32), tmp_path / "r.mha")
 
 
-def test_whole_numbers_stored_as_floats_will_do(tmp_path, save, spine):
+def test_integers_stored_as_floats_are_accepted(tmp_path, save, spine):
     prediction = save(tmp_path / "p.mha", spine, dtype=np.float64)
     assert evaluate(prediction, save(tmp_path / "r.mha", spine)).mean_foreground_dice == 1
 
 
-def test_negative_values_and_broken_files(tmp_path, save, spine):
+def test_negative_values_and_damaged_files_are_rejected(tmp_path, save, spine):
     with pytest.raises(UserError, match="value -1"):
         read(save(tmp_path / "p.mha", spine.astype(int) - 1, dtype=np.int16))
     (tmp_path / "x.nii.gz").write_bytes(b"not an image")
@@ -156,9 +156,9 @@ def test_labels_come_from_the_nearest_dataset_json(folders, declare, tmp_path):
 
     assert names() == ("vertebra", "dataset.json above the references")
     declare(reference, {**LABELS, "vertebra": 2, "disc": 1})
-    assert names() == ("vertebra", "dataset.json beside the references")
+    assert names() == ("vertebra", "dataset.json next to the references")
     declare(prediction, {"background": 0, "bone": 1, "disc": 2, "canal": 3})
-    assert names() == ("bone", "dataset.json beside the predictions")
+    assert names() == ("bone", "dataset.json next to the predictions")
     option = declare(tmp_path / "other", {"background": 0, "os": 1, "disc": 2, "canal": 3})
     assert names(dataset_json=option) == ("os", "dataset.json")
 
@@ -170,20 +170,20 @@ def test_without_dataset_json_labels_are_the_values_found(tmp_path, save, spine)
     assert scores.summary["label 3"].missed == scores.summary["label 40"].false_alarm == 1
 
 
-def test_nothing_found_and_nothing_declared(tmp_path, save, spine):
+def test_empty_maps_without_declared_labels_are_rejected(tmp_path, save, spine):
     empty = save(tmp_path / "p.mha", 0 * spine)
-    with pytest.raises(UserError, match=r"anything but 0.*-djfile"):
+    with pytest.raises(UserError, match=r"nothing but 0.*-djfile"):
         evaluate(empty, empty)
 
 
-def test_an_image_of_whole_numbers_is_no_label_map(tmp_path, save):
+def test_an_image_of_integers_is_rejected(tmp_path, save):
     image = save(tmp_path / "ct.mha", np.arange(600).reshape(6, 10, 10), dtype=np.int16)
     with pytest.raises(UserError, match=r"599 different values in the files; are these images\?"):
         evaluate(image, image)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.uint32, np.uint64, np.int64])
-def test_every_whole_type(tmp_path, save, spine, dtype):
+def test_every_integer_type(tmp_path, save, spine, dtype):
     prediction = save(tmp_path / "p.nrrd", spine, dtype=dtype)
     assert evaluate(prediction, save(tmp_path / "r.nrrd", spine)).mean_foreground_dice == 1
 
@@ -202,8 +202,8 @@ def test_large_values_keep_their_names(tmp_path, save, spine, declare):
 @pytest.mark.parametrize(
     ("labels", "match"),
     [
-        ({"0": "background", "1": "bone"}, "v1 had it the other way round"),
-        ({"background": 0}, "no label beside the background"),
+        ({"0": "background", "1": "bone"}, "v1 used the reverse order"),
+        ({"background": 0}, "no label except the background"),
         ({"background": 0, "all": [0, 1]}, "holds the background 0"),
         ({"background": 0, "x": 1.5}, r"label 'x' is 1\.5"),
         ({"background": 0, "x": []}, r"label 'x' is \[\]"),
@@ -262,7 +262,7 @@ def test_values_in_finds_every_value(seed):
 
 
 @pytest.mark.parametrize("ending", [".nii.gz", ".nii"])
-def test_a_truncated_map_is_no_map_of_zeros(tmp_path, save, spine, ending):
+def test_a_truncated_map_is_rejected(tmp_path, save, spine, ending):
     reference = save(tmp_path / f"r{ending}", spine)
     whole = reference.read_bytes()
     cut = tmp_path / f"p{ending}"
@@ -271,7 +271,7 @@ def test_a_truncated_map_is_no_map_of_zeros(tmp_path, save, spine, ending):
         evaluate(cut, reference)
 
 
-def test_nan_is_no_background(tmp_path, save, spine):
+def test_nan_is_rejected(tmp_path, save, spine):
     reference = save(tmp_path / "r.nii.gz", spine)
     voxels = np.asarray(spine, dtype=np.float32)
     voxels.flat[0] = np.nan

@@ -72,7 +72,7 @@ def test_monai(smooth, spacing, tolerance):
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_monai_on_what_evaluate_cuts_out_of_files(tmp_path, save):
-    # Labels are cut out before they are measured: in the corner of an image and amid it nothing may change.
+    # Labels are cut out before they are measured: the position in the image must not matter.
     for number, place in enumerate([(0, 0, 0), (6, 7, 5)]):
         large = [np.zeros((15, 40, 34), dtype=np.uint8) for _ in range(2)]
         for seed, into in enumerate(large):

@@ -1,4 +1,4 @@
-"""Hand arithmetic on anisotropic grids, the empty masks, and laws that any metric keeps."""
+"""Metrics by hand on anisotropic grids, empty masks, and general properties."""
 
 import math
 
@@ -32,15 +32,15 @@ def test_a_box_shifted_by_one_thick_slice():
     assert scores.dice == pytest.approx(64 / 96)
     assert scores.iou == pytest.approx(32 / 64)
     assert scores.precision == scores.recall == pytest.approx(32 / 48)
-    # Surfaces, of slices of 4 x 4 = 16 with a rim of 12: the end slices whole, the middle its rim.
+    # Surfaces, of slices of 4 x 4 = 16 with a rim of 12: all voxels of the end slices, the rim of the middle slice.
     #   prediction 3 (16) on reference 3 (rim): 12 at 0 mm, the 4 inside 0.5 mm (y) from the rim
     #   prediction 4 (rim) on reference 4 (16): at 0 mm
     #   prediction 5 (16) on reference 4 (16): at 3 mm
-    # and the other way the same, mirrored: 44 distances each.
+    # and the same in the other direction, mirrored: 44 distances each.
     one_way = 4 * 0.5 + 16 * 3.0
     assert scores.assd_mm == pytest.approx(2 * one_way / (2 * 44))
     assert scores.hd95_mm == scores.hd_mm == pytest.approx(3.0)
-    # Within 2 mm lie all but the 16 of the end slice, both ways: 28 of 44.
+    # All but the 16 of the end slice are within 2 mm, in both directions: 28 of 44.
     assert scores.nsd == pytest.approx(28 / 44)
     # 1152 voxels: FP + FN are 32 of them, and 1152 - 48 are background.
     assert scores.accuracy == pytest.approx((1152 - 32) / 1152)
@@ -52,7 +52,7 @@ def test_a_box_shifted_by_one_thick_slice():
 
 
 @pytest.mark.parametrize(("axis", "millimetres"), enumerate(SPACING))
-def test_single_voxels_are_as_far_apart_as_the_spacing_says(axis, millimetres):
+def test_the_distance_of_single_voxels_is_a_multiple_of_the_spacing(axis, millimetres):
     a, b = EMPTY.copy(), EMPTY.copy()
     a[4, 4, 4] = True
     b[tuple(4 + 2 * (here == axis) for here in range(3))] = True
@@ -75,7 +75,7 @@ def test_two_axes():
     scores = compare(a, b, (3.0, 0.5))
     assert scores.dice == pytest.approx(2 / 3)
     assert scores.hd95_mm == pytest.approx(3.0)
-    assert scores.reference_mm3 == pytest.approx(12 * 1.5)  # an area, where there are two axes
+    assert scores.reference_mm3 == pytest.approx(12 * 1.5)  # an area in two dimensions
 
 
 def test_equal_masks_are_perfect():
@@ -93,7 +93,7 @@ def test_the_volume_error_has_a_sign():
     assert smaller.volume_error == pytest.approx(-12 / 48)
 
 
-def test_pixels_take_the_spacing_as_one():
+def test_distances_in_pixels_ignore_the_spacing():
     a, b = EMPTY.copy(), EMPTY.copy()
     a[4, 4, 4] = b[6, 4, 4] = True
     scores = compare(a, b, SPACING, pixels=True)
@@ -103,19 +103,19 @@ def test_pixels_take_the_spacing_as_one():
 
 
 @pytest.mark.parametrize(("tolerance", "share"), [(2.9, 28 / 44), (3.0, 1.0), (0.4, 24 / 44)])
-def test_nsd_counts_what_is_at_most_the_tolerance_away(tolerance, share):
+def test_nsd_counts_surface_voxels_within_the_tolerance(tolerance, share):
     # Distances as above: 24 of 44 at 0 mm, 4 at 0.5 mm, 16 at 3 mm, each way.
     scores = compare(box((3, 6), (4, 8), (4, 8)), CUBE, SPACING, tolerance=tolerance)
     assert scores.nsd == pytest.approx(share)
 
 
-def test_a_tolerance_is_not_missed_by_a_rounding():
+def test_a_distance_equal_to_the_tolerance_counts():
     a, b = EMPTY.copy(), EMPTY.copy()
     a[4, 4, 4] = b[4, 4, 7] = True  # three steps of 0.1 are 0.30000000000000004
     assert compare(a, b, (3.0, 0.5, 0.1), tolerance=0.3).nsd == 1
 
 
-def test_a_slice_stored_as_a_volume_is_measured_as_a_picture():
+def test_a_slice_stored_as_a_volume_is_measured_in_two_dimensions():
     a, b = (box((2, 6), (2, 6), size=(8, 12)), box((2, 6), (2, 7), size=(8, 12)))
     flat = compare(a, b, (0.5, 0.8), pixels=True)
     stored = compare(a[None], b[None], (4.0, 0.5, 0.8), pixels=True)
@@ -124,12 +124,12 @@ def test_a_slice_stored_as_a_volume_is_measured_as_a_picture():
         flat.assd_mm,
         flat.assd_px,
     )
-    # Outlines of 4 x 4 and 4 x 5: 12 and 14. Of the first, 2 inner ones of column 5 lie 1 from the outline;
-    # of the second, the 4 of column 6 lie 1 from it.
+    # Outlines of 4 x 4 and 4 x 5: 12 and 14. Of the first, 2 inner ones of column 5 are 1 away from the outline;
+    # of the second, the 4 of column 6.
     assert flat.assd_px == pytest.approx((2 + 4) / (12 + 14))
 
 
-def test_both_empty_says_nothing():
+def test_both_empty_has_no_scores():
     scores = compare(EMPTY, EMPTY, SPACING)
     assert [getattr(scores, name) for name in METRICS] == [None] * len(METRICS)
     assert scores.state == "both empty"
@@ -158,7 +158,7 @@ def test_an_image_without_background_has_no_specificity():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_who_is_compared_with_whom_swaps_precision_and_recall_only(seed):
+def test_swapping_the_masks_swaps_precision_and_recall_only(seed):
     there = compare(blob(seed), blob(seed + 10), SPACING)
     back = compare(blob(seed + 10), blob(seed), SPACING)
     for name in ("dice", "iou", "hd95_mm", "assd_mm"):
@@ -166,7 +166,7 @@ def test_who_is_compared_with_whom_swaps_precision_and_recall_only(seed):
     assert there.precision == pytest.approx(back.recall)
 
 
-def test_distances_scale_with_the_voxel_and_overlap_does_not():
+def test_distances_scale_with_the_voxel_size_and_overlap_does_not():
     small = compare(blob(1), blob(2), SPACING)
     large = compare(blob(1), blob(2), tuple(2 * size for size in SPACING))
     assert large.hd95_mm == pytest.approx(2 * small.hd95_mm)
@@ -175,7 +175,7 @@ def test_distances_scale_with_the_voxel_and_overlap_does_not():
     assert large.dice == small.dice
 
 
-def test_masks_are_left_as_they_are():
+def test_masks_are_not_modified():
     a, b = blob(5), blob(6)
     kept = a.copy(), b.copy()
     compare(a, b, SPACING)
@@ -188,7 +188,7 @@ def test_counts_are_exact_beyond_float32():
     assert overlap(Counts(hits, 1, 0, 0))["precision"] == hits / (hits + 1) < 1
 
 
-def test_different_shapes_are_refused():
+def test_different_shapes_are_rejected():
     with pytest.raises(ValueError, match="same shape and rank"):
         compare(CUBE, CUBE[1:], SPACING)
     with pytest.raises(ValueError, match="same shape and rank"):

@@ -1,4 +1,4 @@
-"""nnU-Net's own evaluation and ours give the same Dice and IoU, labels, regions and ignore alike."""
+"""nnU-Net's evaluation and ours give the same Dice and IoU, with labels, regions and an ignore label."""
 
 import numpy as np
 import pytest

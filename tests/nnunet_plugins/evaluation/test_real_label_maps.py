@@ -1,4 +1,4 @@
-"""The two label maps of a real pelvis CT against each other: vertebral bodies inside whole vertebrae."""
+"""The two label maps of a real pelvis CT against each other: vertebral bodies inside vertebrae."""
 
 import numpy as np
 import pytest
@@ -8,20 +8,20 @@ from monai.metrics import compute_average_surface_distance, compute_hausdorff_di
 
 from nnunet_plugins.evaluation import evaluate
 
-VERTEBRAE = (*range(25, 34),)  # sacrum, S1, L5 to T11 of the whole map
-BODY = 1  # of the other one
+VERTEBRAE = (*range(25, 34),)  # sacrum, S1, L5 to T11 in the reference
+BODY = 1  # in the other label map
 
 
 @pytest.fixture
 def maps(shared_data, tmp_path, declare):
-    """Bodies as a prediction, vertebrae as the reference: 1 in both, on the CT's own grid."""
+    """Bodies as a prediction, vertebrae as the reference: 1 in both, on the grid of the CT."""
     folder = shared_data / "ct_pelvis"
     files = [
         folder / "totalseg_vertebrae_body.nii.gz",
         folder / "example_seg_fast_force_split.nii.gz",
     ]
     if not all(file.exists() for file in files):
-        pytest.skip("the real CT is not here")
+        pytest.skip("the real CT is not available")
     found = []
     for name, file, values in zip("pr", files, ((BODY,), VERTEBRAE), strict=True):
         image = sitk.ReadImage(str(file))
@@ -35,7 +35,7 @@ def maps(shared_data, tmp_path, declare):
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-def test_bodies_lie_in_their_vertebrae(maps):
+def test_bodies_are_inside_their_vertebrae(maps):
     folder, (bodies, vertebrae) = maps
     case = evaluate(folder / "p.nii.gz", folder / "r.nii.gz", pixels=True).cases[0]
     found = case.labels["vertebrae"]
@@ -55,7 +55,7 @@ def test_bodies_lie_in_their_vertebrae(maps):
     assert found.assd_mm == pytest.approx(assd, abs=1e-4)
 
 
-def test_the_other_way_round_precision_is_recall(maps):
+def test_swapping_the_maps_swaps_precision_and_recall(maps):
     folder, _ = maps
     there, back = (
         evaluate(folder / f"{a}.nii.gz", folder / f"{b}.nii.gz").cases[0].labels["vertebrae"]
@@ -66,10 +66,10 @@ def test_the_other_way_round_precision_is_recall(maps):
     assert there.volume_error_ml == -back.volume_error_ml < 0
 
 
-def test_the_whole_map_against_itself(shared_data):
+def test_the_map_against_itself(shared_data):
     file = shared_data / "ct_pelvis" / "example_seg_fast_force_split.nii.gz"
     if not file.exists():
-        pytest.skip("the real CT is not here")
+        pytest.skip("the real CT is not available")
     scores = evaluate(file, file)
     assert len(scores.labels.values) > 50
     assert scores.mean_foreground_dice == scores.aggregates["voxel_accuracy"] == 1

@@ -1,4 +1,4 @@
-"""The summary, the JSON file and the table."""
+"""The summary, the JSON file and the table of `evaluate`."""
 
 import argparse
 import json
@@ -10,7 +10,7 @@ import pytest
 
 from nnunet_plugins.commands import evaluate as command
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation import evaluate
+from nnunet_plugins.evaluation import evaluate, score_table
 from nnunet_plugins.evaluation.aggregates import describe
 from nnunet_plugins.evaluation.metrics import METRICS, PIXELS
 from nnunet_plugins.evaluation.parallel import each
@@ -20,7 +20,7 @@ LABELS = {"background": 0, "vertebra": 1, "disc": 2, "canal": 3, "tumour": 4}
 
 @pytest.fixture
 def folders(tmp_path, save, spine, declare):
-    """Case a perfect; b one slice off, canal missed; c with a tumour that is not there."""
+    """Case a perfect; b one slice off, canal missed; c with a false tumour."""
     prediction, reference = tmp_path / "pred", tmp_path / "ref"
     shifted = np.roll(spine, 1, axis=0)
     wrong = {
@@ -35,7 +35,7 @@ def folders(tmp_path, save, spine, declare):
     return prediction, reference
 
 
-def test_means_say_over_how_many_cases(folders):
+def test_means_have_a_number_of_cases(folders):
     summary = evaluate(*folders).summary
     # b: vertebra (3 slices) shifted by one: 2 / 3.
     dice = summary["vertebra"].metrics["dice"]
@@ -45,7 +45,7 @@ def test_means_say_over_how_many_cases(folders):
     assert dice.median == 1
 
 
-def test_null_distances_are_counted_never_dropped_unseen(folders):
+def test_missing_distances_are_counted(folders):
     summary = evaluate(*folders).summary
     canal, tumour = summary["canal"], summary["tumour"]
     assert (canal.missed, canal.false_alarm, canal.both_empty) == (1, 0, 0)
@@ -60,7 +60,7 @@ def test_mean_foreground_dice_is_the_mean_of_the_labels_means(folders):
     assert scores.mean_foreground_dice == pytest.approx(statistics.mean(means))
 
 
-def test_a_label_that_is_nowhere_does_not_spoil_the_mean(tmp_path, save, spine, declare):
+def test_a_label_that_does_not_occur_is_left_out_of_the_mean(tmp_path, save, spine, declare):
     declare(tmp_path, LABELS)
     file = save(tmp_path / "a.nii.gz", spine)
     assert evaluate(file, file).mean_foreground_dice == 1
@@ -91,11 +91,11 @@ def test_json_holds_what_a_reader_needs_and_no_paths(folders, tmp_path):
     assert out.read_text() == scores.to_json()
 
 
-def test_json_is_the_same_again(folders):
+def test_json_is_reproducible(folders):
     assert evaluate(*folders).to_json() == evaluate(*folders).to_json()
 
 
-def test_json_is_written_whole_or_not_at_all(folders, tmp_path, monkeypatch):
+def test_json_is_written_atomically(folders, tmp_path, monkeypatch):
     out = tmp_path / "out" / "scores.json"
     evaluate(*folders, output=out)
     before = out.read_text()
@@ -111,7 +111,7 @@ def test_json_is_written_whole_or_not_at_all(folders, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["", "scores.nii.gz"])
-def test_a_place_that_would_overwrite_something_is_refused_first(folders, tmp_path, name):
+def test_a_path_that_could_overwrite_a_label_map_is_rejected(folders, tmp_path, name):
     with pytest.raises(UserError, match=r"written to a \.json file"):
         evaluate(*folders, output=tmp_path / name)
 
@@ -124,8 +124,7 @@ def test_progress_wraps_the_pairs(folders):
 
 def test_the_table(folders):
     scores = evaluate(*folders)
-    lines = scores.table().splitlines()
-    assert str(scores) == scores.table()
+    lines = score_table(scores).splitlines()
     assert lines[0].startswith("3 cases, 4 labels; mean foreground Dice 0.")
     row = next(line for line in lines if line.startswith("canal"))
     assert row.split()[:4] == ["canal", "3", "0.600", "±"]  # 1, 0, and 4 of 6 slices: 0.8
@@ -138,14 +137,14 @@ def test_processes_give_the_same_scores(folders):
     assert evaluate(*folders, jobs=2).to_json() == evaluate(*folders).to_json()
 
 
-def test_an_error_in_a_process_is_the_users_error(folders, save, spine):
+def test_an_error_in_a_process_is_a_user_error(folders, save, spine):
     save(folders[1] / "b.nii.gz", spine[1:])
     with pytest.raises(UserError, match=r"b\.nii\.gz: size"):
         evaluate(*folders, jobs=2)
 
 
-def test_a_process_that_is_ended_from_outside(folders):
-    with pytest.raises(UserError, match=r"-j 2: a process was ended from outside, .*pass -j 1"):
+def test_a_process_that_is_killed(folders):
+    with pytest.raises(UserError, match=r"-j 2: a process was killed, .*pass -j 1"):
         list(each(os._exit, [1, 1], 2))
 
 
@@ -157,7 +156,7 @@ def test_a_process_that_is_ended_from_outside(folders):
         ({"tolerance": float("nan")}, "--tolerance nan"),
     ],
 )
-def test_options_that_cannot_be_meant(folders, options, match):
+def test_invalid_options_are_rejected(folders, options, match):
     with pytest.raises(UserError, match=match):
         evaluate(*folders, **options)
 
@@ -165,24 +164,24 @@ def test_options_that_cannot_be_meant(folders, options, match):
 def test_the_tolerance_is_stated(folders):
     scores = evaluate(*folders, tolerance=0.7)
     assert scores.to_dict()["tolerance_mm"] == 0.7
-    assert "NSD at 0.7 mm" in scores.table(["nsd"])
+    assert "NSD at 0.7 mm" in score_table(scores, ["nsd"])
     wide = evaluate(*folders, tolerance=100.0)
     assert wide.cases[1].labels["vertebra"].nsd == 1 > scores.cases[1].labels["vertebra"].nsd
 
 
 def test_all_metrics_fit_the_terminal(folders):
     scores = evaluate(*folders, pixels=True)
-    shown = scores.table(["all"])
+    shown = score_table(scores, ["all"])
     assert max(map(len, shown.splitlines())) <= 100
     for name in METRICS:
         assert METRICS[name].title in shown
     with pytest.raises(UserError, match=r"--metrics jaccard: not measured; known: dice, iou"):
-        scores.table(["jaccard"])
+        score_table(scores, ["jaccard"])
     with pytest.raises(UserError, match=r"--metrics hd_px: not measured; --pixels measures it"):
-        evaluate(*folders).table(["hd_px"])
+        score_table(evaluate(*folders), ["hd_px"])
 
 
-def test_pixels_are_in_the_json_where_they_were_asked_for(folders):
+def test_pixels_are_in_the_json_on_request(folders):
     case = evaluate(*folders, pixels=True).to_dict()["cases"]["b"]["labels"]["vertebra"]
     assert (case["hd_px"], case["hd_mm"]) == (1.0, pytest.approx(3.0))
     assert "hd_px" not in evaluate(*folders).to_dict()["cases"]["b"]["labels"]["vertebra"]

@@ -131,12 +131,12 @@ def test_layers_are_listed_and_chosen(model, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["CASE", "--label", "liver"], "--label liver: no such label; the model knows: background, bone, disc"),
+        (["CASE", "--label", "liver"], "--label liver: unknown label; allowed: background, bone, disc"),
         (["CASE", "--layer", "bottlenek"], "no layer of that name gives a map; nearest: bottleneck"),
         (["nothing.nii.gz"], "nothing.nii.gz: no such file"),
         (["JSON"], "the model reads .nii.gz volumes"),
-        ([], "give CASE"),
-        (["CASE", "-f", "all"], "fold all has no checkpoint_final.pth; trained are: 0"),
+        ([], "expected CASE"),
+        (["CASE", "-f", "all"], "fold all has no checkpoint_final.pth; trained folds: 0"),
     ],
 )  # fmt: skip
 def test_a_slip_is_one_line(model, tmp_path, capsys, arguments, said):

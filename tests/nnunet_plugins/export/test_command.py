@@ -38,7 +38,7 @@ def test_it_lists_files_and_notes(tmp_path, capsys):
         ([], "give either PRED or --from-dicom"),
         (["PRED", "--from-dicom", "X"], "give either PRED or --from-dicom"),
         (["--from-dicom", "X"], "--from-dicom needs --model DIR"),
-        (["--from-dicom", "X", "--model", "TMP"], "no trained model (plans.json and dataset.json missing)"),
+        (["--from-dicom", "X", "--model", "TMP"], "not a trained model (plans.json and dataset.json missing)"),
         (["PRED", "--smooth", "-1"], "--smooth -1: 0 to 100"),
         (["PRED", "--to", "dicom-seg"], "pass --dicom SERIES_DIR"),
         (["PRED", "--dicom", "no/folder"], "no/folder: no such folder"),
@@ -127,7 +127,7 @@ def test_from_dicom_to_dicom(model, tmp_path, capsys):
     assert told.SegmentSequence[0].SegmentAlgorithmName == "nnU-Net MAGUNetTrainer"
     assert int(told.pixel_array.sum()) == (meant > 0).sum() > 0
     assert main([*command, "--name", "p7", "-f", "3"]) == 2
-    assert "fold 3 has no checkpoint_final.pth; trained are: 0" in capsys.readouterr().err
+    assert "fold 3 has no checkpoint_final.pth; trained folds: 0" in capsys.readouterr().err
 
 
 def test_a_tilted_series_is_refused_before_anything_is_written(model, tmp_path, capsys):

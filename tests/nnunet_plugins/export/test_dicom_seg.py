@@ -163,7 +163,7 @@ def test_another_grid_is_refused(tmp_path, what):
     else:
         matrix[2, 3] += 500
     write_labels(prediction.parent, "case1", place(array, matrix))
-    with pytest.raises(DatasetError, match=r"does not lie on its image|another grid"):
+    with pytest.raises(DatasetError, match=r"not aligned with its image|another grid"):
         write(prediction, series, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -231,11 +231,11 @@ def test_several_cases_want_a_folder_each(tmp_path):
     series, prediction, array = patient(tmp_path / "a")
     write_labels(prediction.parent, "case2", place(array, grid("LPS")))
     request = Request(("dicom-seg",), tmp_path / "out", dicom=series)
-    with pytest.raises(UserError, match="holds no folder case1; for several cases"):
+    with pytest.raises(UserError, match="contains no folder case1; for several cases"):
         export(prediction.parent, request)
     with pytest.raises(UserError, match="pass --dicom SERIES_DIR"):
         export(prediction, Request(("dicom-seg",), tmp_path / "out"))
-    with pytest.raises(UserError, match="holds no DICOM images"):
+    with pytest.raises(UserError, match="contains no DICOM images"):
         export(prediction, Request(("dicom-seg",), tmp_path / "out", dicom=prediction.parent))
 
 

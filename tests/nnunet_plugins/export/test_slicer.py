@@ -137,11 +137,11 @@ def test_labels_without_names_and_values_without_labels_are_refused(tmp_path):
         tmp_path / "p" / "pred", "a", place(blocks(), grid("LPS")), {"background": 0, "sacrum": 1}
     )
     with pytest.raises(
-        UserError, match=r"a: holds values \[2, 3\] that no label declares \(known: \[0, 1\]"
+        UserError, match=r"a: contains values \[2, 3\] that no label declares \(known: \[0, 1\]"
     ):
         export(path, Request(("seg.nrrd",), tmp_path / "out"))
     (path.parent / "dataset.json").unlink()
-    with pytest.raises(UserError, match=r"no dataset\.json beside or above .*-djfile"):
+    with pytest.raises(UserError, match=r"no dataset\.json in or above the folder of .*-djfile"):
         export(path, Request(("seg.nrrd",), tmp_path / "out"))
     other = tmp_path / "names.json"
     other.write_text(json.dumps({"labels": {"background": 0, "bone": [1, 2, 3]}}))

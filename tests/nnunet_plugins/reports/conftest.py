@@ -1,4 +1,4 @@
-"""A model folder as nnU-Net leaves it, by hand: three anisotropic cases in two folds, one label oddly named."""
+"""A model folder of nnU-Net: three anisotropic cases in two folds, one label with an odd name."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def save(path: Path, voxels: np.ndarray, direction: str = "LPS") -> None:
 
 
 def truth() -> np.ndarray:
-    """Sacrum 40 voxels, the odd one 20."""
+    """Sacrum: 40 voxels. The label with the odd name: 20."""
     labels = np.zeros(SHAPE, np.uint8)
     labels[1:3, 5:9, 4:9] = 1
     labels[3, 10:15, 14:18] = 2
@@ -45,7 +45,7 @@ def truth() -> np.ndarray:
 
 
 def predictions() -> dict[str, np.ndarray]:
-    """case0 right; case1 half of the sacrum; case2 no odd one, and a sacrum of another label by half."""
+    """case0: correct. case1: half of the sacrum. case2: no odd label, half of the sacrum has the odd label."""
     one, two = truth(), truth()
     one[2, 5:9, 4:9] = 0
     two[two == 2] = 0

@@ -1,4 +1,4 @@
-"""Overlays and the viewer's volumes: kinds, planes, true aspect, orientation, what is packed."""
+"""Overlays and the viewer's volumes: kinds, planes, scale, orientation, packing."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_kinds_by_hand() -> None:
     assert len({kind.outline for kind in KINDS.values()}) == 4
 
 
-def test_the_planes_go_through_the_errors() -> None:
+def test_the_planes_show_the_errors() -> None:
     found = np.ones((4, 5, 6), np.uint8)
     found[2, 1:4, 3] = 2
     found[2, 4, 3] = 3
@@ -73,7 +73,7 @@ def test_the_ignore_label_is_background_in_both(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("direction", ["RAS", "LIP"])
-def test_pictures_and_volumes_do_not_depend_on_how_a_file_is_stored(
+def test_pictures_and_volumes_do_not_depend_on_the_orientation_of_the_file(
     tmp_path: Path, direction: str
 ) -> None:
     here, there = (load_case(files(tmp_path, way), LABELS) for way in ("LPS", direction))
@@ -85,8 +85,8 @@ def test_pictures_and_volumes_do_not_depend_on_how_a_file_is_stored(
         assert np.allclose(a.affine, b.affine, atol=1e-4)
 
 
-def test_planes_are_true_in_mm_and_lie_as_a_reader_expects() -> None:
-    """One voxel of error on the patient's right, in front, at the head."""
+def test_planes_are_to_scale_and_in_radiological_orientation() -> None:
+    """An error in the right, anterior, superior corner."""
     shape = (40, 60, 50)
     true = np.ones(shape, np.uint8)
     found = true.copy()
@@ -120,14 +120,14 @@ def test_a_single_slice_has_one_picture() -> None:
 def test_grey_levels() -> None:
     values = np.array([[-1000.0, -450.0, 300.0, 1050.0, 3000.0]])
     assert to_grey(values, (-450.0, 1050.0)).tolist() == [[0, 0, 127, 255, 255]]
-    assert to_grey(np.full((4, 4), 7)).max() == 0  # one value: nothing to show, and no division
+    assert to_grey(np.full((4, 4), 7)).max() == 0  # a constant image is black
 
 
 def unpacked(text: str) -> nib.Nifti1Image:
     return nib.Nifti1Image.from_bytes(gzip.decompress(base64.b64decode(text)))
 
 
-def test_what_is_packed_is_the_case(tmp_path: Path) -> None:
+def test_the_packed_volumes_equal_the_case(tmp_path: Path) -> None:
     case = load_case(files(tmp_path, "LPS"), LABELS)
     data = pack_case(case, ["sacrum", "L5"])
     image = unpacked(data["volumes"]["reference"])
@@ -140,7 +140,7 @@ def test_what_is_packed_is_the_case(tmp_path: Path) -> None:
     assert data["start"] == [23 - 4, 19 - 8, 2]
 
 
-def test_a_large_case_is_cropped_and_shrunk_alike_and_stays_in_place() -> None:
+def test_a_large_case_is_cropped_and_shrunk_in_place() -> None:
     true = np.zeros((60, 80, 100), np.uint8)
     true[20:40, 30:50, 40:60] = 1
     grey = true * 200
@@ -150,7 +150,7 @@ def test_a_large_case_is_cropped_and_shrunk_alike_and_stays_in_place() -> None:
     data = pack_case(CaseVolumes("c", grey, true, true, grid), ["a"], most=40_000)
     image, reference = (unpacked(data["volumes"][key]) for key in ("image", "reference"))
     assert np.prod(image.shape) <= 40_000
-    assert "cropped to the labels" in data["told"]
+    assert "cropped to the labels" in data["changes"]
     assert np.allclose(image.affine, reference.affine)
     mask = np.asarray(reference.dataobj) > 0
     voxel = abs(np.linalg.det(reference.affine[:3, :3]))
@@ -168,5 +168,5 @@ def test_the_finest_axis_is_shrunk_first() -> None:
     assert shrink_factors((3, 1, 1), (1.0, 1.0, 1.0), 1) == [2, 1, 1]
 
 
-def test_nothing_in_a_script_can_close_it() -> None:
+def test_no_text_can_close_a_script_element() -> None:
     assert "<" not in as_script({"name": "</script><!--"})

@@ -1,4 +1,4 @@
-"""The report in headless Chromium: it loads, shows the volume, scrolls, turns, toggles labels, asks for nothing."""
+"""The report in headless Chromium: it shows the volume, scrolls, rotates, toggles labels, and requests nothing."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The report of the tiny model, opened as a file; at the end nothing was asked for and nothing failed."""
+    """The report of the tiny model, opened as a file; at the end it requested nothing and nothing failed."""
     root = tmp_path_factory.mktemp("report")
     file = root / "report.html"
     with pytest.MonkeyPatch.context() as patch:
@@ -48,28 +48,28 @@ def page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any
     assert file.stat().st_size < MOST_BYTES
     tab = browser.new_page(viewport={"width": 600, "height": 800})
     wrong: list[str] = []
-    asked: list[str] = []
+    requested: list[str] = []
     tab.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else None)
     tab.on("pageerror", lambda error: wrong.append(str(error)))
-    tab.on("request", lambda request: asked.append(request.url))
+    tab.on("request", lambda request: requested.append(request.url))
     tab.goto(file.as_uri())
     tab.wait_for_selector("#viewer[data-ready]", timeout=60_000)
     yield tab
     tab.close()
     assert wrong == []
     inside = ("data:", "blob:", file.as_uri())
-    assert [url for url in asked if not url.startswith(inside)] == []
+    assert [url for url in requested if not url.startswith(inside)] == []
 
 
 def seen(page: Any) -> np.ndarray:
-    """The viewer's canvas (rows, columns, RGB), once it has been drawn."""
+    """The viewer's canvas (rows, columns, RGB) after drawing."""
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 150)))")
     png = page.locator("#viewer canvas").screenshot()
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
 
 
 def coloured(picture: np.ndarray) -> int:
-    """Pixels that are no grey: labels."""
+    """Number of pixels with a hue: labels."""
     return int((np.ptp(picture, axis=2) > 30).sum())
 
 
@@ -77,7 +77,7 @@ def values(page: Any) -> list[int]:
     return [int(one.input_value()) for one in page.locator("[data-axis]").all()]
 
 
-def test_it_shows_the_volume_scrolls_turns_and_toggles(page: Any) -> None:
+def test_it_shows_the_volume_scrolls_and_rotates(page: Any) -> None:
     first = seen(page)
     assert first.std() > 5
     assert coloured(first) > 200
@@ -113,7 +113,7 @@ def test_it_shows_the_volume_scrolls_turns_and_toggles(page: Any) -> None:
     assert np.abs(seen(page) - volume).mean() > 0.5
 
 
-def test_labels_and_their_map_are_chosen(page: Any) -> None:
+def test_labels_and_label_map_can_be_chosen(page: Any) -> None:
     page.locator("[name=view][value=axial]").check()
     page.locator("[data-axis='2']").focus()
     page.keyboard.press("Home")
@@ -134,7 +134,7 @@ def test_labels_and_their_map_are_chosen(page: Any) -> None:
     page.locator("[name=layer][value=reference]").check()
     true = seen(page)
     assert coloured(true) == pytest.approx(both, rel=0.2)
-    assert np.abs(true - predicted).max() > 60  # the same place in another colour
+    assert np.abs(true - predicted).max() > 60  # the same position in another colour
     page.locator("[name=layer][value=none]").check()
     assert coloured(seen(page)) == 0
 
@@ -150,7 +150,7 @@ def test_it_fits_its_window(page: Any, width: int) -> None:
     assert smallest >= 12
 
 
-def test_everything_is_reached_by_tab(page: Any) -> None:
+def test_all_controls_are_reached_by_tab(page: Any) -> None:
     reached = set()
     for _ in range(60):
         page.keyboard.press("Tab")

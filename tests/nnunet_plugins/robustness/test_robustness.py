@@ -182,7 +182,7 @@ def test_strengths_that_cannot_be_meant():
         check({"spacing": [0.5]})
     with pytest.raises(UserError, match="--noise -1: 0 to 1000"):
         check({"noise": [-1]})
-    with pytest.raises(UserError, match="--noise: 10 10 has a strength twice"):
+    with pytest.raises(UserError, match="--noise: 10 10 contains a strength twice"):
         check({"noise": [10, 10]})
     check({name: [max(way.low, 1)] for name, way in PERTURBATIONS.items()})
 
@@ -247,7 +247,7 @@ def test_a_known_model_loses_what_it_must(world):
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
     shown = table(found)
     assert shown[0] == ("condition", "mean Dice", "change", "bone")
-    assert shown[1] == ("as it is", "1.000", "", "1.000")
+    assert shown[1] == ("unperturbed", "1.000", "", "1.000")
     assert [row[0] for row in shown[2:4]] == ["noise 0 k", "noise 90 k"]
     assert [p.strength for p in found.curve("spacing")] == [1, 2]
     told = found.to_dict()
@@ -281,7 +281,7 @@ def test_what_is_missing_is_named(world):
         model.folder, ("0",), "c", model.dataset | {"channel_names": {"0": "T1", "1": "T2"}}
     )
     with pytest.raises(
-        UserError, match=r"missing: a_0001\.nii\.gz, b_0001\.nii\.gz; the model wants 2 a case"
+        UserError, match=r"missing: a_0001\.nii\.gz, b_0001\.nii\.gz; the model needs 2 per case"
     ):
         run.find_inputs(folder / "images", two)
     flat = Model(model.folder, ("0",), "c", model.dataset | {"file_ending": ".png"})

@@ -1,0 +1,60 @@
+"""The reader of nnU-Net's training log: curves, times, continued and repeated trainings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nnunet_plugins.training_log import TrainingLog, read_training_log
+
+LOG = """
+2026-01-01 00:00:00.1: Using splits from existing split file: /home/someone/splits_final.json
+2026-01-01 00:00:00.1: Epoch 0
+2026-01-01 00:00:09.1: train_loss 0.5
+2026-01-01 00:00:09.1: val_loss 0.25
+2026-01-01 00:00:09.1: Pseudo dice [np.float32(0.5), np.float32(nan)]
+2026-01-01 00:00:10.1: Epoch time: 10.0 s
+2026-01-01 00:00:10.1: Epoch 1
+2026-01-01 00:00:21.1: train_loss -0.1
+2026-01-01 00:00:21.1: val_loss nan
+2026-01-01 00:00:21.1: Pseudo dice [0.75, 0.25]
+2026-01-01 00:00:22.1: Epoch time: 12.0 s
+"""
+DONE = "2026-01-01 00:00:23.1: Training done.\n"
+
+
+def write(fold: Path, day: int, text: str) -> TrainingLog:
+    (fold / f"training_log_2026_1_{day}_00_00_00.txt").write_text(text)
+    return read_training_log(fold)
+
+
+def test_values_that_are_not_finite_are_left_out(tmp_path: Path) -> None:
+    log = write(tmp_path, 1, LOG)
+    assert log.train == {0: 0.5, 1: -0.1}
+    assert log.val == {0: 0.25}
+    assert log.dice == {0: 0.5, 1: 0.5}
+    assert log.seconds == {0: 10.0, 1: 12.0}
+    assert not log.finished
+    assert log.peak_gib is None
+
+
+def test_a_continued_training_overwrites_the_epochs_that_it_repeats(tmp_path: Path) -> None:
+    write(tmp_path, 1, LOG)
+    more = LOG.replace("Epoch 1", "Epoch 2").replace("Epoch 0", "Epoch 1")
+    log = write(tmp_path, 2, more + DONE)
+    assert log.train == {0: 0.5, 1: 0.5, 2: -0.1}
+    assert log.seconds == {0: 10.0, 1: 10.0, 2: 12.0}
+    assert log.finished
+
+
+def test_a_new_training_replaces_the_old_one(tmp_path: Path) -> None:
+    write(tmp_path, 1, LOG + DONE + "2026-01-01 00:00:23.1: peak memory allocated: 7.42 GiB\n")
+    assert read_training_log(tmp_path).peak_gib == 7.42
+    log = write(tmp_path, 2, LOG.replace("0.5", "0.7"))
+    assert log.train == {0: 0.7, 1: -0.1}
+    assert not log.finished
+    assert log.peak_gib is None
+
+
+def test_no_log_has_no_curves(tmp_path: Path) -> None:
+    assert read_training_log(tmp_path) == TrainingLog()
+    assert not read_training_log(tmp_path).has_curves
