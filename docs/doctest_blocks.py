@@ -20,18 +20,7 @@ class DoctestBlocks(griffe.Extension):
 
 
 def fenced(text: str) -> str:
-    """Docstring with a fence from the first `>>>` to the next blank line.
-
-    >>> print(fenced("One.\\n\\n>>> 1 + 1\\n2\\n\\nTwo."))
-    One.
-    <BLANKLINE>
-    ```pycon
-    >>> 1 + 1
-    2
-    ```
-    <BLANKLINE>
-    Two.
-    """
+    """Docstring with a fence from the first `>>>` of an example to the next blank line."""
     lines: list[str] = []
     inside = False
     for line in [*text.splitlines(), ""]:
