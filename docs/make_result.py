@@ -1,6 +1,7 @@
 """Picture of a result for README and start page: reference, prediction and where they differ.
 
-Run `make demo` first, then in the root of the repository: python docs/make_result.py demo-output
+Run `nnunet-plugins demo -o demo-output --epochs 12` first, then in the root of the repository:
+python docs/make_result.py demo-output
 """
 
 from __future__ import annotations
