@@ -6,7 +6,6 @@ import argparse
 import json
 from typing import Any
 
-from nnunet_plugins.costs.gc_paused import collector_off
 from nnunet_plugins.text_table import columns, remark
 
 
@@ -47,17 +46,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the table."""
     import os
 
-    with collector_off():
-        from nnunet_plugins.costs.profile import prepare, profile, read_dataset, select_plans
-        from nnunet_plugins.networks import NETWORKS, find
+    from nnunet_plugins.costs.profile import profile, read_dataset, select_plans
+    from nnunet_plugins.networks import NETWORKS, find
 
     networks = list(NETWORKS) if arguments.network == ["all"] else arguments.network
     for name in networks:
         find(name)
     read = [read_dataset(path) for path in select_plans(arguments.what, arguments.plans_name)]
     which = {"networks": networks, "configurations": arguments.configurations}
-    for plans, dataset in read:
-        prepare(plans, dataset, **which)
     clock = _clock(arguments)
     rows = [row for plans, dataset in read for row in profile(plans, dataset, clock, **which)]
     if arguments.json:

@@ -47,6 +47,9 @@ class LiveBytes(TorchDispatchMode):
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Run the operation and count its result."""
+        # Old torch runs this for the ':' of x[:, 1:], new torch does not (2.6 and 2.14); counts must not differ.
+        if func is torch.ops.aten.slice_backward.default and list(args[0].shape) == list(args[1]):
+            return args[0]
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         if func.namespace != "aten":  # a query of the device, a mark of the profiler

@@ -90,8 +90,8 @@ class Setup:
             batch_dice=bool(configuration.get("batch_dice", False)),
         )
 
-    def build(self, *, initialize: bool = True) -> nn.Module:
-        """The network, with weights on torch's default device; without ``initialize`` they are not for use."""
+    def build(self) -> nn.Module:
+        """Return the network on torch's default device."""
         deep = self.training.get("deep_supervision", True)
         planned = self.architecture["network_class_name"]
         if self.network is None and planned.rpartition(".")[2] in HOSTS:
@@ -101,20 +101,12 @@ class Setup:
                 self.architecture["_kw_requires_import"],
                 self.channels,
                 self.outputs,
-                allow_init=initialize,
+                allow_init=True,
                 deep_supervision=deep,
             )
             return host
         name = self.network or planned.rpartition(".")[2]
-        return build(
-            name,
-            self.architecture,
-            self.channels,
-            self.outputs,
-            deep,
-            self.patch,
-            initialize=initialize,
-        )
+        return build(name, self.architecture, self.channels, self.outputs, deep, self.patch)
 
     def outputs_of(self, network: Any) -> tuple[Output, ...]:
         """What ``network`` returns under deep supervision; nnU-Net's own has a head at every level."""
@@ -133,7 +125,6 @@ class TrainingStep:
         device: where the tensors are made.
         half: forward in fp16 under autocast, as nnU-Net on CUDA.
         scaled: scale the loss (needs data).
-        network: the setup's, if it is built already.
     """
 
     def __init__(
@@ -143,11 +134,10 @@ class TrainingStep:
         *,
         half: bool,
         scaled: bool = False,
-        network: nn.Module | None = None,
     ) -> None:
         self.setup, self.device, self.half = setup, device, half
         with torch.device(device):
-            self.network = network or setup.build()
+            self.network = setup.build()
             self.data = torch.rand(setup.batch, setup.channels, *setup.patch)
             self.targets = self._targets()
         self.forward: Any = self.network

@@ -7,10 +7,9 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from nnunet_plugins.costs.footprint import give_tensors, without_data
-from nnunet_plugins.costs.hollow import HollowMode
 from nnunet_plugins.costs.training_step import Setup
 
 Side = Literal["down", "up"]
@@ -86,9 +85,8 @@ def take_apart(setup: Setup) -> Drawing:
     Raises:
         UserError: the network cannot take the plan.
     """
-    network = without_data(setup).eval()
-    with HollowMode():
-        give_tensors(network, torch.device("cpu"))
+    with FakeTensorMode():
+        network = setup.build().eval()
         calls = _calls(network, torch.empty(1, setup.channels, *setup.patch))
     if not any(call.head for call in calls):  # another library's network: its last layer
         calls[-1] = replace(calls[-1], head="logits")
