@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if arguments.command == "env":
                 stream.reconfigure(encoding="utf-8")
     try:
-        status = COMMANDS[arguments.command].run(arguments)
+        status: int = COMMANDS[arguments.command].run(arguments)
         if sys.stdout is not None:  # closed: `>&-`
             sys.stdout.flush()
         return status

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import flop_registry
 BLOCK = 512
 
 
-class LiveBytes(TorchDispatchMode):
+class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds every new storage to a running total until the storage is freed, as an allocator does.
 
     Views and in-place operations create no storage. Memory that an operation allocates and frees internally is
@@ -39,7 +39,7 @@ class LiveBytes(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.peak = self.moved = self.flops = 0
         self._known: dict[int, weakref.finalize[..., Any]] = {}
 
