@@ -85,14 +85,11 @@ def build(
     output_channels: int,
     deep_supervision: bool,
     patch_size: Sequence[int] | None = None,
-    *,
-    initialize: bool = True,
 ) -> nn.Module:
     """The network for the ``architecture`` entry of a plans configuration.
 
     Plans that name a network of ours get it. Plans of nnU-Net's own U-Nets get the network called
-    ``default`` with the plans' topology: kernel sizes, strides, features, blocks. Without ``initialize`` its
-    weights are not for use.
+    ``default`` with the plans' topology: kernel sizes, strides, features, blocks.
 
     Raises:
         UserError: the plans name a network that is neither, or one that cannot take these plans.
@@ -116,7 +113,7 @@ def build(
             architecture["_kw_requires_import"],
             input_channels,
             output_channels,
-            allow_init=initialize,
+            allow_init=True,
             deep_supervision=deep_supervision,
         )
         if patch_size is not None:
