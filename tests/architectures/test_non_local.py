@@ -58,7 +58,7 @@ def test_equals_equations_4_and_6(rank: int, norm: dict[int, type[nn.Module]]) -
     assert_close(block(x), x + normalised(out.view_as(x), block.norm))
 
 
-def test_identity_at_start_also_after_initialize(rank: int) -> None:
+def test_it_is_initially_the_identity_also_after_initialize(rank: int) -> None:
     x = torch.randn(2, 4, *[4] * rank)
     for kwargs in norms(rank):
         block = non_local(rank, **kwargs)
@@ -67,7 +67,7 @@ def test_identity_at_start_also_after_initialize(rank: int) -> None:
         assert_close(block(x), x)
 
 
-def test_without_a_weight_in_the_norm_a_scale_opens_it(rank: int) -> None:
+def test_without_a_weight_in_the_norm_a_scale_replaces_it(rank: int) -> None:
     x = torch.randn(2, 4, *[4] * rank, dtype=torch.float64)
     kwargs = {"norm_op": NORM[rank], "norm_op_kwargs": {"affine": False}}
     block = scrambled(non_local(rank, **kwargs))
@@ -86,7 +86,7 @@ def test_every_parameter_learns(rank: int) -> None:
         assert at_rest(non_local(rank, **kwargs), torch.randn(2, 4, *[4] * rank)) == set()
 
 
-def test_moves_with_the_voxels(rank: int) -> None:
+def test_it_is_equivariant_to_permutations_of_voxels(rank: int) -> None:
     block = scrambled(non_local(rank))
     x = torch.randn(2, 4, *[3] * rank, dtype=torch.float64)
     order = torch.randperm(3**rank)
@@ -130,7 +130,7 @@ def test_large_values_stay_finite(rank: int) -> None:
         assert all_finite(non_local(rank, 16, **kwargs), 2, 16, *[6] * rank)
 
 
-def test_identity_at_start_where_fp16_overflows_inside() -> None:
+def test_it_is_initially_the_identity_where_fp16_overflows_inside() -> None:
     for kwargs in norms(2):
         block = non_local(2, 2, **kwargs)
         with torch.no_grad():
