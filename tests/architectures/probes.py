@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from architectures.layers import Layers
 
@@ -74,6 +75,15 @@ def scrambled(block: nn.Module) -> nn.Module:
         for p in block.parameters():
             p.normal_(std=0.5)
     return block
+
+
+def fused(block: nn.Module, x: Tensor) -> Tensor:
+    """The result of the fused attention kernel, which must run by default and without an N x N matrix."""
+    names = kernels(block, x)
+    assert FUSED in names
+    assert N_BY_N not in names
+    with sdpa_kernel([SDPBackend.FLASH_ATTENTION]):
+        return block(x)
 
 
 def kernels(block: nn.Module, *inputs: Tensor) -> set[str]:
