@@ -121,7 +121,7 @@ class NetworkTester:
             assert all(p.grad is not None for p in network.parameters())
             optimizer.step()
         still = [name for name, p in network.named_parameters() if torch.equal(p, before[name])]
-        # The bias before a normalisation, and of the key before a softmax, has no effect: only those may not learn.
+        # A bias before a normalisation and a key bias before a softmax have no effect: only those may not learn.
         assert not [name for name in still if not name.endswith(".bias")]
 
     def test_saved_weights_reproduce_the_outputs(self, plan) -> None:
