@@ -103,7 +103,7 @@ def test_killed_while_a_finished_dataset_is_brought_up_to_date(source, tmp_path)
         assert tree(raw) == source.tree, point
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_killed_at_every_third_step(tmp_path):
     source = Source(tmp_path / "source", 5, jobs=2)
     last = len(source.events(tmp_path / "counted"))

@@ -185,7 +185,7 @@ def test_damage_is_reported_and_the_case_left_out(seed, source, whole, tmp_path,
     check(seed, source, whole, tmp_path, capsys)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_hundred_kinds_of_damage(source, whole, tmp_path, capsys, quick):
     done = [check(seed, source, whole, tmp_path, capsys) for seed in range(LONG)]
     harmless = [what for what in done if what.endswith("harmless")]

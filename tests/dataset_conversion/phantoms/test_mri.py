@@ -186,11 +186,11 @@ def test_a_finer_grid_shows_the_same_patient(tmp_path):
     assert agree > 0.9
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("dataset", list(WRITERS))
 def test_full_size_arrives_voxel_for_voxel(tmp_path, no_picture, dataset):
     """`test_every_voxel_...` of each dataset does the same on small phantoms."""
-    truths = WRITERS[dataset](tmp_path / "src", 2, size="full")
+    truths = WRITERS[dataset](tmp_path / "src", 1, size="full")
     module, options, table = {
         "spider": (spider_converter, {}, {**dict.fromkeys(range(1, 26), 1), 100: 2,
                                           **dict.fromkeys(range(201, 226), 3)}),
