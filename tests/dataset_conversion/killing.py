@@ -44,8 +44,11 @@ def run(source: Path, options: dict[str, object], raw: Path, number: int) -> lis
     os.close(writer)
     seen_by_child = os.read(reader, 1 << 16)
     _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+    code = os.waitstatus_to_exitcode(status)
+    if code == -signal.SIGKILL:
         return None
+    if code:
+        raise SystemExit(f"{raw}: the conversion ended with {code}")
     return seen_by_child.decode().split()
 
 
