@@ -36,7 +36,7 @@ def test_options_of_one_dataset_are_unknown_to_another(capsys):
 def test_invalid_option_values_are_one_line(said, tmp_path):
     for words, message in (
         (("--split", "x"), "--split 'x': allowed are K-fold"),
-        (("-j", "0"), "-j 0: 1 to"),
+        (("-j", "0"), "-j 0: allowed are 1 to"),
     ):
         line = said(
             "convert", "hospital-ct", str(tmp_path), "-d", "1", "-o", str(tmp_path / "raw"), *words
