@@ -12,12 +12,7 @@ from nnunet_plugins.papers.topologies import POOLED, Topology, millions, plan_ar
 _KEY = "cai2023-aspp-unet"
 _table = partial(Table, _KEY, network="ASPPUNet", configuration="2d", classes=9)
 _topology = partial(
-    Topology,
-    paper=_KEY,
-    source="Table 4",
-    configuration="2d",
-    classes=9,
-    patch=(464, 880),
+    Topology, paper=_KEY, source="Table 4", configuration="2d", classes=9, patch=(464, 880)
 )
 
 _BONES = ("S", "L5", "L4", "L3", "L2", "L1", "T12", "T11")

@@ -94,11 +94,7 @@ def count(topology: Topology) -> Count:
 
 
 def plan_arguments(
-    rank: int,
-    widths: tuple[int, ...],
-    convs: list[int] | None,
-    decoder: list[int],
-    **options: Any,
+    rank: int, widths: tuple[int, ...], convs: list[int] | None, decoder: list[int], **options: Any
 ) -> dict[str, Any]:
     """Arguments in plans: kernels of 3, strides of 2, biased convolutions, batch normalisation, ReLU.
 

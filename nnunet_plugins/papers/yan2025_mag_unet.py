@@ -16,24 +16,14 @@ _kernels = partial(scores, "IoU Params")
 _modules = partial(scores, "IoU Dice Precision Params")
 _table = partial(Table, _KEY, network="MAGUNet", configuration="3d_fullres", classes=2)
 _topology = partial(
-    Topology,
-    paper=_KEY,
-    source="Table 1",
-    configuration="3d_fullres",
-    patch=(50, 256, 256),
+    Topology, paper=_KEY, source="Table 1", configuration="3d_fullres", patch=(50, 256, 256)
 )
 
 
 def _unet(key: str, name: str, published: Scores, note: str = "", **options: Any) -> Row:
     """The paper's 3D U-Net with the modules of ``options``."""
     return Row(
-        key,
-        name,
-        "ModularUNet",
-        options,
-        published=published,
-        topology="3D U-Net",
-        note=note,
+        key, name, "ModularUNet", options, published=published, topology="3D U-Net", note=note
     )
 
 

@@ -135,10 +135,7 @@ def write_plans(
             raise UserError(f"{found.id}, row {row.key}: {error}{fix}") from error
         made.append(result)
         configurations[result.configuration] = entry
-    plans = plans | {
-        "plans_name": name,
-        "configurations": plans["configurations"] | configurations,
-    }
+    plans = plans | {"plans_name": name, "configurations": plans["configurations"] | configurations}
     _write(target, plans)
     notes = _notes(found, made, plans, folder, dataset_json, paper=paper)
     return Written(target, folder.name, tuple(made), tuple(notes))

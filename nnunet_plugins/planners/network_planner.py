@@ -139,10 +139,7 @@ class NetworkPlanner(ExperimentPlanner):
         return cost.peak_bytes
 
     def _setup(
-        self,
-        patch_size: Sequence[int],
-        arch_kwargs: dict[str, Any],
-        imported: Sequence[str],
+        self, patch_size: Sequence[int], arch_kwargs: dict[str, Any], imported: Sequence[str]
     ) -> Setup:
         plan = {
             "architecture": self.architecture(patch_size, arch_kwargs, imported),
@@ -242,8 +239,4 @@ class NetworkPlanner(ExperimentPlanner):
 def _as_host(architecture: dict[str, Any]) -> dict[str, Any]:
     """``architecture`` without the arguments that only its own network accepts."""
     kept = {k: v for k, v in architecture["arch_kwargs"].items() if k != "input_size"}
-    return {
-        **architecture,
-        "arch_kwargs": kept,
-        "network_class_name": public_name("ModularUNet"),
-    }
+    return {**architecture, "arch_kwargs": kept, "network_class_name": public_name("ModularUNet")}

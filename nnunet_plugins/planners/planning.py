@@ -128,8 +128,7 @@ def plan(request: Request) -> Path:
             "to overwrite them and their preprocessed data"
         )
     _check_splits(
-        folder_of("nnUNet_raw") / dataset / "splits_final.json",
-        target.parent / "splits_final.json",
+        folder_of("nnUNet_raw") / dataset / "splits_final.json", target.parent / "splits_final.json"
     )
     identifier = int(dataset[7:10])
     try:

@@ -175,10 +175,7 @@ def write_raw(
     (raw / "dataset.json").write_text(json.dumps(dataset))
     (raw / "splits_final.json").write_text(
         json.dumps(
-            [
-                {"train": cases[:-1], "val": cases[-1:]},
-                {"train": cases[1:], "val": cases[:1]},
-            ]
+            [{"train": cases[:-1], "val": cases[-1:]}, {"train": cases[1:], "val": cases[:1]}]
         )
     )
     return name, dataset

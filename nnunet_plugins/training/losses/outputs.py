@@ -32,10 +32,7 @@ class OutputsLoss(nn.Module):
     """
 
     def __init__(
-        self,
-        segmentation: nn.Module,
-        attention: nn.Module,
-        outputs: Sequence[tuple[str, float]],
+        self, segmentation: nn.Module, attention: nn.Module, outputs: Sequence[tuple[str, float]]
     ) -> None:
         super().__init__()
         losses = {"logits": segmentation, "auxiliary": segmentation, "attention": attention}

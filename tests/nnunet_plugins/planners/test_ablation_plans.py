@@ -271,10 +271,7 @@ def test_plans_of_another_kind_of_network_are_rejected(
     [
         ("silveira2025-inception-dual.3", "dual", "2d_dual"),
         pytest.param(
-            "yan2025-mag-unet.4",
-            "da-lgag",
-            "3d_fullres_da-lgag",
-            marks=pytest.mark.integration,
+            "yan2025-mag-unet.4", "da-lgag", "3d_fullres_da-lgag", marks=pytest.mark.integration
         ),
     ],
 )

@@ -73,9 +73,7 @@ def test_trains_two_steps_and_predicts(
 
 
 @pytest.mark.integration
-def test_anisotropic_data_gets_anisotropic_kernels(
-    dataset: Callable[[str], tiny.Tiny],
-) -> None:
+def test_anisotropic_data_gets_anisotropic_kernels(dataset: Callable[[str], tiny.Tiny]) -> None:
     trainer = tiny.trainer_of(dataset("anisotropic"), "3d_fullres")
     trainer.initialize()
     assert trainer.network.encoder.kernel_sizes[0] == [1, 3, 3]

@@ -10,12 +10,7 @@ from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from nnunet_plugins.training.losses import (
-    DEFAULT_LOSS,
-    DEFAULT_WEIGHTS,
-    AttentionLoss,
-    OutputsLoss,
-)
+from nnunet_plugins.training.losses import DEFAULT_LOSS, DEFAULT_WEIGHTS, AttentionLoss, OutputsLoss
 from nnunet_plugins.training.procedure import WEIGHTED_OUTPUTS
 
 from .samples import KINDS, data, make
