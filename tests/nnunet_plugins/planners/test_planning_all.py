@@ -76,14 +76,7 @@ def replaced(dataset: Path, shape: Any, spacing: Any) -> Iterator[None]:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("network", ["MAGUNet", "SegNet"])
-def test_anisotropic_data_is_planned_within_the_memory(dataset: Path, network: str) -> None:
-    check(dataset, network, *SHAPES["SPIDER"], 8)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("gigabytes", [8, 11, 24])
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("shape", "gigabytes"), [("SPIDER", 8), ("CSIG", 24)])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_network_is_planned_within_the_memory(
     dataset: Path, network: str, shape: str, gigabytes: float
@@ -91,14 +84,13 @@ def test_every_network_is_planned_within_the_memory(
     check(dataset, network, *SHAPES[shape], gigabytes)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("gigabytes", [8, 11, 24])
+@pytest.mark.integration
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_network_is_planned_for_the_real_ct(
-    dataset: Path, shared_data: Path, network: str, gigabytes: float
+    dataset: Path, shared_data: Path, network: str
 ) -> None:
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(next((shared_data / "ct_pelvis").glob("*.nii.gz"))))
     reader.ReadImageInformation()
     shape, spacing = reader.GetSize()[::-1], reader.GetSpacing()[::-1]
-    check(dataset, network, shape, spacing, gigabytes)
+    check(dataset, network, shape, spacing, 11)

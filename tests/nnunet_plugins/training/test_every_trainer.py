@@ -13,8 +13,7 @@ from tests.contract.making import PLAIN
 from tests.nnunet_plugins import tiny
 
 SHORT = {"epochs": 1, "iterations_per_epoch": 2, "validation_iterations_per_epoch": 1}
-#: A U-Net with slots, one with a second head, one with supervised maps; the others are slow.
-INTEGRATION = ("ASPPUNet", "InceptionDualUNet", "AttentionUNet25D")
+#: Network with supervised attention maps; the others are integration tests.
 CORE = ("AttentionUNet25D", "2d")
 # 64 voxels are enough for every network.
 SHAPE = (8, 64, 64)
@@ -38,11 +37,7 @@ def data(nnunet: Path) -> tiny.Tiny:
         pytest.param(
             name,
             configuration,
-            marks=[]
-            if (name, configuration) == CORE
-            else pytest.mark.integration
-            if name in INTEGRATION
-            else pytest.mark.slow,
+            marks=[] if (name, configuration) == CORE else pytest.mark.integration,
             id=f"{name}-{configuration}",
         )
         for name, network in NETWORKS.items()
