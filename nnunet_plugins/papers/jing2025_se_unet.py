@@ -9,7 +9,7 @@ from nnunet_plugins.papers.tables import Footnote, Row, Table, compared, scores
 from nnunet_plugins.papers.topologies import OTHERS, POOLED, Topology, millions, plan_arguments
 
 _KEY = "jing2025-se-unet"
-_scores = partial(scores, "Dice IoU Precision Recall Params")
+_ct = partial(scores, "Dice IoU Precision Recall Params")
 _table = partial(Table, _KEY, network="SEUNet", configuration="3d_fullres", classes=2)
 _topology = partial(
     Topology,
@@ -19,8 +19,8 @@ _topology = partial(
     patch=(50, 256, 256),  # slices as in yan2025-mag-unet, which has scans of the same hospital
 )
 
-_UNET = _scores("90.4 82.6 89.2 92.6 38.3")
-_SE = _scores("91.4 84.3 90.8 92.7 38.31")
+_UNET = _ct("90.4 82.6 89.2 92.6 38.3")
+_SE = _ct("91.4 84.3 90.8 92.7 38.31")
 _GAIN = Footnote(
     "The gain in Dice over the 3D U-Net is 1.1 in the abstract; 91.4 - 90.4 is 1.0.",
     (("se", "Dice"),),
@@ -66,13 +66,13 @@ PAPER = Paper(
             "SE U-Net compared with other networks",
             rows=(
                 compared("unet", "3D U-Net", "ModularUNet", _UNET),
-                compared("vnet", "3D V-Net", "VNet", _scores("89.5 81.0 88.5 91.0 92.3")),
-                compared("resunet", "ResUNet", "ResUNet", _scores("91.0 83.6 91.1 91.3 95.2")),
+                compared("vnet", "3D V-Net", "VNet", _ct("89.5 81.0 88.5 91.0 92.3")),
+                compared("resunet", "ResUNet", "ResUNet", _ct("91.0 83.6 91.1 91.3 95.2")),
                 compared(
                     "attention",
                     "Attention UNet",
                     "AttentionUNet",
-                    _scores("91.8 84.1 92.0 91.5 118.51"),
+                    _ct("91.8 84.1 92.0 91.5 118.51"),
                 ),
                 compared("se", "Ours", "SEUNet", _SE),
             ),

@@ -10,7 +10,7 @@ from nnunet_plugins.papers.tables import Footnote, Row, Scores, Table, compared,
 from nnunet_plugins.papers.topologies import OTHERS, POOLED, Topology, millions, plan_arguments
 
 _KEY = "yan2025-mag-unet"
-_scores = partial(scores, "Dice IoU Precision Recall Params")
+_ct = partial(scores, "Dice IoU Precision Recall Params")
 _attention = partial(scores, "Dice IoU Precision")
 _kernels = partial(scores, "IoU Params")
 _modules = partial(scores, "IoU Dice Precision Params")
@@ -68,25 +68,22 @@ _TABLES = (
         1,
         "MAG-UNet compared with other networks",
         rows=(
-            compared("unet", "3D U-Net", "ModularUNet", _scores("90.4 82.6 89.2 92.6 22.45")),
-            compared("vnet", "3D V-Net", "VNet", _scores("89.5 81.0 88.5 91.0 54.14")),
-            compared("resunet", "ResUNet", "ResUNet", _scores("91.0 83.6 91.1 91.3 55.92")),
+            compared("unet", "3D U-Net", "ModularUNet", _ct("90.4 82.6 89.2 92.6 22.45")),
+            compared("vnet", "3D V-Net", "VNet", _ct("89.5 81.0 88.5 91.0 54.14")),
+            compared("resunet", "ResUNet", "ResUNet", _ct("91.0 83.6 91.1 91.3 55.92")),
             compared(
-                "attention",
-                "Attention UNet",
-                "AttentionUNet",
-                _scores("91.8 84.1 92.0 91.5 118.51"),
+                "attention", "Attention UNet", "AttentionUNet", _ct("91.8 84.1 92.0 91.5 118.51")
             ),
-            compared("segnet", "SegNet", "SegNet", _scores("88.6 79.5 87.5 89.0 76.80")),
-            compared("unetr", "UNETR", "UNETR", _scores("87.3 77.9 84.6 88.4 106.27")),
+            compared("segnet", "SegNet", "SegNet", _ct("88.6 79.5 87.5 89.0 76.80")),
+            compared("unetr", "UNETR", "UNETR", _ct("87.3 77.9 84.6 88.4 106.27")),
             compared(
                 "deeplab",
                 "DeepLabv3+",
                 "DeepLabV3Plus",
-                _scores("90.7 82.9 91.0 90.6 52.85"),
+                _ct("90.7 82.9 91.0 90.6 52.85"),
                 configuration="2d",
             ),
-            compared("mag", "MAG-UNet", "MAGUNet", _scores("92.5 86.0 93.3 91.3 23.98")),
+            compared("mag", "MAG-UNet", "MAGUNet", _ct("92.5 86.0 93.3 91.3 23.98")),
         ),
         footnotes=(
             Footnote(_DICE, (("mag", "Dice"),)),
