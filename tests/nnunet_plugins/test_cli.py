@@ -87,10 +87,9 @@ def trainers():
 def test_networks_lists_each_network_once(networks, capsys):
     assert main(["networks"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["network", "trainer", "(-tr)", "paper", "rank", "what"]
+    assert lines[0].split() == ["network", "rank", "what", "proposed", "in"]
     assert max(map(len, lines)) <= 100
-    listed = [line.split()[0] for line in lines[1:] if not line.endswith(":")]
-    assert sorted(listed) == sorted(networks)
+    assert sorted(line.split()[0] for line in lines[1 : lines.index("")]) == sorted(networks)
 
 
 def test_each_network_has_a_trainer_that_trains_it(networks, trainers):
@@ -99,21 +98,14 @@ def test_each_network_has_a_trainer_that_trains_it(networks, trainers):
     }
 
 
-def test_the_list_agrees_with_the_networks_ranks_and_papers(networks):
-    from nnunet_plugins.papers.tables import TABLES
-    from nnunet_plugins.papers.topologies import TOPOLOGIES
+def test_the_list_states_ranks_and_papers_of_the_networks(networks):
+    from nnunet_plugins.papers.library import PAPERS
 
+    assert {row.network: row.paper for row in ROWS if row.paper} == {
+        paper.network: paper.key for paper in PAPERS
+    }
     for row in ROWS:
         assert row.ranks.split() == [f"{rank}D" for rank in networks[row.network].ranks]
-        first, _, last = row.paper.partition("-")
-        papers = (
-            {f"{n:03}" for n in range(int(first), int(last) + 1)}
-            if last
-            else set(row.paper.split())
-        )
-        compared = {t.paper for t in TABLES for r in t.rows if r.network == row.network}
-        published = {t.paper for t in TOPOLOGIES if t.network == row.network}
-        assert row.network == "ModularUNet" or compared | published <= papers
 
 
 def test_networks_as_json(networks, capsys):
@@ -122,16 +114,42 @@ def test_networks_as_json(networks, capsys):
     assert {entry["network"]: entry["trainer"] for entry in listed} == {
         network: f"{network}Trainer" for network in networks
     }
+    compared = {entry["network"]: entry["compared_in"] for entry in listed}
+    assert compared["UNETR"] == ["yan2025-mag-unet", "sij-fm-25d-attention-unet"]
+    assert compared["MAGUNet"] == []
 
 
-def test_published_sizes_are_listed_with_ours(capsys):
-    from nnunet_plugins.papers.topologies import TOPOLOGIES
+@pytest.fixture(scope="module")
+def counted():
+    """Counts of the papers' topologies, each built once."""
+    from nnunet_plugins.papers import topologies
+
+    real, known = topologies.count, {}
+
+    def count(topology):
+        key = (topology.paper, topology.name)
+        if key not in known:
+            known[key] = real(topology)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(topologies, "count", count)
+        yield
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("counted")
+def test_published_sizes_next_to_ours(capsys):
+    from nnunet_plugins.papers.library import TOPOLOGIES
 
     assert main(["networks", "--paper"]) == 0
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 100
-    exact = [line for line in text.splitlines() if line.startswith("003 Table 8")]
-    assert len(exact) == 5
+    lines = text.splitlines()
+    heading = next(
+        line for line in lines if line.startswith("silveira2025-inception-dual (Table 8")
+    )
+    exact = lines[lines.index(heading) + 1 :][:5]
     assert all(line.endswith("none") for line in exact)
     for mark in {line.split()[-1] for line in text.splitlines() if line.endswith("]")}:
         assert f"\n{mark} " in text
@@ -146,16 +164,29 @@ def test_published_sizes_are_listed_with_ours(capsys):
     assert all(r["note"] for r in records if abs(r["difference_percent"]) > 0.1)
 
 
+@pytest.mark.usefixtures("counted")
+@pytest.mark.parametrize("paper", ["003", "silveira2025-inception-dual"])
+def test_published_sizes_of_one_paper(paper, capsys):
+    assert main(["networks", "--paper", paper, "--json"]) == 0
+    found = {record["paper"] for record in json.loads(capsys.readouterr().out)}
+    assert found == {"silveira2025-inception-dual"}
+
+
+def test_published_sizes_of_an_unknown_paper(said):
+    error = said("networks", "--paper", "yan2024")
+    assert "no paper called 'yan2024'; known, the nearest first: yan2025-mag-unet, " in error
+
+
 # ablation
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["list", "--table", "1.4"], "no table called '1.4'; known, the nearest first: 001.4, "),
-        (["plans", "1", "--table", "0042"], "no table called '0042'; known, the nearest first: 004.2, "),
-        (["plans", "1", "--table", "001.4", "--rows", "mmf"], "001.4: no row called 'mmf'; known, the "),
-        (["plans", "7", "--table", "001.4"], "there are: Dataset001_One, Dataset012_Two"),
+        (["list", "--table", "1.4"], "no table called '1.4'; known, the nearest first: yan2025-mag-unet.4, "),
+        (["plans", "1", "--table", "0042"], "no table called '0042'; known, the nearest first: cai2023-aspp-"),
+        (["plans", "1", "--table", "001.4", "--rows", "mmf"], "yan2025-mag-unet.4: no row called 'mmf'; known, the "),
+        (["plans", "7", "--table", "yan2025-mag-unet.4"], "there are: Dataset001_One, Dataset012_Two"),
         (["plans", "1", "--table", "001.4"], "Dataset001_One: no plans called ModularUNetPlans or nnUNetPlans"),
     ],
 )  # fmt: skip
@@ -166,14 +197,14 @@ def test_ablation_names_the_bad_value_and_what_is_known(said, root, arguments, w
 def test_ablation_without_variables_names_the_fix(said, root, monkeypatch):
     monkeypatch.delenv("nnUNet_preprocessed")
     assert "nnUNet_preprocessed is not set; run eval" in said(
-        "ablation", "plans", "1", "--table", "001.4"
+        "ablation", "plans", "1", "--table", "yan2025-mag-unet.4"
     )
 
 
 def test_the_list_of_tables_is_free_of_torch():
     code = "import sys; from nnunet_plugins.cli import main; main(['ablation', 'list']); print(*sys.modules)"
     done = python("-c", code)
-    assert "001.4" in done.stdout
+    assert "yan2025-mag-unet.4" in done.stdout
     assert not HEAVY & set(done.stdout.split())
 
 

@@ -79,18 +79,21 @@ def test_plan_without_variables_names_the_fix(said, root, monkeypatch, unset):
             ("--network", "MagNet"),
             "no network called 'MagNet'; known, the nearest first: MAGUNet, ",
         ),
-        ((*MAG, "--preset", "gpu"), "--preset gpu: known: cpu"),
+        ((*MAG, "--preset", "gpu"), "--preset gpu: allowed: cpu"),
         ((*MAG, "--training", "{"), "--training: not JSON"),
-        ((*MAG, "--training", "[1]"), "--training [1]: an object is wanted"),
+        ((*MAG, "--training", "[1]"), "--training [1]: expected an object"),
         ((*MAG, "--training", '{"epoch": 3}'), "unknown keys 'epoch'; known: epochs"),
         ((*MAG, "--training", '{"loss": 1}'), "training.loss is 1; allowed: "),
         ((*MAG, "--epochs", "0"), "training.epochs is 0; allowed: a whole number of 1 or more"),
         ((*MAG, "--optimizer", "Lion"), "training.optimizer is 'Lion'; allowed: SGD or Adam"),
         ((*MAG, "--initial-lr", "nan"), "training.initial_lr is nan; allowed: a number above 0"),
-        ((*MAG, "--gpu-memory", "0"), "--gpu-memory 0: a number of GB above 0"),
+        ((*MAG, "--gpu-memory", "0"), "--gpu-memory 0: expected a number of GB above 0"),
         ((*MAG, "-p", "a__b"), "plans name 'a__b': letters, digits"),
         ((*MAG, "-p", "a/b"), "plans name 'a/b': letters, digits"),
-        (("--network", "ModularUNet", "--recipe", "paper"), "no paper's recipe for ModularUNet; "),
+        (
+            ("--network", "ModularUNet", "--recipe", "paper"),
+            "no paper proposes ModularUNet; there are ",
+        ),
     ],
 )
 def test_plan_names_the_bad_value_and_what_is_allowed(said, root, arguments, words):
@@ -152,7 +155,7 @@ def test_folds_that_differ_from_the_datasets_are_rejected(said, root):
     for folder, case in (("nnUNet_raw", "a"), ("nnUNet_preprocessed", "b")):
         folds = [{"train": [case], "val": ["c"]}]
         (root / folder / "Dataset001_One" / "splits_final.json").write_text(json.dumps(folds))
-    assert "holds other folds than the dataset's splits_final.json" in said("plan", "1", *MAG)
+    assert "differs from the dataset's splits_final.json" in said("plan", "1", *MAG)
 
 
 def test_options_override_the_preset_and_the_preset_the_recipe(root):
