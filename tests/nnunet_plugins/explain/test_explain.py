@@ -1,4 +1,4 @@
-"""The explain command on tiny trained models: files on the image's grid, labels, regions, slips."""
+"""The explain command on tiny trained models: files on the image's grid, labels, regions, mistakes."""
 
 from __future__ import annotations
 
@@ -132,14 +132,14 @@ def test_layers_are_listed_and_chosen(model, tmp_path, capsys):
     ("arguments", "said"),
     [
         (["CASE", "--label", "liver"], "--label liver: unknown label; allowed: background, bone, disc"),
-        (["CASE", "--layer", "bottlenek"], "no layer of that name gives a map; nearest: bottleneck"),
+        (["CASE", "--layer", "bottlenek"], "no layer of this name outputs a map; nearest: bottleneck"),
         (["nothing.nii.gz"], "nothing.nii.gz: no such file"),
         (["JSON"], "the model reads .nii.gz volumes"),
         ([], "expected CASE"),
         (["CASE", "-f", "all"], "fold all has no checkpoint_final.pth; trained are: 0"),
     ],
 )  # fmt: skip
-def test_a_slip_is_one_line(model, tmp_path, capsys, arguments, said):
+def test_a_mistake_is_one_line(model, tmp_path, capsys, arguments, said):
     data, folder = model
     known = {"CASE": str(image_of(data, tmp_path)), "JSON": str(folder / "plans.json")}
     given = [known.get(a, a) for a in arguments]

@@ -51,7 +51,7 @@ def blocks(shape: tuple[int, int, int] = (9, 14, 12)) -> np.ndarray:
 def write_labels(
     folder: Path, name: str, image: sitk.Image, labels: dict | None = None, **more: object
 ) -> Path:
-    """Write a label map as nnU-Net's prediction, with dataset.json beside it."""
+    """Write a label map as nnU-Net's prediction, with dataset.json next to it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "dataset.json").write_text(json.dumps({"labels": labels or LABELS, **more}))
     path = folder / f"{name}.nii.gz"
@@ -72,7 +72,7 @@ def patient(
 
 
 def world_points(path: Path) -> dict[int, set[tuple[float, ...]]]:
-    """Where each label's voxels lie (LPS mm, to 0.01), read with nibabel alone."""
+    """Positions of each label's voxels (LPS mm, to 0.01), read with nibabel alone."""
     image = nib.load(path)
     matrix = np.diag([-1.0, -1, 1, 1]) @ image.affine
     values = np.asarray(image.dataobj)

@@ -32,7 +32,7 @@ def write(prediction, series, out, **how):
 
 
 def points_of(found):
-    """Segment number -> where its pixels lie, from each frame's own header."""
+    """Segment number -> positions of its pixels, from each frame's own header."""
     shared = found.SharedFunctionalGroupsSequence[0]
     down, across = (float(v) for v in shared.PixelMeasuresSequence[0].PixelSpacing)
     rows = np.array(shared.PlaneOrientationSequence[0].ImageOrientationPatient, float)
