@@ -87,7 +87,7 @@ def _folders(root: Path | str | None, environ: Mapping[str, str]) -> dict[str, s
     if missing:
         raise UserError(
             f"env: not set: {', '.join(missing)}; pass --root FOLDER, in which nnUNet_raw, "
-            "nnUNet_preprocessed and nnUNet_results are created"
+            "nnUNet_preprocessed and nnUNet_results will lie"
         )
     return {name: environ[name] for name in FOLDERS}
 

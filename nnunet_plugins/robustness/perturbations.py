@@ -180,7 +180,7 @@ PERTURBATIONS = {
     "rotation": Perturbation(
         "degrees", -180, 180, 0,
         "rotated about an axis of the body through the volume's centre (linear; the minimum outside the volume); "
-        "the prediction is rotated back to the reference's grid by nearest neighbour; voxels that left the volume "
+        "the prediction is rotated back to the reference's grid by nearest neighbour; voxels outside the volume "
         "are lost",
         rotation,
     ),
