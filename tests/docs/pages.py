@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from collections.abc import Iterator
@@ -21,7 +22,10 @@ def fenced(page: Path, language: str) -> Iterator[str]:
 
 
 def commands(program: str) -> list[list[str]]:
-    """Every command of all pages whose program starts with ``program``, split, without comments; each once."""
+    """Every command of all pages whose program starts with ``program``, split, each once.
+
+    Comments and what follows a pipe are left out.
+    """
     found: dict[tuple[str, ...], None] = {}
     for page in PAGES:
         for block in fenced(page, ""):
@@ -29,5 +33,5 @@ def commands(program: str) -> list[list[str]]:
                 inner = _SUBSTITUTION.match(line.strip())
                 tokens = shlex.split(inner[1] if inner else line, comments=True)
                 if tokens and tokens[0].startswith(program):
-                    found[tuple(tokens)] = None
+                    found[tuple(itertools.takewhile(lambda token: token != "|", tokens))] = None
     return [list(tokens) for tokens in found]
