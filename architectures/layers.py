@@ -16,8 +16,8 @@ class Layers:
     """Convolution, normalisation, dropout and nonlinearity: classes and their arguments.
 
     >>> layers = Layers(conv_op=nn.Conv2d, norm_op=nn.BatchNorm2d, nonlin=nn.ReLU)
-    >>> layers.rank, layers.norm(8), layers.activation()
-    (2, BatchNorm2d(8, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True), ReLU())
+    >>> layers.rank, layers.activation(), layers.dropout()
+    (2, ReLU(), Identity())
 
     Attributes:
         conv_op: ``nn.Conv2d`` or ``nn.Conv3d``; decides the rank.

@@ -129,10 +129,7 @@ class ModularUNet(AbstractDynamicNetworkArchitectures):
         if wrapper and not self.residual:
             self._wrap_encoder(wrapper, given.input_channels, first=0 if new_stem is None else 1)
         if stage_block:
-            for s in self._places(stage_at):
-                follows = stage_block(widths[s], stages[s], **(stage_kwargs or {}))
-                stride = self.topology.conv_strides[s]
-                set_body(self.encoder, s, Followed(body(self.encoder, s), follows, stride=stride))
+            self._append_blocks(partial(stage_block, **(stage_kwargs or {})), stages, stage_at)
         self.bottleneck: Any = None
         if bottleneck_block:
             self.bottleneck = bottleneck_block(widths[-1], stages[-1], **(bottleneck_kwargs or {}))
@@ -168,7 +165,7 @@ class ModularUNet(AbstractDynamicNetworkArchitectures):
         self.keys_to_in_proj = self._first_convolutions()
 
     def _stages(self, plan: Plan, input_size: Sequence[int] | None) -> list[dict[str, Any]]:
-        """What the blocks in the slots may ask for at each stage: see ``slots``."""
+        """Arguments that the blocks in the slots can take at each stage: see ``slots.Builder``."""
         topology = self.topology
         sizes = [None] * plan.n_stages if input_size is None else topology.sizes(input_size)
         return [
@@ -193,7 +190,20 @@ class ModularUNet(AbstractDynamicNetworkArchitectures):
                 wrapped = wrapper(convolutions, widths[s], widths[s + 1], stride=stride)
                 set_body(self.encoder, s, wrapped)
 
+    def _append_blocks(
+        self,
+        block: Callable[..., nn.Module],
+        stages: Sequence[dict[str, Any]],
+        stage_at: Sequence[int] | None,
+    ) -> None:
+        """Append a block to the convolutions of each chosen encoder stage."""
+        for s in self._places(stage_at):
+            follows = block(self.encoder.output_channels[s], stages[s])
+            stride = self.topology.conv_strides[s]
+            set_body(self.encoder, s, Followed(body(self.encoder, s), follows, stride=stride))
+
     def _places(self, stage_at: Sequence[int] | None) -> Sequence[int]:
+        """The stages in ``stage_at``, checked; all but the bottleneck by default."""
         count = len(self.topology.depths)
         places = range(count - 1) if stage_at is None else stage_at
         wrong = [s for s in places if s not in range(count) or self.topology.depths[s] == 0]

@@ -4,10 +4,9 @@
     python benchmarks/convert.py --dataset hospital-ct -j 2       # and with two cases at a time
 
 The bare loop reads each image and mask with SimpleITK and writes it as .nii.gz with SimpleITK. The conversion
-does the whole job: digests of the sources, checks of every slice's position, orientation, the remap, packing,
-digests of the output, read-back, splits, manifest and preview picture. Both run on one case at a time, take turns,
-and read files that are in the system's cache; a time is the median over rounds, the ratio the median of the rounds'
-ratios.
+does the complete job: digests of the sources, checks of every slice's position, orientation, the remap, packing,
+digests of the output, read-back, splits, manifest and preview picture. Both run on one case at a time, alternate,
+and read cached files. Times are medians over rounds, ratios are medians of the rounds' ratios.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ def read(path: Path) -> sitk.Image:
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(path)))
     image = reader.Execute()
-    # GDCM gives 32 bits where there is a rescale; nobody would write twice the bytes.
+    # GDCM gives 32 bits where there is a rescale; writing them would double the bytes.
     return sitk.Cast(image, sitk.sitkInt16) if image.GetPixelID() == sitk.sitkInt32 else image
 
 
@@ -116,9 +115,9 @@ def main() -> int:
             f"{dataset}: {ratio} times the bare loop ({word} {LIMIT}) {results[dataset]}",
             flush=True,
         )
-    whole = {"machine": platform.platform(), "patients": arguments.patients, "results": results}
+    record = {"machine": platform.platform(), "patients": arguments.patients, "results": results}
     if arguments.o:
-        arguments.o.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+        arguments.o.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return 0 if all(r["convert"]["ratio"] <= LIMIT for r in results.values()) else 1
 
 

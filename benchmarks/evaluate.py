@@ -4,7 +4,7 @@
     python benchmarks/evaluate.py --cases 100 --monai-cases 1     # benchmarks/results/evaluate_100_cases.json
     python benchmarks/evaluate.py --cases 2 --shape 40 128 128
 
-Ours is `nnunet-plugins evaluate`: it reads and checks the files, scores them and writes the JSON. MONAI's part is
+Our side is `nnunet-plugins evaluate`: it reads and checks the files, scores them and writes the JSON. MONAI's part is
 timed without reading: confusion matrix, Dice, IoU, HD, HD95, ASSD and surface Dice of each label, on arrays in
 memory. Both see the same cases, and their numbers are compared. Memory is the largest of our processes, on Linux.
 """
@@ -41,7 +41,7 @@ BODIES = (
 
 
 def label_map(shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
-    """Bodies with wavy outlines, and one island beside them; they differ from draw to draw."""
+    """Return bodies with wavy outlines and one island, different at each call."""
     grid = np.ogrid[tuple(slice(0, 1, size * 1j) for size in shape)]
     found = np.zeros(shape, dtype=np.uint8)
     for value, (centre, axes) in enumerate(BODIES, 1):
@@ -69,7 +69,7 @@ def write_cases(folder: Path, cases: int, shape: tuple[int, ...]) -> None:
 
 
 def monai_scores(prediction: np.ndarray, reference: np.ndarray) -> Iterator[dict[str, float]]:
-    """Each label's scores by MONAI's functions."""
+    """Yield each label's scores by MONAI's functions."""
     import torch
     from monai import metrics
 
@@ -93,7 +93,7 @@ def monai_scores(prediction: np.ndarray, reference: np.ndarray) -> Iterator[dict
 
 
 def watched(pairs: list, peaks: list[int]) -> Iterator:
-    """Note the processes' peak memory, MiB, as they work; `resource` would count the parent's before the start."""
+    """Record the processes' peak memory, MiB; `resource` would include the parent's."""
     for pair in pairs:
         yield pair
         for process in multiprocessing.active_children():

@@ -1,11 +1,11 @@
-"""Counted memory of a training step against the memory of one that is run.
+"""Counted memory of a training step against measured memory.
 
     python benchmarks/memory.py                       # five networks, 2D and 3D, three shapes of data, fp32, CPU
     python benchmarks/memory.py -device cuda          # fp16 autocast, torch.cuda.max_memory_allocated
     python benchmarks/memory.py --network MAGUNet --patch 48 96 96 --spacing 4 0.6 0.6
 
 The shapes are those of pelvis CT, SPIDER and CSIG (isotropic, 17x280x420 at 4 x 0.6 mm, 12x880x880 at 4.4 x
-0.34 mm); patches are nnU-Net's topology for them, small enough for a machine without a card.
+0.34 mm); patches are nnU-Net's topology for them, small enough for a machine without a GPU.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SHAPES: dict[str, tuple[tuple[float, ...], tuple[int, ...]]] = {
 
 
 def rows(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """A row a network and shape: counted, run, ratio."""
+    """Return one row per network and shape: counted, measured, ratio."""
     device = torch.device(arguments.device)
     half = device.type == "cuda"
     shapes = SHAPES
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--features", type=int, default=32, help="channels of the first stage")
     parser.add_argument("-device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("-o", dest="output", type=Path, metavar="JSON", help="and a .md beside it")
+    parser.add_argument("-o", dest="output", type=Path, metavar="JSON", help="and a .md next to it")
     arguments = parser.parse_args()
     found = rows(arguments)
     cuda = arguments.device.startswith("cuda")

@@ -7,10 +7,10 @@
     python benchmarks/train_step.py --network MAGUNet --switch skip=plain --switch stem=plain
 
 A step is forward, nnU-Net's deep-supervised Dice + CE, backward and SGD, under autocast on CUDA as in nnU-Net.
-Each network takes turns with the baseline alone, two steps of which the second is timed, so that a machine whose
-speed drifts slows both alike and none pays for the memory that another left; a time is the median over rounds, a
-ratio the median of the rounds' ratios. Operations and saved activations are counted (nnunet_plugins.costs);
-peak memory is that of a step that is run: the CUDA allocator's, or the CPU allocator's through torch's profiler.
+Each network alternates with the baseline, so that a drift in the machine's speed affects both. The second of two
+steps is timed. Times are medians over rounds, ratios are medians of the rounds' ratios.
+Operations and saved activations are counted (nnunet_plugins.costs);
+peak memory is measured by the CUDA allocator, or by torch's profiler on the CPU.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def residual(architecture: dict[str, Any]) -> dict[str, Any]:
 def measure(
     rows: dict[str, Setup], device: torch.device, compiled: bool, rounds: int
 ) -> list[dict[str, Any]]:
-    """Numbers of every row; the first is the baseline."""
+    """Return the numbers of every row; the first is the baseline."""
     cuda = device.type == "cuda"
     labels = list(rows)
     base = stepper(rows[labels[0]], device, compiled)
@@ -91,7 +91,7 @@ def measure(
 
 
 def stepper(setup: Setup, device: torch.device, compiled: bool) -> TrainingStep:
-    """A step that has been warmed up."""
+    """Return a step after warm-up."""
     cuda = device.type == "cuda"
     torch.manual_seed(0)
     step = TrainingStep(setup, device, half=cuda, scaled=cuda)
@@ -103,7 +103,7 @@ def stepper(setup: Setup, device: torch.device, compiled: bool) -> TrainingStep:
 
 
 def seconds(step: TrainingStep) -> float:
-    """Time of a step right after another of the same: the allocator then holds blocks of its sizes."""
+    """Return the duration of the second of two steps: the allocator then holds blocks of its sizes."""
     step()
     if step.device.type == "cuda":
         torch.cuda.synchronize()
@@ -152,7 +152,7 @@ def table(results: list[dict[str, Any]]) -> str:
 
 
 def processor() -> str:
-    """The CPU's name where Linux tells it."""
+    """Return the CPU's name, where Linux reports it."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -175,7 +175,7 @@ def main() -> None:
     parser.add_argument("-device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("-o", dest="output", type=Path, metavar="JSON", help="and a .md beside it")
+    parser.add_argument("-o", dest="output", type=Path, metavar="JSON", help="and a .md next to it")
     arguments = parser.parse_args()
     base = given_setup(arguments)
     rows = {"nnU-Net's own": base}
@@ -192,7 +192,7 @@ def main() -> None:
             rows[name] = setup
     for switch in arguments.switch:
         if not arguments.network:
-            parser.error("--switch wants --network")
+            parser.error("--switch requires --network")
         name = arguments.network[0]
         slot, _, block = switch.partition("=")
         kwargs = {**base.architecture["arch_kwargs"], slot: block}
@@ -211,12 +211,12 @@ def main() -> None:
         "batch": base.batch,
         "features": list(base.architecture["arch_kwargs"]["features_per_stage"]),
     }
-    said = "; ".join(f"{k} {v}" for k, v in about.items())
-    print(f"{said}\n\n{table(results)}")
+    summary = "; ".join(f"{k} {v}" for k, v in about.items())
+    print(f"{summary}\n\n{table(results)}")
     if arguments.output:
         arguments.output.write_text(json.dumps({**about, "rows": results}, indent=1) + "\n")
         command = " ".join(["python", *sys.argv])
-        text = f"# One training step, beside nnU-Net's own network\n\n`{command}`\n\n{said}\n\n{table(results)}\n"
+        text = f"# One training step against nnU-Net's own network\n\n`{command}`\n\n{summary}\n\n{table(results)}\n"
         arguments.output.with_suffix(".md").write_text(text)
 
 

@@ -1,3 +1,3 @@
-"""Datasets on disk to nnU-Net's raw format. Knows files and voxels; nothing of torch or nnU-Net."""
+"""Convert datasets to nnU-Net's raw format; needs neither torch nor nnU-Net."""
 
 __owner__ = "nnunet-plugins"

@@ -1,4 +1,4 @@
-"""The exceptions of this package: something that a user can mend."""
+"""Exceptions for problems that a user can fix."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
 
 class DatasetError(ValueError):
-    """Data or settings that cannot be converted; the message says who, what, and the cure."""
+    """Data or settings that cannot be converted; the message states where, what, and the fix."""
 
 
 class DiskError(DatasetError):
-    """The place to write to fails: no case is to blame, and going on would not help."""
+    """The target disk fails; no case is at fault, and continuing would not help."""
 
 
 def together(problems: Iterable[str]) -> DatasetError:
-    """Join several problems into one error, so that they can be mended in one go."""
+    """Join several problems into one error, so that all can be fixed at once."""
     found = list(problems)
     if len(found) == 1:
         return DatasetError(found[0])
@@ -30,7 +30,7 @@ def together(problems: Iterable[str]) -> DatasetError:
 
 
 def disk_error(path: Path, error: OSError) -> DiskError:
-    """Say why a file cannot be written; a full disk is called by its name."""
+    """Return an error with the reason why a file cannot be written, e.g. a full disk."""
     if error.errno in _FULL:
         return DiskError(
             f"{path}: the disk is full ({error.strerror}); make room, or choose another "

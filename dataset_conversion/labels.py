@@ -1,4 +1,4 @@
-"""What label values mean: names, regions, values to drop, and the remap to 0, 1, 2, ..."""
+"""Label names, regions, values to drop, and the remap to 0, 1, 2, ..."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BACKGROUND, IGNORE = "background", "ignore"
 Value = int | tuple[int, ...]
 _BLOCK = 1 << 20
 
-# Words for a side in the languages of hospital label lists. Which side is which is never guessed.
+# Words for left and right in the languages of hospital label lists, to detect sides only.
 _SIDE_WORDS = frozenset(
     [
         *("left", "right", "l", "r", "lt", "rt"),
@@ -32,13 +32,20 @@ _SIDE_WORDS = frozenset(
 
 @dataclass(frozen=True)
 class Labels:
-    """Label names with the values that the source masks hold.
+    """Label names with their values in the source masks.
 
     Attributes:
         names: name -> value, or values of a region; background is 0.
-        regions_class_order: source values, as nnU-Net wants them where there are regions.
-        drop: source values that become background because the user said so.
-        merge: source value -> listed source value that it is taken for.
+        regions_class_order: source values, required by nnU-Net with regions.
+        drop: source values that become background, as requested by the user.
+        merge: source value -> listed source value that replaces it.
+        remap: source value -> nnU-Net's value.
+
+    >>> labels = Labels({"sacrum": 10, "left ilium": 20}, drop=(60,))
+    >>> labels.remap
+    {0: 0, 10: 1, 20: 2}
+    >>> labels.renumber(np.array([[0, 20, 60]]), "case 1").tolist()
+    [[0, 2, 0]]
     """
 
     names: Mapping[str, Value]
@@ -48,27 +55,27 @@ class Labels:
     remap: Mapping[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Check the whole and work out the remap from source values to consecutive ones."""
+        """Check the labels and derive the remap from source values to consecutive ones."""
         names: dict[str, Value] = {BACKGROUND: 0, **self.names}
         object.__setattr__(self, "names", names)
         _check(names, self.regions_class_order, self.drop)
         ignore = names.get(IGNORE)
-        values = sorted({v for value in names.values() for v in _flat(value)} - {0, ignore})
+        values = sorted({v for value in names.values() for v in values_of(value)} - {0, ignore})
         remap = {0: 0, **{value: place for place, value in enumerate(values, 1)}}
         if isinstance(ignore, int):
-            remap[ignore] = len(values) + 1  # nnU-Net wants it above all others
+            remap[ignore] = len(values) + 1  # nnU-Net requires it to be the highest
         _check_merge(self.merge, remap, self.drop)
         remap.update({old: remap[new] for old, new in self.merge.items()})
         object.__setattr__(self, "remap", remap)
 
     @property
     def ignore(self) -> int | None:
-        """The source value that is left out of training, if there is one."""
+        """The source value that is ignored in training, if any."""
         value = self.names.get(IGNORE)
         return value if isinstance(value, int) else None
 
     def notes(self) -> list[str]:
-        """Say which values were renumbered and which are dropped."""
+        """Return notes on the values that are renumbered or dropped."""
         sources: dict[int, list[int]] = {}
         for old, new in self.remap.items():
             sources.setdefault(new, []).append(old)
@@ -83,13 +90,12 @@ class Labels:
         return sorted(set(values) - set(self.remap) - set(self.drop))
 
     def check(self, values: Sequence[int], who: str) -> None:
-        """Stop at a value that is not listed: it is an error, never background."""
+        """Raise for values that are not listed: they are an error, never background."""
         unknown = self.unknown(values)
         if unknown:
-            cure = " ".join(map(str, unknown))
             raise DatasetError(
                 f"{who}: label values {unknown} are not listed (known: {spans(self.remap)}); add them to the "
-                f"labels file, or pass --drop {cure} to send them to background"
+                f"labels file, or pass --drop {' '.join(map(str, unknown))} to send them to background"
             )
 
     def renumber(self, array: np.ndarray, who: str) -> np.ndarray:
@@ -98,11 +104,11 @@ class Labels:
 
     def renumbered(self, array: np.ndarray, counts: Mapping[int, int],
                    who: str) -> tuple[np.ndarray, dict[int, int]]:  # fmt: skip
-        """Map source values to nnU-Net's, with how many voxels each of those then has.
+        """Map source values to nnU-Net's; return the array and nnU-Net's value -> voxels.
 
         Args:
             array: source values, any shape.
-            counts: what `histogram` found in it.
+            counts: `histogram` of the array.
             who: the case, for messages.
         """
         self.check(list(counts), who)
@@ -117,7 +123,7 @@ class Labels:
         return table[array], voxels
 
     def for_nnunet(self) -> dict[str, Any]:
-        """Return dataset.json's `labels`, and `regions_class_order` where there are regions."""
+        """Return dataset.json's `labels`, with regions also `regions_class_order`."""
 
         def new(value: Value) -> Any:
             return self.remap[value] if isinstance(value, int) else [self.remap[v] for v in value]
@@ -128,17 +134,21 @@ class Labels:
         return entry
 
     def sided(self) -> list[str]:
-        """Names that speak of a side of the body; mirroring would swap them."""
+        """Return names that contain a side of the body; mirroring would swap them."""
         return [name for name in self.names if has_side(name)]
 
 
 def histogram(array: np.ndarray) -> dict[int, int]:
-    """Return value -> voxels of an array of whole numbers from 0 to 65535."""
+    """Return value -> count of an array of integers from 0 to 65535.
+
+    >>> histogram(np.array([0, 3, 3], np.uint8))
+    {0: 1, 3: 2}
+    """
     total = np.zeros(65536, np.int64)
     flat = array.reshape(-1) if array.flags.c_contiguous else array.ravel()
-    for start in range(0, flat.size, _BLOCK):  # bincount takes eight bytes a voxel
+    for start in range(0, flat.size, _BLOCK):  # bincount takes eight bytes per voxel
         block = flat[start : start + _BLOCK]
-        held = block[block != 0]  # few: most of a label map is background
+        held = block[block != 0]  # few, as most of a label map is background
         total[0] += block.size - held.size
         found = np.bincount(held)
         total[: found.size] += found
@@ -146,7 +156,11 @@ def histogram(array: np.ndarray) -> dict[int, int]:
 
 
 def spans(values: Iterable[int]) -> str:
-    """Write whole numbers shortly: 0, 1-25, 100."""
+    """Return integers as ranges.
+
+    >>> spans([100, 0, 3, 1, 2])
+    '0-3, 100'
+    """
     runs: list[list[int]] = []
     for value in sorted(set(values)):
         if runs and value == runs[-1][1] + 1:
@@ -160,9 +174,12 @@ def spans(values: Iterable[int]) -> str:
 
 
 def has_side(name: str) -> bool:
-    """Say whether a label's name has a word for left or right (`L5` has none).
+    """Return whether a label name contains a word for left or right.
 
-    Splits at everything that is neither letter nor digit, and where camelCase changes.
+    Words end at anything but letters and digits, and at capitals of camelCase.
+
+    >>> has_side("left_ilium"), has_side("iliumRight"), has_side("L5")
+    (True, True, False)
     """
     if "左" in name or "右" in name:
         return True
@@ -176,10 +193,10 @@ def has_side(name: str) -> bool:
 
 
 def read_labels(path: Path, drop: Sequence[int] = ()) -> Labels:
-    """Read a labels file: dataset.json's `labels`, bare or beside `regions_class_order`.
+    """Read a labels file: dataset.json, or only the object under its key `labels`.
 
     Raises:
-        DatasetError: not readable, not JSON, a name twice, or labels that make no sense.
+        DatasetError: not readable, not JSON, a name given twice, or invalid labels.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_once)
@@ -187,40 +204,49 @@ def read_labels(path: Path, drop: Sequence[int] = ()) -> Labels:
         why = getattr(error, "strerror", None) or error
         raise DatasetError(f"{path}: cannot be read as labels ({why})") from error
     if not isinstance(content, dict):
-        raise DatasetError(f'{path}: a JSON object such as {{"sacrum": 1}} is needed')
+        raise DatasetError(f'{path}: expected a JSON object such as {{"sacrum": 1}}')
     nested = isinstance(content.get("labels"), dict)
     names = content["labels"] if nested else content
     order = content.get("regions_class_order", []) if nested else []
     try:
-        values = {str(name): _value(name, value) for name, value in names.items()}
+        values = label_values(names)
         if not isinstance(order, list):
-            raise DatasetError(f"regions_class_order is {order!r}; a list of values is needed")
-        ordered = tuple(v for item in order for v in _flat(_value("regions_class_order", item)))
+            raise DatasetError(f"regions_class_order is {order!r}; expected a list of values")
+        ordered = tuple(v for item in order for v in values_of(_value("regions_class_order", item)))
         return Labels(values, ordered, tuple(drop))
     except DatasetError as error:
         raise DatasetError(f"{path}: {error}") from error
 
 
+def label_values(names: Mapping[Any, Any]) -> dict[str, Value]:
+    """Return the values of labels and regions as read from JSON.
+
+    Raises:
+        DatasetError: a value is not an integer from 0 to 65535, or for a region a list of them.
+    """
+    return {str(name): _value(name, value) for name, value in names.items()}
+
+
 def template(values: Sequence[int]) -> str:
-    """Return a labels file to fill in, for values found in masks."""
+    """Return the text of a labels file to fill in, for values found in masks."""
     entries: dict[str, int] = {BACKGROUND: 0}
     entries.update({f"name of {value}": int(value) for value in values if value != 0})
     return json.dumps(entries, indent=2)
 
 
-def _flat(value: Value) -> tuple[int, ...]:
+def values_of(value: Value) -> tuple[int, ...]:
+    """Return the values of a label (one) or region (several)."""
     return (value,) if isinstance(value, int) else tuple(value)
 
 
 def _value(name: object, value: object) -> Value:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if whole and 0 <= value <= 65535:  # type: ignore[operator]
-        return value  # type: ignore[return-value]
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 65535:
+        return value
     if isinstance(value, list) and value and name != "regions_class_order":
-        return tuple(v for item in value for v in _flat(_value("regions_class_order", item)))
+        return tuple(v for item in value for v in values_of(_value("regions_class_order", item)))
     raise DatasetError(
-        f"{name!r} has the value {value!r}; a whole number from 0 to 65535, or for a region a "
-        "list of them, is needed"
+        f"{name!r} has the value {value!r}; expected an integer from 0 to 65535, or for a region a "
+        "list of them"
     )
 
 
@@ -228,7 +254,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = [name for name, _ in pairs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"names {twice} stand there twice")
+        raise ValueError(f"names {twice} are given more than once")
     return dict(pairs)
 
 
@@ -238,20 +264,20 @@ def _check(names: Mapping[str, Value], order: Sequence[int], drop: Sequence[int]
     folded = [name.strip().casefold() for name in names]
     twice = sorted(name for name in names if folded.count(name.strip().casefold()) > 1)
     if twice or "" in folded:
-        raise DatasetError(f"label names must be given once and not be blank: {twice or ['']}")
+        raise DatasetError(f"label names must be unique and not blank: {twice or ['']}")
     regions = {name: v for name, v in names.items() if not isinstance(v, int)}
     single = {name: v for name, v in names.items() if isinstance(v, int)}
     if IGNORE in regions:
         raise DatasetError("ignore cannot be a region; give it one value")
     same = sorted(n for n, v in single.items() if list(single.values()).count(v) > 1)
     if same:
-        raise DatasetError(f"{same} have the same value; each label needs a value of its own")
-    if any(0 in _flat(v) for name, v in names.items() if name != BACKGROUND):
-        raise DatasetError("value 0 is background; no other label or region may hold it")
+        raise DatasetError(f"{same} have the same value; each label needs a different one")
+    if any(0 in values_of(v) for name, v in names.items() if name != BACKGROUND):
+        raise DatasetError("value 0 is background; no other label or region may have it")
     if len(names) == 1:
-        raise DatasetError("no label but background is listed")
+        raise DatasetError("only background is listed")
     _check_regions(names, regions, order)
-    both = sorted(set(drop) & {v for value in names.values() for v in _flat(value)})
+    both = sorted(set(drop) & {v for value in names.values() for v in values_of(value)})
     if both:
         raise DatasetError(f"values {both} are listed as labels and dropped; choose one")
 
@@ -262,7 +288,7 @@ def _check_merge(merge: Mapping[int, int], remap: Mapping[int, int], drop: Seque
         raise DatasetError(f"values {nowhere} are merged into, but not listed as labels")
     both = sorted(set(merge) & (set(remap) | set(drop)))
     if both:
-        raise DatasetError(f"values {both} are merged, and listed or dropped as well; choose one")
+        raise DatasetError(f"values {both} are merged, and also listed or dropped; choose one")
 
 
 def _check_regions(names: Mapping[str, Value], regions: Mapping[str, Value],
@@ -272,7 +298,7 @@ def _check_regions(names: Mapping[str, Value], regions: Mapping[str, Value],
         return
     if not regions:
         raise DatasetError("regions_class_order is given, but no label is a region (a list)")
-    known = {v for name in targets for v in _flat(names[name])}
+    known = {v for name in targets for v in values_of(names[name])}
     if len(order) != len(targets) or not set(order) <= known:
         raise DatasetError(
             f"regions_class_order is {list(order)}; nnU-Net needs one listed value for each of "
@@ -280,4 +306,4 @@ def _check_regions(names: Mapping[str, Value], regions: Mapping[str, Value],
         )
     ignore = names.get(IGNORE)
     if isinstance(ignore, int) and ignore in known:
-        raise DatasetError(f"ignore has the value {ignore}, which a region holds too")
+        raise DatasetError(f"ignore has the value {ignore}, which is also in a region")

@@ -1,4 +1,4 @@
-"""How a conversion runs: workers, whether bad cases stop it, whether anything is written."""
+"""Options of a run, and processing of cases in threads."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Run:
     """How a conversion runs.
 
     Attributes:
-        jobs: cases at a time, each in a thread: reading, hashing and packing leave Python's lock.
-            Memory grows with it: some six times a case's volume for each.
+        jobs: cases at a time, each in a thread: reading, hashing and compression release the GIL.
+            Each takes about six times the memory of a case's volume.
         keep_going: leave bad cases out instead of stopping.
         dry_run: read and check everything, write nothing.
     """
@@ -31,24 +31,24 @@ class Run:
     dry_run: bool = False
 
     def __post_init__(self) -> None:
-        """Stop at a number of workers that cannot be meant."""
+        """Check the number of workers."""
         most = 4 * (os.cpu_count() or 1) + 4
         if not 1 <= self.jobs <= most:
-            raise DatasetError(f"-j {self.jobs}: 1 to {most} cases at a time are allowed here")
+            raise DatasetError(f"-j {self.jobs}: allowed are 1 to {most} cases at a time")
 
 
 def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int = 1,
          progress: Progress | None = None) -> Iterator[tuple[Item, Result | DatasetError]]:  # fmt: skip
-    """Do a work on every item, `jobs` at a time; yield the item with the result or its error.
+    """Process every item, `jobs` at a time; yield each item with its result or error.
 
-    No more than `jobs` items are under way, so memory is bounded by them. A DiskError and
-    whatever is no DatasetError is raised at once, when what is under way has ended.
+    At most `jobs` items are in progress, which bounds memory. A DiskError, or any error that is
+    not a DatasetError, is raised as soon as the items in progress have ended.
 
     Args:
         work: may raise DatasetError.
-        items: what to work on.
+        items: to process.
         jobs: threads.
-        progress: wraps the items as they are taken, e.g. tqdm.
+        progress: wraps the items, e.g. tqdm.
     """
     taken = progress(items) if progress and items else items
     if jobs == 1:

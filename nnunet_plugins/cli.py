@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import atexit
 import io
 import os
 import sys
-import threading
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -56,7 +54,7 @@ COMMANDS = {
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser with every command; help texts are the command modules' first lines."""
+    """Return the parser of all commands; the first line of a command's module is its help text."""
     top = argparse.ArgumentParser(
         prog="nnunet-plugins",
         description="nnU-Net v2 plugins for spine and sacroiliac-joint segmentation.",
@@ -72,22 +70,22 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; a user's mistake is one line on stderr and exit status 2."""
+    """Run one command and return its exit status; a user's mistake is one line on stderr and status 2."""
     arguments = parser().parse_args(argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A terminal that knows no umlaut gets '?'; paths for a shell keep their bytes.
+            # '?' replaces what the terminal cannot encode; paths for a shell keep their bytes.
             stream.reconfigure(
                 errors="surrogateescape" if arguments.command == "env" else "replace"
             )
             if arguments.command == "env":
                 stream.reconfigure(encoding="utf-8")
     try:
-        status = COMMANDS[arguments.command].run(arguments)
+        status: int = COMMANDS[arguments.command].run(arguments)
         if sys.stdout is not None:  # closed: `>&-`
             sys.stdout.flush()
         return status
-    except BrokenPipeError:  # `... | head`: whoever read has enough
+    except BrokenPipeError:  # `... | head`: the reader has finished
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except (UserError, DatasetError, OSError) as error:
@@ -95,12 +93,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"nnunet-plugins {arguments.command}: {error}", file=sys.stderr)
         return 2
-    except ImportError as error:  # a package was removed, or installed without what it needs
+    except ImportError as error:  # a package or one of its requirements is missing
         if arguments.debug:
             raise
         print(
-            f"nnunet-plugins {arguments.command}: {error}; `pip install --force-reinstall nnunet-plugins` brings "
-            "all that it needs, and --debug shows where this was wanted",
+            f"nnunet-plugins {arguments.command}: {error}; `pip install --force-reinstall nnunet-plugins` "
+            "installs all requirements; --debug shows where the import failed",
             file=sys.stderr,
         )
         return 2
@@ -110,15 +108,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def console() -> NoReturn:
-    """The installed command: :func:`main`, then out at once; Python would take torch apart for a second or two."""
-    status = main()
-    try:
-        threading._shutdown()  # type: ignore[attr-defined]  # waits for threads and pools
-        atexit._run_exitfuncs()
-        for stream in filter(None, (sys.stdout, sys.stderr)):
-            stream.flush()
-    finally:
-        os._exit(status)
+    """Entry point of the installed command."""
+    sys.exit(main())
 
 
 if __name__ == "__main__":

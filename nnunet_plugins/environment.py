@@ -106,7 +106,7 @@ def _path(name: str, value: str) -> str:
 
 
 def _extensions(present: str) -> str:
-    """Our folder, then the user's own; folders of ours that no longer exist are dropped.
+    """Our folder, then the user's own; our folders that no longer exist are dropped.
 
     nnU-Net imports every module of one folder after the other until it has the trainer. A module that cannot be
     imported, e.g. of a plugin that lacks a package, ends the search. With our folder first, such a plugin blocks its

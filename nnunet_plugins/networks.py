@@ -1,4 +1,4 @@
-"""The public names of our networks. Plans and checkpoints carry them, so they outlive any layout."""
+"""The public names of the networks. Plans and checkpoints store them, so they must not change."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 if getattr(architectures, "__owner__", None) != "nnunet-plugins":
     raise ImportError(
-        f"the package 'architectures' at {architectures.__file__} is not the one of nnunet-plugins: another "
-        "installed package has the same name. Install nnunet-plugins into an environment of its own."
+        f"the package 'architectures' at {architectures.__file__} is not that of nnunet-plugins: another "
+        "installed package has the same name. Install nnunet-plugins into a separate environment."
     )
 
 _CLASSES: tuple[type[nn.Module], ...] = (
@@ -48,15 +48,19 @@ _CLASSES: tuple[type[nn.Module], ...] = (
     DeepLabV3Plus,
     TransUNet,
 )
-#: Network name -> class. ModularUNet is the plain U-Net of nnU-Net; from UNet on, what the papers compare with.
+#: Network name -> class. ModularUNet is nnU-Net's plain U-Net; from UNet on, networks that papers compare with.
 NETWORKS: dict[str, type[nn.Module]] = {network.__name__: network for network in _CLASSES}
 
-#: What nnU-Net's own plans name; ours take the same arguments.
+#: Networks of nnU-Net's own plans; ours accept the same arguments.
 HOSTS = ("PlainConvUNet", "ResidualEncoderUNet")
 
 
 def public_name(name: str) -> str:
-    """The dotted name that plans carry for the network called ``name``."""
+    """The dotted name of the network ``name`` in plans.
+
+    >>> public_name("MAGUNet")
+    'nnunet_plugins.networks.MAGUNet'
+    """
     find(name)
     return f"{__name__}.{name}"
 
@@ -65,7 +69,7 @@ def find(name: str) -> type[nn.Module]:
     """The network class called ``name``.
 
     Raises:
-        UserError: unknown name, with the known ones, the nearest first.
+        UserError: unknown name; lists the known ones, nearest first.
     """
     if name not in NETWORKS:
         known = ", ".join(nearest_first(name, NETWORKS))
@@ -74,8 +78,8 @@ def find(name: str) -> type[nn.Module]:
 
 
 def takes_input_size(name: str) -> bool:
-    """Whether the network called ``name`` wants the patch size among its arguments."""
-    return getattr(find(name), "takes_input_size", False)
+    """Whether the network called ``name`` requires the patch size as an argument."""
+    return bool(getattr(find(name), "takes_input_size", False))
 
 
 def build(
@@ -85,43 +89,66 @@ def build(
     output_channels: int,
     deep_supervision: bool,
     patch_size: Sequence[int] | None = None,
-    *,
-    initialize: bool = True,
 ) -> nn.Module:
     """The network for the ``architecture`` entry of a plans configuration.
 
-    Plans that name a network of ours get it. Plans of nnU-Net's own U-Nets get the network called
-    ``default`` with the plans' topology: kernel sizes, strides, features, blocks. Without ``initialize`` its
-    weights are not for use.
+    If the plans name one of our networks, it is built. For plans of nnU-Net's own U-Nets the network ``default``
+    is built with the topology of the plans: kernel sizes, strides, features, blocks.
+
+    Args:
+        default: name of the network for nnU-Net's own plans.
+        architecture: with network_class_name, arch_kwargs and _kw_requires_import.
+        input_channels: number of image channels.
+        output_channels: number of classes, background included, or of regions.
+        deep_supervision: whether the network returns a list of outputs.
+        patch_size: checked against the network if given; networks with a fixed input size require it.
 
     Raises:
-        UserError: the plans name a network that is neither, or one that cannot take these plans.
+        UserError: the plans name another network, or one that cannot be built from these plans.
+
+    >>> architecture = {
+    ...     "network_class_name": "nnunet_plugins.networks.MAGUNet",
+    ...     "arch_kwargs": {
+    ...         "n_stages": 2, "features_per_stage": [4, 8], "kernel_sizes": [[3, 3], [3, 3]],
+    ...         "strides": [[1, 1], [2, 2]], "n_conv_per_stage": [1, 1], "n_conv_per_stage_decoder": [1],
+    ...         "conv_op": "torch.nn.Conv2d", "conv_bias": True, "norm_op": "torch.nn.InstanceNorm2d",
+    ...         "nonlin": "torch.nn.LeakyReLU",
+    ...     },
+    ...     "_kw_requires_import": ["conv_op", "norm_op", "nonlin"],
+    ... }
+    >>> network = build("UNet", architecture, 1, 3, deep_supervision=False)
+    >>> type(network).__name__
+    'MAGUNet'
+    >>> import torch
+    >>> network(torch.zeros(1, 1, 16, 16)).shape
+    torch.Size([1, 3, 16, 16])
     """
     planned = architecture["network_class_name"]
     package, _, name = planned.rpartition(".")
     if package != __name__:
         if name not in HOSTS:
             raise UserError(
-                f"plans: network_class_name is {planned}; {default} can stand in for {' or '.join(HOSTS)} only. "
-                f"Train these plans with nnUNetTrainer, or make others: nnunet-plugins plan --network {default}"
+                f"plans: network_class_name is {planned}; {default} can only replace {' or '.join(HOSTS)}. "
+                f"Train these plans with nnUNetTrainer, or create others: nnunet-plugins plan --network {default}"
             )
         name = default
     arguments = dict(architecture["arch_kwargs"])
     if patch_size is not None and takes_input_size(name):
         arguments.setdefault("input_size", [int(n) for n in patch_size])
     try:
-        network = get_network_from_plans(
+        network: Any = get_network_from_plans(
             public_name(name),
             arguments,
             architecture["_kw_requires_import"],
             input_channels,
             output_channels,
-            allow_init=initialize,
+            allow_init=True,
             deep_supervision=deep_supervision,
         )
         if patch_size is not None:
             network.check_input_size(patch_size)
     except (ValueError, TypeError, ZeroDivisionError) as error:
-        said = str(error)
-        raise UserError(f"plans: {said if name in said else f'{name}: {said}'}") from error
-    return network
+        reason = str(error)
+        raise UserError(f"plans: {reason if name in reason else f'{name}: {reason}'}") from error
+    built: nn.Module = network
+    return built

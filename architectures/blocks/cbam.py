@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from architectures.blocks.attention import outside_autocast
 from architectures.blocks.scaling import scale_channels
+from architectures.blocks.squeeze_excite import squeeze
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,14 +84,7 @@ class CBAM(nn.Module):
         kernel_size: int | Sequence[int] = 7,
     ) -> None:
         super().__init__()
-        if reduction < 1:
-            raise ValueError(f"CBAM: reduction is {reduction}; it must be 1 or more")
-        hidden = max(1, channels // reduction)
-        self.shared = nn.Sequential(
-            nn.Linear(channels, hidden, bias=False),
-            nn.ReLU(inplace=True),
-            nn.Linear(hidden, channels, bias=False),
-        )
+        self.shared = squeeze("CBAM", channels, reduction)
         self.spatial = SpatialGate(channels, conv_op=conv_op, kernel_size=kernel_size)
         self.channels = channels
 

@@ -25,16 +25,20 @@ class SqueezeExcite(nn.Module):
 
     def __init__(self, channels: int, *, reduction: int = 16) -> None:
         super().__init__()
-        if reduction < 1:
-            raise ValueError(f"SqueezeExcite: reduction is {reduction}; it must be 1 or more")
-        hidden = max(1, channels // reduction)
-        self.gate = nn.Sequential(
-            nn.Linear(channels, hidden, bias=False),
-            nn.ReLU(inplace=True),
-            nn.Linear(hidden, channels, bias=False),
-            nn.Sigmoid(),
-        )
+        self.gate = nn.Sequential(*squeeze("SqueezeExcite", channels, reduction), nn.Sigmoid())
 
     def forward(self, x: Tensor) -> Tensor:
         gate: Tensor = self.gate(x.flatten(2).mean(-1))
         return scale_channels(x, gate)
+
+
+def squeeze(who: str, channels: int, reduction: int) -> nn.Sequential:
+    """``W2 relu(W1 z)``, bias-free, through C // reduction units; ``who`` names the block in the error."""
+    if reduction < 1:
+        raise ValueError(f"{who}: reduction is {reduction}; it must be 1 or more")
+    hidden = max(1, channels // reduction)
+    return nn.Sequential(
+        nn.Linear(channels, hidden, bias=False),
+        nn.ReLU(inplace=True),
+        nn.Linear(hidden, channels, bias=False),
+    )

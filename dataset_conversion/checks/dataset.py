@@ -1,4 +1,4 @@
-"""Check a dataset in nnU-Net's raw format, converted by us or not, without changing anything."""
+"""Check a dataset in nnU-Net's raw format, whatever tool wrote it, without changing it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import SimpleITK as sitk
 
 from dataset_conversion.cases.mask_alignment import ALIGNED
 from dataset_conversion.checks.finding import Finding
-from dataset_conversion.checks.layout import IGNORE, Layout, RawCase, read_layout
+from dataset_conversion.checks.layout import Layout, RawCase, read_layout
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.atomic_files import digest
-from dataset_conversion.io.geometry import affine
+from dataset_conversion.io.geometry import affine, in_mm
 from dataset_conversion.io.label_maps import read_mask
 from dataset_conversion.io.library_warnings import quiet_itk
 from dataset_conversion.io.volumes import Header, header_of, is_volume, read_header, read_volume
-from dataset_conversion.labels import histogram, spans
+from dataset_conversion.labels import IGNORE, histogram, spans
 from dataset_conversion.parallel import Progress, each
 from dataset_conversion.raw_format.manifest import FILE as MANIFEST
 from dataset_conversion.raw_format.summary import counted
@@ -28,8 +28,8 @@ _SPACING = 1e-5  # relative; nnU-Net stops above it
 
 
 @dataclass(frozen=True)
-class Looked:
-    """What a case holds: findings, label value -> voxels, spacing in mm, orientation."""
+class CheckedCase:
+    """Findings of a case, label value -> voxels, spacing in mm, orientation."""
 
     findings: list[Finding]
     voxels: dict[int, int] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Looked:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """All findings, and counts for the reader."""
+    """All findings, with counts of labels, spacings and orientations."""
 
     folder: Path
     findings: list[Finding]
@@ -51,11 +51,11 @@ class CheckReport:
 
     @property
     def errors(self) -> int:
-        """Findings that nnU-Net stops at, or should."""
+        """Number of findings at which nnU-Net stops, or should."""
         return sum(finding.error for finding in self.findings)
 
     def __str__(self) -> str:
-        """Return the text that a user reads."""
+        """Return the text for the terminal."""
         lines = [str(finding) for finding in self.findings]
         lines.append(
             f"{self.folder}: {counted(self.training, 'training case')}, {counted(self.test, 'test case')}"
@@ -70,27 +70,27 @@ class CheckReport:
 
 def check(folder: Path, *, jobs: int = 1, allow_empty: bool = False,
           preprocessed: Path | None = None, progress: Progress | None = None) -> CheckReport:  # fmt: skip
-    """Check a dataset's folder, all files of it.
+    """Check all files of a dataset's folder.
 
     Args:
         folder: `Dataset<id>_<name>`.
         jobs: cases at a time.
-        allow_empty: masks without a label are as they should be.
+        allow_empty: accept masks without a label.
         preprocessed: nnUNet_preprocessed, to compare the splits.
         progress: wraps the cases, e.g. tqdm.
 
     Raises:
-        DatasetError: the folder is no dataset at all.
+        DatasetError: the folder is not a dataset.
     """
     layout = read_layout(Path(folder), preprocessed)
     layout.allow_empty |= allow_empty
-    seen: dict[str, Looked] = {}
-    places = list(range(len(layout.cases)))
+    seen: dict[int, CheckedCase] = {}
+    places = range(len(layout.cases))
     for index, found in each(lambda i: look(layout, layout.cases[i]), places, jobs, progress):
-        if isinstance(found, DatasetError):  # `look` tells of its own; this is no fault of a case
+        if isinstance(found, DatasetError):  # not from a case: `look` returns those as findings
             raise found
-        seen[f"{index:06d}"] = found
-    looked = [seen[key] for key in sorted(seen)]
+        seen[index] = found
+    looked = [seen[index] for index in sorted(seen)]
     findings = [*layout.findings, *(f for one in looked for f in one.findings)]
     holders = {
         name: sum(any(one.voxels.get(v) for v in values) for one in looked)
@@ -101,7 +101,7 @@ def check(folder: Path, *, jobs: int = 1, allow_empty: bool = False,
         findings.append(Finding(f"labels {never} occur in no case", error=False))
     orientations = Counter(one.orientation for one in looked if one.orientation)
     if len(orientations) > 1:
-        text = f"orientations differ: {_counted(orientations)}; nnU-Net turns none, so it would train on both"
+        text = f"orientations differ: {_counted(orientations)}; nnU-Net does not reorient and would train on both"
         findings.append(Finding(text, error=False))
     training = sum(case.training for case in layout.cases)
     return CheckReport(
@@ -110,13 +110,13 @@ def check(folder: Path, *, jobs: int = 1, allow_empty: bool = False,
         training,
         len(layout.cases) - training,
         holders,
-        dict(Counter(" x ".join(f"{v:.4g}" for v in one.spacing) for one in looked if one.spacing)),
+        dict(Counter(in_mm(one.spacing) for one in looked if one.spacing)),
         dict(orientations),
     )
 
 
-def look(layout: Layout, case: RawCase) -> Looked:
-    """Check one case: its files are whole, lie on one grid, and hold what dataset.json says."""
+def look(layout: Layout, case: RawCase) -> CheckedCase:
+    """Check that a case's files are complete, share one grid and agree with dataset.json."""
     findings: list[Finding] = []
     grids: list[Header] = []
     for path in case.images:
@@ -137,12 +137,12 @@ def look(layout: Layout, case: RawCase) -> Looked:
         except DatasetError as error:
             findings.append(Finding(str(error), case.name))
     if not grids:
-        return Looked(findings, voxels)
-    return Looked(findings, voxels, grids[0].spacing, grids[0].orientation)
+        return CheckedCase(findings, voxels)
+    return CheckedCase(findings, voxels, grids[0].spacing, grids[0].orientation)
 
 
 def _image_grid(layout: Layout, path: Path) -> Header:
-    """Return an image's grid, when the file has proven to be whole and its values finite."""
+    """Return an image's grid, after checking that the file is complete and its values finite."""
     if not path.is_file():
         raise DatasetError(f"{path}: is missing")
     if not is_volume(path):
@@ -151,7 +151,7 @@ def _image_grid(layout: Layout, path: Path) -> Header:
         return read_header(path)
     volume = read_volume(path)
     if volume.raw.ndim != 3:
-        raise DatasetError(f"{path}: {volume.raw.shape[-1]} values a voxel; one is needed")
+        raise DatasetError(f"{path}: {volume.raw.shape[-1]} values per voxel; expected one")
     z, y, x = volume.raw.shape
     return Header((x, y, z), affine(volume.grid))
 
@@ -169,23 +169,23 @@ def _label(layout: Layout, path: Path) -> tuple[Header, dict[int, int]]:
 
 
 def _unchanged(layout: Layout, path: Path) -> bool:
-    """Say whether the manifest vouches for a file.
+    """Return whether a file is in the manifest, and has not changed.
 
     Raises:
-        DatasetError: it knows the file, and with other bytes.
+        DatasetError: it has changed.
     """
     known = layout.digests.get(path)
     if known is None:
         return False
     if digest(path) != known:
         raise DatasetError(
-            f"{path}: is not as it was converted (its SHA-256 in {MANIFEST} differs)"
+            f"{path}: changed after the conversion (its SHA-256 differs from {MANIFEST})"
         )
     return True
 
 
 def _plain(path: Path) -> sitk.Image:
-    """Read a picture of another kind, such as PNG or TIFF."""
+    """Read an image of another format, such as PNG or TIFF."""
     try:
         with quiet_itk:
             image = sitk.ReadImage(str(path))
@@ -196,20 +196,20 @@ def _plain(path: Path) -> sitk.Image:
 
 def _label_findings(layout: Layout, name: str, voxels: dict[int, int]) -> list[Finding]:
     known = {v for values in layout.labels.values() for v in values}
-    strange = sorted(set(voxels) - known) if known else []
+    unknown = sorted(set(voxels) - known) if known else []
     findings = []
-    if strange:
-        text = f"label values {strange} are not in dataset.json (known: {spans(known)})"
+    if unknown:
+        text = f"label values {unknown} are not in dataset.json (known: {spans(known)})"
         findings.append(Finding(text, name))
     ignore = set(layout.labels.get(IGNORE, ()))
     if not set(voxels) - {0} - ignore and not layout.allow_empty:
-        text = "the mask is empty; take the case away, or pass --allow-empty if that is meant"
+        text = "the mask is empty; remove the case, or pass --allow-empty if this is intended"
         findings.append(Finding(text, name))
     return findings
 
 
 def _apart(first: Header, other: Header, name: str, what: str) -> list[Finding]:
-    """Compare two grids of a case."""
+    """Return a finding if two grids of a case differ."""
     if first.size != other.size:
         text = f"{what} has the size {other.size}, the image {first.size}"
         return [Finding(text, name)]
@@ -220,7 +220,7 @@ def _apart(first: Header, other: Header, name: str, what: str) -> list[Finding]:
     corners = np.array([(*corner, 1.0) for corner in itertools.product(*ends)]).T
     off = float(np.linalg.norm(((first.matrix - other.matrix) @ corners)[:3], axis=0).max())
     if off > ALIGNED * min(first.spacing):
-        return [Finding(f"{what} lies up to {off:.2f} mm off the image", name)]
+        return [Finding(f"{what} is up to {off:.2f} mm off the image", name)]
     return []
 
 

@@ -1,4 +1,4 @@
-"""What is amiss with a raw dataset, and how names are listed in a sentence."""
+"""Findings of a check, and lists of names for messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is amiss; `case` is empty where it concerns the dataset."""
+    """One problem; `case` is empty if it concerns the dataset itself."""
 
     text: str
     case: str = ""
@@ -21,5 +21,9 @@ class Finding:
 
 
 def some(names: Sequence[str]) -> str:
-    """List the first five names and count the rest."""
+    """Return the first five names and the number of the others.
+
+    >>> some(["a", "b", "c", "d", "e", "f"])
+    'a, b, c, d, e and 1 more'
+    """
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,6 +1,6 @@
-"""What lies in a folder of nnU-Net's raw format, ours or another's: cases, files, what is amiss.
+"""Cases and files in a folder of nnU-Net's raw format, with findings on names and small files.
 
-Only names and small files are read here; volumes are for `check`.
+Volumes are not read here but by `check`.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import Any
 from dataset_conversion.checks.finding import Finding, some
 from dataset_conversion.checks.splits import against_preprocessed, in_splits
 from dataset_conversion.errors import DatasetError
+from dataset_conversion.labels import BACKGROUND, IGNORE, label_values, values_of
 from dataset_conversion.raw_format.manifest import FILE as MANIFEST
 from dataset_conversion.raw_format.manifest import records
 
-NATURAL = (".png", ".bmp", ".tif", ".tiff")  # several channels may lie in one file
-IGNORE = "ignore"
+NATURAL = (".png", ".bmp", ".tif", ".tiff")  # one file may hold several channels
 
 
 @dataclass(frozen=True)
 class RawCase:
-    """One case: its image files in the channels' order, and its label map."""
+    """One case: its image files in the order of channels, and its label map."""
 
     name: str
     images: tuple[Path, ...]
@@ -38,11 +38,11 @@ class Layout:
 
     Attributes:
         cases: training and test cases.
-        channels: how many files an image has.
+        channels: number of channels.
         labels: name -> values.
-        digests: file -> SHA-256 as converted, where a manifest tells.
-        allow_empty: masks without a label were permitted at the conversion.
-        findings: what is amiss with names and small files.
+        digests: file -> SHA-256 at the conversion, if there is a manifest.
+        allow_empty: whether the conversion accepted masks without a label.
+        findings: on names and small files.
     """
 
     folder: Path
@@ -54,19 +54,19 @@ class Layout:
     findings: list[Finding] = field(default_factory=list)
 
     def find(self, text: str, error: bool = True) -> None:
-        """Note something that is amiss."""
+        """Add a finding."""
         self.findings.append(Finding(text, error=error))
 
 
 def read_layout(folder: Path, preprocessed: Path | None = None) -> Layout:
-    """Look at a dataset's folder.
+    """Read the layout of a dataset's folder.
 
     Args:
         folder: `Dataset<id>_<name>`.
         preprocessed: nnUNet_preprocessed, to compare the splits.
 
     Raises:
-        DatasetError: no such folder, or no dataset.json that can be read.
+        DatasetError: no such folder, or no readable dataset.json.
     """
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder; give a dataset of nnUNet_raw")
@@ -77,7 +77,7 @@ def read_layout(folder: Path, preprocessed: Path | None = None) -> Layout:
     layout.labels = _labels(layout, entry)
     ending = entry.get("file_ending")
     if not isinstance(ending, str) or not ending.startswith("."):
-        layout.find(f"dataset.json: file_ending is {ending!r}; e.g. .nii.gz is needed")
+        layout.find(f"dataset.json: file_ending is {ending!r}; expected e.g. .nii.gz")
         ending = ".nii.gz"
     if isinstance(entry.get("dataset"), dict):
         layout.cases = _listed(layout, entry["dataset"])
@@ -88,8 +88,8 @@ def read_layout(folder: Path, preprocessed: Path | None = None) -> Layout:
     training = [case.name for case in layout.cases if case.training]
     if entry.get("numTraining") != len(training):
         layout.find(
-            f"dataset.json: numTraining is {entry.get('numTraining')!r}, {len(training)} training "
-            "cases are there; nnU-Net stops at this"
+            f"dataset.json: numTraining is {entry.get('numTraining')!r}, but there are {len(training)} "
+            "training cases; nnU-Net stops at this"
         )
     patients = _manifest(layout)
     layout.findings += in_splits(folder, training, patients)
@@ -104,7 +104,7 @@ def _object(path: Path) -> dict[str, Any]:
         why = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
         raise DatasetError(f"{path}: {why}; every nnU-Net dataset has one") from error
     if not isinstance(content, dict):
-        raise DatasetError(f"{path}: holds no JSON object")
+        raise DatasetError(f"{path}: expected a JSON object")
     return content
 
 
@@ -112,25 +112,23 @@ def _check_name(layout: Layout) -> None:
     found = re.fullmatch(r"(Dataset\d{3})_.+", layout.folder.resolve().name)
     if not found:
         layout.find(
-            f"folder name {layout.folder.resolve().name!r}; nnU-Net looks for DatasetXXX_Name",
+            f"folder name {layout.folder.resolve().name!r}; nnU-Net expects DatasetXXX_Name",
             error=False,
         )
         return
     twins = [p.name for p in layout.folder.resolve().parent.glob(f"{found[1]}*")
              if p.is_dir() and p.name != layout.folder.resolve().name]  # fmt: skip
     if twins:
-        layout.find(f"{', '.join(twins)}: another folder with the same dataset id lies beside it")
+        layout.find(f"{', '.join(twins)}: another folder next to it has the same dataset id")
 
 
 def _channels(layout: Layout, entry: Mapping[str, Any]) -> int:
     names = entry.get("channel_names", entry.get("modality"))
     if not isinstance(names, dict) or not names:
-        layout.find('dataset.json: channel_names is missing; e.g. {"0": "CT"} is needed')
+        layout.find('dataset.json: channel_names is missing; expected e.g. {"0": "CT"}')
         return 1
     if sorted(names) != sorted(str(i) for i in range(len(names))):
-        layout.find(
-            f"dataset.json: channel_names has the keys {sorted(names)}; 0, 1, ... are needed"
-        )
+        layout.find(f"dataset.json: channel_names has the keys {sorted(names)}; expected 0, 1, ...")
     return len(names)
 
 
@@ -139,25 +137,19 @@ def _labels(layout: Layout, entry: Mapping[str, Any]) -> dict[str, tuple[int, ..
     if not isinstance(found, dict):
         layout.find("dataset.json: labels is missing")
         return {}
-    labels: dict[str, tuple[int, ...]] = {}
-    for name, value in found.items():
-        parts = value if isinstance(value, list) else [value]
-        if not all(isinstance(v, int) and not isinstance(v, bool) for v in parts):
-            layout.find(
-                f"dataset.json: label {name!r} has the value {value!r}; a whole number, or a list "
-                'of them for a region, is needed (nnU-Net v1 had {"1": "name"}, the other way '
-                "round)"
-            )
-            return {}
-        labels[name] = tuple(parts)
-    if labels.get("background") != (0,):
-        layout.find("dataset.json: labels needs background with the value 0")
+    try:
+        labels = {name: values_of(value) for name, value in label_values(found).items()}
+    except DatasetError as error:
+        layout.find(f'dataset.json: label {error} (nnU-Net v1 had {{"1": "name"}}, reversed)')
+        return {}
+    if labels.get(BACKGROUND) != (0,):
+        layout.find("dataset.json: labels requires background with the value 0")
     values = sorted({v for parts in labels.values() for v in parts})
     if values != list(range(len(values))):
         layout.find(f"dataset.json: label values {values} are not 0, 1, 2, ... without gaps")
     regions = [n for n, parts in labels.items() if len(parts) > 1]
     if regions and not entry.get("regions_class_order"):
-        layout.find(f"dataset.json: regions {regions} need regions_class_order")
+        layout.find(f"dataset.json: regions {regions} require regions_class_order")
     if IGNORE in labels and labels[IGNORE] != (max(values),):
         layout.find("dataset.json: ignore must have the highest value")
     return labels
@@ -193,28 +185,28 @@ def _listed(layout: Layout, entries: Mapping[str, Any]) -> list[RawCase]:
             images = tuple(layout.folder / path for path in entry["images"])
             cases.append(RawCase(name, images, layout.folder / entry["label"], True))
         except (TypeError, KeyError):
-            layout.find(f"dataset.json: case {name!r} needs images (a list) and label")
+            layout.find(f"dataset.json: case {name!r} requires images (a list) and label")
     return cases
 
 
 def _images(layout: Layout, folder: str, ending: str) -> dict[str, tuple[Path, ...]]:
     found = _files(layout, folder, ending, re.compile(r"(.+)_(\d{4})"))
-    wanted = 1 if ending in NATURAL else layout.channels
+    expected = range(1 if ending in NATURAL else layout.channels)
     for name, paths in found.items():
         numbers = [int(path.name[: -len(ending)][-4:]) for path in paths]
-        if ending not in NATURAL and numbers != list(range(wanted)):
+        if ending not in NATURAL and numbers != list(expected):
             layout.find(
-                f"{folder}: {name} has the channels {numbers}; dataset.json says {wanted}: "
-                f"{', '.join(f'_{i:04d}' for i in range(wanted))}"
+                f"{folder}: {name} has the channels {numbers}; dataset.json lists "
+                f"{len(expected)}: {', '.join(f'_{i:04d}' for i in expected)}"
             )
     return found
 
 
 def _files(layout: Layout, folder: str, ending: str, pattern: re.Pattern[str],
            strict: bool = True) -> dict[str, tuple[Path, ...]]:  # fmt: skip
-    """Return case -> files of a folder; what does not fit is noted (nnU-Net invents ids of it)."""
+    """Return case -> files of a folder; other files become findings, as nnU-Net takes them for cases."""
     found: dict[str, list[Path]] = {}
-    strange, others = [], []
+    invalid, others = [], []
     place = layout.folder / folder
     if not place.is_dir():
         if strict:
@@ -227,12 +219,12 @@ def _files(layout: Layout, folder: str, ending: str, pattern: re.Pattern[str],
             continue
         match = pattern.fullmatch(path.name[: -len(ending)])
         if match is None or path.name.startswith(".") or ".tmp" in path.name:
-            strange.append(path.name)
+            invalid.append(path.name)
         else:
             found.setdefault(match[1], []).append(path)
-    if strange:
+    if invalid:
         layout.find(
-            f"{folder}: {some(strange)} are no files of a case; nnU-Net takes them for some"
+            f"{folder}: {some(invalid)} belong to no case, but nnU-Net takes them for cases"
         )
     if others and strict:
         layout.find(f"{folder}: {some(others)} do not end in {ending} and are ignored", error=False)
@@ -248,7 +240,7 @@ def _check_case_of_letters(layout: Layout, names: Iterable[str]) -> None:
 
 
 def _manifest(layout: Layout) -> dict[str, int]:
-    """Take what our own manifest tells, where there is one; return case -> patient's number."""
+    """Read the manifest of a conversion, if there is one; return case -> number of the patient."""
     path = layout.folder / MANIFEST
     if not path.is_file():
         return {}
@@ -264,8 +256,8 @@ def _manifest(layout: Layout) -> dict[str, int]:
         for file, sha in record.files.items():
             layout.digests[layout.folder / file] = sha
         if not all((layout.folder / file).is_file() for file in record.files):
-            layout.find(f"{name}: its files are gone since the conversion")
+            layout.find(f"{name}: its files were removed after the conversion")
     foreign = sorted({case.name for case in layout.cases} - set(known))
     if foreign:
-        layout.find(f"{some(foreign)} were not made by the conversion that {MANIFEST} tells of")
+        layout.find(f"{some(foreign)} were not written by the conversion that {MANIFEST} records")
     return patients

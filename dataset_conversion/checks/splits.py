@@ -1,4 +1,4 @@
-"""What is amiss with a raw dataset's splits_final.json."""
+"""Check splits_final.json of a raw dataset."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from pathlib import Path
 
 from dataset_conversion.checks.finding import Finding, some
 from dataset_conversion.raw_format.splits import FOLDS
-
-SPLITS = "splits_final.json"
+from dataset_conversion.raw_format.staging import SPLITS
 
 
 def in_splits(folder: Path, training: Iterable[str],
               patients: Mapping[str, int]) -> list[Finding]:  # fmt: skip
-    """Look at the folds.
+    """Check the folds.
 
     Args:
         folder: the dataset.
         training: all training cases.
-        patients: case -> patient's number, where a manifest tells.
+        patients: case -> number of the patient, if there is a manifest.
     """
     path = folder / SPLITS
     if not path.is_file():
@@ -37,9 +36,9 @@ def in_splits(folder: Path, training: Iterable[str],
         find(f"cannot be read as a list of train and val ({error!r})")
         return findings
     for number, (train, val) in enumerate(sides):
-        strangers = sorted({*train, *val} - known)
-        if strangers:
-            find(f"fold {number} names {some(strangers)}, no such cases")
+        unknown = sorted({*train, *val} - known)
+        if unknown:
+            find(f"fold {number} names unknown cases: {some(unknown)}")
         both = sorted(set(train) & set(val))
         if both:
             find(f"fold {number} has {some(both)} on both sides")
@@ -48,19 +47,18 @@ def in_splits(folder: Path, training: Iterable[str],
         held = {patients[c] for c in val if c in patients}
         torn = sorted(c for c in train if patients.get(c) in held and c not in both)
         if torn:
-            find(f"fold {number} trains on {some(torn)}, whose patients are in its validation too")
+            find(f"fold {number} trains on {some(torn)}; their patients are in its validation too")
     left = sorted(known - {c for train, val in sides for c in (*train, *val)})
     if left:
         find(f"{some(left)} are in no fold", error=False)
     if len(sides) < FOLDS:
         which = "fold 0" if len(sides) == 1 else f"folds 0 to {len(sides) - 1}"
-        find(f"{len(sides)} of the usual {FOLDS} folds; train {which}",
-                    error=False)  # fmt: skip
+        find(f"{len(sides)} of the usual {FOLDS} folds; train {which}", error=False)
     return findings
 
 
 def against_preprocessed(folder: Path, preprocessed: Path | None) -> list[Finding]:
-    """Compare the folds with those that planning copied to nnUNet_preprocessed before."""
+    """Compare the folds with those that planning copied to nnUNet_preprocessed."""
     ours = folder / SPLITS
     if preprocessed is None or not ours.is_file():
         return []
@@ -73,5 +71,5 @@ def against_preprocessed(folder: Path, preprocessed: Path | None) -> list[Findin
         same = False
     if same:
         return []
-    text = f"{theirs} is another than the dataset's: planning stops without a word; remove it"
+    text = f"{theirs} differs from the dataset's: planning stops without a message; remove it"
     return [Finding(text)]

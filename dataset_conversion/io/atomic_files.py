@@ -1,4 +1,4 @@
-"""Files written so that they are whole or not there: digests, JSON, links."""
+"""Files that are written completely or not at all; digests, JSON and links."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def digest(path: Path) -> str:
 
 
 def digest_of(paths: Iterable[Path]) -> str:
-    """Return one SHA-256 for the contents of files, whatever their names and order."""
+    """Return one SHA-256 for the contents of files, independent of their names and order."""
     parts = sorted(digest(path) for path in paths)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest() if len(parts) != 1 else parts[0]
 
@@ -37,7 +37,7 @@ def digest_json(value: Any) -> str:
 
 
 def to_json(value: Any) -> str:
-    """Return JSON text in ASCII: nnU-Net opens its files in the platform's own encoding."""
+    """Return JSON text in ASCII: nnU-Net opens its files in the platform's encoding."""
     return json.dumps(value, indent=2) + "\n"
 
 
@@ -52,7 +52,7 @@ def write_text(path: Path, text: str, scratch: Path) -> None:
 
 
 def link(source: Path, target: Path) -> None:
-    """Put an unchanged file in a second place: a hard link, or a copy where there are none."""
+    """Create a hard link to a file, or a copy where the disk has no links."""
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
     try:
@@ -61,14 +61,14 @@ def link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def settle(folder: Path) -> None:
-    """Have the names in a folder on the disk, where the system can be asked for that."""
+def flush_folder(folder: Path) -> None:
+    """Flush a folder's entries to the disk, where the system supports it."""
     if os.name != "posix" or not folder.is_dir():
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
-    except OSError:  # some network disks know no such thing
+    except OSError:  # not supported by some network disks
         pass
     finally:
         os.close(handle)
@@ -79,11 +79,11 @@ def _in_words(size: int) -> str:
 
 
 def check_space(folder: Path, needed: int) -> None:
-    """Stop unless the disk of `folder` (or of its nearest parent) has `needed` bytes free."""
+    """Check that the disk of `folder` (or of its nearest parent) has `needed` bytes free."""
     there = next(p for p in (folder, *folder.resolve().parents) if p.exists())
     free = shutil.disk_usage(there).free
     if free < needed:
         raise DatasetError(
-            f"{folder}: {_in_words(free)} free, up to {_in_words(needed)} are needed; "
+            f"{folder}: {_in_words(free)} free, up to {_in_words(needed)} required; "
             "make room, or choose another nnUNet_raw"
         )

@@ -1,4 +1,4 @@
-"""Hold back the libraries' own warnings on what is checked here, with several cases at a time."""
+"""Silence warnings of libraries about what is checked here, also with several threads."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _python = threading.RLock()
 
 @contextmanager
 def quiet_pydicom() -> Iterator[None]:
-    """Silence Python's warnings; one thread at a time, as their filters belong to all.
+    """Silence Python's warnings, one thread at a time, as all threads share the filters.
 
-    pydicom's parser holds Python's lock anyhow, so nothing is lost by waiting.
+    pydicom's parser holds the GIL anyway, so waiting costs nothing.
     """
     with _python, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -25,10 +25,10 @@ def quiet_pydicom() -> Iterator[None]:
 
 
 class _Silence:
-    """A silence that begins with the first who wants it and ends with the last, in any thread."""
+    """A context that starts with its first user and ends with its last, in any thread."""
 
     def __init__(self, begin: Callable[[], Callable[[], None]]) -> None:
-        """Take a function that begins the silence and returns one that ends it."""
+        """Take a function that silences a library and returns one that restores it."""
         self._begin, self._lock, self._users = begin, threading.Lock(), 0
         self._end: Callable[[], None] | None = None
 
@@ -45,13 +45,13 @@ class _Silence:
                 self._end()
 
 
-def _hush_itk() -> Callable[[], None]:
+def _silence_itk() -> Callable[[], None]:
     shown = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     return lambda: sitk.ProcessObject.SetGlobalWarningDisplay(shown)
 
 
-def _hush_nibabel() -> Callable[[], None]:
+def _silence_nibabel() -> Callable[[], None]:
     logger = logging.getLogger("nibabel.global")
     logger.addFilter(_nothing)
     return lambda: logger.removeFilter(_nothing)
@@ -61,6 +61,6 @@ def _nothing(_: object) -> bool:
     return False
 
 
-# ITK on uneven spacing, nibabel on headers that it mends on its own.
-quiet_itk = _Silence(_hush_itk)
-quiet_nibabel = _Silence(_hush_nibabel)
+# ITK warns of uneven spacing, nibabel of headers that it repairs.
+quiet_itk = _Silence(_silence_itk)
+quiet_nibabel = _Silence(_silence_nibabel)

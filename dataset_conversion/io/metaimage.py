@@ -1,7 +1,7 @@
-"""Read MetaImage (.mha) files, SPIDER's format.
+"""Read MetaImage (.mha) files, the format of SPIDER.
 
-ITK's reader gives wrong voxels for a packed file with a flipped bit, and dies of a header that is
-damaged enough; neither may happen to a dataset.
+ITK's reader returns wrong voxels for a compressed file with a flipped bit, and a badly damaged header
+crashes it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from isal import isal_zlib
 
 from dataset_conversion.errors import DatasetError
 
-_HEAD = 1 << 16  # bytes in which the header must end
+_HEAD = 1 << 16  # bytes within which the header must end
 _TYPES = {
     "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4",
     "MET_UINT": "u4", "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8", "MET_FLOAT": "f4",
@@ -28,16 +28,16 @@ _SAME = {"origin": "offset", "position": "offset", "rotation": "transformmatrix"
 
 @dataclass(frozen=True)
 class MetaHeader:
-    """What a header says.
+    """The content of a header.
 
     Attributes:
         size: voxels along x, y, z.
-        matrix: 4 x 4 from index to LPS mm.
-        dtype: of a value in the file.
-        channels: values a voxel.
-        packed: the values are compressed.
-        start: byte where the values begin.
-        fields: all of the header's text.
+        matrix: 4 x 4, from index to LPS mm.
+        dtype: of the stored values.
+        channels: values per voxel.
+        packed: whether the values are compressed.
+        start: offset of the values in bytes.
+        fields: all header fields as text.
     """
 
     size: tuple[int, ...]
@@ -50,28 +50,28 @@ class MetaHeader:
 
     @property
     def bytes(self) -> int:
-        """Length of the values."""
+        """Length of the uncompressed values in bytes."""
         count = self.channels * self.dtype.itemsize
         for n in self.size:
             count *= n
         return count
 
 
-def no_volume(path: Path, size: Sequence[int]) -> str:
-    """Say what to do about a size that is none of a volume's."""
+def not_a_volume(path: Path, size: Sequence[int]) -> str:
+    """Return the message for a size that is not that of a 3D volume."""
     shown = "x".join(map(str, size))
     if min(size, default=0) < 1:
         return f"{path}: size {shown}; export the volume again"
     if len(size) < 3:
-        return f"{path}: {len(size)}D ({shown}); a volume of 3D is needed: export the whole stack"
-    return f"{path}: {len(size)}D ({shown}), not 3D; 4D: choose volume k and save it as a file of its own"
+        return f"{path}: {len(size)}D ({shown}); a 3D volume is required: export the entire stack"
+    return f"{path}: {len(size)}D ({shown}), not 3D; 4D: choose volume k and save it as a separate file"
 
 
 def read_meta_header(path: Path) -> MetaHeader:
     """Read a header.
 
     Raises:
-        DatasetError: it makes no sense, is not of three dimensions, or the values lie elsewhere.
+        DatasetError: it is invalid, not three-dimensional, or the values are in another file.
         OSError: the file cannot be read.
     """
     with path.open("rb") as stream:
@@ -81,7 +81,7 @@ def read_meta_header(path: Path) -> MetaHeader:
         raise DatasetError(f"{path}: its MetaImage header is truncated or damaged; copy it again")
     if end[1] != b"LOCAL":
         raise DatasetError(
-            f"{path}: its values lie in another file; save it as one .mha or .nii.gz file"
+            f"{path}: its values are in another file; save it as one .mha or .nii.gz file"
         )
     fields: dict[str, str] = {}
     for line in head[: end.end()].decode("latin-1").splitlines():
@@ -94,16 +94,15 @@ def read_meta_header(path: Path) -> MetaHeader:
         raise
     except (KeyError, ValueError, OverflowError) as error:
         raise DatasetError(
-            f"{path}: its MetaImage header makes no sense ({str(error)[:80]}); copy or export it "
-            "again"
+            f"{path}: its MetaImage header is invalid ({str(error)[:80]}); copy or export it again"
         ) from error
 
 
 def read_meta_values(path: Path, header: MetaHeader) -> np.ndarray:
-    """Read the values: (z, y, x), or (z, y, x, channel) where there are several.
+    """Read the values: (z, y, x), or (z, y, x, channel) if there are several channels.
 
     Raises:
-        DatasetError: fewer or more bytes than the header says, or a checksum that is wrong.
+        DatasetError: fewer or more bytes than the header states, or a wrong checksum.
         OSError: the file cannot be read.
     """
     with path.open("rb") as stream:
@@ -112,17 +111,17 @@ def read_meta_values(path: Path, header: MetaHeader) -> np.ndarray:
     if header.packed:
         unpack = isal_zlib.decompressobj(
             31 if content[:2] == b"\x1f\x8b" else 15
-        )  # gzip's wrapping?
+        )  # gzip or zlib format
         try:
-            # zlib packs a thousandfold at most: a header that promises more is damaged.
+            # zlib compresses a thousandfold at most: a header that states more is damaged.
             content = unpack.decompress(content, min(header.bytes, 1100 * len(content)) + 1)
-            whole = unpack.eof and len(content) == header.bytes
+            complete = unpack.eof and len(content) == header.bytes
         except isal_zlib.error:  # type: ignore[misc]
-            whole = False
+            complete = False
     else:
-        whole = len(content) >= header.bytes
+        complete = len(content) >= header.bytes
         content = content[: header.bytes]
-    if not whole:
+    if not complete:
         raise DatasetError(f"{path}: is truncated or damaged; copy or export it again")
     shape = header.size[::-1] + ((header.channels,) if header.channels > 1 else ())
     values = np.frombuffer(content, header.dtype).reshape(shape)
@@ -135,15 +134,15 @@ def _header(path: Path, fields: dict[str, str], start: int) -> MetaHeader:
     if len(size) != rank or min(size) < 1:
         raise ValueError(f"NDims {rank}, DimSize {fields['dimsize']}")
     if rank != 3:
-        raise DatasetError(no_volume(path, size))
+        raise DatasetError(not_a_volume(path, size))
     if fields.get("binarydata", "True").lower() != "true":
-        raise DatasetError(f"{path}: holds its values as text; save it as .nii.gz")
+        raise DatasetError(f"{path}: stores its values as text; save it as .nii.gz")
     kind = fields["elementtype"]
     if kind not in _TYPES:
         raise ValueError(f"ElementType {kind}")
     big = fields.get("binarydatabyteordermsb", "False").lower() == "true"
     spacing = np.array(_numbers(fields.get("elementspacing", "1 1 1"), 3))
-    # A row of the file's matrix is the direction of one axis: a column of ours.
+    # A row of the file's matrix is the direction of one axis: a column of the affine.
     direction = np.reshape(
         _numbers(fields.get("transformmatrix", "1 0 0 0 1 0 0 0 1"), 9), (3, 3)
     ).T
@@ -168,5 +167,5 @@ def _header(path: Path, fields: dict[str, str], start: int) -> MetaHeader:
 def _numbers(text: str, count: int) -> list[float]:
     found = [float(part) for part in text.split()]
     if len(found) != count or not np.isfinite(found).all():
-        raise ValueError(f"{count} numbers are needed, not {text!r}")
+        raise ValueError(f"expected {count} numbers, not {text!r}")
     return found

@@ -1,5 +1,7 @@
-"""Read NIfTI through nibabel: ITK reads zeros for the missing end of a truncated file, turns NaN into
-0, hides scale factors, and takes sides where the header says two things.
+"""Read NIfTI with nibabel.
+
+ITK reads zeros for the missing end of a truncated file, turns NaN into 0, hides scale factors, and
+silently chooses between contradicting orientations.
 """
 
 from __future__ import annotations
@@ -13,16 +15,16 @@ import numpy as np
 from isal import igzip
 
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.io.metaimage import no_volume
+from dataset_conversion.io.metaimage import not_a_volume
 
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI's RAS+ to LPS
-_APART = 0.1  # voxels that the header's two matrices may differ without a word
-_SAME_WAY = 0.7  # cosine between an axis of the one and of the other
+_APART = 0.1  # voxels by which the header's two matrices may differ without a note
+_SAME_WAY = 0.7  # least cosine between their axes
 
 
 @dataclass(frozen=True)
 class NiftiImage:
-    """Stored values (z, y, x), the 4 x 4 matrix to LPS mm, scale factors, and what is odd."""
+    """Stored values (z, y, x), the 4 x 4 matrix to LPS mm, scale factors, and a note if any."""
 
     raw: np.ndarray
     matrix: np.ndarray
@@ -32,17 +34,17 @@ class NiftiImage:
 
 
 def read_nifti_header(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
-    """Return the size (x, y, z, perhaps more) and the 4 x 4 matrix to LPS mm."""
+    """Return the size (x, y, z and possibly more) and the 4 x 4 matrix to LPS mm."""
     image: Any = nib.load(path)
     return tuple(image.shape), _FLIP @ image.affine
 
 
 def read_nifti(path: Path) -> NiftiImage:
-    """Read a volume of three dimensions.
+    """Read a three-dimensional volume.
 
     Raises:
-        DatasetError: colour, complex values, 4D, 2D, no orientation, or two that differ.
-        Exception: whatever damaged bytes make nibabel raise.
+        DatasetError: colour, complex values, 4D, 2D, no orientation, or contradicting ones.
+        Exception: anything that nibabel raises for damaged bytes.
     """
     image = parse_nifti(path)
     header = image.header
@@ -54,20 +56,20 @@ def read_nifti(path: Path) -> NiftiImage:
     shape = tuple(image.shape)
     if len(shape) > 3 and max(shape[3:]) == 1:
         shape = shape[:3]
-    if len(shape) == 5 and shape[3] == 1:  # a vector a voxel, as ITK writes colour
+    if len(shape) == 5 and shape[3] == 1:  # a vector per voxel, as ITK writes colour
         raise DatasetError(colour(path, shape[4]))
     if len(shape) > 3:
         raise DatasetError(
             f"{path}: {len(shape)}D with {shape[3]} volumes ({'x'.join(map(str, shape))}); 4D: "
-            f"choose volume k (0 to {shape[3] - 1}) and save it as a file of its own"
+            f"choose volume k (0 to {shape[3] - 1}) and save it as a separate file"
         )
     if len(shape) < 3 or min(shape) < 1:
-        raise DatasetError(no_volume(path, shape))
+        raise DatasetError(not_a_volume(path, shape))
     unit = header.get_xyzt_units()[0]
     if unit not in ("mm", "unknown"):  # ITK would scale by it, nibabel does not
-        raise DatasetError(f"{path}: its lengths are in {unit} (xyzt_units); save it in mm")
+        raise DatasetError(f"{path}: its unit of length is {unit} (xyzt_units); save it in mm")
     note = _check_orientation(path, header, shape)
-    # Not from the header: nibabel takes the scale factors out of it when it opens a file.
+    # Not from the header: nibabel removes the scale factors from it on opening.
     slope, offset = float(image.dataobj.slope), float(image.dataobj.inter)
     raw = np.asarray(image.dataobj.get_unscaled()).reshape(shape)
     return NiftiImage(
@@ -80,23 +82,23 @@ def read_nifti(path: Path) -> NiftiImage:
 
 
 def colour(path: Path, channels: int) -> str:
-    """Say what to do about a file of several values a voxel."""
+    """Return the message for a file with several values per voxel."""
     return (
-        f"{path}: {channels} values a voxel (RGB or several channels); export one grey value or "
-        "one label a voxel"
+        f"{path}: {channels} values per voxel (RGB or several channels); export one grey value or "
+        "one label per voxel"
     )
 
 
 def _check_orientation(path: Path, header: Any, shape: tuple[int, ...]) -> str | None:
-    """Stop where qform and sform say nothing, or send the axes to other sides; note small ways.
+    """Raise if qform and sform are missing or contradict each other; note a small difference.
 
-    nibabel takes the sform where both are there, other programs the qform.
+    With both present, nibabel uses the sform and other programs the qform.
     """
     codes = int(header["qform_code"]), int(header["sform_code"])
     if codes == (0, 0):
         raise DatasetError(
-            f"{path}: its header says nothing of orientation (qform_code and sform_code are 0), "
-            "so left and right cannot be known; export it again with orientation"
+            f"{path}: its header has no orientation (qform_code and sform_code are 0), "
+            "so left and right are unknown; export it again with orientation"
         )
     if 0 in codes:
         return None
@@ -105,21 +107,21 @@ def _check_orientation(path: Path, header: Any, shape: tuple[int, ...]) -> str |
     if not (np.sum(ways[0] * ways[1], axis=0) > _SAME_WAY).all():
         axes = ["".join(map(str, nib.aff2axcodes(matrix))) for matrix in (one, two)]
         raise DatasetError(
-            f"{path}: its header says two things of orientation (qform {axes[0]}, sform "
-            f"{axes[1]}), so left and right cannot be known; export it again"
+            f"{path}: its header has two orientations (qform {axes[0]}, sform "
+            f"{axes[1]}), so left and right are unknown; export it again"
         )
     ends = np.array([(0, n - 1) for n in shape], float)
     corners = np.array(np.meshgrid(*ends)).reshape(3, -1)
     off = np.abs((one - two) @ np.vstack([corners, np.ones(corners.shape[1])]))[:3]
     if off.max() <= _APART * float(min(header.get_zooms()[:3])):
         return None
-    return f"qform and sform differ by up to {off.max():.1f} mm: the sform is taken"
+    return f"qform and sform differ by up to {off.max():.1f} mm: the sform is used"
 
 
 def parse_nifti(path: Path) -> Any:
-    """Open a NIfTI file; a compressed one is unpacked to its end, which checks the CRC."""
+    """Open a NIfTI file; a compressed one is decompressed to its end, which checks the CRC."""
     if not path.name.lower().endswith(".gz"):
         return nib.load(path)
-    content = igzip.decompress(path.read_bytes())
+    content = igzip.decompress(path.read_bytes())  # type: ignore[no-untyped-call]
     second = b"n+2" in content[4:8]
     return (nib.Nifti2Image if second else nib.Nifti1Image).from_bytes(content)

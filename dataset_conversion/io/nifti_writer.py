@@ -1,8 +1,7 @@
-"""Write one volume as .nii.gz: packed, hashed and proven in one pass over its bytes.
+"""Write one volume as .nii.gz, compressed, hashed and verified in one pass over its bytes.
 
-ITK's writer would have to be trusted or read back whole. Here the checksum of what was sent is
-compared with that of what the disk gives back, and ITK, which nnU-Net reads with, is asked
-where the volume lies.
+The checksum of the written bytes is compared with that of the bytes read back, and ITK, which nnU-Net
+reads with, must return the same geometry.
 """
 
 from __future__ import annotations
@@ -20,25 +19,25 @@ from isal import isal_zlib
 from dataset_conversion.errors import DiskError, disk_error
 from dataset_conversion.io.geometry import affine
 
-_LEVEL = 2  # 4 % larger than zlib's usual level 6 on CT, in a tenth of its time
+_LEVEL = 2  # 4 % larger than zlib's default level 6 on CT, in a tenth of its time
 _BLOCK = 1 << 20
-_GZIP = 31  # zlib's window of 32 KiB in gzip's wrapping; its header holds neither time nor name
+_GZIP = 31  # zlib's window of 32 KiB in gzip's format; its header has neither time nor name
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])  # LPS to NIfTI's RAS+
 
 
 def write_image(image: sitk.Image, path: Path, scratch: Path) -> str:
     """Write a volume, read it back, compare, move it into place; return its SHA-256.
 
-    Nothing of the volume's header texts is written, as names hide in them.
+    Text fields of the volume's header are not written, as they may contain names.
 
     Raises:
-        DiskError: a full disk, or the file read back is not what was written.
+        DiskError: a full disk, or the bytes read back differ.
     """
     temporary = scratch / f"unfinished_{path.name}"
     try:
         sent, sum_sent = _send(image, temporary)
         if _sum(temporary) != sum_sent or not _same_place(image, temporary):
-            raise DiskError(f"{path}: read back it differs; is the disk full or failing?")
+            raise DiskError(f"{path}: the bytes read back differ; is the disk full or failing?")
         os.replace(temporary, path)
     except OSError as error:
         raise disk_error(path, error) from error
@@ -48,7 +47,7 @@ def write_image(image: sitk.Image, path: Path, scratch: Path) -> str:
 
 
 def _send(image: sitk.Image, path: Path) -> tuple[str, int]:
-    """Write the packed volume; return SHA-256 and CRC-32 of what was sent to the disk."""
+    """Write the compressed volume; return SHA-256 and CRC-32 of the written bytes."""
     array = sitk.GetArrayViewFromImage(image)
     content = np.ascontiguousarray(array).data.cast("B")
     packer = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _GZIP)
@@ -71,7 +70,7 @@ def _send(image: sitk.Image, path: Path) -> tuple[str, int]:
 
 
 def _sum(path: Path) -> int:
-    """Return the CRC-32 of a file's bytes, a tenth of the work of a digest."""
+    """Return the CRC-32 of a file, which takes a tenth of the time of SHA-256."""
     crc = 0
     with path.open("rb") as stream:
         while block := stream.read(_BLOCK):
@@ -80,7 +79,7 @@ def _sum(path: Path) -> int:
 
 
 def _header(image: sitk.Image, dtype: np.dtype) -> bytes:
-    """Return the 352 bytes before the voxels; both of NIfTI's ways to say where they lie."""
+    """Return the 352 bytes before the voxels, with the geometry as qform and as sform."""
     header = nib.Nifti1Header()
     header.set_data_shape(image.GetSize())
     header.set_data_dtype(dtype)

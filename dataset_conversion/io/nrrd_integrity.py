@@ -1,4 +1,4 @@
-"""Prove that the packed values of an NRRD file are whole, which ITK does not always see."""
+"""Check that the compressed values of an NRRD file are complete, which ITK does not always notice."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 import zlib
 from pathlib import Path
 
-_HEAD = 1 << 16  # bytes in which a header must end; 3D Slicer's have a few thousand
+_HEAD = 1 << 16  # bytes within which a header must end; 3D Slicer writes a few thousand
 _BLOCK = 1 << 20
 _END = re.compile(rb"\r?\n\r?\n")
 _PACKED = re.compile(rb"^encoding:[ \t]*(gz|gzip)[ \t\r]*$", re.MULTILINE | re.IGNORECASE)
 
 
 def damaged(path: Path) -> bool:
-    """Say whether a packed stream is cut off or fails its checksum; files without one pass.
+    """Return whether a compressed stream is truncated or fails its checksum; others pass.
 
     Raises:
         OSError: the file cannot be read.
@@ -24,7 +24,7 @@ def damaged(path: Path) -> bool:
         if end is None or not _PACKED.search(head[: end.end()]):
             return False
         stream.seek(end.end())
-        unpack = zlib.decompressobj(47)  # zlib's own wrapping or gzip's
+        unpack = zlib.decompressobj(47)  # zlib or gzip format
         try:
             while not unpack.eof and (block := stream.read(_BLOCK)):
                 while block:

@@ -38,6 +38,7 @@ class Plane:
             at: index (z, y, x) of a voxel in the plane.
             box: range to show along each axis.
 
+        >>> import numpy as np
         >>> volume = np.arange(8).reshape(2, 2, 2)
         >>> PLANES[1].cut(volume, (0, 1, 0)).tolist()  # coronal: z grows to the head
         [[6, 7], [2, 3]]

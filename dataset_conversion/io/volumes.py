@@ -1,4 +1,4 @@
-"""Read one NIfTI, NRRD or MetaImage volume, with the checks that ITK leaves out."""
+"""Read one NIfTI, NRRD or MetaImage volume, with checks that ITK does not make."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import affine, like, orthonormal, place
 from dataset_conversion.io.library_warnings import quiet_itk, quiet_nibabel
-from dataset_conversion.io.metaimage import no_volume, read_meta_header, read_meta_values
+from dataset_conversion.io.metaimage import not_a_volume, read_meta_header, read_meta_values
 from dataset_conversion.io.nifti_reader import colour, parse_nifti, read_nifti, read_nifti_header
 from dataset_conversion.io.nrrd_integrity import damaged
 
@@ -23,10 +23,15 @@ UNREADABLE = (".hdr", ".img", ".img.gz", ".mhd", ".nhdr", ".mgz", ".mgh", ".raw"
 
 @dataclass(frozen=True)
 class Volume:
-    """A volume as stored: `raw` values (z, y, x), scale factors, geometry (LPS mm).
+    """A volume as stored.
 
-    `grid` is a volume of one voxel, for its geometry alone. `fields` are the header's text fields
-    (NRRD and MetaImage); they may carry a person's name.
+    Attributes:
+        raw: stored values (z, y, x), for segments with layers as a fourth axis.
+        grid: a volume of one voxel with the geometry (LPS mm).
+        slope: scale factor.
+        offset: added after scaling.
+        fields: text fields of an NRRD or MetaImage header; may contain a person's name.
+        notes: for the user.
     """
 
     raw: np.ndarray
@@ -45,15 +50,15 @@ class Volume:
 
 
 def is_volume(path: Path) -> bool:
-    """Say whether the name ends like a volume that can be read here."""
+    """Return whether the file name ends like that of a supported volume."""
     return path.name.lower().endswith(READABLE)
 
 
 def read_volume(path: Path) -> Volume:
-    """Read a volume of three dimensions; `raw` may have segments' layers as a fourth axis.
+    """Read a three-dimensional volume.
 
     Raises:
-        DatasetError: cannot be read, truncated, NaN or inf, 4D, colour, sheared, no orientation.
+        DatasetError: unreadable, truncated, NaN or inf, 4D, colour, sheared, no orientation.
     """
     try:
         nifti = path.name.lower().endswith(NIFTI)
@@ -64,7 +69,7 @@ def read_volume(path: Path) -> Volume:
         raise
     except EOFError as error:
         raise DatasetError(_broken(path, "is truncated or damaged")) from error
-    except Exception as error:  # damaged bytes make the libraries raise anything
+    except Exception as error:  # the libraries raise anything for damaged bytes
         raise DatasetError(_broken(path, _reason(error))) from error
     if volume.raw.dtype.kind == "f" and not np.isfinite(volume.raw).all():
         bad = int((~np.isfinite(volume.raw)).sum())
@@ -83,18 +88,18 @@ class Header:
 
     @property
     def voxels(self) -> int:
-        """Voxels of one channel."""
+        """Number of voxels."""
         return int(np.prod(self.size))
 
     @property
     def spacing(self) -> tuple[float, float, float]:
-        """Of the voxels along x, y, z, in mm."""
+        """Size of a voxel along x, y, z in mm."""
         x, y, z = np.linalg.norm(self.matrix[:3, :3], axis=0)
         return float(x), float(y), float(z)
 
     @property
     def orientation(self) -> str:
-        """Where x, y, z run to, nearest, as ITK's code."""
+        """Directions closest to x, y, z as ITK's code."""
         direction = self.matrix[:3, :3] / self.spacing
         code: str = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(
             direction.ravel().tolist()
@@ -103,16 +108,16 @@ class Header:
 
 
 def header_of(image: sitk.Image) -> Header:
-    """Return the size and the place of a volume in memory."""
+    """Return the header of a volume in memory."""
     x, y, z = image.GetSize()
     return Header((x, y, z), affine(image))
 
 
 def read_header(path: Path) -> Header:
-    """Read where a volume lies and how large it is, and no voxels.
+    """Read size and geometry of a volume, without its voxels.
 
     Raises:
-        DatasetError: the header cannot be read, or speaks of no three dimensions.
+        DatasetError: the header cannot be read, or is not three-dimensional.
     """
     try:
         if path.name.lower().endswith(NIFTI):
@@ -132,27 +137,27 @@ def read_header(path: Path) -> Header:
                 matrix[:3, 3] = reader.GetOrigin()
     except DatasetError:
         raise
-    except Exception as error:  # damaged bytes make the libraries raise anything
+    except Exception as error:  # the libraries raise anything for damaged bytes
         raise DatasetError(_broken(path, _reason(error))) from error
     if len(size) == 5 and size[3] == 1 < size[4]:
         raise DatasetError(colour(path, size[4]))
     if len(size) < 3 or max(size[3:], default=1) != 1 or min(size) < 1:
-        raise DatasetError(no_volume(path, size))
+        raise DatasetError(not_a_volume(path, size))
     return Header((int(size[0]), int(size[1]), int(size[2])), matrix)
 
 
 def nifti_values(path: Path) -> np.ndarray:
-    """Scaled values of a NIfTI file of any rank, (x, y, ...), the first axis the fastest.
+    """Return scaled values (x, y, ...) of a NIfTI file of any rank, in Fortran order.
 
-    ITK would read what is missing of a truncated file, and NaN, as 0.
+    ITK would read the missing end of a truncated file, and NaN, as 0.
 
     Raises:
-        DatasetError: it is truncated, or holds NaN or inf.
+        DatasetError: it is truncated, or contains NaN or inf.
     """
     try:
         with quiet_nibabel:
             values = np.asarray(parse_nifti(path).dataobj)
-    except Exception as error:  # damaged bytes make the libraries raise anything
+    except Exception as error:  # the libraries raise anything for damaged bytes
         raise DatasetError(_broken(path, "is truncated or damaged")) from error
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise DatasetError(f"{path}: {int((~np.isfinite(values)).sum())} voxels are NaN or inf")
@@ -160,7 +165,7 @@ def nifti_values(path: Path) -> np.ndarray:
 
 
 def read_image(path: Path) -> tuple[sitk.Image, tuple[str, ...]]:
-    """Read an image of one channel with its scaled values, and notes on what was mended."""
+    """Read an image of one channel with scaled values, and notes on what was corrected."""
     volume = read_volume(path)
     if volume.raw.ndim != 3:
         raise DatasetError(colour(path, volume.raw.shape[-1]))
@@ -188,7 +193,7 @@ def _read_itk(path: Path) -> Volume:
         raise DatasetError(_broken(path, "is truncated or damaged"))
     image = sitk.ReadImage(str(path))
     if image.GetDimension() != 3:
-        raise DatasetError(no_volume(path, image.GetSize()))
+        raise DatasetError(not_a_volume(path, image.GetSize()))
     matrix, note = orthonormal(affine(image), str(path))
     return Volume(
         raw=sitk.GetArrayFromImage(image),

@@ -1,4 +1,4 @@
-"""The phantoms of all datasets under the names that `convert` knows them by."""
+"""The phantoms of all datasets by their names in `convert`."""
 
 from __future__ import annotations
 

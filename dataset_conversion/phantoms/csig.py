@@ -1,6 +1,6 @@
 """Synthetic patients as CSIG ships them: train/MR/Case<n>.nii.gz, train/Mask/mask_case<n>.nii.gz.
 
-Sagittal T2 in PIR, zero beside the body; some patients show no T9.
+Sagittal T2 in PIR, zero outside the body; some patients show no T9.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SIZES = {  # along the body's axes; stored with slices last
 }
 HIGHEST = 2650
 _GAIN = 2.4  # brighter than SPIDER's
-_BODY = 0.51  # share of the columns that is not zero
+_BODY = 0.51  # share of the columns that are not zero
 _VERTEBRAE, _DISCS = 1, 10  # added to a level's number: L5 is 2, L5/S is 11
 
 
@@ -40,10 +40,10 @@ def write_patients(folder: Path, count: int = 4, *, size: str = "small", seed: i
         count: number of patients.
         size: a name in `SIZES`.
         seed: a patient depends on the seed and its own number only.
-        fault: a name in `faults.FAULTS`; the first patient suffers it.
+        fault: a name in `faults.FAULTS`, applied to the first patient.
 
     Returns:
-        Every image and what it shows.
+        One truth per image.
     """
     usual = size_of(SIZES, size, "csig")
     images, masks = folder / "train" / "MR", folder / "train" / "Mask"
@@ -102,10 +102,10 @@ def _volumes(spine: Spine, grid: Grid, shift: np.ndarray,
     columns = array.shape[1]
     keep = round(_BODY * columns)
     first = (columns - keep) // 2 + round(0.02 * columns)
-    beside = np.ones(columns, bool)
-    beside[first : first + keep] = False
-    array[:, beside] = 0
-    labels[:, beside] = 0
+    outside = np.ones(columns, bool)
+    outside[first : first + keep] = False
+    array[:, outside] = 0
+    labels[:, outside] = 0
     affine = np.diag([*grid.spacing, 1.0])
     affine[:3, 3] = [axis[0] for axis in axes] + shift
     low = np.array([axis[0] for axis in axes]) + shift

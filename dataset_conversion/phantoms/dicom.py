@@ -1,4 +1,4 @@
-"""Write a volume as a DICOM series, CT or MR, the way a scanner's archive exports it."""
+"""Write a volume as a DICOM series, CT or MR, as exported from a PACS."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, MRImageStor
 
 @dataclass(frozen=True)
 class Scanner:
-    """What differs between kinds of scanners; `intercept` None writes no rescale tags."""
+    """What differs between modalities; `intercept` None writes no rescale tags."""
 
     modality: str
     storage: UID
@@ -36,15 +36,15 @@ def uid(*parts: object) -> UID:
 def write_series(folder: Path, array: np.ndarray, affine: np.ndarray, *, key: str,
                  tags: Mapping[str, Any] | None = None, positions: np.ndarray | None = None,
                  preamble: bool = True, scanner: Scanner = CT) -> list[Path]:  # fmt: skip
-    """Write one file a slice: u16, slope 1, intercept -1024 (CT), the last slice in the first file.
+    """Write one file per slice: uint16, slope 1, intercept -1024 (CT), the last slice in the first file.
 
     Args:
         folder: made if missing.
         array: values (z, y, x); HU from -1024 up for CT, from 0 up for MR.
         affine: 4 x 4 from index (x, y, z) to LPS mm.
-        key: what the UIDs are made from.
+        key: seed of the UIDs.
         tags: DICOM keywords to set or overwrite; a value of None leaves the tag out.
-        positions: ImagePositionPatient of each slice (z, 3), where they shall not fit the affine.
+        positions: ImagePositionPatient of each slice (z, 3), to deviate from the affine.
         preamble: False leaves out the 128 bytes, 'DICM' and the file meta group.
         scanner: `CT` or `MR`.
 

@@ -1,4 +1,4 @@
-"""Faults of DICOM series; each function harms the series in the folder that it is given."""
+"""Faults of DICOM series; each function damages the series in a folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _slices(folder: Path) -> list[Path]:
 
 
 def _each(folder: Path, change: Callable[[Any, int], None]) -> None:
-    """Change every slice's header; the number is the slice's place in its file order."""
+    """Change the header of every slice, given its index in file order."""
     for index, path in enumerate(_slices(folder)):
         header: Any = pydicom.dcmread(path)
         change(header, index)
@@ -40,7 +40,7 @@ def damaged_header(folder: Path) -> None:
 
 
 def tilted(folder: Path) -> None:
-    """A gantry tilt of 14 degrees, without the tag that would say so."""
+    """A gantry tilt of 14 degrees, without the tag that states it."""
     slope = np.tan(np.radians(14.0))
 
     def change(header: Any, index: int) -> None:
@@ -59,7 +59,7 @@ def slice_missing(folder: Path) -> None:
 
 
 def _second(path: Path, key: str, change: Callable[[Any], None]) -> None:
-    """Write a changed copy of a slice beside it, with a UID of its own."""
+    """Write a changed copy of a slice next to it, with a new UID."""
     header: Any = pydicom.dcmread(path)
     header.SOPInstanceUID = uid(key, path.name)
     header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
@@ -73,7 +73,7 @@ def doubled(folder: Path) -> None:
 
 
 def two_orientations(folder: Path) -> None:
-    """A series whose last slices lie across the others."""
+    """A series with some slices across the others."""
 
     def change(header: Any) -> None:
         row, down = header.ImageOrientationPatient[:3], header.ImageOrientationPatient[3:]
@@ -85,7 +85,7 @@ def two_orientations(folder: Path) -> None:
 
 
 def two_series(folder: Path) -> None:
-    """A second reconstruction beside the first."""
+    """A second reconstruction in the same folder."""
 
     def change(header: Any) -> None:
         header.SeriesInstanceUID = uid("second", header.SeriesInstanceUID)
@@ -108,7 +108,7 @@ def two_matrices(folder: Path) -> None:
 
 
 def colour(folder: Path) -> None:
-    """RGB, as a screenshot is."""
+    """RGB, as in a screenshot."""
 
     def change(header: Any, index: int) -> None:
         grey = (np.frombuffer(header.PixelData, "<u2") >> 4).astype(np.uint8)
@@ -124,16 +124,16 @@ def colour(folder: Path) -> None:
 def multi_frame(folder: Path) -> None:
     """All slices in one file."""
     files = _slices(folder)
-    whole: Any = pydicom.dcmread(files[0])
-    whole.PixelData = b"".join(pydicom.dcmread(path).PixelData for path in files)
-    whole.NumberOfFrames = len(files)
+    first: Any = pydicom.dcmread(files[0])
+    first.PixelData = b"".join(pydicom.dcmread(path).PixelData for path in files)
+    first.NumberOfFrames = len(files)
     for path in files[1:]:
         path.unlink()
-    whole.save_as(files[0], enforce_file_format=True)
+    first.save_as(files[0], enforce_file_format=True)
 
 
 def no_position(folder: Path) -> None:
-    """An anonymiser took ImagePositionPatient away."""
+    """An anonymiser removed ImagePositionPatient."""
 
     def change(header: Any, index: int) -> None:
         del header.ImagePositionPatient
@@ -162,7 +162,7 @@ def empty_uids(folder: Path) -> None:
 def no_preamble(folder: Path) -> None:
     """The old form: no 128 bytes, no 'DICM', no file meta group."""
     for path in _slices(folder):
-        whole = path.read_bytes()
+        content = path.read_bytes()
         # The meta group's length follows its first tag: 132 + 12 bytes, then that many.
-        length = int.from_bytes(whole[140:144], "little")
-        path.write_bytes(whole[144 + length :])
+        length = int.from_bytes(content[140:144], "little")
+        path.write_bytes(content[144 + length :])

@@ -1,6 +1,6 @@
-"""What goes wrong with medical files, each fault as a function on files and as a row of one table.
+"""Faults of medical files: each is a function on files and a row of one table.
 
-The table says where a fault can occur and how a converter has to answer.
+The table states where a fault can occur and how a converter must respond.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataset_conversion.phantoms import volume_faults as volume
 from dataset_conversion.phantoms.truth import Truth
 
 NIFTI, META, DICOM = "nifti", "meta", "dicom"
-STOPS, MENDED = "stops", "mended"
+STOPS, FIXED = "stops", "fixed"
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class Fault:
     """One fault.
 
     Attributes:
-        where: "image", "mask" or "folder" (files beside them): what is broken.
+        where: "image", "mask" or "folder" (files next to them): what is damaged.
         kinds: formats of that file in which it can occur.
-        harm: does it, given the file; for "folder" given the image.
-        answer: `STOPS` or `MENDED`, as datasets.md asks.
-        says: regular expression that the message, or where mended the report, must match.
-        cure: option -> value that lets a stopped case through, where there is one.
+        harm: causes it, given the file; for "folder" given the image.
+        answer: `STOPS` or `FIXED`.
+        says: regular expression for the error message, or for the report if fixed.
+        cure: option -> value with which a stopped case is converted, if there is one.
     """
 
     where: str
@@ -50,8 +50,8 @@ FAULTS: Mapping[str, Fault] = {
     "flipped bits": Fault("image", _FILES, volume.flipped_bits, STOPS, "truncated or damaged|cannot be read"),
     "empty file": Fault("image", _FILES, volume.no_bytes, STOPS, "empty|truncated|cannot be read"),
     "no image at all": Fault("image", _FILES, volume.text, STOPS, "cannot be read|damaged"),
-    "litter": Fault("folder", _ALL, volume.litter, MENDED),
-    "mask missing": Fault("mask", _FILES, Path.unlink, MENDED, "without a mask|imagesTs"),
+    "litter": Fault("folder", _ALL, volume.litter, FIXED),
+    "mask missing": Fault("mask", _FILES, Path.unlink, FIXED, "without a mask|imagesTs"),
     "image missing": Fault("image", _FILES, Path.unlink, STOPS, "without (its|an) image"),
     # values
     "NaN": Fault("image", _FILES, volume.not_a_number, STOPS, "1 voxels are NaN or inf"),
@@ -62,43 +62,43 @@ FAULTS: Mapping[str, Fault] = {
     "empty mask": Fault("mask", _FILES, volume.empty, STOPS, "empty", {"allow_empty": True}),
     "strange label": Fault("mask", _FILES, volume.strange_label, STOPS, r"label values \[60\]", {"drop": (60,)}),
     "negative label": Fault("mask", _FILES, volume.negative_label, STOPS, "values from -1"),
-    "almost whole": Fault("mask", _FILES, volume.almost_whole, MENDED),
+    "almost whole": Fault("mask", _FILES, volume.almost_whole, FIXED),
     "fractions": Fault("mask", _FILES, volume.fractions, STOPS, "have fractions such as"),
     "scaled mask": Fault("mask", (NIFTI,), volume.scaled, STOPS, "scl_slope 2"),
-    "image for mask": Fault("mask", _FILES, volume.grey_values, STOPS, "no label map"),
+    "image for mask": Fault("mask", _FILES, volume.grey_values, STOPS, "not a label map"),
     # geometry
-    "flipped mask": Fault("mask", _FILES, volume.flipped, MENDED, "copied voxel by voxel.* its axes run"),
+    "flipped mask": Fault("mask", _FILES, volume.flipped, FIXED, "copied voxel by voxel.* its axes run"),
     "shifted mask": Fault("mask", _FILES, volume.shifted, STOPS, r"centres are 5\.0 mm apart"),
     "coarser mask": Fault("mask", _FILES, volume.coarser, STOPS, "resample.mask", {"resample_mask": True}),
     "other spacing": Fault("mask", _FILES, volume.other_spacing, STOPS, "another grid than its|not aligned with"),
     "sheared": Fault("image", _FILES, volume.sheared, STOPS, "axes are sheared"),
-    "almost orthonormal": Fault("image", _FILES, volume.almost_orthonormal, MENDED, "straightened"),
-    "no orientation": Fault("image", (NIFTI,), volume.no_orientation, STOPS, "says nothing of orientation"),
+    "almost orthonormal": Fault("image", _FILES, volume.almost_orthonormal, FIXED, "straightened"),
+    "no orientation": Fault("image", (NIFTI,), volume.no_orientation, STOPS, "has no orientation"),
     # DICOM
     "truncated slice": Fault("image", (DICOM,), dicom.truncated, STOPS, "truncated|cannot be decoded"),
     "damaged header": Fault("image", (DICOM,), dicom.damaged_header, STOPS, "DICOM"),
     "tilted gantry": Fault("image", (DICOM,), dicom.tilted, STOPS, "tilted by 14"),
     "slice missing": Fault("image", (DICOM,), dicom.slice_missing, STOPS, "uneven gaps"),
     "doubled slice": Fault("image", (DICOM,), dicom.doubled, STOPS, "have the position of another"),
-    "two orientations": Fault("image", (DICOM,), dicom.two_orientations, MENDED),
+    "two orientations": Fault("image", (DICOM,), dicom.two_orientations, FIXED),
     "two series": Fault("image", (DICOM,), dicom.two_series, STOPS, "2 DICOM series"),
     "two matrices": Fault("image", (DICOM,), dicom.two_matrices, STOPS, "2 DICOM series"),
     "colour slices": Fault("image", (DICOM,), dicom.colour, STOPS, "RGB"),
     "multi-frame": Fault("image", (DICOM,), dicom.multi_frame, STOPS, "multi-frame"),
     "no position": Fault("image", (DICOM,), dicom.no_position, STOPS, "ImagePositionPatient"),
     "other modality": Fault("image", (DICOM,), dicom.other_modality, STOPS, "Modality is PT"),
-    "empty UIDs": Fault("image", (DICOM,), dicom.empty_uids, MENDED),
-    "no preamble": Fault("image", (DICOM,), dicom.no_preamble, MENDED),
+    "empty UIDs": Fault("image", (DICOM,), dicom.empty_uids, FIXED),
+    "no preamble": Fault("image", (DICOM,), dicom.no_preamble, FIXED),
 }  # fmt: skip
 
 
 def possible(truth: Truth) -> list[str]:
-    """Return the names of the faults that can occur in files such as this patient's."""
+    """Return the names of the faults that can occur in this patient's files."""
     return [name for name, fault in FAULTS.items() if _fits(fault, truth)]
 
 
 def inject(name: str, truths: Sequence[Truth]) -> list[Truth]:
-    """Do a fault to the first image's files; return the truths as they are then.
+    """Damage the files of the first image; return the truths after that.
 
     Raises:
         DatasetError: an unknown fault, or one that cannot occur in these files.

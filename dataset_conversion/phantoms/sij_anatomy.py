@@ -15,17 +15,17 @@ from dataset_conversion.phantoms.texture import clouds
 SACRUM, LEFT, RIGHT = 1, 2, 3
 OUTSIDE, AIR, FAT, MUSCLE, GAP = -1024.0, -1000.0, -95.0, 45.0, 60.0
 NOISE = 38.0
-FIELD = 380.0  # mm, the field of view for which the numbers below are meant
+FIELD = 380.0  # mm, the field of view of the numbers below
 _CORTEX = 2.6  # mm
 _STEPS = 44  # discs that make up a wing
-_FAR = 99.0  # mm: farther than anything that is drawn
+_FAR = 99.0  # mm, farther than any structure
 
 Height = float | np.ndarray
 
 
 @dataclass(frozen=True)
 class Person:
-    """What differs between patients: lengths in mm, angles in radians, intensities in HU."""
+    """Parameters of one patient: lengths in mm, angles in radians, intensities in HU."""
 
     size: float
     girth: float
@@ -62,7 +62,7 @@ def scan(shape: tuple[int, int, int], spacing: tuple[float, float, float],
     Args:
         shape: voxels (z, y, x).
         spacing: mm (x, y, z).
-        rng: decides the patient and the noise.
+        rng: source of the patient and the noise.
     """
     person = Person.random(rng)
     _, rows, columns = shape
@@ -89,7 +89,7 @@ def _slice(person: Person, height: float, grid: tuple[np.ndarray, np.ndarray], s
     x, y = grid
 
     def cover(distance: np.ndarray) -> np.ndarray:
-        """Share of a voxel that lies inside: edges are a voxel wide, as in a scan."""
+        """Return the share of a voxel that is inside: edges are a voxel wide, as in a scan."""
         share: np.ndarray = np.clip(0.5 - distance / soft, 0, 1)
         return share
 
@@ -104,7 +104,7 @@ def _slice(person: Person, height: float, grid: tuple[np.ndarray, np.ndarray], s
     _paint(hu, cover(inner) * np.clip((texture - 1.0) * 1.5, 0, 0.8), FAT)  # septa between muscles
     sacrum, left, right, u, v = bones(person, x, y, height)
     wings = np.minimum(left, right)
-    # The joint: bone that would come nearer than the gap gives way to cartilage.
+    # The joint: cartilage replaces bone within the gap.
     _paint(hu, cover(np.maximum(wings, sacrum - person.gap)), GAP)
     for bone in (np.maximum(wings, person.gap - sacrum), sacrum):
         spongy = person.spongy + 14 * texture
@@ -117,17 +117,17 @@ def _slice(person: Person, height: float, grid: tuple[np.ndarray, np.ndarray], s
 
 def bones(person: Person, x: np.ndarray, y: np.ndarray,
           height: Height) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-    """Return distances (mm, below 0 inside) from sacrum, left and right wing, and the place.
+    """Return distances (mm, negative inside) from sacrum, left and right wing, and coordinates.
 
     Args:
         person: the patient.
         x: mm to the left, in the patient's 380 mm field of view.
         y: mm to the back.
-        height: 0 the lower end of the sacrum, 1 its top; one for all points or one each.
+        height: 0 the lower end of the sacrum, 1 its top; one for all points or one for each.
 
     Returns:
-        Sacrum, left wing, right wing (before the joint gap is taken off), and x and y as the
-        turned, shifted patient has them.
+        Sacrum, left wing, right wing (before subtracting the joint gap), and x and y in the
+        coordinates of the rotated and shifted patient.
     """
     turned = np.cos(person.turn), np.sin(person.turn)
     dx, dy = x - person.shift[0], y - person.shift[1]
@@ -164,14 +164,14 @@ def _ellipse(x: np.ndarray, y: np.ndarray, wide: float, deep: float) -> np.ndarr
 
 
 def _half_width(height: Height) -> Height:
-    """Of the sacrum at its joint, mm."""
+    """Return half the width of the sacrum at its joint in mm."""
     return 15.0 + 37.0 * height**0.8
 
 
 def _middle(height: Height, person: Person) -> Height:
     """Depth of the sacrum's middle: forward at the top, curving back below."""
     bend = np.sin(np.pi * (1.06 - 0.8 * height) / 1.25)
-    # A Python float lets float32 arrays stay so; numpy's own float64 would not.
+    # A Python float keeps float32 arrays; a float64 of numpy would not.
     return 34.0 + (24.0 + person.curve) * (bend if isinstance(height, np.ndarray) else float(bend))
 
 
@@ -201,7 +201,9 @@ def _wing(x: np.ndarray, y: np.ndarray, height: Height, person: Person) -> np.nd
     grow = np.clip((height - 0.10) / 0.22, 0, 1)  # below: the sciatic notch
     thick = thick * grow - 6.0 * (1 - grow)
     distance = np.full(x.shape, _FAR, np.float32)
-    near = (x > 0) & (np.abs(y - 20) < 90)  # most of a slice has no wing: half the time is here
+    near = (x > 0) & (
+        np.abs(y - 20) < 90
+    )  # most of a slice has no wing; half the time is spent here
     px, py = x[near], y[near]
     best = np.full(px.shape, _FAR, np.float32)
 
@@ -215,7 +217,7 @@ def _wing(x: np.ndarray, y: np.ndarray, height: Height, person: Person) -> np.nd
 
 
 def _noise(shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:
-    """Noise of sd 38 HU whose neighbours in a slice go together, as a smooth kernel makes it."""
+    """Return noise of SD 38 HU, correlated within slices as by a smooth kernel."""
     white = rng.standard_normal(shape, dtype=np.float32)
     for axis in (1, 2):
         white = np.roll(white, 1, axis) + 2 * white + np.roll(white, -1, axis)

@@ -44,7 +44,7 @@ def write_patients(folder: Path, count: int = 4, *, size: str = "small",
     """Write patients and `labels.json` below a folder; the same seed gives the same bytes.
 
     Each has `ct/` (DICOM, files in reverse order) and a mask: 1 sacrum, 2 left, 3 right ilium.
-    The sides are nearly mirror images, so only position tells them apart.
+    The sides are nearly mirror images, so only position distinguishes them.
 
     Args:
         folder: made if missing.
@@ -53,12 +53,12 @@ def write_patients(folder: Path, count: int = 4, *, size: str = "small",
         shape: voxels (z, y, x), instead of the size's.
         spacing: mm (x, y, z), instead of the size's.
         seed: a patient depends on the seed and its own number only.
-        with_masks: all, none, or the first so many.
+        with_masks: all, none, or a number of patients.
         masks: "nifti" (ITK-SNAP's) or "seg.nrrd" (3D Slicer's).
-        fault: a name in `faults.FAULTS`; the first patient suffers it.
+        fault: a name in `faults.FAULTS`, applied to the first patient.
 
     Returns:
-        Every image and what it shows.
+        One truth per image.
     """
     grid = size_of(SIZES, size, "hospital-ct")
     shape, spacing = shape or grid.shape, spacing or grid.spacing
@@ -69,7 +69,7 @@ def write_patients(folder: Path, count: int = 4, *, size: str = "small",
     truths = []
     for number in range(count):
         rng = np.random.default_rng((seed, number))
-        person = Person.random(np.random.default_rng((seed, number)))  # the one that `scan` draws
+        person = Person.random(np.random.default_rng((seed, number)))  # the same that `scan` draws
         hu, labels = scan(shape, spacing, rng)
         affine = np.diag([*spacing, 1.0])
         extent = (np.array(shape[::-1]) - 1) * np.array(spacing)

@@ -1,6 +1,6 @@
-"""Synthetic patients as a hospital keeps MRI of the sacroiliac joints: DICOM and ITK-SNAP masks.
+"""Synthetic MRI of the sacroiliac joints as stored by a hospital: DICOM and ITK-SNAP masks.
 
-T1, coronal slices tilted by 25 degrees; fat metaplasia beside the joints is bright and labelled.
+T1, coronal slices tilted by 25 degrees; fat metaplasia next to the joints is bright and labelled.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ TILT = 25.0  # degrees of the slices
 _SLOPE = 20.0  # degrees of the sacrum, which the slices follow
 NOISE = 14.0
 _AIR, _FAT, _MARROW, _MUSCLE, _CORTEX, _GAP = 4.0, 600.0, 350.0, 180.0, 40.0, 120.0
-_TALL = 125.0  # mm that the sacrum is high
+_TALL = 125.0  # mm, height of the sacrum
 _NAMES = ("Ferro^Ines", "Lindqvist^Per", "Okoye^Ada", "Petrov^Lev")
 
 
 @dataclass(frozen=True)
 class Joints:
-    """One patient: the bones, and balls beside the joint lines that hold the fat metaplasia.
+    """One patient: the bones, and balls of fat metaplasia next to the joint lines.
 
     Attributes:
         person: the bones.
         centre: world position (LPS mm) of the region's middle.
-        lesions: x, y (mm, as the patient's bones have them), height and radius (mm) of each ball.
-        bright: of each ball.
+        lesions: x, y (mm, in the coordinates of `bones`), height and radius (mm) of each ball.
+        bright: brightness of each ball.
     """
 
     person: Person
@@ -68,7 +68,7 @@ class Joints:
         return cls(person, centre, tuple(lesions), bright)
 
     def tissue(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return at points (..., 3): brightness, label, and 1 where there is bone."""
+        """Return brightness, label, and 1 in bone at points (..., 3)."""
         own = np.asarray(points, np.float64) - self.centre
         cos, sin = np.cos(np.radians(_SLOPE)), np.sin(np.radians(_SLOPE))
         x, y = own[..., 0], cos * own[..., 1] + sin * own[..., 2] + 50.0
@@ -101,23 +101,22 @@ class Joints:
         bright = np.where(body < 1, np.where(inner < 1, _MUSCLE, _FAT), _AIR)
         pelvis = np.hypot(x / 74.0, (y + 22) / 52.0) < 1
         bright[pelvis & (np.sin(x / 9) + np.sin(y / 7) + np.sin(height * 12) > 0.4)] = 0.75 * _FAT
-        result: np.ndarray = bright
-        return result
+        return bright
 
 
 def write_patients(folder: Path, count: int = 4, *, size: str = "small", seed: int = 0,
                    fault: str | None = None) -> list[Truth]:  # fmt: skip
-    """Write patients, a folder each with `t1/` (DICOM) and `mask.nii.gz`; the second is negative.
+    """Write one folder per patient with `t1/` (DICOM) and `mask.nii.gz`; the second is negative.
 
     Args:
         folder: made if missing.
         count: number of patients.
         size: a name in `SIZES`.
         seed: a patient depends on the seed and its own number only.
-        fault: a name in `faults.FAULTS`; the first patient suffers it.
+        fault: a name in `faults.FAULTS`, applied to the first patient.
 
     Returns:
-        Every image and what it shows.
+        One truth per image.
     """
     grid = size_of(SIZES, size, "sij-mri")
     truths = []
@@ -140,7 +139,7 @@ def write_patients(folder: Path, count: int = 4, *, size: str = "small", seed: i
 
 
 def _oblique(grid: Grid, centre: np.ndarray) -> np.ndarray:
-    """Affine (index x, y, z to LPS mm) of coronal slices whose upper end leans to the front."""
+    """Affine (index x, y, z to LPS mm) of coronal slices with the upper end tilted to the front."""
     lean = np.radians(TILT)
     across = np.array([1.0, 0.0, 0.0])
     down = np.array([0.0, np.sin(lean), -np.cos(lean)])

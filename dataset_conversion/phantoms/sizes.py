@@ -1,4 +1,4 @@
-"""The grids of the phantoms: full as the scanner makes them, small for tests, demo in between."""
+"""Grids of the phantoms: full size as scanned, small for tests, demo in between."""
 
 from __future__ import annotations
 

@@ -45,22 +45,22 @@ _GRADINGS = ("Patient", "IVD label", "Modic", "UP endplate", "LOW endplate", "Sp
 
 def write_patients(folder: Path, count: int = 4, *, size: str = "small", seed: int = 0,
                    nested: bool = False, fault: str | None = None) -> list[Truth]:  # fmt: skip
-    """Write patients with `overview.csv` and `radiological_gradings.csv`; the same seed, the same bytes.
+    """Write patients with `overview.csv` and `radiological_gradings.csv`; the same seed gives the same bytes.
 
     Patients have one to three series; their numbers have gaps; the last of every four belongs to
-    SPIDER's validation subset. T1 and T2 of one patient share a grid, except for those who have a
-    SPACE series too. Labels: 1-8 vertebrae from the lowest, 100 canal, 201-208 discs.
+    SPIDER's validation subset. T1 and T2 of one patient share a grid, except in patients with a SPACE
+    series. Labels: 1-8 vertebrae from the lowest, 100 canal, 201-208 discs.
 
     Args:
         folder: made if missing.
         count: number of patients.
-        size: a name in `SIZES`; SPACE has 0.9 mm in full size, else as the others in plane.
+        size: a name in `SIZES`; SPACE is isotropic: 0.9 mm in full size, otherwise the in-plane spacing.
         seed: a patient depends on the seed and its own place only.
-        nested: files lie in `images/images` and `masks/masks`, as the archives unpack.
-        fault: a name in `faults.FAULTS`; the first series suffers it.
+        nested: write to `images/images` and `masks/masks`, as the archives unpack.
+        fault: a name in `faults.FAULTS`, applied to the first series.
 
     Returns:
-        Every series and what it shows.
+        One truth per series.
     """
     grid = size_of(SIZES, size, "spider")
     images, masks = (folder / n / n if nested else folder / n for n in ("images", "masks"))
@@ -109,7 +109,7 @@ def _numbered(parts: np.ndarray) -> np.ndarray:
 
 def _series(spine: Spine, kind: str, grid: Grid, shift: np.ndarray, moved: bool,
             rng: np.random.Generator) -> tuple[sitk.Image, sitk.Image, np.ndarray]:  # fmt: skip
-    """Return image (int16) and mask of one series, as stored, and the box that is no padding."""
+    """Return image (int16) and mask of one series, as stored, and the box inside the padding."""
     space = kind == "t2_SPACE"
     if space:
         step = max(_SPACE_MM, grid.spacing[1])
@@ -140,7 +140,7 @@ def _series(spine: Spine, kind: str, grid: Grid, shift: np.ndarray, moved: bool,
 
 
 def _edge(count: int, share: float) -> int:
-    """Voxels of padding on either side, one at least."""
+    """Return the voxels of padding on either side, at least one."""
     return max(1, round(share * count))
 
 

@@ -1,8 +1,8 @@
-"""A lumbar spine as formulas: what lies at a point, and how bright it is in T1 and T2.
+"""A lumbar spine as formulas: tissue at a point, and its brightness in T1 and T2.
 
 Lengths are in mm. x grows to the patient's left, y to the back, z to the head. The column follows
-a bent line in the sagittal plane; `along` is the way up that line from the top of the sacrum,
-`behind` the distance from it to the back.
+a bent line in the sagittal plane; `along` is the length along it from the top of the sacrum,
+`behind` the distance behind it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from dataset_conversion.phantoms.texture import clouds, rician, softened
 
-# What lies at a point: a vertebral body is its number counted up from the lowest lumbar one.
+# Codes of tissues: a vertebral body has its number, counted up from the lowest lumbar one.
 AIR, MUSCLE, FAT, VESSEL = -1, -2, -3, -4
 SACRUM, CANAL, DISC, ARCH = 50, 100, 200, 300
 
@@ -29,7 +29,7 @@ _CANAL_LOW, _CANAL_GAP, _CANAL_WIDE, _CANAL_DEEP = -50.0, 2.5, 10.0, 8.0
 
 @dataclass(frozen=True)
 class Contrast:
-    """How bright tissues are; a disc runs from `disc[0]` (worn) to the sum of both (healthy)."""
+    """Brightness of tissues; discs range from `disc[0]` (worn) to the sum of both (healthy)."""
 
     fat: float
     bone: float
@@ -53,10 +53,10 @@ class Spine:
 
     Attributes:
         levels: free vertebrae, numbered 1 (the lowest) to `levels`.
-        size: everything is larger by this.
-        sway: mm that the column bends sideways.
-        wear: of each disc, 0 healthy to 1 dark and low.
-        bend: how far the lordosis is from the usual, as a factor.
+        size: scale factor.
+        sway: lateral bend of the column in mm.
+        wear: of each disc, from 0 (healthy) to 1 (dark and low).
+        bend: factor of the average lordosis.
         origin: world position (x, y, z) of the sacrum's top.
         spongy: brightness of marrow as a factor.
     """
@@ -72,7 +72,7 @@ class Spine:
     line: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
-        """Stack the levels and lay out the line."""
+        """Compute the ends of the levels and the line."""
         ends: list[tuple[float, float]] = []
         top = 0.0
         for wear in self.wear[: self.levels]:
@@ -88,7 +88,7 @@ class Spine:
 
     @classmethod
     def random(cls, rng: np.random.Generator, *, levels: int, tall: float) -> Spine:
-        """Draw a patient whose sacrum and levels fill a field of view `tall` mm high around 0."""
+        """Draw a patient with sacrum and levels that fill a field of view `tall` mm high around 0."""
         wear = tuple(float(v) for v in rng.uniform(0, 1, 12) ** 2)
         drawn = partial(cls, levels=levels, wear=wear, sway=float(rng.uniform(-4, 4)),
                         bend=float(rng.uniform(0.85, 1.1)),
@@ -103,7 +103,7 @@ class Spine:
         return drawn(size=size, origin=(float(aside), float(back) - 8.0 * size, -middle))
 
     def along_behind(self, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the way along the column and the distance behind its line, unscaled mm."""
+        """Return the length along the column and the distance behind its line, in unscaled mm."""
         y = (np.asarray(y, np.float64) - self.origin[1]) / self.size
         z = (np.asarray(z, np.float64) - self.origin[2]) / self.size
         along, ys, zs, tilts = self.line
@@ -119,7 +119,7 @@ class Spine:
         return way, behind
 
     def parts(self, x: np.ndarray | float, way: np.ndarray, behind: np.ndarray) -> np.ndarray:
-        """Return what lies at points (int16): the codes above, body or disc number included.
+        """Return the codes at points (int16), including the numbers of bodies and discs.
 
         Args:
             x: world position to the left, mm; broadcast against the others.
@@ -162,7 +162,7 @@ class Spine:
     def _canal(
         across: np.ndarray, way: np.ndarray, behind: np.ndarray, deep: np.ndarray
     ) -> np.ndarray:
-        """Below 1 inside the canal, which ends in the sacrum."""
+        """Return the relative radius of the canal, which ends in the sacrum: below 1 inside."""
         end = np.clip((way - _CANAL_LOW) / 25.0, 0.02, 1)
         centre = deep + _CANAL_GAP + _CANAL_DEEP
         radius: np.ndarray = np.hypot(
@@ -171,14 +171,14 @@ class Spine:
         return radius
 
     def at(self, points: np.ndarray) -> np.ndarray:
-        """Return what lies at world points (..., 3), LPS mm."""
+        """Return the codes at world points (..., 3), LPS mm."""
         points = np.asarray(points, np.float64)
         return self.parts(points[..., 0], *self.along_behind(points[..., 1], points[..., 2]))
 
 
 def _cross_section(across: np.ndarray, way: np.ndarray,
                    behind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Return half the depth of a body, and how far out a point lies: 1 on the body's side."""
+    """Return half the depth of a body, and the relative radius of a point: 1 on the surface."""
     deep, wide = 17.0 - 0.008 * way, 23.5 - 0.02 * way
     return deep, (np.abs(behind / deep) ** 3 + np.abs(across / wide) ** 3) ** (1 / 3)
 
@@ -194,7 +194,7 @@ def _sacrum(across: np.ndarray, way: np.ndarray, behind: np.ndarray) -> np.ndarr
 
 
 def _soft_parts(across: np.ndarray, way: np.ndarray, behind: np.ndarray) -> np.ndarray:
-    """Everything that is no bone, disc or canal."""
+    """Return everything but bone, discs and canal."""
     code = np.full(across.shape, MUSCLE, np.int16)
     code[(behind < -22) | ((np.abs(across) < 4) & (behind > 15))] = FAT
     vessel = np.hypot(across - 9, behind + 31) < 9.5
@@ -215,7 +215,8 @@ def _arch(across: np.ndarray, up: np.ndarray, behind: np.ndarray, half: float) -
     lamina = (ring < 1) & (behind > centre - 2) & (up > -0.75 * half) & (up < 0.45 * half)
     drop = up + 3 + 0.35 * (behind - centre)
     spinous = (side < 3.6) & (behind > centre + 6) & (behind < centre + 34) & (np.abs(drop) < 8.5)
-    return pedicle | lamina | spinous
+    found: np.ndarray = pedicle | lamina | spinous
+    return found
 
 
 def scan(spine: Spine, axes: Sequence[np.ndarray], contrast: Contrast,
@@ -226,7 +227,7 @@ def scan(spine: Spine, axes: Sequence[np.ndarray], contrast: Contrast,
         spine: the patient.
         axes: positions (mm) of the voxels along x, y and z.
         contrast: `T1` or `T2`.
-        rng: decides texture, bias field and noise.
+        rng: source of texture, bias field and noise.
     """
     xs, ys, zs = axes
     way, behind = spine.along_behind(ys[None, :], zs[:, None])
@@ -234,7 +235,7 @@ def scan(spine: Spine, axes: Sequence[np.ndarray], contrast: Contrast,
     cloud = clouds(parts.shape, rng, (14, 16, 8))
     bright = _brightness(spine, parts, behind, contrast, cloud)
     bright = softened(bright, (0, 1))
-    # A surface coil lies behind the back: what is far from it is darker.
+    # A surface coil is behind the back: intensity decreases with distance.
     coil = np.exp(-np.clip(60 - behind, 0, None) / 230.0).astype(np.float32)
     bias = 1 + 0.10 * clouds(parts.shape, rng, (3, 3, 3))
     return rician(bright * bias * coil[..., None] * 1.35, NOISE, rng), parts

@@ -1,4 +1,4 @@
-"""What makes a phantom look like a scan: smooth clouds, and the noise of a magnitude image."""
+"""Texture of phantoms: smooth random fields, and the noise of a magnitude image."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ def clouds(shape: tuple[int, int, int], rng: np.random.Generator,
 
     Args:
         shape: voxels along each axis.
-        rng: decides the field.
-        knots: random values along each axis; the more, the finer the structures.
+        rng: source of randomness.
+        knots: random values along each axis; more give finer structures.
     """
     coarse = rng.standard_normal(knots)
     for axis, count in enumerate(shape):
@@ -26,14 +26,14 @@ def clouds(shape: tuple[int, int, int], rng: np.random.Generator,
 
 
 def rician(signal: np.ndarray, sd: float, rng: np.random.Generator) -> np.ndarray:
-    """Return the magnitude of a signal with normal noise in its real and imaginary part."""
+    """Return the magnitude of a signal with normal noise in its real and imaginary parts."""
     real = signal + sd * rng.standard_normal(signal.shape, dtype=np.float32)
     magnitude: np.ndarray = np.hypot(real, sd * rng.standard_normal(signal.shape, dtype=np.float32))
     return magnitude
 
 
 def softened(volume: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """Blur by one voxel along some axes, as a scanner's point spread does; edges stay."""
+    """Blur by one voxel along some axes, like a scanner's point spread; edges are replicated."""
     for axis in axes:
         padded = np.concatenate(
             [volume.take([0], axis), volume, volume.take([-1], axis)], axis=axis

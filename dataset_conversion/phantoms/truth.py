@@ -1,4 +1,4 @@
-"""What a phantom's image is known to show, in world coordinates."""
+"""The known content of a phantom's image, in world coordinates."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Truth:
     """One image of a phantom patient.
 
     Attributes:
-        name: the dataset's own name of the image, such as `1_t2`.
-        patient: whose image it is.
+        name: of the image in the dataset, such as `1_t2`.
+        patient: id of the patient.
         image: the file, or the folder of a DICOM series.
-        mask: the label map; None where nobody has drawn one.
-        labels: points (..., 3) in LPS mm -> label values (...), as the dataset numbers them. It
-            knows the anatomy as a formula and nothing of voxels.
+        mask: the label map; None without one.
+        labels: points (..., 3) in LPS mm -> label values (...), as the dataset numbers them,
+            from formulas of the anatomy, independent of voxels.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Truth:
 
 def seen(labels: Callable[[np.ndarray], np.ndarray], low: np.ndarray, high: np.ndarray,
          points: np.ndarray) -> np.ndarray:  # fmt: skip
-    """Return the labels at points that lie in a box (corners in LPS mm), 0 at the others."""
+    """Return the labels at points inside a box (corners in LPS mm), 0 at the others."""
     inside = ((points >= low) & (points <= high)).all(axis=-1)
     found: np.ndarray = np.where(inside, labels(points), 0)
     return found

@@ -1,9 +1,10 @@
-"""Faults of NIfTI and MetaImage files; each function harms the file that it is given."""
+"""Faults of NIfTI and MetaImage files; each function damages one file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -19,7 +20,7 @@ def truncated(path: Path) -> None:
 
 
 def flipped_bits(path: Path) -> None:
-    """Turn the bits of three bytes in the compressed values."""
+    """Invert three bytes of the compressed values."""
     content = bytearray(path.read_bytes())
     for share in (0.5, 0.7, 0.9):
         content[int(share * len(content))] ^= 0xFF
@@ -27,23 +28,23 @@ def flipped_bits(path: Path) -> None:
 
 
 def no_bytes(path: Path) -> None:
-    """Leave nothing."""
+    """Empty the file."""
     path.write_bytes(b"")
 
 
 def text(path: Path) -> None:
-    """Put a web server's answer in its place."""
+    """Replace it by the reply of a web server."""
     path.write_bytes(b"<html><body>404 not found</body></html>\n")
 
 
 def litter(path: Path) -> None:
-    """Put a Mac's and an interrupted copy's files beside it."""
-    beside = path.parent
+    """Add the hidden files of macOS and Windows, and of an interrupted copy."""
+    folder = path.parent
     ending = "".join(path.suffixes) or ".dcm"
-    (beside / f"._{path.name}").write_bytes(b"\0\5\x16\7")
-    (beside / f"{path.stem}.tmp{ending}").write_bytes(b"half a file")
-    (beside / ".DS_Store").write_bytes(b"Bud1")
-    (beside / "Thumbs.db").write_bytes(b"\0")
+    (folder / f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    (folder / f"{path.stem}.tmp{ending}").write_bytes(b"half a file")
+    (folder / ".DS_Store").write_bytes(b"Bud1")
+    (folder / "Thumbs.db").write_bytes(b"\0")
 
 
 def _changed(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
@@ -71,7 +72,7 @@ def infinite(path: Path) -> None:
 
 
 def colour(path: Path) -> None:
-    """Three values a voxel."""
+    """Three values per voxel."""
     image = sitk.ReadImage(str(path))
     array = (sitk.GetArrayFromImage(image).astype(int) % 256).astype(np.uint8)
     rgb = sitk.GetImageFromArray(np.stack([array] * 3, axis=-1), isVector=True)
@@ -86,15 +87,15 @@ def four_dimensional(path: Path) -> None:
 
 
 def empty(path: Path) -> None:
-    """Nothing is labelled."""
+    """Only background."""
     _changed(path, np.zeros_like)
 
 
 def strange_label(path: Path) -> None:
-    """A label that no scheme knows, in the place of another."""
+    """Replace some labelled voxels by a label of no scheme."""
 
     def change(array: np.ndarray) -> np.ndarray:
-        result = array.copy()
+        result: np.ndarray = array.copy()
         found = np.argwhere(array > 0)
         result[tuple(found[: max(1, len(found) // 50)].T)] = 60
         return result
@@ -114,7 +115,7 @@ def negative_label(path: Path) -> None:
 
 
 def almost_whole(path: Path) -> None:
-    """Labels such as 0.9999, as careless arithmetic leaves them."""
+    """Labels such as 0.9999, as after float arithmetic."""
     _changed(path, lambda array: np.where(array > 0, array - 1e-4, 0).astype(np.float32))
 
 
@@ -122,7 +123,7 @@ def fractions(path: Path) -> None:
     """Labels blurred by linear resampling."""
 
     def change(array: np.ndarray) -> np.ndarray:
-        blurred = array.astype(np.float32)
+        blurred: np.ndarray = array.astype(np.float32)
         blurred[..., 1:] = 0.5 * (blurred[..., 1:] + blurred[..., :-1])
         return blurred
 
@@ -131,12 +132,12 @@ def fractions(path: Path) -> None:
 
 def scaled(path: Path) -> None:
     """A scale factor of 2 in the header."""
-    image = nib.load(path)
-    harmed = nib.Nifti1Image(np.asarray(image.dataobj), image.affine, image.header)
-    harmed.header.set_slope_inter(2, 0)
-    nib.save(harmed, path)
+    image: Any = nib.load(path)
+    damaged = nib.Nifti1Image(np.asarray(image.dataobj), image.affine, image.header)
+    damaged.header.set_slope_inter(2, 0)
+    nib.save(damaged, path)
     again = nib.load(path)
-    if again.dataobj.slope != 2:  # nibabel chose its own
+    if again.dataobj.slope != 2:  # nibabel chose another
         raise RuntimeError("the scale factor was not written")
 
 
@@ -147,7 +148,7 @@ def grey_values(path: Path) -> None:
 
 
 def flipped(path: Path) -> None:
-    """The same voxels stored in another order, with a direction that says so."""
+    """The same voxels stored in another order, with a matching direction."""
     image = sitk.ReadImage(str(path))
     sitk.WriteImage(sitk.Flip(image, [False, True, True]), str(path), True)
 
@@ -173,7 +174,7 @@ def other_spacing(path: Path) -> None:
 
 
 def coarser(path: Path) -> None:
-    """On a grid of its own over the same region, with voxels one and a half times as large in plane."""
+    """A different grid over the same region, with voxels 1.5 times as large in plane."""
     image = sitk.ReadImage(str(path))
     factors = [1.0 if s == max(image.GetSpacing()) else 1.5 for s in image.GetSpacing()]
     if len(set(image.GetSpacing())) == 1:
@@ -205,10 +206,10 @@ def _leaning(path: Path, amount: float) -> None:
     matrix = image.affine.copy()
     sizes = np.linalg.norm(matrix[:3, :3], axis=0)
     matrix[:3, 0] += amount * matrix[:3, 1] / sizes[1] * sizes[0]
-    harmed = nib.Nifti1Image(np.asarray(image.dataobj), None)
-    harmed.set_qform(None, code=0)
-    harmed.set_sform(matrix, code=1)
-    nib.save(harmed, path)
+    damaged = nib.Nifti1Image(np.asarray(image.dataobj), None)
+    damaged.set_qform(None, code=0)
+    damaged.set_sform(matrix, code=1)
+    nib.save(damaged, path)
 
 
 def sheared(path: Path) -> None:
@@ -217,14 +218,14 @@ def sheared(path: Path) -> None:
 
 
 def almost_orthonormal(path: Path) -> None:
-    """One axis leans by 0.05 %, as rounding in exports does."""
+    """One axis leans by 0.05 %, as after rounding in an export."""
     _leaning(path, 5e-4)
 
 
 def no_orientation(path: Path) -> None:
     """Neither qform nor sform."""
-    image = nib.load(path)
-    harmed = nib.Nifti1Image(np.asarray(image.dataobj), None)
-    harmed.set_qform(None, code=0)
-    harmed.set_sform(None, code=0)
-    nib.save(harmed, path)
+    image: Any = nib.load(path)
+    damaged = nib.Nifti1Image(np.asarray(image.dataobj), None)
+    damaged.set_qform(None, code=0)
+    damaged.set_sform(None, code=0)
+    nib.save(damaged, path)

@@ -1,7 +1,7 @@
-"""conversion.json beside dataset.json: from what, how, and with what every file was made.
+"""conversion.json, next to dataset.json: source, settings and versions behind every file.
 
-It holds digests under case ids and no file name of the source; whoever has the source can prove
-which file became which case, nobody else.
+It holds digests by case id and no file name of the source: only someone who has the source can
+show which file became which case.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.atomic_files import digest
 
 FILE = "conversion.json"
-FORMAT = 2  # of the manifest and of what is written for a case; a change converts anew
+FORMAT = 2  # of the manifest and the files of a case; a change converts again
 _PACKAGES = ("nnunet-plugins", "numpy", "SimpleITK", "nibabel", "pydicom")
 
 
 @dataclass
 class Record:
-    """What is remembered of a converted case; holds no names.
+    """The record of a converted case; holds no names of persons.
 
     Attributes:
         sources: role -> SHA-256 of the source's bytes.
@@ -34,7 +34,7 @@ class Record:
         voxels: nnU-Net's label value -> voxels.
         grid: the source's size, spacing (mm) and orientation.
         made_with: package versions.
-        notes: what the user was told.
+        notes: for the user.
     """
 
     sources: dict[str, str]
@@ -46,16 +46,16 @@ class Record:
     notes: list[str] = field(default_factory=list)
 
     def fits(self, case: Case, settings: str, names: Sequence[str], folder: Path) -> bool:
-        """Say whether this conversion still stands, files and all."""
-        return self.told(case, settings, names) and self.whole(folder)
+        """Return whether this conversion is still valid and its files are intact."""
+        return self.current(case, settings, names) and self.intact(folder)
 
-    def told(self, case: Case, settings: str, names: Sequence[str]) -> bool:
-        """Say whether source, settings and the files' places are still the same."""
+    def current(self, case: Case, settings: str, names: Sequence[str]) -> bool:
+        """Return whether source, settings and file names are unchanged."""
         same = (self.sources, self.settings) == (dict(case.sources), settings)
         return same and set(self.files) == set(names)
 
-    def whole(self, folder: Path) -> bool:
-        """Say whether the files in `folder` are the ones that were written."""
+    def intact(self, folder: Path) -> bool:
+        """Return whether the files in `folder` are those that were written."""
         return all(
             (folder / name).is_file() and digest(folder / name) == known
             for name, known in self.files.items()
@@ -63,18 +63,22 @@ class Record:
 
 
 def versions() -> str:
-    """Return what converts: Python and the packages whose code touches voxels."""
+    """Return the versions of Python and of the packages that process voxels."""
     found = [f"Python {platform.python_version()}"]
     for name in _PACKAGES:
         try:
             found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:  # a checkout on the path, say
+        except PackageNotFoundError:  # e.g. a checkout on the path
             found.append(f"{name} ?")
     return ", ".join(found)
 
 
 def patients(groups: Mapping[str, str]) -> dict[str, int]:
-    """Number the groups of cases in the cases' order: who belongs together, and no more."""
+    """Number the groups of cases in the order of case ids, without naming them.
+
+    >>> patients({"c1": "Anna", "c2": "Bert", "c3": "Anna"})
+    {'c1': 1, 'c2': 2, 'c3': 1}
+    """
     numbers: dict[str, int] = {}
     return {
         case: numbers.setdefault(group, len(numbers) + 1) for case, group in sorted(groups.items())
@@ -82,7 +86,7 @@ def patients(groups: Mapping[str, str]) -> dict[str, int]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return a dataset's manifest; empty where there is none."""
+    """Return a dataset's manifest; empty if there is none."""
     return read_json(folder / FILE)
 
 
@@ -90,7 +94,7 @@ def records(manifest: Mapping[str, Any]) -> dict[str, Record]:
     """Return a manifest's cases.
 
     Raises:
-        DatasetError: they are not what this version writes.
+        DatasetError: they are not in the form that this version writes.
     """
     cases = manifest.get("cases", {})
     if not isinstance(cases, dict):
@@ -110,7 +114,7 @@ def record(entry: Any, where: Path) -> Record:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return a JSON object that this tool wrote; empty where the file is not there."""
+    """Return a JSON object that this tool wrote; empty if the file does not exist."""
     if not path.is_file():
         return {}
     try:
@@ -123,7 +127,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def damaged(path: Path) -> str:
-    """Say what to do about a file of ours that cannot be understood."""
+    """Return the message for a record file that cannot be understood."""
     return (
         f"{path}: damaged, or written by another version; remove this dataset (and its hidden "
         ".converting folder) and convert again"

@@ -1,4 +1,4 @@
-"""One picture of a dataset: a row a case, three planes, labels in colour."""
+"""preview.png: one row per case with three planes and coloured labels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dataset_conversion.raw_format.preview_planes import Cut, Cuts, cut
 
 FILE = "preview.png"
 MOST_ROWS = 24
-BONE = (-450.0, 1050.0)  # HU shown black and white
+BONE = (-450.0, 1050.0)  # HU shown as black and white
 _GROUND, _INK, _FAINT = "#0d1117", "#e6edf3", "#8b949e"
 _COLOURS = ("#f2b134", "#4cc9f0", "#f72585", "#80ed99", "#b388ff", "#ff7f51",
             "#00b4a0", "#ffd6e0", "#c0e218", "#5c8dff", "#d4a373", "#e63946", "#2a9d3f", "#ffee93",
@@ -30,12 +30,13 @@ _ANCHORS = ("lm", "rm", "ma", "md")  # of the letters at the left, right, upper,
 
 @dataclass(frozen=True)
 class Row:
-    """A case as written; the mask is None where there is none.
+    """A written case.
 
     Attributes:
-        centre: mask whose centre is cut through, where rows are to show the same planes.
-        cuts: what `cut` made of the case while it was in memory; spares reading it again.
-        test: is marked as one of the test set.
+        mask: label map, if the case has one.
+        centre: mask whose centre the planes go through, to show the same planes in several rows.
+        cuts: result of `cut` while the case was in memory; saves reading the files again.
+        test: the case is in the test set.
     """
 
     name: str
@@ -49,16 +50,19 @@ class Row:
 def draw(path: Path, rows: Sequence[Row], names: Mapping[int, str], title: str,
          display: tuple[float, float] | None, scratch: Path,
          what: str = "cases") -> None:  # fmt: skip
-    """Draw up to 24 cases, evenly chosen, and write a PNG that is the same every time.
+    """Draw up to 24 evenly chosen cases and write a PNG; the same input gives the same bytes.
 
     Args:
-        path: the PNG.
+        path: the PNG file.
         rows: all cases.
         names: label value -> name, for the legend.
-        title: above the picture.
-        display: (low, high) shown black and white; None takes the 1st and 99.5th percentile.
-        scratch: folder on the same disk for the unfinished file.
-        what: what the rows are, in the plural.
+        title: shown above the picture.
+        display: (low, high) shown as black and white; None uses the 1st and 99.5th percentile.
+        scratch: folder on the same disk for the temporary file.
+        what: plural noun for the rows.
+
+    Raises:
+        DiskError: the file cannot be written.
     """
     chosen = choose(rows)
     cuts = [row.cuts or _read_and_cut(row, display) for row in chosen]
@@ -71,9 +75,9 @@ def draw(path: Path, rows: Sequence[Row], names: Mapping[int, str], title: str,
     shown = (
         f"{len(chosen)} of {len(rows)} {what}" if len(chosen) < len(rows) else f"{len(rows)} {what}"
     )
-    told = f"{shown}, radiological view (R = the patient's right)"
+    subtitle = f"{shown}, radiological view (R = the patient's right)"
     pen.text((_WIDE // 2, 31), _plain(title), _INK, _font(20), "mm")
-    pen.text((_WIDE // 2, 61), told, _FAINT, _font(13), "mm")
+    pen.text((_WIDE // 2, 61), subtitle, _FAINT, _font(13), "mm")
     for column, plane in enumerate(planes):
         pen.text((_left(column) + _CELL // 2, 92), plane, _FAINT, _font(14), "mm")
     top = _HEAD
@@ -92,7 +96,7 @@ def draw(path: Path, rows: Sequence[Row], names: Mapping[int, str], title: str,
 
 
 def choose(rows: Sequence[Row]) -> list[Row]:
-    """Take at most 24 rows, evenly spread, the first and the last among them."""
+    """Return at most 24 evenly spread rows, including the first and the last."""
     if len(rows) <= MOST_ROWS:
         return list(rows)
     return [rows[i] for i in np.linspace(0, len(rows) - 1, MOST_ROWS).round().astype(int)]
@@ -105,9 +109,9 @@ def colour(values: Sequence[int], value: int) -> str:
 
 def _lines(rows: Sequence[Row],
            cuts: Sequence[Cuts]) -> tuple[list[list[tuple[str, Cut]]], Sequence[str]]:  # fmt: skip
-    """Lay out labels and planes in lines of three, and name the columns.
+    """Arrange captions and planes in lines of three, and return the columns' titles.
 
-    A case takes a line; where all cases are single slices, three of them do.
+    Each case takes one line; if all cases are single slices, three cases share a line.
     """
     labels = [f"{row.name} (test)" if row.test or not row.mask else row.name for row in rows]
     slices = [[cut for cut in three if min(cut.grey.shape) > 1] for three in cuts]
@@ -133,13 +137,13 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def _plain(text: str) -> str:
-    """Half characters, which JSON allows and no font has, become question marks."""
+    """Replace lone surrogates, which JSON allows and fonts lack, by question marks."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _show(sheet: Image.Image, cut: Cut, values: Sequence[int], at: tuple[int, int],
           tall: int) -> None:  # fmt: skip
-    """Put a plane in the middle of its cell, true to its shape in mm, with labels and letters."""
+    """Draw a plane in the middle of its cell, to scale in mm, with labels and letters."""
     scale = min(_CELL / cut.wide, tall / cut.tall)
     size = max(1, round(cut.wide * scale)), max(1, round(cut.tall * scale))
     corner = at[0] + (_CELL - size[0]) // 2, at[1] + (tall - size[1]) // 2
@@ -158,7 +162,7 @@ def _show(sheet: Image.Image, cut: Cut, values: Sequence[int], at: tuple[int, in
 
 
 def _overlay(mask: np.ndarray, values: Sequence[int]) -> np.ndarray:
-    """RGBA of a slice: a faint area and a firm outline for each label."""
+    """Return a plane's labels as RGBA: a faint area and a firm outline each."""
     core = np.ones(mask.shape, bool)
     for here, there in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
         same = mask[here] == mask[there]
@@ -173,7 +177,7 @@ def _overlay(mask: np.ndarray, values: Sequence[int]) -> np.ndarray:
 
 
 def _write_upwards(sheet: Image.Image, text: str, left: int, top: int, tall: int) -> None:
-    """Write a case's id beside its row, from below."""
+    """Write a case's id at the left of its row, upwards."""
     if not text:
         return
     strip = Image.new("RGB", (tall, 18), _GROUND)
@@ -182,7 +186,7 @@ def _write_upwards(sheet: Image.Image, text: str, left: int, top: int, tall: int
 
 
 def _legend(pen: ImageDraw.ImageDraw, names: Mapping[int, str], top: int) -> None:
-    """Write the labels' names beside their colours, four in a line."""
+    """Draw the legend: colours and label names, four per line."""
     order, columns = sorted(names), min(4, max(1, len(names)))
     wide = (_WIDE - 2 * _LEFT) // 4
     start = (_WIDE - columns * wide) // 2

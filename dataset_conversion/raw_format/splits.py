@@ -1,7 +1,7 @@
-"""Who is trained on, who validates, who is tested: whole groups (patients) at a time, seeded.
+"""Training, validation and test cases, drawn by patient with a seed.
 
-The result depends on the seed, the cases, and which of them belong together; not on their order
-or on the groups' names.
+The result depends on the seed, the case ids and their grouping, but not on the order of the cases
+or the names of the groups.
 """
 
 from __future__ import annotations
@@ -22,14 +22,22 @@ Fold = dict[str, list[str]]
 
 @dataclass(frozen=True)
 class Splits:
-    """How cases are shared out.
+    """How cases are split.
 
     Attributes:
         split: "5-fold" (any number from 2), "7:3" or "80/20" (training to validation, one fold),
             or "own": the dataset's own subsets.
         test: "" for none, "80/20" (the second part is the test set), or a subset's name. Cases of
-            the subset "test" are a test set whatever stands here.
-        seed: another one shuffles the patients anew.
+            the subset "test" are always in the test set.
+        seed: decides how patients are shuffled.
+
+    >>> from dataset_conversion.cases.case import Sample
+    >>> cases = [Case(f"c{n}", f"patient{n // 2}", "", {}, True, 1, Sample) for n in range(6)]
+    >>> for fold in Splits("3-fold").folds(cases):  # no patient on both sides
+    ...     print(fold["val"])
+    ['c0', 'c1']
+    ['c2', 'c3']
+    ['c4', 'c5']
     """
 
     split: str = f"{FOLDS}-fold"
@@ -37,7 +45,7 @@ class Splits:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Stop at words that mean nothing."""
+        """Check the values of --split and --test."""
         if self.split != OWN and _folds(self.split) is None and _share(self.split) is None:
             raise DatasetError(
                 f"--split {self.split!r}: allowed are K-fold with K from 2 (5-fold), "
@@ -46,20 +54,20 @@ class Splits:
         if self.test and self.test not in SUBSETS and _share(self.test) is None:
             raise DatasetError(
                 f"--test {self.test!r}: allowed are rest:test (7:3 or 80/20) and the name of a "
-                f"subset of the dataset's own ({', '.join(SUBSETS)})"
+                f"subset that the dataset defines ({', '.join(SUBSETS)})"
             )
 
     def test_set(self, cases: Sequence[Case]) -> frozenset[str]:
-        """Return the labelled cases that are kept for testing.
+        """Return the ids of the labelled cases in the test set.
 
         Raises:
-            DatasetError: a subset that does not occur, parts a patient, or is all there is.
+            DatasetError: a subset that does not occur, separates cases of a patient, or holds every case.
         """
         labelled = [case for case in cases if case.labelled]
         subsets = {"test", self.test} & set(SUBSETS)
         chosen = {case.name for case in labelled if case.subset in subsets}
         if self.test in SUBSETS and not any(c.subset == self.test for c in labelled):
-            raise DatasetError(f"--test {self.test}: no case is of this subset")
+            raise DatasetError(f"--test {self.test}: no case is in this subset")
         groups = {case.name: case.group for case in labelled}
         _check_whole(chosen, groups, "test set")
         rest = {name: group for name, group in groups.items() if name not in chosen}
@@ -73,12 +81,12 @@ class Splits:
         return frozenset(chosen)
 
     def folds(self, cases: Sequence[Case]) -> list[Fold]:
-        """Share out training cases, as nnU-Net's splits_final.json wants it.
+        """Return the folds of training cases in the form of nnU-Net's splits_final.json.
 
-        A single group gives no fold at all; below K groups one group is left out at a time.
+        A single group gives no folds; fewer than K groups are left out one at a time.
 
         Raises:
-            DatasetError: `own` is wanted and a case has no subset, or a patient is in two.
+            DatasetError: `own` was chosen and a case has no subset, or a patient is in two.
         """
         groups = {case.name: case.group for case in cases}
         count, share = _folds(self.split), _share(self.split)
@@ -94,12 +102,15 @@ class Splits:
 
 
 def grouped_folds(groups: Mapping[str, str], folds: int = FOLDS, seed: int = 0) -> list[Fold]:
-    """Share out cases to `folds` even parts, each held out once.
+    """Split cases into at most `folds` even parts, each held out once.
 
     Args:
         groups: case id -> group.
-        folds: number of folds at most.
-        seed: decides what is left open by evenness.
+        folds: largest number of folds.
+        seed: breaks ties.
+
+    >>> grouped_folds({"a": "p", "b": "p", "c": "q"})
+    [{'train': ['c'], 'val': ['a', 'b']}, {'train': ['a', 'b'], 'val': ['c']}]
     """
     members = _members(groups)
     if len(members) < 2:
@@ -113,10 +124,10 @@ def grouped_folds(groups: Mapping[str, str], folds: int = FOLDS, seed: int = 0) 
 
 
 def confirm_apart(folds: Iterable[Fold], groups: Mapping[str, str]) -> None:
-    """Refuse folds with a group on both sides. It cannot happen; were it to, it must not pass.
+    """Check that no group is on both sides of a fold, as a safeguard.
 
     Raises:
-        RuntimeError: it has happened.
+        RuntimeError: a group is on both sides, or a side is empty.
     """
     for number, fold in enumerate(folds):
         both = {groups[c] for c in fold["train"]} & {groups[c] for c in fold["val"]}
@@ -128,38 +139,40 @@ def _own(cases: Sequence[Case]) -> list[Fold]:
     without = [case.name for case in cases if case.subset not in ("train", "val")]
     if without:
         raise DatasetError(
-            f"--split own: {len(without)} cases have no subset of the dataset's own "
+            f"--split own: {len(without)} cases have no subset in the dataset "
             f"({', '.join(without[:5])}{', ...' if len(without) > 5 else ''}); choose another "
-            "--split, or mend the dataset's table"
+            "--split, or complete the dataset's table"
         )
     groups = {case.name: case.group for case in cases}
     held = {case.name for case in cases if case.subset == "val"}
     _check_whole(held, groups, "validation set")
     if not held or len(held) == len(cases):
         raise DatasetError(
-            f"--split own: {len(held)} of {len(cases)} training cases are of the subset val; both "
-            "sides need some"
+            f"--split own: {len(held)} of {len(cases)} training cases are in the subset val; both "
+            "training and validation need some"
         )
     return [_fold(groups, held)]
 
 
 def _check_whole(chosen: Collection[str], groups: Mapping[str, str], what: str) -> None:
-    """Stop where a dataset's own subset tears a patient apart."""
+    """Raise if a subset of the dataset contains only some cases of a patient."""
     inside = {groups[name] for name in chosen}
     torn = sorted(n for n, group in groups.items() if group in inside and n not in chosen)
     if torn:
         raise DatasetError(
-            f"the {what} tears patients apart: {', '.join(torn[:5])}"
-            f"{', ...' if len(torn) > 5 else ''} belong to patients who are in it too; mend the "
+            f"the {what} separates cases of the same patient: {', '.join(torn[:5])}"
+            f"{', ...' if len(torn) > 5 else ''} belong to patients who are in it too; correct the "
             "dataset's table, or draw the set with a ratio such as 80/20"
         )
 
 
 def _drawn(groups: Mapping[str, str], share: Fraction, seed: str, option: str) -> list[str]:
-    """Draw a share of the patients, one at least and never all; return their cases."""
+    """Draw a share of the patients, at least one and never all; return their cases."""
     members = sorted(_members(groups), key=lambda cases: _mix(cases, seed))
     if len(members) < 2:
-        raise DatasetError(f"{option}: {len(members)} patients with a mask cannot be shared out")
+        raise DatasetError(
+            f"{option}: {len(members)} patients with a mask; at least 2 are required to split them"
+        )
     count = min(max(round(share * len(members)), 1), len(members) - 1)
     return sorted(name for cases in members[:count] for name in cases)
 
@@ -189,7 +202,7 @@ def _folds(text: str) -> int | None:
 
 
 def _share(text: str) -> Fraction | None:
-    """Return the second part's share of a ratio such as 7:3."""
+    """Return the share of the second part of a ratio such as 7:3."""
     found = re.fullmatch(r"(\d{1,4})\s*[:/]\s*(\d{1,4})", text.strip())
     if not found or not int(found[1]) or not int(found[2]):
         return None

@@ -1,6 +1,6 @@
-"""Where a dataset grows unseen: a hidden folder beside the target, and the swap at the end.
+"""A hidden folder next to the target in which a dataset is built, and the swap at the end.
 
-nnU-Net looks for folders whose names start with `Dataset`, so it never sees the hidden ones.
+nnU-Net looks for folders with names that start with `Dataset`, so it never sees the hidden ones.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.io.atomic_files import link, settle, to_json, write_text
+from dataset_conversion.io.atomic_files import flush_folder, link, to_json, write_text
 from dataset_conversion.raw_format.manifest import FILE as MANIFEST
 from dataset_conversion.raw_format.manifest import Record, read_json, read_manifest, record, records
 
 DATASET, SPLITS = "dataset.json", "splits_final.json"
 FOLDERS = ("imagesTr", "labelsTr", "imagesTs", "labelsTs")
-_OURS = FOLDERS[:3]  # a user's own masks of test cases may lie in the fourth
+_OURS = FOLDERS[:3]  # the fourth may hold a user's own masks of test cases
 _RECORDS, _SCRATCH = "records", "scratch"
 
 
 @dataclass(frozen=True)
 class Staging:
-    """The folders of one dataset: `target`, and hidden beside it `staged` and `previous`."""
+    """The folders of one dataset: `target`, and the hidden `staged` and `previous` next to it."""
 
     raw_root: Path
     dataset: str
@@ -42,12 +42,12 @@ class Staging:
 
     @property
     def staged(self) -> Path:
-        """The dataset that grows."""
+        """The dataset under construction."""
         return self.raw_root / f".{self.dataset}.converting"
 
     @property
     def previous(self) -> Path:
-        """The old dataset for the moment of the swap."""
+        """The old dataset during the swap."""
         return self.raw_root / f".{self.dataset}.previous"
 
     @property
@@ -57,9 +57,9 @@ class Staging:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep a second conversion of this dataset out, on this machine; the lock goes with the process.
+        """Prevent a second conversion of this dataset on this machine; the lock ends with the process.
 
-        It lies among the machine's temporary files: beside the dataset it would stay for good.
+        The lock file is in the system's temporary folder, since it cannot be removed safely.
 
         Raises:
             DatasetError: another one is running.
@@ -70,7 +70,7 @@ class Staging:
             lock.acquire(timeout=0)
         except Timeout as error:
             raise DatasetError(
-                f"{self.target}: another conversion of this dataset is running; wait for its end"
+                f"{self.target}: another conversion of this dataset is running; wait until it has finished"
             ) from error
         try:
             yield
@@ -78,7 +78,7 @@ class Staging:
             lock.release()
 
     def recover(self) -> None:
-        """Finish or take back a swap that was cut off between its two renames."""
+        """Finish or undo a swap that was interrupted between its two renames."""
         if not self.previous.exists():
             return
         if not self.target.exists():
@@ -87,13 +87,13 @@ class Staging:
         shutil.rmtree(self.previous, ignore_errors=True)
 
     def check_target(self) -> None:
-        """Stop where the target, or its id, belongs to something else."""
+        """Raise if the target, or its id, belongs to something else."""
         prefix = self.dataset.split("_")[0]
         for other in sorted(self.raw_root.glob(f"{prefix}*")) if self.raw_root.is_dir() else []:
             if other.name != self.dataset:
                 raise DatasetError(
-                    f"{other}: this folder has the dataset id {prefix[7:]} already (nnU-Net looks "
-                    "for it by its first letters); choose another id, or remove it"
+                    f"{other}: this folder has the dataset id {prefix[7:]} already (nnU-Net finds "
+                    "datasets by id); choose another id, or remove it"
                 )
         if self.target.exists() and not (self.target / MANIFEST).is_file():
             raise DatasetError(
@@ -102,11 +102,11 @@ class Staging:
             )
 
     def manifest(self) -> dict[str, Any]:
-        """Return the finished dataset's manifest; empty where there is none."""
+        """Return the finished dataset's manifest; empty if there is none."""
         return read_manifest(self.target)
 
     def check_strays(self, known: dict[str, Record]) -> None:
-        """Stop at files in the finished dataset that this tool did not put there."""
+        """Raise if the finished dataset contains files that this tool did not write."""
         ours = {name for entry in known.values() for name in entry.files}
         strays = [
             f"{folder}/{path.name}"
@@ -117,12 +117,12 @@ class Staging:
         if strays:
             raise DatasetError(
                 f"{self.target}: holds files that belong to no case: {', '.join(strays[:5])}"
-                f"{' ...' if len(strays) > 5 else ''}; move them away (new patients belong into "
+                f"{' ...' if len(strays) > 5 else ''}; move them away (new patients belong in "
                 "the source)"
             )
 
     def open(self) -> dict[str, Record]:
-        """Make the hidden folder, or find it again; return the cases that are finished in it."""
+        """Create the hidden folder, or reuse it; return the cases that are finished in it."""
         finished = read_manifest(self.staged)
         for folder in (_RECORDS, _SCRATCH):
             (self.staged / folder).mkdir(parents=True, exist_ok=True)
@@ -135,25 +135,25 @@ class Staging:
         return found
 
     def discard(self) -> None:
-        """Remove what an earlier run began and no one needs any more."""
+        """Remove the leftovers of an earlier run."""
         shutil.rmtree(self.staged, ignore_errors=True)
 
     def remember(self, name: str, entry: Record) -> None:
-        """Write down that a case is finished."""
+        """Record that a case is finished."""
         write_text(self.staged / _RECORDS / f"{name}.json", to_json(vars(entry)), self.scratch)
 
     def adopt(self, name: str, entry: Record) -> None:
-        """Take an unchanged case over from the finished dataset."""
+        """Link an unchanged case from the finished dataset."""
         for file in entry.files:
             link(self.target / file, self.staged / file)
         self.remember(name, entry)
 
     def carry_over(self, known: dict[str, Record], shared: tuple[str, ...]) -> None:
-        """Keep a user's own files of the finished dataset: a README or masks in labelsTs, say.
+        """Keep a user's own files of the finished dataset, e.g. a README or masks in labelsTs.
 
         Args:
             known: the finished dataset's cases.
-            shared: files of the whole dataset that this tool writes.
+            shared: files of the dataset itself that this tool writes.
         """
         ours = {name for entry in known.values() for name in entry.files}
         for path in sorted(self.target.rglob("*")) if self.target.exists() else []:
@@ -164,22 +164,22 @@ class Staging:
                 link(path, self.staged / inside)
 
     def sweep(self, keep: dict[str, Record]) -> None:
-        """Remove what belongs to no case, such as files of an earlier, interrupted run."""
+        """Remove files of no case, e.g. of an earlier, interrupted run."""
         ours = {name for entry in keep.values() for name in entry.files}
         for folder in FOLDERS:
             for path in (self.staged / folder).glob("*"):
                 if path.is_dir():
-                    shutil.rmtree(path)  # a user's, carried over by a run that was cut off
+                    shutil.rmtree(path)  # a user's, carried over by an interrupted run
                 elif f"{folder}/{path.name}" not in ours:
                     path.unlink()
             if (self.staged / folder).is_dir() and not any((self.staged / folder).iterdir()):
                 (self.staged / folder).rmdir()
 
     def finish(self, manifest: str) -> None:
-        """Write the manifest, last of all, and swap the folders."""
+        """Write the manifest last and swap the folders."""
         write_text(self.staged / MANIFEST, manifest, self.scratch)
         for folder in (self.staged, *(self.staged / name for name in FOLDERS)):
-            settle(folder)  # the files' names are on the disk before the old dataset goes
+            flush_folder(folder)  # names are on the disk before the old dataset is removed
         shutil.rmtree(self.staged / _RECORDS)
         shutil.rmtree(self.scratch)
         if self.target.exists():
@@ -189,7 +189,14 @@ class Staging:
 
 
 def dataset_folder(dataset_id: int, name: str) -> str:
-    """Return nnU-Net's folder name; checks the id (1 to 999) and the name (letters, digits)."""
+    """Return nnU-Net's folder name.
+
+    Raises:
+        DatasetError: the id is not in 1 to 999, or the name has more than letters and digits.
+
+    >>> dataset_folder(7, "Spine")
+    'Dataset007_Spine'
+    """
     if not 1 <= dataset_id <= 999:
         raise DatasetError(f"dataset id {dataset_id} is not allowed; choose one from 1 to 999")
     if not re.fullmatch(r"[A-Za-z0-9]+", name):

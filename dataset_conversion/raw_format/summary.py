@@ -1,4 +1,4 @@
-"""What a conversion did, in numbers and words."""
+"""The report of a conversion."""
 
 from __future__ import annotations
 
@@ -9,32 +9,34 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dataset_conversion.cases.case import Case
-from dataset_conversion.labels import Labels
+from dataset_conversion.io.geometry import in_mm
+from dataset_conversion.labels import Labels, values_of
 from dataset_conversion.raw_format.manifest import Record
 from dataset_conversion.raw_format.staging import Staging
 
-_MOST = 6  # different spacings that are listed
+_MOST = 6  # different spacings or orientations that are listed
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a conversion did, or in a dry run would have done.
+    """What a conversion did, or would do in a dry run.
 
     Attributes:
         dataset: the finished folder.
-        written: cases converted in this run.
-        skipped: cases whose files were kept.
-        voxels: of each label over all cases.
-        notes: what the user should know.
-        problems: why sources were left out.
+        written: cases converted by this run.
+        skipped: cases that kept their files.
+        voxels: label -> voxels over all cases.
+        notes: for the user.
+        problems: why sources are left out.
         cases: ids of all cases in the dataset.
-        test: ids of those in imagesTs.
-        holders: label -> number of cases that have it.
-        spacings: spacing of the sources as text -> cases.
-        orientations: orientation of the sources -> cases.
+        test: ids of the cases in imagesTs.
+        holders: label -> cases that contain it.
+        spacings: spacing of the source as text -> cases.
+        orientations: orientation of the source -> cases.
         patients: number of groups.
         folds: (training, validation) cases of each fold.
-        orientation: as written.
+        orientation: of the written files.
+        steps: descriptions of what is done to each case.
         dry_run: nothing was written.
     """
 
@@ -56,7 +58,7 @@ class Report:
     dry_run: bool = False
 
     def __str__(self) -> str:
-        """Return the summary that a user reads."""
+        """Return the text for the terminal."""
         labelled = len(self.cases) - len(self.test)
         lines = [
             f"{self.dataset}{' (dry run: nothing was written)' if self.dry_run else ''}",
@@ -84,19 +86,19 @@ class Report:
 
 
 def counted(number: int, what: str) -> str:
-    """Return `1 case`, `2 cases`."""
+    """Return a number with its noun: `1 case`, `2 cases`."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def summary(dataset: Path, labels: Labels, done: Mapping[str, Record], splits: str | None,
             groups: Mapping[str, str]) -> Report:  # fmt: skip
-    """Sum up all cases of a dataset, with every note.
+    """Count labels, spacings and folds over all cases, and collect the notes.
 
     Args:
         dataset: the finished folder.
         labels: names and remap.
         done: all cases.
-        splits: splits_final.json's text.
+        splits: text of splits_final.json.
         groups: case -> patient.
     """
     total: Counter[int] = Counter()
@@ -109,8 +111,8 @@ def summary(dataset: Path, labels: Labels, done: Mapping[str, Record], splits: s
             having[name] = having.get(name, 0) + any(voxels.get(part) for part in parts)
     counts = {name: sum(total[part] for part in parts) for name, parts in values.items()}
     test = frozenset(n for n, r in done.items() if any(f.startswith("imagesTs") for f in r.files))
-    spacings = Counter(" x ".join(f"{v:.4g}" for v in r.grid["spacing"]) for r in done.values())
-    notes = _told(done)
+    spacings = Counter(in_mm(record.grid["spacing"]) for record in done.values())
+    notes = _notes(done)
     never = [name for name, count in counts.items() if count == 0]
     if never:
         others = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
@@ -119,12 +121,14 @@ def summary(dataset: Path, labels: Labels, done: Mapping[str, Record], splits: s
     if shared:
         seen = sum(groups[name] in shared for name in test)
         notes.append(
-            f"{seen} cases without a mask in imagesTs are of patients who are trained on too: no "
-            "score on them says how well others are segmented"
+            f"{seen} cases without a mask in imagesTs are of patients in the training set: "
+            "scores on them do not show how well new patients are segmented"
         )
     folds = [] if splits is None else json.loads(splits)
     if splits is None:
-        notes.append("all labelled cases are one group: no folds; train with fold `all`")
+        notes.append(
+            "all labelled cases are one group, so there are no folds; train with fold `all`"
+        )
     return Report(
         dataset,
         voxels=counts,
@@ -141,19 +145,19 @@ def summary(dataset: Path, labels: Labels, done: Mapping[str, Record], splits: s
 
 def fate(cases: Sequence[Case], old: Mapping[str, Record], kept: Mapping[str, Record],
          place: Staging, settings: str) -> list[str]:  # fmt: skip
-    """Say what becomes of the cases of an earlier conversion."""
+    """Return notes on cases of an earlier conversion that are removed or converted again."""
     now = {case.name: case for case in cases}
     gone = sorted(set(old) - set(now))
     notes = [f"removed, no longer in the source: {', '.join(gone)}"] if gone else []
     for name in sorted(set(old) & set(now) - set(kept)):
-        same = old[name].told(now[name], settings, list(old[name].files))
-        if same and not old[name].whole(place.target):
+        same = old[name].current(now[name], settings, list(old[name].files))
+        if same and not old[name].intact(place.target):
             notes.append(f"{name}: its files were changed after the conversion; converted again")
     return notes
 
 
-def _told(done: Mapping[str, Record]) -> list[str]:
-    """Return the cases' notes; one that many cases share is told once."""
+def _notes(done: Mapping[str, Record]) -> list[str]:
+    """Return the cases' notes; a note that several cases share is listed once."""
     cases: dict[str, list[str]] = {}
     for name, record in sorted(done.items()):
         for note in record.notes:
@@ -166,8 +170,7 @@ def _told(done: Mapping[str, Record]) -> list[str]:
 
 def _new(labels: Labels, name: str) -> tuple[int, ...]:
     """Return nnU-Net's values of a label or region."""
-    value = labels.names[name]
-    return tuple({labels.remap[v] for v in ((value,) if isinstance(value, int) else value)})
+    return tuple({labels.remap[value] for value in values_of(labels.names[name])})
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -1,36 +1,34 @@
-"""One run of a conversion, from what is there already to the finished folder."""
+"""One run of a conversion: from what an earlier run left to the finished folder."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from dataset_conversion.cases.case import Case, unique
 from dataset_conversion.cases.preprocess import Prepared, prepare
 from dataset_conversion.errors import DatasetError, together
 from dataset_conversion.io.atomic_files import check_space, digest, digest_json, to_json, write_text
 from dataset_conversion.io.nifti_writer import write_image
+from dataset_conversion.labels import values_of
 from dataset_conversion.parallel import Progress, Run, each
+from dataset_conversion.raw_format.description import ENDING, Description
+from dataset_conversion.raw_format.manifest import FILE as MANIFEST
 from dataset_conversion.raw_format.manifest import FORMAT, Record, patients, records, versions
 from dataset_conversion.raw_format.preview import FILE as PREVIEW
 from dataset_conversion.raw_format.preview import Row, choose, draw
 from dataset_conversion.raw_format.preview_planes import Cuts, cut
-from dataset_conversion.raw_format.staging import DATASET, MANIFEST, SPLITS, Staging
+from dataset_conversion.raw_format.staging import DATASET, SPLITS, Staging
 from dataset_conversion.raw_format.summary import Report, fate, summary
 
-if TYPE_CHECKING:
-    from dataset_conversion.raw_format.raw_dataset import RawDataset
-
-ENDING = ".nii.gz"
 _SHARED = (DATASET, SPLITS, PREVIEW)
 
 
 class Conversion:
-    """One run of a conversion: what is known at its start, and its steps."""
+    """One run of a conversion: its inputs and its steps."""
 
-    def __init__(self, dataset: RawDataset, place: Staging, run: Run,
+    def __init__(self, dataset: Description, place: Staging, run: Run,
                  progress: Progress | None) -> None:  # fmt: skip
         self.dataset, self.place, self.run, self.progress = dataset, place, run, progress
         self.problems = list(dataset.problems)
@@ -38,9 +36,9 @@ class Conversion:
         self.problems += clashes
         self._stop_at_problems()
         if not any(case.labelled for case in self.cases):
-            raise DatasetError("no case has a mask; nothing can be learnt from this dataset")
+            raise DatasetError("no case has a mask; there is nothing to train on")
         self.test = dataset.splits.test_set(self.cases)
-        # Senseless subsets are told before hours of work, not after.
+        # Invalid subsets are reported before hours of work, not after.
         dataset.splits.folds([c for c in self.cases if c.labelled and c.name not in self.test])
         self.values = dataset.settings_values()
         self.settings = digest_json(self.values)
@@ -49,7 +47,7 @@ class Conversion:
         self.cuts: dict[str, Cuts] = {}
 
     def rehearse(self) -> Report:
-        """Do all but write."""
+        """Do everything but write."""
         self.place.check_target()
         old = records(self.place.manifest())
         self.place.check_strays(old)
@@ -61,7 +59,7 @@ class Conversion:
         return self._report(done, pending, notes)
 
     def write(self) -> Report:
-        """Convert what has changed, and swap the dataset in."""
+        """Convert what has changed, then swap the dataset in."""
         place = self.place
         place.recover()
         place.check_target()
@@ -76,7 +74,7 @@ class Conversion:
         check_space(place.raw_root, sum(self._bytes(case) for case in pending))
         finished = place.open()
         for name, record in kept.items():
-            if not (name in finished and finished[name] == record and record.whole(place.staged)):
+            if not (name in finished and finished[name] == record and record.intact(place.staged)):
                 place.adopt(name, record)
         resumed = self._fitting(pending, finished, place.staged)
         left = [case for case in pending if case.name not in resumed]
@@ -87,14 +85,14 @@ class Conversion:
         splits = self._splits(done)
         if (place.target / SPLITS).exists() and splits != _text(place.target / SPLITS):
             notes.append(
-                f"{SPLITS} has changed: before planning again remove the one that lies in "
-                "nnUNet_preprocessed, or nnU-Net stops without a word"
+                f"{SPLITS} has changed: before planning again, remove the copy in nnUNet_preprocessed, "
+                "or nnU-Net stops without a message"
             )
         self._finish(old, done, splits)
         return self._report(done, left, notes)
 
     def _names(self, case: Case) -> list[str]:
-        """Return the files that a case has in the dataset, its images first."""
+        """Return the names of a case's files in the dataset, images first."""
         training = case.labelled and case.name not in self.test
         images, masks = ("imagesTr", "labelsTr") if training else ("imagesTs", "labelsTs")
         count = len(self.dataset.channel_names)
@@ -103,7 +101,7 @@ class Conversion:
 
     def _fitting(self, cases: Sequence[Case], known: Mapping[str, Record],
                  folder: Path) -> dict[str, Record]:  # fmt: skip
-        """Return the cases whose files stand as they are."""
+        """Return the cases whose files can stay as they are."""
         there = [case for case in cases if case.name in known]
 
         def fits(case: Case) -> bool:
@@ -112,8 +110,8 @@ class Conversion:
         return {c.name: known[c.name] for c, good in each(fits, there, self.run.jobs)
                 if good is True}  # fmt: skip
 
-    def _each(self, work: Any, cases: Sequence[Case]) -> dict[str, Record]:
-        """Work on cases; go on after a bad one and tell of all."""
+    def _each(self, work: Callable[[Case], Record], cases: Sequence[Case]) -> dict[str, Record]:
+        """Process cases; collect the errors of bad ones."""
         done, problems = {}, {}
         for case, result in each(work, cases, self.run.jobs, self.progress):
             if isinstance(result, DatasetError):
@@ -136,8 +134,8 @@ class Conversion:
             raise DatasetError(
                 f"{case.where}: {len(sample.images)} channels of "
                 f"{len(self.dataset.channel_names)}, mask "
-                f"{'found' if sample.mask is not None else 'missing'}; the source changed while "
-                "it was read: start again"
+                f"{'found' if sample.mask is not None else 'missing'}; the source changed during "
+                "the conversion: run it again"
             )
         return prepare(sample, self.dataset.labels, self.dataset.output, case.where)
 
@@ -164,7 +162,7 @@ class Conversion:
         return record
 
     def _finish(self, old: dict[str, Record], done: dict[str, Record], splits: str | None) -> None:
-        """Write what belongs to the whole dataset and make it visible."""
+        """Write the files of the dataset itself and make it visible."""
         place = self.place
         place.sweep(done)
         training = sum(self._trains(record) for record in done.values())
@@ -178,7 +176,7 @@ class Conversion:
         place.finish(self._manifest(place.staged, done))
 
     def _draw(self, done: Mapping[str, Record]) -> None:
-        """Draw the preview; cases of this run were cut while they were in memory."""
+        """Draw the preview; planes of this run's cases were kept from memory."""
         labels, staged = self.dataset.labels, self.place.staged
         rows = []
         for name, record in sorted(done.items()):
@@ -188,11 +186,11 @@ class Conversion:
             mask = masks[0] if masks else None
             rows.append(Row(name, images[0], mask, cuts=self.cuts.get(name), test=test))
         names: dict[int, str] = {}
-        # A region's name serves where a value has none of its own.
+        # A value that is only part of regions is named after one of them.
         for name, value in sorted(
             labels.names.items(), key=lambda item: isinstance(item[1], tuple)
         ):
-            for part in (value,) if isinstance(value, int) else value:
+            for part in values_of(value):
                 if part:
                     names.setdefault(labels.remap[part], name)
         title = f"Dataset{self.dataset.id:03d}_{self.dataset.name}"
@@ -226,7 +224,7 @@ class Conversion:
         return to_json(entry)
 
     def _current(self, kept: Mapping[str, Record]) -> bool:
-        """Say whether the finished dataset is, to the byte, what would be written now."""
+        """Return whether the finished dataset is, to the byte, what would be written now."""
         target = self.place.target
         training = sum(self._trains(record) for record in kept.values())
         return (
@@ -237,7 +235,7 @@ class Conversion:
         )
 
     def _bytes(self, case: Case) -> int:
-        """Uncompressed size, more than will be needed."""
+        """Return the uncompressed size, an upper bound."""
         each_voxel = 4 if self.dataset.output.window else 2
         return case.voxels * (each_voxel * len(self.dataset.channel_names) + int(case.labelled))
 
@@ -250,12 +248,12 @@ class Conversion:
         written = sum(case.name in done for case in worked)
         groups = {case.name: case.group for case in self.cases if case.name in done}
         report = summary(self.place.target, self.dataset.labels, done, self._splits(done), groups)
-        told = [*self.dataset.notes, *self.dataset.labels.notes(), *notes, *report.notes]
+        all_notes = [*self.dataset.notes, *self.dataset.labels.notes(), *notes, *report.notes]
         return replace(
             report,
             written=written,
             skipped=len(done) - written,
-            notes=told,
+            notes=all_notes,
             problems=tuple(self.problems),
             dry_run=self.run.dry_run,
             orientation=self.dataset.output.orientation,

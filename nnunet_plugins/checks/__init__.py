@@ -1,1 +1,4 @@
-"""The checks of a raw dataset as tests: `pytest --pyargs nnunet_plugins.checks --dataset DIR`."""
+"""Checks of raw datasets as tests of pytest.
+
+Run with `pytest -p nnunet_plugins.checks.plugin --pyargs nnunet_plugins.checks --dataset DIR`.
+"""

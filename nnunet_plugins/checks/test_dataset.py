@@ -1,4 +1,4 @@
-"""A test for every case of the datasets given by --dataset, and one for each dataset as a whole."""
+"""One test per dataset given by --dataset, and one per case."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ def _layout(folder: Path, allow_empty: bool) -> Layout:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make the tests from the datasets."""
+    """Generate the tests from the datasets."""
     folders = [Path(text).resolve() for text in metafunc.config.getoption("--dataset", [])]
     if not folders:
-        raise pytest.UsageError("--dataset DIR is needed: a dataset of nnUNet_raw")
+        raise pytest.UsageError(
+            "--dataset DIR is required, a dataset of nnUNet_raw, with -p nnunet_plugins.checks.plugin"
+        )
     layouts = []
     for folder in folders:
         try:
@@ -42,12 +44,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def test_dataset(layout: Layout) -> None:
-    """dataset.json, the files' names, the splits."""
+    """Check dataset.json, file names and splits."""
     _pass_or_fail(layout.findings)
 
 
 def test_case(layout: Layout, case: RawCase) -> None:
-    """The case's files are whole, lie on one grid, and hold what dataset.json says."""
+    """Check that the case's files are intact, share one grid, and hold what dataset.json states."""
     _pass_or_fail(look(layout, case).findings)
 
 

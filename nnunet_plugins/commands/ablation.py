@@ -1,11 +1,14 @@
-"""The papers' tables: list their rows, or write plans with one configuration a row."""
+"""The papers' tables: list their rows, or write plans with one configuration per row."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nnunet_plugins.papers.tables import Table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,52 +16,59 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     shown = actions.add_parser(
         "list",
-        help="rows with their source and published scores",
-        description="List the tables' rows.",
+        help="list the rows with their published scores",
+        description="List the rows of the papers' tables with their published scores.",
     )
-    shown.add_argument("--table", metavar="T", help="one table only, e.g. 001.4")
+    shown.add_argument(
+        "--table",
+        metavar="T",
+        help="yan2025-mag-unet.4: only Table 4 of that paper, with the options of its rows; yan2025-mag-unet: all "
+        "tables of that paper",
+    )
     shown.add_argument("--json", action="store_true", help="print JSON")
     plans = actions.add_parser(
         "plans",
-        help="plans with one configuration a row",
-        description="Write new plans that hold the configurations of existing ones and one more for each row of a "
+        help="write plans with one configuration per row",
+        description="Write new plans that hold the configurations of existing plans and one more for each row of a "
         "table. They share the preprocessed data; each is trained with nnUNetv2_train.",
     )
     plans.add_argument("dataset", help="dataset id or name, in nnUNet_preprocessed")
     plans.add_argument(
-        "--table", metavar="T", required=True, help="see `nnunet-plugins ablation list`"
+        "--table",
+        metavar="T",
+        required=True,
+        help="e.g. yan2025-mag-unet.4; see `nnunet-plugins ablation list`",
     )
-    plans.add_argument("--rows", metavar="ROW", nargs="+", help="some of its rows (default: all)")
+    plans.add_argument(
+        "--rows", metavar="ROW", nargs="+", help="only these rows of the table (default: all)"
+    )
     plans.add_argument(
         "-p",
         dest="plans_name",
         metavar="PLANS",
-        help="existing plans (default: nnUNetPlans, else ModularUNetPlans)",
+        help="existing plans (default: ModularUNetPlans, else nnUNetPlans)",
     )
     plans.add_argument(
         "-c",
         dest="configuration",
         metavar="CONFIGURATION",
-        help="what the rows inherit from (default: what the paper trained, 2d or 3d_fullres)",
+        help="configuration that the rows inherit from (default: that of the paper, 2d or 3d_fullres)",
     )
     plans.add_argument(
         "--paper",
         action="store_true",
-        help="the paper's own topology, batch size and procedure instead of the plan's",
+        help="use the topology, batch size and procedure of the paper instead of those of the plans",
     )
-    plans.add_argument("--force", action="store_true", help="write over plans of the same name")
+    plans.add_argument("--force", action="store_true", help="overwrite plans of the same name")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List, or write and say what to type next."""
+    """List the tables, or write plans and print the commands that train them."""
     if arguments.action == "list":
-        from nnunet_plugins.papers.tables import TABLES, find
+        from nnunet_plugins.papers.library import TABLES, find_tables
 
-        tables = [find(arguments.table)] if arguments.table else list(TABLES)
-        if arguments.json:
-            print(json.dumps([dataclasses.asdict(table) for table in tables], indent=1))
-        else:
-            print("\n\n".join(_text(t, whole=bool(arguments.table)) for t in tables))
+        tables = find_tables(arguments.table) if arguments.table else TABLES
+        print(_json(tables) if arguments.json else _texts(tables, options=bool(arguments.table)))
         return 0
 
     from nnunet_plugins.planners.ablation_plans import write_plans
@@ -91,8 +101,28 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _text(table: Any, *, whole: bool) -> str:
-    """A table's heading, its rows with their scores, what the rows are made of if ``whole``, and its note."""
+def _json(tables: tuple[Table, ...]) -> str:
+    return json.dumps(
+        [{"id": table.id, **dataclasses.asdict(table), "pooled": table.pooled} for table in tables],
+        indent=1,
+    )
+
+
+def _texts(tables: tuple[Table, ...], *, options: bool) -> str:
+    """The tables, each paper's under its citation."""
+    from nnunet_plugins.papers.library import find_paper
+
+    texts, papers = [], set()
+    for table in tables:
+        if table.paper not in papers:
+            texts.append(find_paper(table.paper).reference())
+        papers.add(table.paper)
+        texts.append(_text(table, options=options))
+    return "\n\n".join(texts)
+
+
+def _text(table: Table, *, options: bool) -> str:
+    """Heading of a table, its rows with their scores, with ``options`` how they are built, and its remarks."""
     from nnunet_plugins.text_table import columns, remark
 
     metrics = list(dict.fromkeys(m for row in table.rows for m in row.published))
@@ -107,21 +137,16 @@ def _text(table: Any, *, whole: bool) -> str:
             f"{row.published[m]:.{digits[m]}f}" if m in row.published else "-" for m in metrics
         ]
         scores.append((row.key, row.name, *printed))
-        options = [f"{key}={_value(value)}" for key, value in (row.options | row.training).items()]
-        made.append((row.key, row.network, " ".join(options)))
+        entries = (row.options | row.training).items()
+        made.append((row.key, row.network, " ".join(f"{k}={_value(v)}" for k, v in entries)))
     lines = [
-        f"{table.id}  {table.about} ({table.source}; {table.configuration}, {table.classes} classes)",
+        f"{table.id}  {table.about} ({table.configuration}, {table.classes} classes)",
         columns(scores, right=range(2, 2 + len(metrics))),
     ]
-    lines += ["", columns(made)] if whole else []
-    lines += [remark("note  ", note) for note in _remarks(table)]
+    lines += ["", columns(made)] if options else []
+    lines += [remark("note  ", footnote.text) for footnote in table.remarks()]
     return "\n".join(lines)
 
 
 def _value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-
-
-def _remarks(table: Any) -> list[str]:
-    rows = [f"{row.key}: {row.note}." for row in table.rows if row.note]
-    return [*([table.note] if table.note else []), *rows]

@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--table",
         metavar="T",
-        help="arrange the runs as a paper's table, e.g. 001.4, next to the published numbers; a run belongs to the "
-        "row that `ablation plans` named its configuration after, or pass ROW=RUN",
+        help="arrange the runs as a paper's table, e.g. yan2025-mag-unet.4, next to the published numbers; a run "
+        "belongs to the row that `ablation plans` named its configuration after, or pass ROW=RUN",
     )
     parser.add_argument(
         "--reference",
@@ -60,12 +60,12 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_plugins.comparison.paper import paper_sheet
     from nnunet_plugins.comparison.tables import legend, notes_of, sheets_of, warnings_of
     from nnunet_plugins.errors import UserError
-    from nnunet_plugins.papers.tables import find
+    from nnunet_plugins.papers.library import find_table
 
     target = arguments.o
     if target is not None:
         writing.check_ending(target.name)
-    table = find(arguments.table) if arguments.table else None
+    table = find_table(arguments.table) if arguments.table else None
     if len(arguments.runs) < 2 and table is None:
         raise UserError(
             "compare: at least two runs are needed; pass RUN RUN ... (one is enough with --table)"
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
         common=arguments.common,
         strict=arguments.strict,
         tolerance=arguments.tolerance,
-        pixels=arguments.pixels or bool(table and table.paper == "003"),
+        pixels=arguments.pixels or bool(table and table.pooled),
         seed=arguments.seed,
         jobs=cores() if arguments.j is None else arguments.j,
         progress=progress,

@@ -1,4 +1,4 @@
-"""Draw the network of plans: stages, sizes, and where the blocks sit."""
+"""Draw the network of plans: stages, sizes and blocks."""
 
 from __future__ import annotations
 
@@ -11,26 +11,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
         metavar="PLANS|DATASET",
-        help="plans file, model folder, or a planned dataset's id or name",
+        help="plans file, model folder, or id or name of a planned dataset",
     )
-    parser.add_argument("-p", dest="plans_name", metavar="NAME", help="which plans of the dataset")
     parser.add_argument(
-        "-c", dest="configuration", metavar="NAME", help="default: 3d_fullres if it is there"
+        "-p", dest="plans_name", metavar="NAME", help="select the dataset's plans of this name"
     )
-    parser.add_argument("--network", metavar="NAME", help="this network on the plans' topology")
+    parser.add_argument(
+        "-c", dest="configuration", metavar="NAME", help="default: 3d_fullres if planned"
+    )
+    parser.add_argument(
+        "--network",
+        metavar="NAME",
+        help="network to build on the plans' topology; default: the plans' own",
+    )
     parser.add_argument(
         "-o",
         dest="output",
         type=Path,
         metavar="FILE",
-        help=".svg, .png or .pdf (default: NETWORK_CONFIGURATION.svg here)",
+        help=".svg, .png or .pdf (default: NETWORK_CONFIGURATION.svg in this folder)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the picture and say where."""
+    """Write the drawing and print its path."""
     from nnunet_plugins.costs.profile import not_as_planned, read_dataset, select_plans, setup_for
-    from nnunet_plugins.drawing.parts import take_apart
+    from nnunet_plugins.drawing.parts import decompose
     from nnunet_plugins.drawing.picture import draw
     from nnunet_plugins.errors import UserError
     from nnunet_plugins.plans_file import MALFORMED
@@ -42,17 +48,17 @@ def run(arguments: argparse.Namespace) -> int:
         )
     plans, dataset = read_dataset(paths[0])
     known = list(plans["configurations"])
-    wanted = arguments.configuration or ("3d_fullres" if "3d_fullres" in known else known[0])
-    name, setup = setup_for(plans, wanted, dataset, arguments.network)
-    output = arguments.output or Path(f"{name}_{wanted}.svg")
+    configuration = arguments.configuration or ("3d_fullres" if "3d_fullres" in known else known[0])
+    name, setup = setup_for(plans, configuration, dataset, arguments.network)
+    output = arguments.output or Path(f"{name}_{configuration}.svg")
     patch = "×".join(map(str, setup.patch))
-    about = f"{plans['plans_name']} · {wanted} · patch {patch} · batch {setup.batch}"
+    subtitle = f"{plans['plans_name']} · {configuration} · patch {patch} · batch {setup.batch}"
     try:
-        drawing = take_apart(setup)
+        drawing = decompose(setup)
     except ValueError as error:
         raise UserError(str(error)) from error
     except MALFORMED as error:
         raise not_as_planned(name, error) from error
-    draw(drawing, name, about, output)
+    draw(drawing, name, subtitle, output)
     print(output)
     return 0

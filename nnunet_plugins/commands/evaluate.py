@@ -79,7 +79,8 @@ def progress(pairs: list[Any]) -> Iterable[Any]:
     """A progress bar if stderr is a terminal."""
     from tqdm import tqdm
 
-    return tqdm(pairs, unit="case", desc="evaluate", file=sys.stderr, disable=None)
+    bar: Iterable[Any] = tqdm(pairs, unit="case", desc="evaluate", file=sys.stderr, disable=None)
+    return bar
 
 
 def cores() -> int:

@@ -1,4 +1,4 @@
-"""List the networks and their trainers, or the papers' own topologies and their sizes."""
+"""List the networks, or the papers' own topologies and their sizes."""
 
 from __future__ import annotations
 
@@ -17,50 +17,62 @@ class Row(NamedTuple):
 
     @property
     def trainer(self) -> str:
-        """What ``-tr`` takes."""
+        """Value for ``-tr``."""
         return f"{self.network}Trainer"
 
 
 BOTH, FLAT = "2D 3D", "2D"
 PROPOSED = (
-    Row("SEUNet", "000", BOTH, "squeeze-excitation at the bottleneck"),
-    Row("MAGUNet", "001", BOTH, "multi-scale stem, dual attention, gates"),
-    Row("AttentionUNet25D", "002", BOTH, "in-plane convolutions, attention maps"),
-    Row("InceptionDualUNet", "003", BOTH, "Inception stem, second output below"),
-    Row("ASPPUNet", "004", BOTH, "atrous pyramids in the encoder"),
-    Row("ModularUNet", "", BOTH, "nnU-Net's own U-Net; slots for blocks"),
+    Row("SEUNet", "jing2025-se-unet", BOTH, "squeeze-excitation at the bottleneck"),
+    Row("MAGUNet", "yan2025-mag-unet", BOTH, "multi-scale stem, dual attention, gates"),
+    Row("AttentionUNet25D", "sij-fm-25d-attention-unet", BOTH, "2.5D: in-plane kernels, attention"),
+    Row("InceptionDualUNet", "silveira2025-inception-dual", BOTH, "Inception stem, second output"),
+    Row("ASPPUNet", "cai2023-aspp-unet", BOTH, "atrous pyramids in the encoder"),
 )
-COMPARED = (
-    Row("UNet", "000-004", BOTH, "U-Net with max-pooling"),
-    Row("VNet", "000 001", BOTH, "kernels of 5, shortcuts, PReLU"),
-    Row("ResUNet", "000-003", BOTH, "shortcut around every stage"),
-    Row("AttentionUNet", "000-003", BOTH, "additive gates on the skips"),
-    Row("SegNet", "001 004", BOTH, "unpools to where the maxima were"),
-    Row("UNETR", "001 002", BOTH, "transformer encoder, one patch size"),
-    Row("DeepLabV3", "004", FLAT, "dilated ResNet-101 and atrous pyramid"),
-    Row("DeepLabV3Plus", "001", FLAT, "the same with a decoder"),
-    Row("TransUNet", "003", BOTH, "transformer layers at the bottleneck"),
+OTHERS = (
+    Row("ModularUNet", "", BOTH, "nnU-Net's own U-Net, with slots for blocks"),
+    Row("UNet", "", BOTH, "U-Net with max-pooling"),
+    Row("VNet", "", BOTH, "kernels of 5, shortcuts, PReLU"),
+    Row("ResUNet", "", BOTH, "shortcut around every stage"),
+    Row("AttentionUNet", "", BOTH, "additive gates on the skips"),
+    Row("SegNet", "", BOTH, "unpools to the positions of the maxima"),
+    Row("UNETR", "", BOTH, "transformer encoder, fixed patch size"),
+    Row("DeepLabV3", "", FLAT, "dilated ResNet-101 and atrous pyramid"),
+    Row("DeepLabV3Plus", "", FLAT, "DeepLabV3 with a decoder"),
+    Row("TransUNet", "", BOTH, "transformer layers at the bottleneck"),
 )
-ROWS = PROPOSED + COMPARED
+ROWS = PROPOSED + OTHERS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare --paper and --json."""
     parser.add_argument(
         "--paper",
-        action="store_true",
-        help="the papers' own topologies: parameters here and as published",
+        nargs="?",
+        const="",
+        metavar="KEY",
+        help="list the papers' own topologies with their parameters here and as published; with KEY, e.g. "
+        "yan2025-mag-unet, those of one paper",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the table."""
-    if arguments.paper:
-        records = _counted()
+    if arguments.paper is not None:
+        records = _counted(arguments.paper)
         print(json.dumps(records, indent=1) if arguments.json else _sizes(records))
     elif arguments.json:
-        print(json.dumps([{**row._asdict(), "trainer": row.trainer} for row in ROWS], indent=1))
+        compared = _compared()
+        records = [
+            {
+                **row._asdict(),
+                "trainer": row.trainer,
+                "compared_in": [paper for paper, names in compared.items() if row.network in names],
+            }
+            for row in ROWS
+        ]
+        print(json.dumps(records, indent=1))
     else:
         print(_list())
     return 0
@@ -69,22 +81,40 @@ def run(arguments: argparse.Namespace) -> int:
 def _list() -> str:
     from nnunet_plugins.text_table import columns
 
-    lines = columns(
+    networks = [("network", "rank", "what", "proposed in")]
+    networks += [(r.network, r.ranks, r.what, r.paper) for r in ROWS]
+    papers = [("paper", "compares with")]
+    papers += [(paper, " ".join(names)) for paper, names in _compared().items()]
+    return "\n".join(
         [
-            ("network", "trainer (-tr)", "paper", "rank", "what"),
-            *((r.network, r.trainer, r.paper, r.ranks, r.what) for r in ROWS),
+            columns(networks),
+            "",
+            columns(papers),
+            "",
+            "The trainer of NETWORK is NETWORKTrainer, e.g. nnUNetv2_train ... -tr MAGUNetTrainer",
         ]
-    ).split("\n")
-    lines.insert(1 + len(PROPOSED), "compared with in the papers:")
-    return "\n".join(lines)
+    )
 
 
-def _counted() -> list[dict[str, Any]]:
-    """The papers' rows with their counts, ready for JSON."""
-    from nnunet_plugins.papers.topologies import TOPOLOGIES, count
+def _compared() -> dict[str, list[str]]:
+    """Key of each paper -> networks that it compares its own with, in the order of :data:`ROWS`."""
+    from nnunet_plugins.papers.library import PAPERS
+
+    found = {}
+    for paper in PAPERS:
+        names = {row.network for table in paper.tables for row in table.rows}
+        names |= {topology.network for topology in paper.topologies}
+        found[paper.key] = [r.network for r in OTHERS if r.network in names]
+    return found
+
+
+def _counted(paper: str) -> list[dict[str, Any]]:
+    """Topologies of one paper, or of all for '', with their counts, ready for JSON."""
+    from nnunet_plugins.papers.library import TOPOLOGIES, find_paper, proposed_topology
+    from nnunet_plugins.papers.topologies import count
 
     records = []
-    for topology in TOPOLOGIES:
+    for topology in find_paper(paper).topologies if paper else TOPOLOGIES:
         size = count(topology)
         here, published = size.like(topology.published), topology.published["total"]
         records.append(
@@ -93,7 +123,7 @@ def _counted() -> list[dict[str, Any]]:
                 "table": topology.source,
                 "row": topology.name,
                 "network": topology.network,
-                "proposed": topology.proposed,
+                "proposed": topology is proposed_topology(topology.network),
                 "configuration": topology.configuration,
                 "input_channels": topology.input_channels,
                 "classes": topology.classes,
@@ -109,32 +139,39 @@ def _counted() -> list[dict[str, Any]]:
 
 
 def _sizes(records: list[dict[str, Any]]) -> str:
+    from nnunet_plugins.papers.library import find_paper
     from nnunet_plugins.text_table import columns, remark
 
     notes = list(dict.fromkeys(r["note"] for r in records if r["note"]))
-    rows = [
-        ("paper", "row", "network", "here", "published", "difference", "", ""),
-        *(
-            (
-                f"{r['paper']} {r['table']}",
-                r["row"],
-                r["network"],
-                f"{r['here']['total']:,}",
-                _printed(r["published"]["total"]),
-                f"{r['difference']:+,}" if r["difference"] else "none",
-                f"{r['difference_percent']:+.2f} %" if r["difference"] else "",
-                f"[{notes.index(r['note']) + 1}]" if r["note"] else "",
-            )
-            for r in records
-        ),
-    ]
-    remarks = [remark(f"[{i}]", note) for i, note in enumerate(notes, 1)]
-    about = remark(
-        "",
-        "Parameters of the papers' own topologies, in 003 with the running statistics of the "
-        "normalisation, as Keras counts them.",
-    )
-    return "\n".join([columns(rows, right=(3, 4, 5, 6)), "", about, *remarks])
+    lines = columns(
+        [
+            ("row", "network", "here", "published", "difference", "", ""),
+            *(
+                (
+                    r["row"],
+                    r["network"],
+                    f"{r['here']['total']:,}",
+                    _printed(r["published"]["total"]),
+                    f"{r['difference']:+,}" if r["difference"] else "none",
+                    f"{r['difference_percent']:+.2f} %" if r["difference"] else "",
+                    f"[{notes.index(r['note']) + 1}]" if r["note"] else "",
+                )
+                for r in records
+            ),
+        ],
+        right=(2, 3, 4, 5),
+    ).split("\n")
+    text = ["Parameters of the papers' own topologies, here and as published.", "", lines[0]]
+    for i, record in enumerate(records):
+        if i == 0 or record["paper"] != records[i - 1]["paper"]:
+            source = {"code": "authors' code"}.get(record["table"], record["table"])
+            if "non_trainable" in record["published"]:
+                source += "; with the running statistics, as Keras counts"
+            text.append(f"{record['paper']} ({source})")
+        text.append(lines[i + 1])
+    text += ["", *(remark(f"[{i}]", note) for i, note in enumerate(notes, 1)), ""]
+    text += [find_paper(key).reference() for key in dict.fromkeys(r["paper"] for r in records)]
+    return "\n".join(text)
 
 
 def _printed(total: int) -> str:

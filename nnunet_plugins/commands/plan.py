@@ -8,14 +8,19 @@ from typing import Any
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``nnunet-plugins plan``; those that nnU-Net has are called as there."""
+    """Declare the options of ``nnunet-plugins plan``; those of nnU-Net have the same names."""
     parser.add_argument("dataset", help="dataset id or name, in nnUNet_raw")
-    parser.add_argument("--network", required=True, help="see `nnunet-plugins networks`")
+    parser.add_argument(
+        "--network",
+        required=True,
+        metavar="NAME",
+        help="e.g. MAGUNet; see `nnunet-plugins networks`",
+    )
     parser.add_argument(
         "-p",
         dest="plans_name",
         metavar="NAME",
-        help="name of the plans (default: from the network)",
+        help="name of the plans (default: from network, preset and recipe, e.g. MAGUNetPlans)",
     )
     parser.add_argument(
         "-c",
@@ -23,17 +28,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="CONFIGURATION",
         default=["2d", "3d_fullres", "3d_lowres"],
-        help="configurations to preprocess",
+        help="configurations to preprocess (default: 2d 3d_fullres 3d_lowres, as far as planned)",
     )
     parser.add_argument(
         "-np", dest="processes", type=int, metavar="N", help="worker processes (default: nnU-Net's)"
     )
-    parser.add_argument("--gpu-memory", type=float, metavar="GB", help="memory target (default: 8)")
-    parser.add_argument("--batch-size", type=int, metavar="N", help="fix the batch size")
+    parser.add_argument(
+        "--gpu-memory", type=float, metavar="GB", help="GPU memory to plan for (default: 8)"
+    )
+    parser.add_argument(
+        "--batch-size", type=int, metavar="N", help="batch size (default: what fits the memory)"
+    )
     parser.add_argument(
         "--preset",
-        help="cpu: a small plan for trying things without a card, not for results; "
-        "M, L, XL: residual encoders for 8, 24, 40 GB",
+        metavar="NAME",
+        help="cpu: a small plan for trials without a GPU, not for results; M, L, XL: residual encoders for 8, 24, "
+        "40 GB",
     )
     parser.add_argument(
         "--encoder", choices=("plain", "residual"), help="nnU-Net's U-Net or its residual encoder"
@@ -42,28 +52,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--recipe",
         choices=("native", "paper"),
         default="native",
-        help="training procedure and topology: nnU-Net's or the paper's",
+        help="training procedure and topology: native for nnU-Net's (default), paper for those of the paper that "
+        "proposes the network",
     )
-    parser.add_argument("--verbose", action="store_true", help="show what nnU-Net prints")
-    parser.add_argument("--force", action="store_true", help="write over plans of the same name")
+    parser.add_argument("--verbose", action="store_true", help="show nnU-Net's output")
+    parser.add_argument("--force", action="store_true", help="overwrite plans of the same name")
     procedure = parser.add_argument_group("training procedure (written into the plans)")
-    procedure.add_argument("--epochs", type=int, metavar="N")
+    procedure.add_argument("--epochs", type=int, metavar="N", help="default: 1000")
     procedure.add_argument(
-        "--iterations", dest="iterations_per_epoch", type=int, metavar="N", help="per epoch"
+        "--iterations",
+        dest="iterations_per_epoch",
+        type=int,
+        metavar="N",
+        help="per epoch (default: 250)",
     )
-    procedure.add_argument("--initial-lr", type=float, metavar="LR")
-    procedure.add_argument("--weight-decay", type=float, metavar="W")
-    procedure.add_argument("--optimizer", metavar="NAME", help="SGD, Adam or AdamW")
+    procedure.add_argument("--initial-lr", type=float, metavar="LR", help="default: 0.01")
+    procedure.add_argument("--weight-decay", type=float, metavar="W", help="default: 3e-5")
+    procedure.add_argument("--optimizer", metavar="NAME", help="SGD (default), Adam or AdamW")
     procedure.add_argument(
         "--training",
         metavar="JSON",
         default="{}",
-        help="any further key, as JSON, e.g. '{\"mirror_axes\": [0]}'",
+        help="further keys as JSON, e.g. '{\"mirror_axes\": [0]}'",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Plan, preprocess, and say what to type next."""
+    """Plan, preprocess, and print the command that trains."""
     from nnunet_plugins.api import plan
     from nnunet_plugins.errors import UserError
     from nnunet_plugins.networks import find
@@ -76,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"--training: not JSON ({error}); e.g. '{{\"epochs\": 50}}'") from error
     if not isinstance(training, dict):
         raise UserError(
-            f"--training {arguments.training}: an object is wanted, e.g. '{{\"epochs\": 50}}'"
+            f"--training {arguments.training}: expected an object, e.g. '{{\"epochs\": 50}}'"
         )
     for key in ("epochs", "iterations_per_epoch", "initial_lr", "weight_decay", "optimizer"):
         if getattr(arguments, key) is not None:
@@ -109,16 +124,16 @@ def run(arguments: argparse.Namespace) -> int:
     preferred = "3d_fullres"
     topology = request.topology()
     if topology:
-        has_it = [c for c in plans["configurations"] if c.startswith(f"{topology.rank}d")]
-        others = sorted(set(plans["configurations"]) - set(has_it))
-        kept = f"; nnU-Net's topology stays in {', '.join(others)}" if others else ""
-        print(f"note   topology of paper {topology.paper} in {', '.join(has_it)}{kept}.")
+        with_topology = [c for c in plans["configurations"] if c.startswith(f"{topology.rank}d")]
+        others = sorted(set(plans["configurations"]) - set(with_topology))
+        kept = f"; nnU-Net's topology in {', '.join(others)}" if others else ""
+        print(f"note   topology of {topology.paper} in {', '.join(with_topology)}{kept}.")
         preferred = topology.configuration
     elif arguments.recipe == "paper":
         fixed = PRESETS[arguments.preset].training if arguments.preset else {}
         print(
-            "note   the topology is nnU-Net's in the size of the preset, not the paper's"
-            + (f"; of the preset are also {', '.join(fixed)}." if fixed else ".")
+            "note   the topology is nnU-Net's, in the size of the preset, not the paper's"
+            + (f"; the preset also sets {', '.join(fixed)}." if fixed else ".")
         )
     if 3 not in getattr(find(request.network), "ranks", (2, 3)):
         print(f"note   {request.network} is 2D only: no 3D configuration is planned.")
@@ -132,7 +147,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _table(plans: dict[str, Any]) -> str:
-    """What nnU-Net decided, a line a configuration."""
+    """The planned values, one line per configuration."""
     from nnunet_plugins.text_table import columns
 
     rows = [("configuration", "patch", "batch", "needs", "spacing (mm)", "features")]

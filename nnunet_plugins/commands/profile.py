@@ -1,4 +1,4 @@
-"""What plans cost before they are trained: parameters, operations, memory, time."""
+"""Estimate the cost of plans before training: parameters, operations, memory, time."""
 
 from __future__ import annotations
 
@@ -6,26 +6,25 @@ import argparse
 import json
 from typing import Any
 
-from nnunet_plugins.costs.gc_paused import collector_off
 from nnunet_plugins.text_table import columns, remark
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare WHAT [--network NAME ...] [-c NAME ...] [--card NAME | --measure] [--json]."""
+    """Declare WHAT [--network NAME ...] [-c NAME ...] [--gpu NAME | --measure] [--json]."""
     parser.add_argument(
         "what",
         metavar="PLANS|DATASET",
-        help="plans file, model folder, or a planned dataset's id or name",
+        help="plans file, model folder, or id or name of a planned dataset",
     )
     parser.add_argument(
         "--network",
         nargs="+",
         metavar="NAME",
         default=[],
-        help="these networks on the plans' topology ('all': every one); default: the plans' own",
+        help="networks to build on the plans' topology, or 'all'; default: the plans' own",
     )
     parser.add_argument(
-        "-p", dest="plans_name", metavar="NAME", help="only the dataset's plans of this name"
+        "-p", dest="plans_name", metavar="NAME", help="select the dataset's plans of this name"
     )
     parser.add_argument(
         "-c",
@@ -37,27 +36,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
-        "--card", metavar="NAME", help="estimate step times for this card, e.g. RTX3090"
+        "--gpu",
+        "--card",
+        dest="gpu",
+        metavar="NAME",
+        help="estimate step times for this GPU, e.g. RTX3090",
     )
-    where.add_argument("--measure", action="store_true", help="take real steps on this machine")
-    parser.add_argument("--json", action="store_true", help="as JSON")
+    where.add_argument("--measure", action="store_true", help="measure real steps on this machine")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the table."""
     import os
 
-    with collector_off():
-        from nnunet_plugins.costs.profile import prepare, profile, read_dataset, select_plans
-        from nnunet_plugins.networks import NETWORKS, find
+    from nnunet_plugins.costs.profile import profile, read_dataset, select_plans
+    from nnunet_plugins.networks import NETWORKS, find
 
     networks = list(NETWORKS) if arguments.network == ["all"] else arguments.network
     for name in networks:
         find(name)
     read = [read_dataset(path) for path in select_plans(arguments.what, arguments.plans_name)]
     which = {"networks": networks, "configurations": arguments.configurations}
-    for plans, dataset in read:
-        prepare(plans, dataset, **which)
     clock = _clock(arguments)
     rows = [row for plans, dataset in read for row in profile(plans, dataset, clock, **which)]
     if arguments.json:
@@ -69,7 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
         "0",
         "false",
     ):
-        print(remark("", "Counted without compiling; a compiled step takes less memory and time."))
+        print(
+            remark("", "Counted without compilation; a compiled step takes less memory and time.")
+        )
     return 0
 
 
@@ -77,19 +79,19 @@ def _clock(arguments: argparse.Namespace) -> Any:
     import torch
 
     from nnunet_plugins.costs.cpu_speed import probe
-    from nnunet_plugins.costs.gpus import find_card
+    from nnunet_plugins.costs.gpus import find_gpu
     from nnunet_plugins.costs.profile import Clock
 
-    if arguments.card:
-        return Clock(arguments.card, find_card(arguments.card))
+    if arguments.gpu:
+        return Clock(arguments.gpu, find_gpu(arguments.gpu))
     if torch.cuda.is_available():
         name = torch.cuda.get_device_name()
         return Clock(name)
-    return Clock("this machine's processor, in fp32", None if arguments.measure else probe())
+    return Clock("this machine's CPU, in fp32", None if arguments.measure else probe())
 
 
 def _table(rows: list[Any]) -> str:
-    """A block a configuration of plans, then what could not be counted and what the columns mean."""
+    """Return one block per configuration, then what could not be counted and a legend."""
     heads = (
         "network",
         "M params",
@@ -97,7 +99,7 @@ def _table(rows: list[Any]) -> str:
         "weights+state",
         "activations",
         "peak GB",
-        "card GB",
+        "GPU GB",
         "s/step",
         "hours",
     )
@@ -134,9 +136,9 @@ def _table(rows: list[Any]) -> str:
         lines.append(
             remark(
                 "",
-                "A training step at fp16 autocast, as on a card, in GB (1e9 bytes); in fp32, as nnU-Net trains on a "
-                "processor, activations take up to twice as much. 'card' is the card that nnU-Net would name for "
-                f"it, with room for what is not counted (--gpu-memory of `plan`). Time is {timed.seconds_from}"
+                "Training step under fp16 autocast, as on a GPU, in GB (1e9 bytes); in fp32, as on a CPU, "
+                "activations take up to twice as much. 'GPU GB' is the smallest sufficient --gpu-memory of `plan`, "
+                f"with a margin for what is not counted. Time is {timed.seconds_from}"
                 + ("; hours are the planned epochs." if timed.hours else "."),
             )
         )
@@ -146,6 +148,6 @@ def _table(rows: list[Any]) -> str:
 
 
 def _number(value: float, digits: int) -> str:
-    """So many decimals, or one digit of what they would round to nothing."""
-    few = f"{value:.{digits}f}"
-    return few if float(few) or not value else f"{float(f'{value:.1g}'):f}".rstrip("0")
+    """Round to decimals, but keep one significant digit of what would round to zero."""
+    rounded = f"{value:.{digits}f}"
+    return rounded if float(rounded) or not value else f"{float(f'{value:.1g}'):f}".rstrip("0")

@@ -1,4 +1,4 @@
-"""A paper's table: its published numbers, ours beside them, its contradictions as footnotes."""
+"""A paper's table with the published numbers, our numbers next to them, and its contradictions as footnotes."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from architectures.suggestions import nearest_first
 from nnunet_plugins.comparison.runs import Run
 from nnunet_plugins.comparison.tables import NOTHING, Sheet
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.papers.published_scores import Column, column, footnotes, printed
-from nnunet_plugins.papers.rows import Row, Table
+from nnunet_plugins.papers.tables import Column, Row, Table
 
-#: Endings of columns that belong to another one's cell.
+#: Suffixes of columns that are shown in the cell of another column.
 _PARTS = (".sd", ".low", ".high")
 
 
 @dataclass(frozen=True)
 class Ours:
-    """A number of ours for a paper's cell; ``without`` names classes that it leaves out."""
+    """Our number for a cell of the paper; ``without`` names classes that it leaves out."""
 
     mean: float | None = None
     sd: float | None = None
@@ -28,10 +27,10 @@ class Ours:
 
 
 def match(runs: Sequence[Run], table: Table) -> dict[str, Run]:
-    """Row key -> its run: by the run's name, else by the configuration that ``ablation plans`` made.
+    """Map row keys to runs, by the name of the run or by the configuration that ``ablation plans`` wrote.
 
     Raises:
-        UserError: a run of no row, or two of one.
+        UserError: a run matches no row, or two runs match the same row.
     """
     found: dict[str, Run] = {}
     for run in runs:
@@ -39,11 +38,11 @@ def match(runs: Sequence[Run], table: Table) -> dict[str, Run]:
         if row is None:
             keys = ", ".join(nearest_first(run.name, [row.key for row in table.rows]))
             raise UserError(
-                f"compare --table {table.id}: {run.name} is none of its rows; pass ROW=RUN, with ROW one of {keys}"
+                f"compare --table {table.id}: {run.name} is not one of its rows; pass ROW=RUN, with ROW one of {keys}"
             )
         if row.key in found:
             raise UserError(
-                f"compare --table {table.id}: {found[row.key].name} and {run.name} are both its row {row.key}"
+                f"compare --table {table.id}: {found[row.key].name} and {run.name} are both row {row.key}"
             )
         found[row.key] = run
     return found
@@ -58,17 +57,17 @@ def _row_of(run: Run, table: Table) -> Row | None:
 
 
 def paper_sheet(table: Table, runs: Sequence[Run], unfair: Sequence[str] = ()) -> Sheet:
-    """The table with a pair of columns for each number: the paper's and ours.
+    """The table with two columns per number, the paper's and ours.
 
     Args:
-        table: of `ablation.rows`.
+        table: table of a paper.
         runs: each is one of its rows.
-        unfair: names of runs whose comparison with the first is unfair.
+        unfair: names of runs for which the comparison with the first run is unfair.
     """
     matched = match(runs, table)
     labels = set().union(*(run.scores.labels.values for run in runs))
-    names = [name for name in _columns(table) if _wanted(name, labels)]
-    remarks = footnotes(table)
+    names = [name for name in _columns(table) if _applies(name, labels)]
+    remarks = table.remarks()
     head = ["row", "network", "run"]
     for name in names:
         head += [f"{name} paper", f"{name} ours"]
@@ -77,20 +76,19 @@ def paper_sheet(table: Table, runs: Sequence[Run], unfair: Sequence[str] = ()) -
         run = matched.get(row.key)
         mark = " !" if run and run.name in unfair else ""
         cells = [row.key, row.name, f"{run.name}{mark}" if run else "not run"]
-        published = printed(table, row)
         for name in names:
             signs = [str(i) for i, one in enumerate(remarks, 1) if (row.key, name) in one.cells]
             dagger = f" †{','.join(signs)}" if signs else ""
-            ours = _ours(run, column(table, name)) if run else Ours()
+            ours = _ours(run, table.column(name)) if run else Ours()
             digits = _digits(table, name)
-            cells += [_published(published, name, digits) + dagger, _text(ours, digits)]
+            cells += [_published(row.printed, name, digits) + dagger, _text(ours, digits)]
             if run and ours.without:
                 gaps.append(
-                    f"{run.name}, {name}: without {', '.join(ours.without)}, which no case has"
+                    f"{run.name}, {name}: without {', '.join(ours.without)}, which is in no case"
                 )
         rows.append(tuple(cells))
     notes = [
-        "Published numbers are the paper's on its own data: beside ours, not to be tested against them. "
+        "Published numbers are the paper's on its own data; do not test ours against them. "
         f"{_meaning(table)}",
         *(f"†{i}: {one.text}" for i, one in enumerate(remarks, 1)),
         *gaps,
@@ -101,12 +99,17 @@ def paper_sheet(table: Table, runs: Sequence[Run], unfair: Sequence[str] = ()) -
             f"the paper's data have {table.classes} classes, background included; ours have "
             f"{', '.join(map(str, sorted(classes)))}"
         )
-    title = f"{table.id}: {table.about} ({table.source})"
-    return Sheet(title, tuple(head), tuple(rows), 3, tuple(notes))
+    return Sheet(
+        f"{table.paper}, Table {table.number}: {table.about}",
+        tuple(head),
+        tuple(rows),
+        3,
+        tuple(notes),
+    )
 
 
 def _meaning(table: Table) -> str:
-    if table.paper == "003":
+    if table.pooled:
         return (
             "Ours: pixels of all cases pooled, mean over background and labels; accuracy over all pixels; distances "
             "are means over labels and cases."
@@ -115,12 +118,12 @@ def _meaning(table: Table) -> str:
 
 
 def _columns(table: Table) -> list[str]:
-    names = dict.fromkeys(name for row in table.rows for name in printed(table, row))
+    names = dict.fromkeys(name for row in table.rows for name in row.printed)
     return [name for name in names if not name.endswith(_PARTS)]
 
 
-def _wanted(name: str, labels: set[str]) -> bool:
-    """Leave out columns of single labels that our data do not have."""
+def _applies(name: str, labels: set[str]) -> bool:
+    """Whether a column can be filled: those of single labels need that label in our data."""
     metric, _, label = name.partition(" ")
     return metric not in ("DSC", "MIoU") or not label or label in labels
 
@@ -149,7 +152,7 @@ def _ours(run: Run, meant: Column | None) -> Ours:
 
 
 def _sd(run: Run, meant: Column) -> float | None:
-    """Over cases, of the mean over a case's labels; pooled numbers have none."""
+    """Standard deviation over cases of the mean over the labels of a case; None for pooled numbers."""
     if meant.aggregate.startswith("pooled"):
         return None
     means = []
@@ -165,9 +168,9 @@ def _times(value: float | None, factor: float) -> float | None:
 
 
 def _digits(table: Table, name: str) -> int:
-    """As many decimals as the paper prints."""
-    printed_ = [printed(table, row).get(name) for row in table.rows]
-    return max(len(f"{one:g}".partition(".")[2]) for one in printed_ if one is not None)
+    """Number of decimals that the paper prints."""
+    printed = [row.printed[name] for row in table.rows if name in row.printed]
+    return max(len(f"{value:g}".partition(".")[2]) for value in printed)
 
 
 def _published(found: dict[str, float], name: str, digits: int) -> str:

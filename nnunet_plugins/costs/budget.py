@@ -1,8 +1,8 @@
-"""How many bytes a memory target allows: what nnU-Net's own U-Net takes where nnU-Net says that it fits.
+"""Bytes that a memory target allows, derived from nnU-Net's own U-Net.
 
-nnU-Net calls 560e6 elements of feature maps a sample (3D, batch 2) and 85e6 (2D, batch 12) right for 8 GB. The
-bytes that its U-Net takes there, counted as for every other network, are the budget for 8 GB. What lies between
-them and 8 GB is for what is not counted: cuDNN's workspaces, the CUDA context, gaps of the allocator.
+nnU-Net plans 560e6 elements of feature maps per sample (3D, batch 2) and 85e6 (2D, batch 12) for 8 GB. The
+counted bytes of its U-Net at that size are the budget for 8 GB. The remainder up to 8 GB is left for what is
+not counted: cuDNN's workspaces, the CUDA context, gaps of the allocator.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from nnunet_plugins.costs.footprint import count
 from nnunet_plugins.costs.measured import measure_peak
 from nnunet_plugins.costs.training_step import Setup
 
-#: GB that the two references stand for.
+#: GB for which nnU-Net plans the two references.
 REFERENCE_GB = 8.0
-#: Rank -> patch, batch, elements of feature maps a sample (nnU-Net 2.8's UNet_reference_val_*).
+#: Rank -> patch, batch, elements of feature maps per sample (nnU-Net 2.8's UNet_reference_val_*).
 _REFERENCES = {3: ((128, 128, 128), 2, 560e6), 2: ((512, 512), 12, 85e6)}
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a counted peak is multiplied by to be a measured one.
+    """Factor from counted to measured peaks.
 
     Attributes:
-        scale: 1 where there is no card.
-        source: 'counted', or 'measured on <card>'.
+        scale: 1 without a GPU.
+        source: 'counted', or 'measured on <GPU>'.
     """
 
     scale: float = 1.0
@@ -42,19 +42,19 @@ class Calibration:
 
 
 def budget(rank: int, gigabytes: float) -> float:
-    """Bytes of counted peak that a target of ``gigabytes`` allows a network of ``rank`` axes."""
+    """Return the counted peak in bytes that a target of ``gigabytes`` allows for a ``rank``-dimensional network."""
     bytes_there, elements_there = _reference_bytes(rank)
     return gigabytes / REFERENCE_GB * bytes_there * _REFERENCES[rank][-1] / elements_there
 
 
 def needed_gigabytes(rank: int, peak_bytes: float) -> float:
-    """The smallest target whose budget holds ``peak_bytes``: the card, in GB, that nnU-Net would name."""
+    """Return the smallest memory target, in GB, whose budget holds ``peak_bytes``."""
     return peak_bytes / budget(rank, 1.0)
 
 
 @lru_cache
 def calibrate(rank: int) -> Calibration:
-    """Compare a real step of the reference network with its count, where there is a card with room for it."""
+    """Compare a real step of the reference with its count, if there is a GPU with enough memory."""
     if not torch.cuda.is_available():
         return Calibration()
     setup = reference(rank)
@@ -70,7 +70,7 @@ def calibrate(rank: int) -> Calibration:
 
 
 def reference(rank: int) -> Setup:
-    """nnU-Net's own U-Net with the plan that its planner makes for large isotropic images at 8 GB."""
+    """Return nnU-Net's own U-Net with the plan that its planner makes for large isotropic images at 8 GB."""
     patch, batch, _ = _REFERENCES[rank]
     architecture, patch = topology_for([1.0] * rank, patch)
     return Setup(architecture, patch, batch)
@@ -79,19 +79,25 @@ def reference(rank: int) -> Setup:
 def topology_for(
     spacing: Sequence[float], patch: Sequence[int], features: int = 32
 ) -> tuple[dict[str, Any], tuple[int, ...]]:
-    """The ``architecture`` entry that nnU-Net's planner makes for a patch, and the patch made divisible.
+    """Return the ``architecture`` entry of nnU-Net's planner for a patch, and the patch made divisible.
 
     Args:
-        spacing: mm; decides where kernels and strides stay in plane.
+        spacing: voxel size in mm; decides which kernels and strides stay in plane.
         patch: voxels.
         features: channels of the first stage.
+
+    >>> architecture, patch = topology_for((4.0, 0.6, 0.6), (12, 50, 64))
+    >>> patch
+    (12, 64, 64)
+    >>> architecture["arch_kwargs"]["strides"]
+    [[1, 1, 1], [1, 2, 2], [1, 2, 2], [1, 2, 2]]
     """
     rank = len(patch)
     _, strides, kernels, size, _ = get_pool_and_conv_props(spacing, patch, 4, 999999)
-    stages, widest = len(strides), 320 if rank == 3 else 512
+    stages, maximum = len(strides), 320 if rank == 3 else 512
     arguments = {
         "n_stages": stages,
-        "features_per_stage": [min(widest, features * 2**i) for i in range(stages)],
+        "features_per_stage": [min(maximum, features * 2**i) for i in range(stages)],
         "conv_op": f"torch.nn.modules.conv.Conv{rank}d",
         "kernel_sizes": [list(map(int, kernel)) for kernel in kernels],
         "strides": [list(map(int, stride)) for stride in strides],
@@ -115,7 +121,7 @@ def topology_for(
 
 @lru_cache
 def _reference_bytes(rank: int) -> tuple[int, int]:
-    """Counted peak of the reference, and the elements of its feature maps a sample."""
+    """Return the counted peak of the reference and the elements of its feature maps per sample."""
     setup = reference(rank)
     with torch.device("meta"):
         network: Any = setup.build()

@@ -1,4 +1,4 @@
-"""Peak memory of a training step that is really run: CUDA's allocator, or the CPU's through torch's profiler."""
+"""Peak memory of a real training step, from CUDA's allocator or from torch's profiler on the CPU."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nnunet_plugins.costs.training_step import Setup, TrainingStep
 
 
 def measure_peak(setup: Setup, device: torch.device, *, half: bool) -> int:
-    """Bytes at the peak of the second step, when the optimiser's state is there.
+    """Return the peak in bytes of the second step, when the optimizer's state exists.
 
     Args:
         setup: what is trained.
@@ -28,8 +28,8 @@ def measure_peak(setup: Setup, device: torch.device, *, half: bool) -> int:
         torch.cuda.synchronize(device)
         return torch.cuda.max_memory_allocated(device)
     step.network.zero_grad(set_to_none=True)
-    there = [*step.weights, step.data, *step.targets]
-    there += [
+    existing = [*step.weights, step.data, *step.targets]
+    existing += [
         value
         for state in step.optimizer.state.values()
         for value in state.values()
@@ -39,11 +39,11 @@ def measure_peak(setup: Setup, device: torch.device, *, half: bool) -> int:
         activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
     ) as profile:
         step()
-    return sum(t.nbytes for t in there) + _highest(profile)
+    return sum(t.nbytes for t in existing) + _highest(profile)
 
 
 def _highest(profile: torch.profiler.profile) -> int:
-    """The most that the allocator had given out since the profile began."""
+    """Return the maximum of the bytes allocated since the profile began."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "trace.json")
         profile.export_chrome_trace(str(path))

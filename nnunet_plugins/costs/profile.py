@@ -1,4 +1,4 @@
-"""What the configurations of plans cost before they are trained, for one network or several."""
+"""Cost of plans' configurations before training, for one or more networks."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from nnunet_plugins.costs.budget import needed_gigabytes
 from nnunet_plugins.costs.cpu_speed import Processor
 from nnunet_plugins.costs.footprint import Footprint, count
-from nnunet_plugins.costs.gpus import Card
+from nnunet_plugins.costs.gpus import Gpu
 from nnunet_plugins.costs.training_step import Setup, TrainingStep
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import find
 from nnunet_plugins.nnunet_folders import find_dataset, folder_of
 from nnunet_plugins.plans_file import MALFORMED, NOT_PLANS, check_plans, read_object
 
-#: What nnU-Net trains where the plans do not say otherwise.
+#: nnU-Net's defaults.
 EPOCHS, ITERATIONS, VALIDATION_ITERATIONS = 1000, 250, 50
 
 
@@ -32,17 +32,17 @@ class Profile:
     """One network in one configuration.
 
     Attributes:
-        plans: their name.
-        configuration: its name.
-        network: its name.
+        plans: name of the plans.
+        configuration: name of the configuration.
+        network: name of the network.
         patch: voxels.
         batch: samples.
-        footprint: None where the network cannot take the plan; see ``problem``.
-        needs_gb: the card that nnU-Net would name for it (see ``costs.budget``).
-        seconds: of a training step, or None.
+        footprint: None if the network does not support the plan; see ``problem``.
+        needs_gb: the smallest sufficient memory target (see ``costs.budget``).
+        seconds: duration of a training step, or None.
         seconds_from: 'measured on ...' or 'estimated for ...'.
-        hours: of the whole training, validation steps as a third of a training step.
-        problem: why there are no numbers.
+        hours: duration of the training; a validation step counts as a third of a training step.
+        problem: reason for missing numbers.
     """
 
     plans: str
@@ -58,24 +58,24 @@ class Profile:
     problem: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the attributes for JSON."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Where step times come from.
+    """Source of step durations.
 
     Attributes:
-        name: of card or machine.
-        device: what its times are estimated for; None takes real steps, on CUDA if there is a card.
+        name: GPU or machine.
+        device: GPU or CPU to estimate for; None measures real steps, on CUDA if available.
     """
 
     name: str
-    device: Card | Processor | None = None
+    device: Gpu | Processor | None = None
 
     def seconds(self, setup: Setup, footprint: Footprint) -> tuple[float, str]:
-        """Time of a step and where it comes from."""
+        """Return the duration of a step and its source."""
         if self.device is None:
             return _measured(setup), f"measured on {self.name}"
         return self.device.seconds(footprint), f"estimated for {self.name}"
@@ -94,17 +94,17 @@ def profile(
     Args:
         plans: content of a plans file.
         dataset_json: content of the dataset's dataset.json.
-        clock: where step times come from.
-        networks: stand in on the plans' topology; none: the plans' own network.
-        configurations: their names; none: all.
+        clock: source of step durations.
+        networks: names of networks to build on the plans' topology; default: the plans' own.
+        configurations: names; default: all.
     """
     return [
         _row(plans, name, dataset_json, network, clock)
-        for name, network in _asked(plans, networks, configurations)
+        for name, network in _selected(plans, networks, configurations)
     ]
 
 
-def _asked(
+def _selected(
     plans: Mapping[str, Any], networks: Sequence[str], configurations: Sequence[str]
 ) -> list[tuple[str, str | None]]:
     names = configurations or list(plans["configurations"])
@@ -117,10 +117,10 @@ def setup_for(
     dataset_json: Mapping[str, Any],
     network: str | None = None,
 ) -> tuple[str, Setup]:
-    """Name of the network and the step of a configuration; ``network`` takes the place of the plans' own.
+    """Return name and step of a configuration's network; ``network`` replaces the plans' own.
 
     Raises:
-        UserError: the plans have no such configuration.
+        UserError: the plans have no such configuration, or are malformed.
     """
     if configuration not in plans["configurations"]:
         raise UserError(
@@ -141,15 +141,15 @@ def setup_for(
 
 
 def not_as_planned(who: str, error: Exception) -> UserError:
-    """An error of nnU-Net's or torch's that plans, or the dataset.json beside them, led to."""
-    said = f"{error}".strip().partition("\n")[0]
+    """Describe an error of nnU-Net or torch that malformed plans or a malformed dataset.json caused."""
+    message = f"{error}".strip().partition("\n")[0]
     return UserError(
-        f"{who}: plans or dataset.json are not as nnU-Net writes them ({type(error).__name__}: {said})"
+        f"{who}: plans or dataset.json are not as nnU-Net writes them ({type(error).__name__}: {message})"
     )
 
 
 def stand_in(architecture: Mapping[str, Any]) -> dict[str, Any]:
-    """``architecture`` with the topology alone, under nnU-Net's own network, for another to take its place."""
+    """Return ``architecture`` reduced to its topology, under the name of nnU-Net's own network."""
     given = architecture["arch_kwargs"]
     host = ResidualEncoderUNet if "n_blocks_per_stage" in given else PlainConvUNet
     kwargs = {k: v for k, v in given.items() if k in inspect.signature(host).parameters}
@@ -178,7 +178,9 @@ def _row(
     try:
         seconds, source = clock.seconds(setup, footprint)
     except torch.OutOfMemoryError:
-        return replace(row, problem=f"{name}: {clock.name} has no room for a step; see --card")
+        return replace(
+            row, problem=f"{name}: {clock.name} has not enough memory for a step; see --gpu"
+        )
     training = setup.training
     steps = training.get("iterations_per_epoch", ITERATIONS)
     steps += training.get("validation_iterations_per_epoch", VALIDATION_ITERATIONS) / 3
@@ -193,7 +195,7 @@ def _row(
 
 
 def _measured(setup: Setup) -> float:
-    """Median time of three steps after two."""
+    """Return the median duration of three steps after two for warm-up."""
     cuda = torch.cuda.is_available()
     step = TrainingStep(setup, torch.device("cuda" if cuda else "cpu"), half=cuda, scaled=cuda)
     times = []
@@ -207,14 +209,14 @@ def _measured(setup: Setup) -> float:
 
 
 def select_plans(what: str, name: str | None = None) -> list[Path]:
-    """Plans files: one at a path, of a model folder, or those of a planned dataset.
+    """Return plans files: the given one, that of a model folder, or those of a planned dataset.
 
     Args:
-        what: path, or a dataset's id or name.
-        name: only the plans of this name.
+        what: path, or id or name of a dataset.
+        name: select the plans of this name.
 
     Raises:
-        UserError: there are none.
+        UserError: no plans match.
     """
     path = Path(what)
     if path.is_file():
@@ -228,7 +230,7 @@ def select_plans(what: str, name: str | None = None) -> list[Path]:
     found = sorted(p for p in folder.glob("*.json") if p.stem not in NOT_PLANS)
     if not found:
         raise UserError(
-            f"{what}: no plans there; give a plans file, a model folder, or a dataset that is planned: "
+            f"{what}: no plans found; expected a plans file, a model folder, or a planned dataset: "
             "nnunet-plugins plan DATASET --network NAME"
         )
     if name is None:
@@ -240,14 +242,14 @@ def select_plans(what: str, name: str | None = None) -> list[Path]:
 
 
 def read_dataset(plans: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Content of a plans file and of the dataset.json beside it.
+    """Read a plans file and the dataset.json next to it.
 
     Raises:
-        UserError: either is not there or not what nnU-Net writes.
+        UserError: either is missing or malformed.
     """
-    beside = plans.with_name("dataset.json")
-    if not beside.is_file():
+    dataset = plans.with_name("dataset.json")
+    if not dataset.is_file():
         raise UserError(
-            f"{plans}: no dataset.json beside it, which tells channels and labels; put it there"
+            f"{plans}: no dataset.json next to it, which lists channels and labels; copy it there"
         )
-    return check_plans(read_object(plans), plans), read_object(beside)
+    return check_plans(read_object(plans), plans), read_object(dataset)

@@ -1,4 +1,4 @@
-"""One training step as nnU-Net takes it, from a plans configuration; with data or, to be counted, without."""
+"""One training step of nnU-Net, built from a plans configuration."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-CLIP = 12.0  # nnU-Net's limit of the gradient's norm
+CLIP = 12.0  # nnU-Net's limit for the norm of the gradient
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What decides a training step.
+    """Everything that determines a training step.
 
     Attributes:
         architecture: the plans' ``architecture`` entry.
         patch: spatial size.
         batch: samples.
-        channels: of the image.
-        outputs: classes, background included, or regions.
+        channels: image channels.
+        outputs: classes including background, or regions.
         training: the plans' ``training`` entry.
-        network: stands in where the plans name nnU-Net's own network; None keeps that one.
-        regions: the target holds regions.
+        network: name of the network that replaces nnU-Net's own; None keeps nnU-Net's.
+        regions: whether the targets are regions.
         ignore_label: the dataset's, or None.
         batch_dice: as in the plans.
     """
@@ -65,15 +65,14 @@ class Setup:
         dataset_json: Mapping[str, Any],
         network: str | None = None,
     ) -> Setup:
-        """The step of a plans configuration, as ``PlansManager`` resolves it, on a dataset.
+        """Return the step of a plans configuration, as resolved by ``PlansManager``, on a dataset.
 
         Raises:
-            UserError: the ``training`` entry is not allowed.
+            UserError: the ``training`` entry is invalid.
         """
         labels = LabelManager(dataset_json["labels"], dataset_json.get("regions_class_order"))
-        images = dataset_json.get(
-            "channel_names", dataset_json.get("modality")
-        )  # the latter before v2
+        # 'modality' is the key of nnU-Net v1.
+        images = dataset_json.get("channel_names", dataset_json.get("modality"))
         channels = len(images or ())
         if configuration.get("previous_stage"):  # a cascade sees the low-resolution labels, one-hot
             channels += len(labels.foreground_labels)
@@ -90,8 +89,8 @@ class Setup:
             batch_dice=bool(configuration.get("batch_dice", False)),
         )
 
-    def build(self, *, initialize: bool = True) -> nn.Module:
-        """The network, with weights on torch's default device; without ``initialize`` they are not for use."""
+    def build(self) -> nn.Module:
+        """Return the network on torch's default device."""
         deep = self.training.get("deep_supervision", True)
         planned = self.architecture["network_class_name"]
         if self.network is None and planned.rpartition(".")[2] in HOSTS:
@@ -101,23 +100,15 @@ class Setup:
                 self.architecture["_kw_requires_import"],
                 self.channels,
                 self.outputs,
-                allow_init=initialize,
+                allow_init=True,
                 deep_supervision=deep,
             )
             return host
         name = self.network or planned.rpartition(".")[2]
-        return build(
-            name,
-            self.architecture,
-            self.channels,
-            self.outputs,
-            deep,
-            self.patch,
-            initialize=initialize,
-        )
+        return build(name, self.architecture, self.channels, self.outputs, deep, self.patch)
 
     def outputs_of(self, network: Any) -> tuple[Output, ...]:
-        """What ``network`` returns under deep supervision; nnU-Net's own has a head at every level."""
+        """Return the outputs of ``network`` under deep supervision; nnU-Net's own has one per resolution."""
         if hasattr(network, "outputs"):
             found: tuple[Output, ...] = network.outputs
             return found
@@ -126,14 +117,13 @@ class Setup:
 
 
 class TrainingStep:
-    """Network, data, loss and optimiser of a setup; calling it takes one step of nnU-Net's.
+    """Network, data, loss and optimizer of a setup; a call takes one of nnU-Net's training steps.
 
     Args:
         setup: what is trained.
-        device: where the tensors are made.
-        half: forward in fp16 under autocast, as nnU-Net on CUDA.
+        device: where the tensors are created.
+        half: forward pass in fp16 under autocast, as in nnU-Net on CUDA.
         scaled: scale the loss (needs data).
-        network: the setup's, if it is built already.
     """
 
     def __init__(
@@ -143,11 +133,10 @@ class TrainingStep:
         *,
         half: bool,
         scaled: bool = False,
-        network: nn.Module | None = None,
     ) -> None:
         self.setup, self.device, self.half = setup, device, half
         with torch.device(device):
-            self.network = network or setup.build()
+            self.network = setup.build()
             self.data = torch.rand(setup.batch, setup.channels, *setup.patch)
             self.targets = self._targets()
         self.forward: Any = self.network
@@ -155,17 +144,17 @@ class TrainingStep:
         self.scaler = torch.amp.GradScaler(device.type) if scaled else None
 
     def _targets(self) -> list[torch.Tensor]:
-        """Labels at the size of every output, int16 as nnU-Net's loader gives them."""
+        """Return labels at the size of every output, int16 as from nnU-Net's loader."""
         setup = self.setup
-        channels, high = 1, setup.outputs
+        channels, values = 1, setup.outputs
         if setup.regions:
-            channels, high = setup.outputs + (setup.ignore_label is not None), 2
+            channels, values = setup.outputs + (setup.ignore_label is not None), 2
         strides = [o.stride for o in setup.outputs_of(self.network)]
         if not setup.training.get("deep_supervision", True):
             strides = strides[:1]
         return [
             torch.randint(
-                high,
+                values,
                 (
                     setup.batch,
                     channels,
@@ -190,18 +179,18 @@ class TrainingStep:
 
     @cached_property
     def optimizer(self) -> torch.optim.Optimizer:
-        """The setup's. Made when it is wanted: torch's optimisers import its compiler."""
+        """The setup's optimizer."""
         return make_optimizer(self.network.parameters(), self.setup.training)
 
     @property
     def weights(self) -> list[torch.Tensor]:
-        """Parameters and buffers, each once: nnU-Net's blocks have theirs under two names."""
+        """Parameters and buffers, each once: nnU-Net's blocks register theirs under two names."""
         return [*self.network.parameters(), *self.network.buffers()]
 
     def __call__(self) -> None:
-        """Forward, loss, backward, clipping, optimiser."""
+        """Run forward pass, loss, backward pass, clipping and optimizer."""
         self.network.zero_grad(set_to_none=True)
-        # Kept through the backward pass, as nnU-Net's train_step keeps it.
+        # The output is kept during the backward pass, as in nnU-Net's train_step.
         with torch.autocast(self.device.type, dtype=torch.float16, enabled=self.half):
             output = self.forward(self.data)
             loss = self.loss(output, self.targets)
@@ -217,18 +206,18 @@ class TrainingStep:
             self.scaler.update()
 
     def update(self) -> None:
-        """Clip the gradient and let the optimiser step."""
+        """Clip the gradient and run the optimizer."""
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
         self.optimizer.step()
 
     def after_forward(self) -> None:
-        """Called between forward and backward; for those who count."""
+        """Hook between forward and backward pass, for counting."""
 
 
 def make_optimizer(
     parameters: Iterable[torch.Tensor], training: dict[str, Any]
 ) -> torch.optim.Optimizer:
-    """The optimiser of a ``training`` entry, with nnU-Net's SGD where it is silent."""
+    """Return the optimizer of a ``training`` entry; default: nnU-Net's SGD."""
     name = training.get("optimizer", "SGD")
     options = {
         "lr": training.get("initial_lr", 1e-2),

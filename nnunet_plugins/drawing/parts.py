@@ -1,41 +1,41 @@
-"""What a network is made of, found by running it without data: a list of parts with their maps' sizes."""
+"""Parts of a network with the sizes of their feature maps, found by running it on fake tensors."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from nnunet_plugins.costs.footprint import give_tensors, without_data
-from nnunet_plugins.costs.hollow import HollowMode
 from nnunet_plugins.costs.training_step import Setup
 
 Side = Literal["down", "up"]
 _BLOCKS = "architectures.blocks"
-#: Blocks of the libraries that some networks are made from.
+#: Blocks from other libraries.
 _OUTSIDE = {
     "TransformerBlock": "monai.networks.blocks",
     "ASPP": "torchvision.models",
     "BasicBlock": "torchvision.models",
     "Bottleneck": "torchvision.models",
 }
-#: Blocks that are nothing but how convolutions are put together.
+#: Blocks that only arrange convolutions; not named in drawings.
 _PLAIN = ("Followed", "BareConvolution", "Convolution", "ResidualUnit", "AuxiliaryHead", "Shortcut")
 
 
 @dataclass
 class Part:
-    """What happens at one size of map, on the way down or up.
+    """Layers at one feature map size, in the encoder or decoder.
 
     Attributes:
-        size: of the maps.
-        channels: of the last map there.
-        convolutions: kernel, as '3x3x3', -> how many; those inside named blocks left out.
+        size: feature map size in voxels.
+        channels: channels of the last feature map.
+        convolutions: kernel, as '3x3x3', -> count, without those inside named blocks.
         blocks: names of the blocks, in order.
-        heads: outputs made there: 'logits' or 'auxiliary'.
+        heads: outputs: 'logits' or 'auxiliary'.
     """
 
     size: tuple[int, ...]
@@ -47,13 +47,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A network in parts.
+    """Parts of a network.
 
     Attributes:
-        down: parts from fine to coarse; the last is the deepest.
-        up: size -> part of the way up.
-        gates: size -> block on the skip of that size.
-        skips: sizes that have parts on both ways.
+        down: encoder from fine to coarse, the bottleneck last.
+        up: size -> part of the decoder.
+        gates: size -> block on the skip connection.
+        skips: sizes with parts in encoder and decoder.
     """
 
     down: list[Part]
@@ -62,7 +62,7 @@ class Drawing:
 
     @property
     def skips(self) -> list[tuple[int, ...]]:
-        """Sizes with parts on both ways, from fine to coarse."""
+        """Sizes with parts in encoder and decoder, from fine to coarse."""
         return [part.size for part in self.down if part.size in self.up]
 
 
@@ -76,24 +76,23 @@ class _Call:
 
     @property
     def encodes(self) -> bool:
-        """UNETR's encoder works on the tokens of the deepest stage, so it comes after that."""
+        """Whether the layer is in the encoder; UNETR's runs after the deepest stage, on its tokens."""
         return any(part.startswith("encoder") for part in self.name.split("."))
 
 
-def take_apart(setup: Setup) -> Drawing:
-    """Run a setup's network without data and sort its layers by the size of their maps.
+def decompose(setup: Setup) -> Drawing:
+    """Run a setup's network on fake tensors and group its layers by feature map size.
 
     Raises:
-        UserError: the network cannot take the plan.
+        UserError: the network does not support the plan.
     """
-    network = without_data(setup).eval()
-    with HollowMode():
-        give_tensors(network, torch.device("cpu"))
+    with FakeTensorMode():
+        network = setup.build().eval()
         calls = _calls(network, torch.empty(1, setup.channels, *setup.patch))
-    if not any(call.head for call in calls):  # another library's network: its last layer
+    if not any(call.head for call in calls):  # another library's network
         calls[-1] = replace(calls[-1], head="logits")
     inside = tuple(f"{call.name}." for call in calls if _is_named(call.module))
-    # A map of one voxel is a mean within a block, no stage of the network.
+    # A feature map of one voxel is a mean within a block, not a stage.
     calls = [
         call
         for call in calls
@@ -106,12 +105,12 @@ def take_apart(setup: Setup) -> Drawing:
     down: dict[tuple[int, ...], Part] = {}
     up: dict[tuple[int, ...], Part] = {}
     gates: dict[tuple[int, ...], str] = {}
-    for place, call in enumerate(calls):
+    for index, call in enumerate(calls):
         if ".gates." in f".{call.name}.":
             if _is_named(call.module):
                 gates[call.size] = type(call.module).__name__
             continue
-        early = place <= deepest or call.encodes or (call.size not in up and call.head)
+        early = index <= deepest or call.encodes or (call.size not in up and call.head)
         side = down if early else up
         _note(side.setdefault(call.size, Part(call.size)), call)
     ways = sorted(down.values(), key=lambda part: -_voxels(part.size))
@@ -119,7 +118,7 @@ def take_apart(setup: Setup) -> Drawing:
 
 
 def _calls(network: nn.Module, data: Tensor) -> list[_Call]:
-    """Every convolution, linear layer and named block in the order in which they finish."""
+    """Return every convolution, linear layer and named block in order of completion."""
     found: list[_Call] = []
     hooks = []
     for name, module in network.named_modules(remove_duplicate=True):
@@ -133,7 +132,7 @@ def _calls(network: nn.Module, data: Tensor) -> list[_Call]:
             if tensor.ndim == data.ndim:
                 size = tuple(tensor.shape[2:])
                 found.append(_Call(name, module, size, int(tensor.shape[1]), _head(name)))
-            elif _is_named(module) and found:  # tokens of the map before
+            elif _is_named(module) and found:  # tokens of the previous feature map
                 found.append(_Call(name, module, found[-1].size, int(tensor.shape[-1])))
 
         hooks.append(module.register_forward_hook(note))
@@ -152,7 +151,7 @@ def _is_named(module: nn.Module) -> bool:
 
 
 def _head(name: str) -> str:
-    """What an output's layer makes; '' for any other layer."""
+    """Return the kind of output that a layer makes, or ''."""
     if name.startswith("auxiliary"):
         return "auxiliary"
     return "logits" if ".seg_layers." in f".{name}." else ""
@@ -173,4 +172,4 @@ def _note(part: Part, call: _Call) -> None:
 
 
 def _voxels(size: tuple[int, ...]) -> int:
-    return int(torch.tensor(size).prod())
+    return math.prod(size)

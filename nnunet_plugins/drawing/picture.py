@@ -1,7 +1,8 @@
-"""A network's parts as a picture: the way down at the left, up at the right, a row a size of map."""
+"""Drawing of a network: encoder on the left, decoder on the right, one row per feature map size."""
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,27 +11,32 @@ from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.drawing.parts import Drawing, Part
 from nnunet_plugins.errors import UserError
 
-ENDINGS = (".svg", ".png", ".pdf")
+SUFFIXES = (".svg", ".png", ".pdf")
 _DOWN, _UP, _DEEP, _BLOCK, _HEAD = "#d6e4f5", "#dcefdc", "#e8e3f2", "#f6c667", "#c65b5b"
-_WIDE, _HIGH, _STEP, _GAP = 3.4, 1.0, 1.9, 3.2  # of a box; from row to row; between the ways
+_WIDE, _HIGH, _STEP, _GAP = (
+    3.4,
+    1.0,
+    1.9,
+    3.2,
+)  # box width and height, row distance, gap between encoder and decoder
 
 
 def draw(drawing: Drawing, title: str, subtitle: str, path: Path) -> None:
-    """Write the picture; the ending decides the format.
+    """Write the drawing; the file suffix selects the format.
 
     Args:
-        drawing: from ``take_apart``.
-        title: above the picture.
-        subtitle: a smaller line below it.
+        drawing: from ``decompose``.
+        title: heading.
+        subtitle: smaller line below it.
         path: ends in .svg, .png or .pdf.
 
     Raises:
-        UserError: another ending, or a place that cannot be written to.
+        UserError: another suffix, or a path that cannot be written.
     """
     from matplotlib.figure import Figure
 
-    if path.suffix.lower() not in ENDINGS:
-        raise UserError(f"{path}: a picture ends in {', '.join(ENDINGS)}")
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"{path}: unknown format; allowed: {', '.join(SUFFIXES)}")
     rows = _rows(drawing)
     right = _WIDE + _GAP
     height = _STEP * len(rows) + 1.6
@@ -70,20 +76,13 @@ def draw(drawing: Drawing, title: str, subtitle: str, path: Path) -> None:
     with placed(path) as temporary:
         try:
             figure.savefig(temporary, dpi=150)
-        except (ValueError, AttributeError) as error:  # the latter: a PDF on a full disk
+        except (ValueError, AttributeError) as error:  # AttributeError: a PDF on a full disk
             raise UserError(f"{path}: cannot be written ({error})") from error
 
 
 def _rows(drawing: Drawing) -> list[tuple[int, ...]]:
     sizes = {part.size for part in drawing.down} | set(drawing.up)
-    return sorted(sizes, key=lambda size: -_product(size))
-
-
-def _product(size: tuple[int, ...]) -> int:
-    product = 1
-    for n in size:
-        product *= n
-    return product
+    return sorted(sizes, key=lambda size: -math.prod(size))
 
 
 def _box(axes: Any, x: float, y: float, part: Part, colour: str) -> None:
@@ -115,7 +114,7 @@ def _box(axes: Any, x: float, y: float, part: Part, colour: str) -> None:
 
 
 def _counted(names: list[str]) -> list[str]:
-    """Names in order, each once, with how often it is there."""
+    """Return the distinct names in order, with their counts."""
     return [f"{names.count(n)} {n}" if names.count(n) > 1 else n for n in dict.fromkeys(names)]
 
 
@@ -124,7 +123,7 @@ def _between(
     above: tuple[tuple[float, float], Part] | None,
     below: tuple[tuple[float, float], Part],
 ) -> None:
-    """The arrow of two boxes on the way down; up to one that is made by transposed convolutions (UNETR's encoder)."""
+    """Draw the arrow between two encoder boxes; upwards to transposed convolutions (UNETR's encoder)."""
     if above is None:
         return
     rises = [any(k.startswith("up") for k in part.convolutions) for _, part in (above, below)]
@@ -137,7 +136,7 @@ def _between(
 def _joined(
     axes: Any, begin: tuple[float, float], end: tuple[float, float], *, upwards: bool = False
 ) -> None:
-    """An arrow from box to box, down or up."""
+    """Draw an arrow from box to box."""
     edge = _HIGH / 2 + 0.03
     sign = 1 if upwards else -1
     axes.annotate("", (end[0] + _WIDE / 2, end[1] - sign * edge), (begin[0] + _WIDE / 2, begin[1] + sign * edge),

@@ -71,7 +71,7 @@ def surface(mask: np.ndarray, matrix: np.ndarray, smoothing: int = 10) -> Any:
 
     >>> mask = np.zeros((6, 6, 6), bool)
     >>> mask[1:5, 1:5, 1:5] = True
-    >>> round(surface(mask, np.eye(4), smoothing=0).volume / 64, 2)
+    >>> round(float(surface(mask, np.eye(4), smoothing=0).volume) / 64, 2)
     1.0
     """
     (box,) = find_objects(mask.astype(np.uint8))

@@ -1,1 +1,4 @@
-"""The five papers as data: topologies, ablation rows, tables and published scores."""
+"""What the papers state, as data: one module per paper, named after its citation key.
+
+:mod:`nnunet_plugins.papers.library` finds papers, tables, topologies and recipes.
+"""

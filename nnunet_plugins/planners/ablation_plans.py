@@ -1,4 +1,4 @@
-"""Plans that hold one configuration a row of a table, all on the same preprocessed data."""
+"""Plans with one configuration per row of a table, all on the same preprocessed data."""
 
 from __future__ import annotations
 
@@ -19,15 +19,14 @@ from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import HOSTS, public_name, takes_input_size
 from nnunet_plugins.networks import find as find_network
 from nnunet_plugins.nnunet_folders import find_dataset, folder_of
-from nnunet_plugins.papers import topologies as published
-from nnunet_plugins.papers.rows import Row, Table
-from nnunet_plugins.papers.tables import find
+from nnunet_plugins.papers.library import RECIPES, find_table, find_topology
+from nnunet_plugins.papers.tables import Row, Table
 from nnunet_plugins.plans_file import NOT_PLANS, check_plans_name
-from nnunet_plugins.training.procedure import PAPER_RECIPES, read_procedure
+from nnunet_plugins.training.procedure import read_procedure
 
-#: Plans that a table stands on unless others are named: those of nnU-Net's U-Net under our name, or its own.
+#: Default plans that rows inherit from: those of nnU-Net's U-Net under our name, or nnU-Net's own.
 DEFAULT_PLANS = ("ModularUNetPlans", "nnUNetPlans")
-#: What a row keeps of a plan's network; the rest is the blocks of whatever network was planned.
+#: Arguments that a row inherits; the others select the blocks of the planned network.
 TOPOLOGY = {
     "n_stages",
     "features_per_stage",
@@ -55,13 +54,13 @@ TOPOLOGY = {
 
 @dataclass(frozen=True)
 class Made:
-    """What was made of one row.
+    """The configuration of one row.
 
     Attributes:
         row: the row.
         configuration: its name in the plans.
         parameters: of its network.
-        memory: counted peak of its training step, relative to the plan's own.
+        memory: counted peak of its training step, relative to that of the plan.
     """
 
     row: Row
@@ -77,8 +76,8 @@ class Written:
     Attributes:
         file: the plans.
         dataset: name of the dataset.
-        made: one entry a row.
-        notes: what a user should know.
+        made: one entry per row.
+        notes: remarks for the user.
     """
 
     file: Path
@@ -97,51 +96,48 @@ def write_plans(
     paper: bool = False,
     force: bool = False,
 ) -> Written:
-    """Write plans with the configurations of existing ones and one more for each row of a table.
+    """Write plans with the configurations of existing plans and one more per row of a table.
 
-    Nothing is written before every row's network has been built and has taken the patch.
+    Nothing is written unless the networks of all rows can be built for the patch.
 
     Args:
         dataset: id or name, in nnUNet_preprocessed.
-        table: id of a table.
+        table: id of a table, e.g. yan2025-mag-unet.4.
         rows: keys of its rows; None for all.
-        plans_name: existing plans; None for nnU-Net's own.
-        configuration: what the rows inherit from; None for the one that the paper trained.
-        paper: the paper's own topology and procedure in place of the plan's.
-        force: write over plans of the same name.
+        plans_name: existing plans; None for the first of DEFAULT_PLANS.
+        configuration: configuration that the rows inherit from; None for that of the paper.
+        paper: use topology and procedure of the paper instead of those of the plans.
+        force: overwrite plans of the same name.
 
     Raises:
         UserError: unknown table, row, dataset, plans or configuration; a network that cannot take the plan.
     """
-    wanted = find(table)
-    chosen = wanted.rows if rows is None else tuple(wanted.row(key) for key in rows)
+    found = find_table(table)
+    chosen = found.rows if rows is None else tuple(found.row(key) for key in rows)
     preprocessed = folder_of("nnUNet_preprocessed")
     folder = preprocessed / find_dataset(preprocessed, dataset)
     plans = _read_plans(folder, plans_name)
-    name = f"{plans['plans_name']}_{wanted.id}{'_paper' if paper else ''}"
+    name = f"{plans['plans_name']}_{found.id}{'_paper' if paper else ''}"
     check_plans_name(name)
     target = folder / f"{name}.json"
     if target.exists() and not force:
-        raise UserError(f"{name}: plans of that name exist; pass --force to write over them")
+        raise UserError(f"{name}: plans of that name exist; pass --force to overwrite them")
     dataset_json = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
 
     made = []
     configurations: dict[str, Any] = {}
     for row in chosen:
-        base = row.configuration or configuration or wanted.configuration
+        base = row.configuration or configuration or found.configuration
         try:
-            result, entry = _configuration(wanted, row, base, plans, dataset_json, paper=paper)
+            result, entry = _configuration(found, row, base, plans, dataset_json, paper=paper)
         except UserError as error:
-            cure = "; leave --paper out, or name the other rows with --rows" if paper else ""
-            raise UserError(f"{wanted.id}, row {row.key}: {error}{cure}") from error
+            fix = "; omit --paper, or name the other rows with --rows" if paper else ""
+            raise UserError(f"{found.id}, row {row.key}: {error}{fix}") from error
         made.append(result)
         configurations[result.configuration] = entry
-    plans = plans | {
-        "plans_name": name,
-        "configurations": plans["configurations"] | configurations,
-    }
+    plans = plans | {"plans_name": name, "configurations": plans["configurations"] | configurations}
     _write(target, plans)
-    notes = _notes(wanted, made, plans, folder, dataset_json, paper=paper)
+    notes = _notes(found, made, plans, folder, dataset_json, paper=paper)
     return Written(target, folder.name, tuple(made), tuple(notes))
 
 
@@ -149,10 +145,10 @@ def _read_plans(folder: Path, name: str | None) -> dict[str, Any]:
     there = sorted(p.stem for p in folder.glob("*.json") if p.stem not in NOT_PLANS)
     found = next((p for p in ([name] if name else DEFAULT_PLANS) if p in there), None)
     if found is None:
-        asked = name or " or ".join(DEFAULT_PLANS)
+        missing = name or " or ".join(DEFAULT_PLANS)
         known = ", ".join(nearest_first(name or DEFAULT_PLANS[0], there)) or "none"
         raise UserError(
-            f"{folder.name}: no plans called {asked}; there are: {known}. Name them with -p, or make some: "
+            f"{folder.name}: no plans called {missing}; there are: {known}. Name them with -p, or create some: "
             f"nnunet-plugins plan {int(folder.name[7:10])} --network ModularUNet"
         )
     file = folder / f"{found}.json"
@@ -161,8 +157,8 @@ def _read_plans(folder: Path, name: str | None) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise UserError(f"{file}: not JSON ({error}); plan again") from error
     if not isinstance(plans, dict) or not isinstance(plans.get("configurations"), dict):
-        raise UserError(f"{file}: no plans, it has no configurations; name others with -p")
-    return plans | {"plans_name": found}  # a renamed copy is found under the file's name
+        raise UserError(f"{file}: not plans, no configurations; name others with -p")
+    return plans | {"plans_name": found}  # the file may be a renamed copy
 
 
 def _configuration(
@@ -174,12 +170,12 @@ def _configuration(
     *,
     paper: bool,
 ) -> tuple[Made, dict[str, Any]]:
-    """The configuration of one row, and what to tell of it."""
+    """The configuration of one row, as a summary and as an entry of the plans."""
     if base not in plans["configurations"]:
         known = ", ".join(nearest_first(base, plans["configurations"]))
         raise UserError(
-            f"{plans['plans_name']} has no configuration called {base!r}; it has {known} (-c; --rows leaves a row "
-            "out)"
+            f"{plans['plans_name']} has no configuration called {base!r}; it has {known} (choose with -c, or select "
+            "other rows with --rows)"
         )
     manager = PlansManager(plans)
     inherited = manager.get_configuration(base)
@@ -196,8 +192,8 @@ def _configuration(
     entry: dict[str, Any] = {"inherits_from": base, "architecture": architecture}
     training = inherited.configuration.get("training", {})
     if paper:
-        training = PAPER_RECIPES[table.network].training
-        entry["batch_size"] = PAPER_RECIPES[table.network].batch_size
+        training = RECIPES[table.network].training
+        entry["batch_size"] = RECIPES[table.network].batch_size
     if training or row.training:
         entry["training"] = read_procedure({"training": training | row.training})
 
@@ -210,23 +206,23 @@ def _configuration(
 
 
 def _planned_architecture(planned: dict[str, Any], network: str) -> dict[str, Any]:
-    """The plan's topology without the blocks of the network that it was made for, as ``network`` takes it."""
+    """The topology of a plan without the blocks of its network, limited to what ``network`` accepts."""
     name = planned["network_class_name"]
     package, _, last = name.rpartition(".")
     if last not in HOSTS and package != "nnunet_plugins.networks":
         raise UserError(
-            f"the plans are for {name}; rows stand on the topology of {' or '.join(HOSTS)}: name other plans with -p"
+            f"the plans are for {name}; rows require the topology of {' or '.join(HOSTS)}: name other plans with -p"
         )
-    taken = TOPOLOGY & argument_names(find_network(network))
-    kwargs = {key: value for key, value in planned["arch_kwargs"].items() if key in taken}
+    accepted = TOPOLOGY & argument_names(find_network(network))
+    kwargs = {key: value for key, value in planned["arch_kwargs"].items() if key in accepted}
     imported = [key for key in planned["_kw_requires_import"] if key in kwargs]
     return {"arch_kwargs": kwargs, "_kw_requires_import": imported}
 
 
 def _published_architecture(table: Table, row: Row, base: str, rank: int) -> dict[str, Any]:
     if not row.topology:
-        raise UserError("the paper prints nothing of its topology")
-    topology = published.find(table.paper, row.topology)
+        raise UserError("the paper does not describe its topology")
+    topology = find_topology(table.paper, row.topology)
     if topology.rank != rank:
         raise UserError(
             f"--paper: the paper's topology is {topology.rank}D and {base} {rank}D; pass -c "

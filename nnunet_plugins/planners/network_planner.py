@@ -1,4 +1,4 @@
-"""nnU-Net's experiment planner for a network of ours, with the training procedure in the plans."""
+"""nnU-Net's experiment planner for one of our networks, with the training procedure in the plans."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ if TYPE_CHECKING:
 
     from nnunet_plugins.papers.topologies import Topology
 
-#: nnU-Net's residual encoders: blocks of each stage, convolutions of each decoder stage.
+#: nnU-Net's residual encoders: blocks per stage, convolutions per decoder stage.
 RESIDUAL_BLOCKS = (1, 3, 4, *[6] * 10)
 RESIDUAL_DECODER = (1,) * 12
-_HALF = 2  # bytes of an element in fp16
-_MOST = "_largest batch"  # in a plan until it is saved
-_SURE = 1.05  # a guess this far above the budget needs no count
+_HALF = 2  # bytes per element in fp16
+_MOST = "_largest batch"  # key of a plan until it is saved
+_SURE = 1.05  # estimates this far above the budget need no count
 
 
 class NetworkPlanner(ExperimentPlanner):
     """Plans patch, batch and topology by the bytes of a training step of ``network`` itself.
 
-    A step is counted without data at the precision of training (see ``costs``). The budget is what nnU-Net's own
-    U-Net takes where nnU-Net says that it fits: ``UNet_reference_val_*`` in bytes, for a batch of
-    ``UNet_reference_val_corresp_bs_*``. Configurations of a rank that the network does not have are left out.
+    A step is counted without data at the precision of training (see ``costs``). The budget is the memory of
+    nnU-Net's own U-Net at nnU-Net's reference: ``UNet_reference_val_*`` in bytes, for a batch of
+    ``UNet_reference_val_corresp_bs_*``. Configurations of a rank that the network does not support are omitted.
 
     Args:
         dataset_name_or_id: as in nnU-Net; raw data and fingerprint must exist.
-        network: name of a network of ours.
+        network: name of one of our networks.
         training: the ``training`` entry of every configuration; {} writes none.
-        base_features: channels of the first stage; None is nnU-Net's 32.
-        batch_size: fixed batch size; None lets nnU-Net decide.
-        residual: plan nnU-Net's residual encoder in place of the plain one.
-        topology: takes the place of nnU-Net's topology in the configurations of its rank. Spacing and patch
-            stay nnU-Net's, the patch fits the memory with this topology.
+        base_features: channels of the first stage; None: 32, as in nnU-Net.
+        batch_size: fixed batch size; None: chosen by nnU-Net.
+        residual: plan nnU-Net's residual encoder instead of the plain one.
+        topology: replaces nnU-Net's topology in the configurations of its rank. nnU-Net plans spacing and patch;
+            the patch fits the memory with this topology.
         **kwargs: as for ExperimentPlanner.
     """
 
@@ -78,14 +78,13 @@ class NetworkPlanner(ExperimentPlanner):
         self.UNet_reference_val_3d = budget(3, self.UNet_reference_val_corresp_GB)
         # nnU-Net compares at a batch of 2; the estimate is for the smallest batch that may be planned.
         self.UNet_reference_val_corresp_bs_2d = self.UNet_reference_val_corresp_bs_3d = 2
-        self._line: dict[
-            int, tuple[float, float]
-        ] = {}  # rank -> bytes without maps, bytes a map's byte
+        # Rank -> (bytes without feature maps, bytes per byte of feature maps).
+        self._line: dict[int, tuple[float, float]] = {}
 
     def architecture(
         self, patch_size: Sequence[int], arch_kwargs: dict[str, Any], imported: Sequence[str]
     ) -> dict[str, Any]:
-        """The ``architecture`` entry for a patch, where nnU-Net would have ``arch_kwargs``."""
+        """The ``architecture`` entry for a patch, given the ``arch_kwargs`` that nnU-Net plans."""
         arguments = dict(arch_kwargs)
         if self.residual and "n_conv_per_stage" in arguments:
             arguments["n_blocks_per_stage"] = arguments.pop("n_conv_per_stage")
@@ -106,10 +105,10 @@ class NetworkPlanner(ExperimentPlanner):
         arch_kwargs: dict[str, Any],
         arch_kwargs_req_import: Sequence[str],
     ) -> Any:
-        """Bytes at the peak of a training step on a patch, with the smallest batch that may be planned.
+        """Peak bytes of a training step on a patch with the smallest batch that may be planned.
 
         Raises:
-            OverflowError: nnU-Net has come down to patches that nothing can halve.
+            OverflowError: nnU-Net has reached patches that cannot be halved.
             UserError: the network cannot take the plan.
         """
         if arch_kwargs["n_stages"] < 2:
@@ -117,22 +116,19 @@ class NetworkPlanner(ExperimentPlanner):
         setup = self._setup(patch_size, arch_kwargs, arch_kwargs_req_import)
         try:
             return self._estimate(setup)
-        except (
-            UserError,
-            ValueError,
-        ) as error:  # what a network says of a plan that it cannot take
+        except (UserError, ValueError) as error:  # the network cannot take the plan
             if self.topology is None or self.topology.rank != len(patch_size):
                 raise UserError(str(error)) from error
-            # It matters only if this configuration is wanted; who asked for it is told then.
+            # Reported later, and only if this configuration is requested.
             host = _as_host({**setup.architecture, "arch_kwargs": dict(arch_kwargs)})
             return self._estimate(replace(setup, network="ModularUNet", architecture=host))
 
     def _estimate(self, setup: Setup) -> float:
-        """Bytes of a step; counted where it may matter, else from the feature maps, which takes a tenth of it."""
+        """Bytes of a step: counted near the budget, otherwise estimated from the feature maps, ten times faster."""
         rank = len(setup.patch)
         allowed = budget(rank, self.UNet_vram_target_GB)
         maps = self._feature_map_bytes(setup)
-        # The maps alone, in fp16, are the least. After a count the rest follows them nearly as a line.
+        # The maps alone, in fp16, are a lower bound. After one count the total is nearly linear in them.
         fixed, slope = self._line.get(rank, (0.0, 1.0))
         guess = fixed + slope * maps
         if guess > allowed * (_SURE if fixed else 1.0):
@@ -143,10 +139,7 @@ class NetworkPlanner(ExperimentPlanner):
         return cost.peak_bytes
 
     def _setup(
-        self,
-        patch_size: Sequence[int],
-        arch_kwargs: dict[str, Any],
-        imported: Sequence[str],
+        self, patch_size: Sequence[int], arch_kwargs: dict[str, Any], imported: Sequence[str]
     ) -> Setup:
         plan = {
             "architecture": self.architecture(patch_size, arch_kwargs, imported),
@@ -157,7 +150,7 @@ class NetworkPlanner(ExperimentPlanner):
         setup = Setup.of(plan, self.dataset_json)
         if len(patch_size) in self.ranks:
             return setup
-        # Planned all the same, as nnU-Net wants it, and left out when the plans are saved.
+        # Planned because nnU-Net requires it; omitted when the plans are saved.
         return replace(setup, network="ModularUNet", architecture=_as_host(setup.architecture))
 
     @staticmethod
@@ -167,16 +160,17 @@ class NetworkPlanner(ExperimentPlanner):
         return int(network.compute_conv_feature_map_size(setup.patch)) * setup.batch * _HALF
 
     def _batch_size(self, setup: Setup, most: int) -> int:
-        """Samples that the budget holds, from nnU-Net's least to ``most``."""
+        """Number of samples that fit the budget, from nnU-Net's minimum to ``most``."""
         allowed = budget(len(setup.patch), self.UNet_vram_target_GB)
 
         def peak(batch: int) -> int:
             return count(replace(setup, batch=batch)).peak_bytes
 
-        fits, too_many = self.UNet_min_batch_size, max(most, self.UNet_min_batch_size)
+        fits: int = self.UNet_min_batch_size
+        too_many = max(most, fits)
         if fits == too_many or peak(too_many) <= allowed:
             return too_many
-        # The peak bends upwards at most, so what a straight line between the two allows fits as well.
+        # The peak is convex in the batch, so a linear interpolation between the two also fits.
         while too_many - fits > 1 and peak(fits) <= allowed:
             share = (allowed - peak(fits)) / (peak(too_many) - peak(fits))
             guess = fits + int(share * (too_many - fits))
@@ -193,17 +187,17 @@ class NetworkPlanner(ExperimentPlanner):
         median_shape: np.ndarray,
         data_identifier: str,
         approximate_n_voxels_dataset: float,
-        _cache: dict,
+        _cache: dict[Any, Any],
     ) -> dict[str, Any]:
-        """nnU-Net's plan of one configuration, under our public network name and with our procedure."""
-        plan = super().get_plans_for_configuration(
+        """nnU-Net's plan of one configuration, with our public network name and procedure."""
+        plan: dict[str, Any] = super().get_plans_for_configuration(
             spacing, median_shape, data_identifier, approximate_n_voxels_dataset, _cache
         )
         planned = plan["architecture"]
         plan["architecture"] = self.architecture(
             plan["patch_size"], planned["arch_kwargs"], planned["_kw_requires_import"]
         )
-        # nnU-Net's own limit: a batch sees at most 5 % of the dataset.
+        # nnU-Net's own limit: a batch covers at most 5 % of the dataset.
         share = approximate_n_voxels_dataset * self.max_dataset_covered
         plan[_MOST] = round(share / np.prod(plan["patch_size"], dtype=np.float64))
         if self.training:
@@ -211,7 +205,7 @@ class NetworkPlanner(ExperimentPlanner):
         return plan
 
     def _memory(self, setup: Setup) -> dict[str, Any]:
-        """What the plans tell of memory: the target, what was counted, and how."""
+        """The ``memory`` entry of a plan: target, counted need and source."""
         rank, peak = len(setup.patch), count(setup).peak_bytes
         calibration = calibrate(rank)
         return {
@@ -223,10 +217,12 @@ class NetworkPlanner(ExperimentPlanner):
         }
 
     def save_plans(self, plans: dict[str, Any]) -> None:
-        """Leave out what the network cannot do, settle batch and memory, then write as nnU-Net does."""
-        able = tuple(f"{rank}d" for rank in self.ranks)
+        """Omit configurations that the network does not support, set batch and memory, and save."""
+        supported = tuple(f"{rank}d" for rank in self.ranks)
         plans["configurations"] = {
-            name: plan for name, plan in plans["configurations"].items() if name.startswith(able)
+            name: plan
+            for name, plan in plans["configurations"].items()
+            if name.startswith(supported)
         }
         for plan in plans["configurations"].values():
             if _MOST in plan:
@@ -236,15 +232,11 @@ class NetworkPlanner(ExperimentPlanner):
                     plan["batch_size"] = self.batch_size or self._batch_size(setup, most)
                     plan["memory"] = self._memory(replace(setup, batch=plan["batch_size"]))
                 except (UserError, ValueError):
-                    continue  # told where it is wanted
+                    continue  # reported if the configuration is requested
         super().save_plans(plans)
 
 
 def _as_host(architecture: dict[str, Any]) -> dict[str, Any]:
-    """``architecture`` without the arguments that only its own network knows."""
+    """``architecture`` without the arguments that only its own network accepts."""
     kept = {k: v for k, v in architecture["arch_kwargs"].items() if k != "input_size"}
-    return {
-        **architecture,
-        "arch_kwargs": kept,
-        "network_class_name": public_name("ModularUNet"),
-    }
+    return {**architecture, "arch_kwargs": kept, "network_class_name": public_name("ModularUNet")}

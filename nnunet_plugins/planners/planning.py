@@ -1,4 +1,4 @@
-"""From a raw dataset to plans and preprocessed data, through nnU-Net's own functions."""
+"""From a raw dataset to plans and preprocessed data, with nnU-Net's own functions."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ from nnunetv2.utilities.dataset_name_id_conversion import maybe_convert_to_datas
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import build, find
 from nnunet_plugins.nnunet_folders import find_dataset, folder_of
-from nnunet_plugins.papers.topologies import Topology, proposed
+from nnunet_plugins.papers.library import RECIPES, proposed_topology
+from nnunet_plugins.papers.paper import Recipe
+from nnunet_plugins.papers.topologies import Topology
 from nnunet_plugins.planners.network_planner import NetworkPlanner
 from nnunet_plugins.planners.presets import PRESETS
 from nnunet_plugins.plans_file import MALFORMED, check_plans_name
-from nnunet_plugins.training.procedure import PAPER_RECIPES, Recipe, read_procedure
+from nnunet_plugins.training.procedure import read_procedure
 
 CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres")
 DEFAULT_GPU_MEMORY = 8.0  # GB, nnU-Net's own default
@@ -32,21 +34,21 @@ DEFAULT_GPU_MEMORY = 8.0  # GB, nnU-Net's own default
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asks of ``plan``.
+    """Input of :func:`plan`.
 
     Attributes:
         dataset: id or name of a dataset in nnUNet_raw.
-        network: name of a network of ours.
-        plans_name: name of the plans file; None derives it from network, preset and recipe.
+        network: name of one of our networks.
+        plans_name: name of the plans file; None: derived from network, preset and recipe.
         recipe: 'native' (nnU-Net's procedure and topology) or 'paper'.
-        preset: name in PRESETS, or None. A preset is a size: with one, the topology stays nnU-Net's.
-        gpu_memory: memory target in GB; None is the preset's, or 8.
-        encoder: 'plain' or 'residual'; None is the preset's, or plain.
-        batch_size: None lets recipe or nnU-Net decide.
-        training: entries that win over recipe and preset.
-        configurations: what to preprocess.
+        preset: name in PRESETS, or None. A preset fixes the size, so the topology remains nnU-Net's.
+        gpu_memory: memory target in GB; None: that of the preset, or 8.
+        encoder: 'plain' or 'residual'; None: that of the preset, or plain.
+        batch_size: None: chosen by recipe or nnU-Net.
+        training: entries that override recipe and preset.
+        configurations: configurations to preprocess.
         processes: worker processes.
-        force: write over plans of the same name.
+        force: overwrite plans of the same name.
     """
 
     dataset: str
@@ -63,7 +65,7 @@ class Request:
     force: bool = False
 
     def name(self) -> str:
-        """Name of the plans: network, then preset, recipe and memory target where they are not the default."""
+        """Name of the plans: network, then preset, recipe and memory target if they are not the default."""
         if self.plans_name:
             return self.plans_name
         parts = [self.network, "Plans"]
@@ -81,28 +83,27 @@ class Request:
         return bool(self.preset) and PRESETS[str(self.preset)].residual
 
     def paper(self) -> Recipe | None:
-        """The paper's recipe, if that is asked for.
+        """The recipe of the paper; None if it is not requested.
 
         Raises:
-            UserError: no paper trained the network as its own.
+            UserError: no paper proposes the network.
         """
         if self.recipe != "paper":
             return None
-        if self.network not in PAPER_RECIPES:
+        if self.network not in RECIPES:
             raise UserError(
-                f"--recipe paper: no paper's recipe for {self.network}; there is one for "
-                f"{', '.join(PAPER_RECIPES)}"
+                f"--recipe paper: no paper proposes {self.network}; there are recipes for {', '.join(RECIPES)}"
             )
-        return PAPER_RECIPES[self.network]
+        return RECIPES[self.network]
 
     def topology(self) -> Topology | None:
-        """The paper's own topology, if that is asked for and no preset fixes the size."""
+        """The topology of the paper; None if it is not requested or a preset fixes the size."""
         if self.recipe != "paper" or self.preset:
             return None
-        return proposed(self.network)
+        return proposed_topology(self.network)
 
     def procedure(self) -> dict[str, Any]:
-        """The training entry: recipe, then preset, then what the user named."""
+        """The training entry: recipe, overridden by preset, overridden by the user's entries."""
         recipe = self.paper()
         entry = dict(recipe.training) if recipe else {}
         if self.preset:
@@ -111,11 +112,11 @@ class Request:
 
 
 def plan(request: Request) -> Path:
-    """Extract the fingerprint, plan and preprocess; returns the plans file.
+    """Extract the fingerprint, plan and preprocess; return the plans file.
 
     Raises:
-        UserError: unknown dataset, network, preset or option; a dataset that nnU-Net refuses; plans of that
-            name exist.
+        UserError: unknown dataset, network, preset or option; nnU-Net rejects the dataset; plans of that name
+            exist.
     """
     _check(request)
     name, training = request.name(), request.procedure()
@@ -124,21 +125,20 @@ def plan(request: Request) -> Path:
     if target.exists() and not request.force:
         raise UserError(
             f"{name}: plans of that name exist for {dataset}; choose another name with -p, or pass --force "
-            "to write over them and over their preprocessed data"
+            "to overwrite them and their preprocessed data"
         )
     _check_splits(
-        folder_of("nnUNet_raw") / dataset / "splits_final.json",
-        target.parent / "splits_final.json",
+        folder_of("nnUNet_raw") / dataset / "splits_final.json", target.parent / "splits_final.json"
     )
     identifier = int(dataset[7:10])
     try:
         extract_fingerprint_dataset(
             identifier, num_processes=request.processes, check_dataset_integrity=True, verbose=False
         )
-    except (StopIteration, *MALFORMED) as error:  # without images it looks for a first one
-        said = " ".join(str(error).split()) or "its check of files and labels failed"
+    except (StopIteration, *MALFORMED) as error:  # StopIteration: without images
+        reason = " ".join(str(error).split()) or "its check of files and labels failed"
         raise UserError(
-            f"{dataset}: nnU-Net refuses the dataset: {said}; see: nnunet-plugins check {identifier}"
+            f"{dataset}: nnU-Net rejects the dataset: {reason}; see: nnunet-plugins check {identifier}"
         ) from error
     with _set_aside(target):
         planner = _planner(request, dataset, name, training)
@@ -149,17 +149,17 @@ def plan(request: Request) -> Path:
                 f"--gpu-memory {planner.UNet_vram_target_GB:g}: too little for any patch (or the images have "
                 "fewer than 8 voxels along every axis)"
             ) from error
-        wanted = [c for c in request.configurations if c in planned]
-        if not wanted:
-            asked = f"-c {' '.join(request.configurations)}"
+        chosen = [c for c in request.configurations if c in planned]
+        if not chosen:
+            option = f"-c {' '.join(request.configurations)}"
             if planner.ranks == (2,):
-                raise UserError(f"{asked}: {request.network} is 2D only; pass -c 2d")
+                raise UserError(f"{option}: {request.network} is 2D only; pass -c 2d")
             raise UserError(
-                f"{asked}: nnU-Net plans only {', '.join(planned)} for this dataset (3d_lowres needs images much "
+                f"{option}: nnU-Net plans only {', '.join(planned)} for this dataset (3d_lowres needs images much "
                 "larger than the patch); pass one of these"
             )
-        _check_networks(request, planner, {c: planned[c] for c in wanted})
-    preprocess_dataset(identifier, name, wanted, num_processes=[request.processes])
+        _check_networks(request, planner, {c: planned[c] for c in chosen})
+    preprocess_dataset(identifier, name, chosen, num_processes=[request.processes])
     return target
 
 
@@ -183,9 +183,9 @@ def _planner(request: Request, dataset: str, name: str, training: dict[str, Any]
 def _check_networks(
     request: Request, planner: NetworkPlanner, planned: dict[str, dict[str, Any]]
 ) -> None:
-    """Build what was planned, without memory for the weights: what does not work is told now."""
+    """Build the planned networks without memory for their weights, to report errors before preprocessing."""
     dataset = planner.dataset_json
-    channels = len(dataset.get("channel_names", dataset.get("modality")))  # the latter before v2
+    channels = len(dataset.get("channel_names", dataset.get("modality")))  # "modality" before v2
     classes = len(dataset["labels"])
     for name, plan in planned.items():
         try:
@@ -199,17 +199,17 @@ def _check_networks(
                     plan["patch_size"],
                 )
         except UserError as error:
-            raise _with_cure(request, name, error) from error
+            raise _with_fix(request, name, error) from error
 
 
-def _with_cure(request: Request, configuration: str, error: UserError) -> UserError:
-    """``error``; where the paper's topology is what does not fit, with the command that leaves it out."""
+def _with_fix(request: Request, configuration: str, error: UserError) -> UserError:
+    """``error``; if the paper's topology is the cause, with the command that plans without it."""
     topology, recipe = request.topology(), request.paper()
     if topology is None or recipe is None or not configuration.startswith(f"{topology.rank}d"):
         return error
     return UserError(
         f"--recipe paper: the paper's topology does not fit {configuration} of this dataset ({error}). For the "
-        f"paper's procedure on nnU-Net's own topology, instead: nnunet-plugins plan {request.dataset} "
+        f"paper's procedure with nnU-Net's own topology, run: nnunet-plugins plan {request.dataset} "
         f"--network {request.network} --batch-size {recipe.batch_size} "
         f"--training '{json.dumps(recipe.training)}'"
     )
@@ -217,7 +217,7 @@ def _with_cure(request: Request, configuration: str, error: UserError) -> UserEr
 
 @contextmanager
 def _set_aside(plans: Path) -> Iterator[None]:
-    """Keep nnU-Net from merging old plans into new ones; a failure leaves what was there before."""
+    """Keep nnU-Net from merging old plans into new ones; after a failure the old plans are restored."""
     old = plans.with_suffix(".json.old")
     if plans.exists():
         os.replace(plans, old)
@@ -232,37 +232,36 @@ def _set_aside(plans: Path) -> Iterator[None]:
 
 
 def _check(request: Request) -> None:
-    """Everything that can be said before the dataset is looked at."""
+    """Check what does not depend on the dataset."""
     find(request.network)
     if request.preset and request.preset not in PRESETS:
-        raise UserError(f"--preset {request.preset}: known: {', '.join(PRESETS)}")
+        raise UserError(f"--preset {request.preset}: allowed: {', '.join(PRESETS)}")
     if request.gpu_memory is not None and not 0 < request.gpu_memory < float("inf"):
-        raise UserError(f"--gpu-memory {request.gpu_memory:g}: a number of GB above 0 is wanted")
+        raise UserError(f"--gpu-memory {request.gpu_memory:g}: expected a number of GB above 0")
     for option, number in (("--batch-size", request.batch_size), ("-np", request.processes)):
         if number is not None and number < 1:
-            raise UserError(f"{option} {number}: a whole number of 1 or more is wanted")
+            raise UserError(f"{option} {number}: expected a whole number of 1 or more")
     unknown = sorted(set(request.configurations) - set(CONFIGURATIONS))
     if unknown:
-        raise UserError(f"-c {' '.join(unknown)}: can preprocess {', '.join(CONFIGURATIONS)}")
+        raise UserError(f"-c {' '.join(unknown)}: allowed: {', '.join(CONFIGURATIONS)}")
     if request.residual() and request.topology() is not None:
         raise UserError(
-            "--encoder residual: --recipe paper takes the paper's own topology; leave one of them out"
+            "--encoder residual: --recipe paper uses the paper's own topology; omit one of them"
         )
     check_plans_name(request.name())
 
 
 def _dataset(name_or_id: str) -> str:
     raw, _ = folder_of("nnUNet_raw"), folder_of("nnUNet_preprocessed")
-    wanted = str(name_or_id)
-    found = find_dataset(raw, wanted)
+    found = find_dataset(raw, name_or_id)
     try:
         return str(maybe_convert_to_dataset_name(int(found[7:10])))
-    except RuntimeError as error:  # the same id under another name in preprocessed or results
-        raise UserError(f"dataset {wanted}: {error}") from error
+    except RuntimeError as error:  # same id, other name in preprocessed or results
+        raise UserError(f"dataset {name_or_id}: {error}") from error
 
 
 def _check_splits(raw: Path, preprocessed: Path) -> None:
-    # nnU-Net dies on a bare AssertionError here.
+    # nnU-Net only raises a bare AssertionError.
     if not raw.exists() or not preprocessed.exists():
         return
     ours, theirs = (
@@ -271,6 +270,6 @@ def _check_splits(raw: Path, preprocessed: Path) -> None:
     )
     if ours != theirs[: len(ours)]:
         raise UserError(
-            f"{preprocessed}: holds other folds than the dataset's {raw.name} (the cases have changed since, "
-            "or the folds were made elsewhere); move it away to plan with the dataset's folds"
+            f"{preprocessed}: differs from the dataset's {raw.name} (the cases have changed since, or the folds "
+            "come from elsewhere); move it away to plan with the folds of the dataset"
         )

@@ -1,4 +1,4 @@
-"""Named starting points for plans. Presets are data; options on the command line win over them."""
+"""Named starting points for plans. Options on the command line override presets."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Preset:
-    """What a preset fixes of plan and procedure.
+    """Settings of plan and procedure.
 
     Attributes:
         gpu_memory: memory target in GB, in nnU-Net's units (8 is 128^3 voxels at 32 features, batch 2).
         base_features: channels of the first stage.
-        residual: nnU-Net's residual encoder in place of the plain one.
+        residual: plan nnU-Net's residual encoder instead of the plain one.
         training: entries of the ``training`` procedure.
-        note: what a user should be told.
+        note: printed after planning.
     """
 
     gpu_memory: float
@@ -40,11 +40,11 @@ PRESETS: dict[str, Preset] = {
             "augmentation": "none",
         },
         note=(
-            "preset cpu: 8 features, a patch of about 64^3, no augmentation, few and short epochs unless you say "
-            "otherwise. It is for trying things without a card, not for results."
+            "preset cpu: 8 features, a patch of about 64^3, no augmentation, few and short epochs unless set "
+            "otherwise. It is for trials without a GPU, not for results."
         ),
     ),
-    # nnU-Net's own presets of residual encoders.
+    # nnU-Net's own presets with residual encoders.
     "M": Preset(gpu_memory=8, base_features=32, residual=True),
     "L": Preset(gpu_memory=24, base_features=32, residual=True),
     "XL": Preset(gpu_memory=40, base_features=32, residual=True),

@@ -1,4 +1,4 @@
-"""Which mirroring a dataset allows: where labels have a side, left and right must not be exchanged."""
+"""Mirroring that a dataset allows: if labels have a side, left and right must not be exchanged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nnunet_plugins.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-#: The entry of dataset.json that our converters write.
+#: The entry that our converters write into dataset.json.
 ENTRY = "nnunet_plugins"
 
 
@@ -20,12 +20,19 @@ def allowed_mirror_axes(
     transpose_forward: Sequence[int],
     rank: int,
 ) -> tuple[tuple[int, ...], str]:
-    """Those of ``axes`` of a patch of ``rank`` 2 or 3 that may be mirrored, and the reason in words.
+    """The ``axes`` of a patch of ``rank`` 2 or 3 that may be mirrored, and the reason as text.
 
-    The converters write into dataset.json which axis of the array that nnU-Net's reader gives is left-right
+    The converters write to dataset.json which axis of the array read by nnU-Net is left-right
     (``left_right_axis``) and which labels have a side (``sided_labels``). The plans transpose that array by
-    ``transpose_forward``; a 2D patch holds its last two axes. Where labels have sides by their names but the
-    dataset does not say which axis is left-right, no axis may be mirrored: it is not guessed.
+    ``transpose_forward``; a 2D patch has its last two axes. If label names have sides but the dataset does not
+    state the left-right axis, no axis may be mirrored.
+
+    >>> data = {"labels": {"background": 0, "hip_left": 1}, "nnunet_plugins": {"left_right_axis": 2}}
+    >>> allowed_mirror_axes((0, 1, 2), data, (0, 1, 2), rank=3)[0]
+    (0, 1)
+
+    Raises:
+        UserError: left_right_axis is not 0, 1 or 2.
     """
     entry = dataset_json.get(ENTRY, {})
     sided = entry.get("sided_labels")
@@ -41,7 +48,7 @@ def allowed_mirror_axes(
         )
     if left_right is None:
         return (), (
-            f"mirroring is off: labels {names} have sides and dataset.json does not say which axis is "
+            f"mirroring is off: labels {names} have sides and dataset.json does not state which axis is "
             f'left-right ("{ENTRY}": {{"left_right_axis": 0, 1 or 2 of the z, y, x array}})'
         )
     in_patch = list(transpose_forward).index(left_right) - (3 - rank)

@@ -1,13 +1,12 @@
 """The training procedure as data: the optional ``training`` entry of a plans configuration.
 
-It travels in the model folder's plans.json, so a model tells how it was trained. What the entry does not
-name stays as nnU-Net has it.
+It is part of plans.json in the model folder, so a model documents how it was trained. Keys that are not set keep
+nnU-Net's defaults.
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nnunet_plugins.errors import UserError
@@ -61,16 +60,16 @@ def _output_weights(value: Any) -> bool:
 
 
 def _axes(value: Any) -> bool:
-    whole = isinstance(value, (list, tuple)) and all(_integer(0)(v) and v <= 2 for v in value)
-    return whole and len(set(value)) == len(value)  # prediction flips no axis twice
+    valid = isinstance(value, (list, tuple)) and all(_integer(0)(v) and v <= 2 for v in value)
+    return valid and len(set(value)) == len(value)  # each axis at most once
 
 
 OPTIMIZERS = ("SGD", "Adam", "AdamW")
 SCHEDULES = ("poly", "constant", "exponential")
 AUGMENTATIONS = ("nnunet", "none")
 WEIGHTED_OUTPUTS = ("auxiliary", "attention")
-#: Term of the loss -> option -> test. 'ce' is binary cross-entropy where a dataset has regions; 'bce' is that of
-#: each channel on its own for labels too. With gamma between 0 and 1 focal's gradient is infinite at p = 1.
+#: Term of the loss -> option -> test. 'ce' is binary cross-entropy for datasets with regions; 'bce' is binary
+#: cross-entropy per channel for labels too. With gamma between 0 and 1 the gradient of focal is infinite at p = 1.
 LOSS_TERMS: dict[str, dict[str, Callable[[Any], bool]]] = {
     "dice": {},
     "ce": {},
@@ -78,16 +77,16 @@ LOSS_TERMS: dict[str, dict[str, Callable[[Any], bool]]] = {
     "focal": {"alpha": _number(0, 1), "gamma": _number(1)},
 }
 
-#: Key -> (test, what is allowed). lr_schedule sets the rate of epoch e = 0, 1, ...: 'exponential' is
-#: initial_lr * lr_decay**e. lr_decay is read with it alone, momentum (Nesterov's where above 0) with SGD alone:
-#: an entry may keep them when recipe, preset or user choose another schedule or optimizer.
+#: Key -> (test, allowed values). lr_schedule sets the rate of epoch e = 0, 1, ...: 'exponential' is
+#: initial_lr * lr_decay**e. lr_decay is only read with 'exponential', momentum (Nesterov if above 0) only with SGD:
+#: an entry may keep them if recipe, preset or user choose another schedule or optimizer.
 KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "epochs": (_integer(1), "a whole number of 1 or more"),
     "iterations_per_epoch": (_integer(1), "a whole number of 1 or more"),
     "validation_iterations_per_epoch": (_integer(1), "a whole number of 1 or more"),
     "initial_lr": (_number(0, above=True), "a number above 0"),
     "lr_schedule": (_one_of(*SCHEDULES), " or ".join(SCHEDULES)),
-    "lr_decay": (_number(0, 1, above=True), "a factor an epoch, above 0, 1 at most"),
+    "lr_decay": (_number(0, 1, above=True), "a factor per epoch, above 0, at most 1"),
     "weight_decay": (_number(0), "a number of 0 or more"),
     "optimizer": (_one_of(*OPTIMIZERS), " or ".join(OPTIMIZERS)),
     "momentum": (lambda v: _number(0)(v) and v < 1, "a number of 0 or more, below 1 (SGD's)"),
@@ -108,105 +107,22 @@ KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """The procedure that a paper trained its network with.
-
-    An epoch of the papers is one pass over their own cases. Number of epochs and learning rate of each epoch
-    are theirs; the iterations of an epoch stay nnU-Net's, as a pass over other cases is another number.
-    Where a paper is silent on weight decay or momentum the value is its framework's default, 0.
-
-    Attributes:
-        training: entries of the ``training`` procedure.
-        batch_size: samples a step.
-        source: where it stands, and how what is unclear was read.
-    """
-
-    training: dict[str, Any]
-    batch_size: int
-    source: str
-
-
-_SIJ_CT = {
-    "epochs": 300,
-    "optimizer": "Adam",
-    "initial_lr": 1e-4,
-    "lr_schedule": "constant",
-    "weight_decay": 1e-4,
-}
-#: Network -> its paper's procedure.
-PAPER_RECIPES: dict[str, Recipe] = {
-    "SEUNet": Recipe(
-        {**_SIJ_CT, "loss": {"dice": 1.0, "ce": 0.0}},
-        batch_size=1,
-        source="000, sections 3.1 and 3.5",
-    ),
-    "MAGUNet": Recipe(
-        {**_SIJ_CT, "loss": {"dice": 1.0, "ce": 1.0}},
-        batch_size=1,
-        source="001, section 2.1, 3) and 5)",
-    ),
-    "AttentionUNet25D": Recipe(
-        {
-            "epochs": 400,
-            "optimizer": "Adam",
-            "initial_lr": 5e-4,
-            "lr_schedule": "exponential",
-            # Halved every 3,800 iterations, at the 39 of the paper's own epochs: 77 or 78 of 103 cases (four
-            # folds) by twos. At 250 an epoch it would fall 2^26-fold instead of 17-fold in the 400 epochs.
-            "lr_decay": 0.5 ** (39 / 3800),
-            "weight_decay": 0.0,
-            "loss": {"dice": 1.0, "ce": 1.0},
-            "output_weights": {"attention": 0.2},
-        },
-        batch_size=2,
-        source="002, 'Model development'; the weight 0.2 is the authors' code's, which cuts three crops from "
-        "each of the batch's two cases: a batch of 6 is its step",
-    ),
-    "InceptionDualUNet": Recipe(
-        {
-            "epochs": 50,
-            "optimizer": "Adam",
-            "initial_lr": 1e-4,
-            "lr_schedule": "constant",
-            "weight_decay": 0.0,
-            "loss": {"dice": 1.0},
-            "output_weights": {"auxiliary": 1.0},
-            "augmentation": "none",
-        },
-        batch_size=2,
-        source="003, 'Parameter optimization'; Dice is its best loss, augmentation made it worse (Table 5); "
-        "the weight of the bottleneck's output is not printed",
-    ),
-    "ASPPUNet": Recipe(
-        {
-            "epochs": 50,
-            "optimizer": "SGD",
-            "initial_lr": 0.01,
-            "lr_schedule": "exponential",
-            "lr_decay": 0.99,
-            "momentum": 0.0,
-            "weight_decay": 0.0,
-            "loss": {"ce": 1.0},
-            "augmentation": "none",
-        },
-        batch_size=2,
-        source="004, sections 2.5 and 2.7, eq. 1 and 4; its 'training batch', of which there are 50, is an epoch",
-    ),
-}
-
-
 def read_procedure(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """The checked ``training`` entry of a plans configuration; {} if it has none.
+    """The validated ``training`` entry of a plans configuration; {} if it has none.
+
+    >>> read_procedure({"training": {"epochs": 50, "optimizer": "Adam"}})
+    {'epochs': 50, 'optimizer': 'Adam'}
+    >>> read_procedure({"training": {"optimizer": "Lion"}})
+    Traceback (most recent call last):
+    nnunet_plugins.errors.UserError: plans: training.optimizer is 'Lion'; allowed: SGD or Adam or AdamW
 
     Raises:
-        UserError: on an unknown key (with the known ones), a value that is not allowed, or an exponential
-            schedule without its factor.
+        UserError: an unknown key, a value that is not allowed, or an exponential schedule without lr_decay.
     """
     entry = configuration.get("training", {})
     if not isinstance(entry, dict):
         raise UserError(
-            f"plans: training is {entry!r}; an object with keys {', '.join(KEYS)} is wanted"
+            f"plans: training is {entry!r}; expected an object with keys {', '.join(KEYS)}"
         )
     unknown = sorted(set(entry) - set(KEYS))
     if unknown:
@@ -219,7 +135,7 @@ def read_procedure(configuration: Mapping[str, Any]) -> dict[str, Any]:
             raise UserError(f"plans: training.{key} is {value!r}; allowed: {description}")
     if entry.get("lr_schedule") == "exponential" and "lr_decay" not in entry:
         raise UserError(
-            "plans: training.lr_schedule is 'exponential', which needs training.lr_decay: "
+            "plans: training.lr_schedule is 'exponential', which requires training.lr_decay: "
             f"{KEYS['lr_decay'][1]}"
         )
     return dict(entry)

@@ -1,4 +1,4 @@
-"""What our trainers share: the network from the plans, the procedure as data, sides kept apart."""
+"""The base of our trainers: network and procedure from the plans, left and right kept apart."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _ATTRIBUTES = {
 
 
 class _ExponentialLRScheduler(PolyLRScheduler):
-    """``initial_lr * exponent ** epoch``; told the epoch, as nnU-Net does, it survives a restart."""
+    """``initial_lr * exponent ** epoch``; computed from the epoch, so it is unaffected by a restart."""
 
     def step(self, current_step: int | None = None) -> None:
         for group in self.optimizer.param_groups:
@@ -47,18 +47,18 @@ class _ExponentialLRScheduler(PolyLRScheduler):
 
 
 class PluginTrainer(nnUNetTrainer):
-    """nnUNetTrainer with a network of ours and the procedure of the plans' ``training`` entry."""
+    """nnUNetTrainer with one of our networks and the procedure of the plans' ``training`` entry."""
 
-    #: Network that takes the place of nnU-Net's own where the plans do not name one of ours.
+    #: Network to build for plans that name nnU-Net's own.
     network_name: ClassVar[str]
 
-    # nnU-Net reads these parameter names from its own frame: they must be exactly its own.
+    # nnU-Net reads these parameters by name from its frame: the names must be the same.
     def __init__(
         self,
-        plans: dict,
+        plans: dict[str, Any],
         configuration: str,
         fold: int,
-        dataset_json: dict,
+        dataset_json: dict[str, Any],
         device: torch.device = torch.device("cuda"),  # noqa: B008
     ) -> None:
         super().__init__(plans, configuration, fold, dataset_json, device)
@@ -76,7 +76,7 @@ class PluginTrainer(nnUNetTrainer):
         num_output_channels: int,
         enable_deep_supervision: bool = True,
     ) -> nn.Module:
-        """The network of the plans if it is ours, else ``network_name`` in the plans' topology."""
+        """The network of the plans if it is ours, otherwise ``network_name`` with the topology of the plans."""
         return build(
             cls.network_name,
             configuration_manager.configuration["architecture"],
@@ -87,21 +87,21 @@ class PluginTrainer(nnUNetTrainer):
         )
 
     def on_train_start(self) -> None:
-        """Say what is trained and how before the first epoch."""
+        """Log network and procedure before the first epoch."""
         super().on_train_start()
         self.print_to_log_file(
             f"network: {type(self._bare_network).__name__}; procedure of the plans: {self.procedure}"
         )
 
     def on_train_end(self) -> None:
-        """Note the card's peak memory, which nnU-Net does not; `compare` and `report` read it from the log."""
+        """Log the peak GPU memory, which `compare` and `report` read from the log."""
         super().on_train_end()
         if self.device.type == "cuda":
             peak = torch.cuda.max_memory_allocated(self.device)
             self.print_to_log_file(f"peak memory allocated: {peak / 2**30:.2f} GiB")
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
-        """nnU-Net's SGD with polynomial decay unless the procedure says otherwise."""
+        """nnU-Net's SGD with polynomial decay, unless the procedure sets something else."""
         optimizer, schedule = super().configure_optimizers()
         name, kind = self.procedure.get("optimizer", "SGD"), self.procedure.get("lr_schedule")
         if name != "SGD":
@@ -110,7 +110,7 @@ class PluginTrainer(nnUNetTrainer):
             )
         elif "momentum" in self.procedure:
             momentum = self.procedure["momentum"]
-            for group in optimizer.param_groups:  # plain SGD cannot be Nesterov's
+            for group in optimizer.param_groups:  # Nesterov requires momentum
                 group.update(momentum=momentum, nesterov=momentum > 0)
         if kind == "exponential":
             schedule = _ExponentialLRScheduler(
@@ -128,7 +128,7 @@ class PluginTrainer(nnUNetTrainer):
         return getattr(network, "_orig_mod", network)
 
     def _get_deep_supervision_scales(self) -> list[list[float]] | None:
-        """Size of every output's target as shares of the patch, as the network tells its outputs."""
+        """Size of the target of each output, as shares of the patch, from the network's outputs."""
         if not self.enable_deep_supervision:
             return None
         patch = self.configuration_manager.patch_size
@@ -171,33 +171,33 @@ class PluginTrainer(nnUNetTrainer):
             )
         return OutputsLoss(loss, AttentionLoss(**labels), list(zip(kinds, weights, strict=True)))
 
-    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple:  # noqa: N802
-        """nnU-Net's augmentation settings, with mirroring limited to what keeps left and right apart.
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple[Any, ...]:  # noqa: N802
+        """nnU-Net's augmentation settings, without mirroring that exchanges left and right.
 
         Raises:
-            UserError: the procedure asks to mirror left and right of a dataset whose labels have sides.
+            UserError: the procedure mirrors left and right although labels have sides.
         """
         rotation, dummy_2d, initial, axes = (
             super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
         )
         patch = self.configuration_manager.patch_size
-        wanted = tuple(self.procedure.get("mirror_axes", axes))
-        if any(a >= len(patch) for a in wanted):
+        axes = tuple(self.procedure.get("mirror_axes", axes))
+        if any(a >= len(patch) for a in axes):
             raise UserError(
-                f"plans: training.mirror_axes is {list(wanted)}; a patch of {len(patch)} axes has "
+                f"plans: training.mirror_axes is {list(axes)}; a patch of {len(patch)} axes has "
                 f"axes 0 to {len(patch) - 1}"
             )
         allowed, reason = allowed_mirror_axes(
-            wanted, self.dataset_json, self.plans_manager.transpose_forward, len(patch)
+            axes, self.dataset_json, self.plans_manager.transpose_forward, len(patch)
         )
-        if "mirror_axes" in self.procedure and allowed != wanted:
-            raise UserError(f"plans: training.mirror_axes is {list(wanted)}, but {reason}")
+        if "mirror_axes" in self.procedure and allowed != axes:
+            raise UserError(f"plans: training.mirror_axes is {list(axes)}, but {reason}")
         if self.procedure.get("augmentation") == "none":
-            # What was not mirrored in training must not be mirrored at prediction.
+            # Prediction must not mirror what training did not mirror.
             dummy_2d, initial, allowed = False, patch, ()
             reason = "mirroring is off: training.augmentation is none"
         self.print_to_log_file(reason)
-        # The predictor takes None, not an empty tuple, for no mirroring.
+        # The predictor expects None, not an empty tuple, for no mirroring.
         self.inference_allowed_mirroring_axes = allowed or None
         return rotation, dummy_2d, initial, allowed
 
@@ -206,5 +206,5 @@ class PluginTrainer(nnUNetTrainer):
         if self.procedure.get("augmentation") != "none":
             return super().get_training_transforms(*args, **kwargs)
         scales = args[2]  # patch_size, rotation_for_DA, deep_supervision_scales, ...
-        taken = ("is_cascaded", "foreground_labels", "regions", "ignore_label")
-        return self.get_validation_transforms(scales, **{k: kwargs[k] for k in taken})
+        keys = ("is_cascaded", "foreground_labels", "regions", "ignore_label")
+        return self.get_validation_transforms(scales, **{k: kwargs[k] for k in keys})

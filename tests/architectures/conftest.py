@@ -1,4 +1,4 @@
-"""Plans-like arguments for small networks, 2D and 3D."""
+"""Arguments of small networks as in plans, 2D and 3D."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NORM = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
 def arguments(
     rank: int, *, residual: bool = False, isotropic: bool = False, **changes: Any
 ) -> dict[str, Any]:
-    """Arguments as nnU-Net's plans carry them: three stages, the first two in plane in 3D unless isotropic."""
+    """Arguments as in nnU-Net's plans: three stages; in 3D the first two are in plane, unless isotropic."""
     kernels, strides = [[3] * rank] * 3, [[1] * rank, [2] * rank, [2] * rank]
     if rank == 3 and not isotropic:
         kernels, strides = [[1, 3, 3], *kernels[1:]], [[1] * 3, [1, 2, 2], [2] * 3]

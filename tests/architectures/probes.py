@@ -1,4 +1,4 @@
-"""What the tests of the blocks share: equations written out by shifts and sums, and looks inside a block."""
+"""Shared by the tests of the blocks: equations written out as shifts and sums, and views inside a block."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from architectures.layers import Layers
 
@@ -33,7 +34,7 @@ def layers(rank: int, changes: dict[str, Any]) -> Layers:
 
 
 def shifted(x: Tensor, offset: Sequence[int], fill: float = 0.0) -> Tensor:
-    """``y[..., p] = x[..., p + offset]``, ``fill`` where that lies outside."""
+    """``y[..., p] = x[..., p + offset]``, ``fill`` where that is outside the map."""
     y = torch.full_like(x, fill)
     to, of = [], []
     for n, o in zip(x.shape[2:], offset, strict=True):
@@ -44,7 +45,7 @@ def shifted(x: Tensor, offset: Sequence[int], fill: float = 0.0) -> Tensor:
 
 
 def convolved(x: Tensor, conv: nn.Module) -> Tensor:
-    """A convolution of stride 1 that keeps the size: a sum over taps, each a matrix on a shifted map."""
+    """A convolution of stride 1 that preserves the size: a sum over taps, each a matrix on a shifted map."""
     taps = conv.weight.shape[2:]
     total = 0.0
     for tap in itertools.product(*(range(k) for k in taps)):
@@ -60,7 +61,7 @@ def along_channels(values: Tensor, ndim: int) -> Tensor:
 
 
 def normalised(x: Tensor, norm: nn.Module) -> Tensor:
-    """Batch or instance normalisation in training, from its formula."""
+    """Batch or instance normalisation in training mode, from its formula."""
     axes = [*range(2, x.ndim)] if "Instance" in type(norm).__name__ else [0, *range(2, x.ndim)]
     centred = x - x.mean(axes, keepdim=True)
     y = centred / torch.sqrt(centred.square().mean(axes, keepdim=True) + norm.eps)
@@ -68,7 +69,7 @@ def normalised(x: Tensor, norm: nn.Module) -> Tensor:
 
 
 def scrambled(block: nn.Module) -> nn.Module:
-    """The block in float64, no parameter at a value of its start."""
+    """The block in float64 with every parameter away from its initial value."""
     block = block.double()
     with torch.no_grad():
         for p in block.parameters():
@@ -76,8 +77,17 @@ def scrambled(block: nn.Module) -> nn.Module:
     return block
 
 
+def fused(block: nn.Module, x: Tensor) -> Tensor:
+    """The result of the fused attention kernel, which must run by default and without an N x N matrix."""
+    names = kernels(block, x)
+    assert FUSED in names
+    assert N_BY_N not in names
+    with sdpa_kernel([SDPBackend.FLASH_ATTENTION]):
+        return block(x)
+
+
 def kernels(block: nn.Module, *inputs: Tensor) -> set[str]:
-    """Names of the operations that a forward and backward pass run."""
+    """Names of the operations in a forward and backward pass."""
     activities = [torch.profiler.ProfilerActivity.CPU]
     with torch.profiler.profile(activities=activities) as profile:
         block(*(x.requires_grad_() for x in inputs)).sum().backward()
@@ -85,7 +95,7 @@ def kernels(block: nn.Module, *inputs: Tensor) -> set[str]:
 
 
 def attended_in(block: nn.Module, x: Tensor) -> list[torch.dtype]:
-    """Types of the query, key and value that reach the attention kernel."""
+    """Dtypes of the query, key and value that reach the attention kernel."""
     with unittest.mock.patch.object(
         F, "scaled_dot_product_attention", wraps=F.scaled_dot_product_attention
     ) as kernel:
@@ -94,7 +104,7 @@ def attended_in(block: nn.Module, x: Tensor) -> list[torch.dtype]:
 
 
 def kept(block: nn.Module, *inputs: Tensor) -> int:
-    """Elements of the maps that a forward pass keeps for the backward pass, inputs and parameters left out."""
+    """Elements of the maps that a forward pass saves for the backward pass, without inputs and parameters."""
     known = {t.untyped_storage().data_ptr() for t in (*inputs, *block.parameters())}
     found: dict[int, Tensor] = {}
 
@@ -109,7 +119,7 @@ def kept(block: nn.Module, *inputs: Tensor) -> int:
 
 
 def convolution_outputs(block: nn.Module, *inputs: Tensor) -> int:
-    """Elements that all convolutions inside give back."""
+    """Elements of the outputs of all convolutions in the block."""
     sizes = []
     hooks = [
         m.register_forward_hook(lambda _m, _x, y: sizes.append(y.numel()))
@@ -123,7 +133,7 @@ def convolution_outputs(block: nn.Module, *inputs: Tensor) -> int:
 
 
 def at_rest(block: nn.Module, *inputs: Tensor) -> set[str]:
-    """Parameters that three steps do not move."""
+    """Names of the parameters that three optimiser steps do not change."""
     before = {k: v.clone() for k, v in block.named_parameters()}
     optimizer = torch.optim.SGD(block.parameters(), 0.1)
     target = torch.randn_like(block(*inputs))
@@ -135,10 +145,10 @@ def at_rest(block: nn.Module, *inputs: Tensor) -> set[str]:
 
 
 def all_finite(block: nn.Module, *shape: int, inputs: int = 1) -> bool:
-    """Whether values of rms 1e4 come through forward and backward in bf16 and fp16 without overflow."""
+    """Whether values of rms 1e4 pass forward and backward in bf16 and fp16 without overflow."""
     fine = []
     for dtype in (torch.bfloat16, torch.float16):
-        # Not centred: products of such features are as large as they can be.
+        # Not centred, for the largest products.
         x = [(7e3 + 7e3 * torch.randn(shape)).to(dtype).requires_grad_() for _ in range(inputs)]
         with torch.autocast("cpu", dtype=dtype):
             y = block(*x)

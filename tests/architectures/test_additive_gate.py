@@ -23,8 +23,8 @@ def at_each_voxel(conv: nn.Module, x: torch.Tensor) -> torch.Tensor:
 def test_equals_equations_1_and_2(rank: int) -> None:
     block = scrambled(gate(rank))
     x, g = (torch.randn(2, 8, *[4] * rank, dtype=torch.float64) for _ in range(2))
-    agreed = torch.clamp(at_each_voxel(block.skip, x) + at_each_voxel(block.gating, g), min=0)
-    alpha = 1 / (1 + torch.exp(-at_each_voxel(block.merge, agreed)))
+    agreement = torch.clamp(at_each_voxel(block.skip, x) + at_each_voxel(block.gating, g), min=0)
+    alpha = 1 / (1 + torch.exp(-at_each_voxel(block.merge, agreement)))
     assert_close(block.coefficients(x, g), alpha)
     assert_close(block(x, g), x * alpha)
 
@@ -37,7 +37,7 @@ def test_skip_and_gating_are_not_swapped(rank: int) -> None:
 
 
 @pytest.mark.parametrize("c", [64, 128, 256, 512])
-def test_paper_003_s_size(c: int) -> None:
+def test_it_has_as_many_parameters_as_in_silveira2025(c: int) -> None:
     with torch.device("meta"):
         block = gate(2, c, reduction=1)
     assert sum(p.numel() for p in block.parameters()) == 2 * (c * c + c) + c + 1
@@ -51,7 +51,7 @@ def test_widths(rank: int) -> None:
     assert block(skip, gating).shape == skip.shape
 
 
-def test_maps_kept_are_those_it_tells(rank: int) -> None:
+def test_maps_kept_are_those_it_reports(rank: int) -> None:
     block = gate(rank)
     size = [4, 6, 8][:rank]
     x, g = (torch.randn(1, 8, *size) for _ in range(2))

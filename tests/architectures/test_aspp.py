@@ -33,7 +33,7 @@ def aspp(rank: int, **changes: object) -> ASPP:
 
 
 def written_out(block: ASPP, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Figure 2 up to the last normalisation: what is concatenated, the merging weights, the mean's part."""
+    """Figure 2 up to the last normalisation: the concatenated branches, the merging weights, the mean's part."""
     rank = x.ndim - 2
     branches = [
         normalised(convolved(x, part[0]), part[1]).clamp(min=0)
@@ -57,18 +57,18 @@ def test_equals_figure_2(rank: int) -> None:
     assert_close(block(x), normalised(merged, block.norm).clamp(min=0))
 
 
-def test_under_instance_normalisation_the_mean_is_added_behind(rank: int) -> None:
+def test_under_instance_normalisation_the_mean_is_added_afterwards(rank: int) -> None:
     block = scrambled(aspp(rank, norm_op=NORM[rank]))
     x = torch.randn(2, 6, *[7] * rank, dtype=torch.float64)
     branches, weights, mean = written_out(block, x)
     merged = torch.einsum("oi,bi...->bo...", weights, branches)
-    near = normalised(merged, block.norm)  # blind to the mean
+    near = normalised(merged, block.norm)  # does not depend on the mean
     assert_close(block(x), (near + mean.view(2, 6, *[1] * rank)).clamp(min=0))
 
 
 @pytest.mark.parametrize("norm", [BATCH, NORM], ids=["batch", "instance"])
 def test_one_sample_trains(rank: int, norm: dict[int, type[nn.Module]]) -> None:
-    """Batch norm of one sample takes the mean's branch out in training; instance norm does not."""
+    """Batch norm of one sample removes the mean's branch in training; instance norm does not."""
     block = aspp(rank, norm_op=norm[rank]).train()
     still = at_rest(block, torch.randn(1, 6, *[6] * rank))
     assert all("pooled" in name for name in still) if norm is BATCH else not still
@@ -118,7 +118,7 @@ def test_shrunken_dilations_leave_every_voxel_a_neighbour(n: int) -> None:
     block.check_input_size([n, n])
 
 
-def test_given_dilations_win_over_the_map() -> None:
+def test_given_dilations_take_precedence_over_the_map() -> None:
     assert aspp(2, dilations=[5], map_size=[8, 8]).dilations == [[5, 5]]
 
 
@@ -138,7 +138,7 @@ def test_large_values_stay_finite(rank: int) -> None:
     "dilations", [(), (0,), (1.5,), (True,), ("6",), ([1, 2, 3],), ([1, -1],), (6, None)]
 )
 def test_bad_dilations(dilations: tuple[object, ...]) -> None:
-    with pytest.raises(ValueError, match=r"ASPP: dilations are .*; one or more are wanted"):
+    with pytest.raises(ValueError, match=r"ASPP: dilations are .*; expected one or more"):
         aspp(2, dilations=dilations)
 
 
@@ -151,5 +151,5 @@ def test_bad_sizes() -> None:
         aspp(3, dilations=(4,)).check_input_size([4, 5, 5])
     with pytest.raises(ValueError, match="width is 0"):
         aspp(2, width=0)
-    with pytest.raises(ValueError, match=r"kernel_size is \[3, 3\]; give a number or 3"):
+    with pytest.raises(ValueError, match=r"kernel_size is \[3, 3\]; expected a number or 3"):
         aspp(3, kernel_size=[3, 3])

@@ -23,13 +23,13 @@ def test_attend_is_a_softmax_over_keys_in_each_head(heads: int, scale: float | N
     assert_close(attend(query, key, value, heads=heads, scale=scale), expected)
 
 
-def test_attend_positions_is_unscaled_and_keeps_maps() -> None:
+def test_attend_positions_is_unscaled_and_preserves_the_shape() -> None:
     query, key, value = (torch.randn(2, 3, 7, dtype=torch.float64) for _ in range(3))
     weights = torch.softmax(torch.einsum("bci,bcj->bij", key, query), 1)
     assert_close(attend_positions(query, key, value), torch.einsum("bci,bij->bcj", value, weights))
 
 
-def test_in_float32_leaves_autocast_and_comes_back() -> None:
+def test_in_float32_leaves_autocast_and_restores_the_dtype() -> None:
     seen = []
 
     def square(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -45,7 +45,7 @@ def test_in_float32_leaves_autocast_and_comes_back() -> None:
     assert in_float32(square, a.double(), a.double()).dtype == torch.float64
 
 
-def test_outside_autocast_takes_the_type_it_is_told() -> None:
+def test_outside_autocast_computes_in_the_given_dtype() -> None:
     linear = torch.nn.Linear(2, 2)
     x = torch.ones(1, 2)
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -36,7 +36,7 @@ PUBLISHED: dict[str, Any] = {
     "pool": "max",
     "deep_levels": 1,
 }
-#: Parameters and G multiplications of its parts for a patch of 16 x 192 x 192, as added up from its layers.
+#: Parameters and billions of multiplications of its parts for a patch of 16 x 192 x 192, summed over layers.
 PARTS = {
     "encoder.stages.0": (28_128, 16.4962),
     "encoder.stages.1": (38_048, 5.5868),
@@ -73,7 +73,7 @@ def five_stages(**changes: Any) -> AttentionUNet25D:
     return AttentionUNet25D(**arguments(2, **(given | changes)))
 
 
-def test_the_published_topology_has_the_published_parameters_and_multiplications() -> None:
+def test_the_published_topology_has_the_published_size_and_cost() -> None:
     with torch.device("meta"):
         network = AttentionUNet25D(
             input_channels=1, num_classes=2, deep_supervision=True, **PUBLISHED
@@ -85,7 +85,7 @@ def test_the_published_topology_has_the_published_parameters_and_multiplications
     by_module = flops.get_flop_counts()
     for name, (parameters, multiplications) in PARTS.items():
         assert count(network.get_submodule(name)) == parameters, name
-        if name != "decoder.seg_layers":  # called one by one
+        if name != "decoder.seg_layers":  # its layers are called individually
             done = sum(by_module[f"AttentionUNet25D.{name}"].values()) / 2e9
             assert done == pytest.approx(multiplications, abs=6e-5), name
     sizes = [tuple(y.shape[1:]) for y in outputs]
@@ -94,7 +94,7 @@ def test_the_published_topology_has_the_published_parameters_and_multiplications
     assert biases == 5_032
 
 
-def test_a_channel_more_and_a_class_more_cost_what_they_should() -> None:
+def test_more_channels_and_classes_add_the_expected_parameters() -> None:
     with torch.device("meta"):
         channels = AttentionUNet25D(input_channels=3, num_classes=2, **PUBLISHED)
         classes = AttentionUNet25D(input_channels=1, num_classes=5, **PUBLISHED)
@@ -102,11 +102,11 @@ def test_a_channel_more_and_a_class_more_cost_what_they_should() -> None:
     assert count(classes) == 10_532_520 + 3 * 33
 
 
-def test_dropout_is_where_it_was_published() -> None:
+def test_dropout_is_where_the_authors_have_it() -> None:
     with torch.device("meta"):
         network = AttentionUNet25D(input_channels=1, num_classes=2, **PUBLISHED)
     at = [name for name, m in network.named_modules() if isinstance(m, nn.Dropout3d)]
-    assert sum(name.startswith("encoder") for name in at) == 10  # one a unit
+    assert sum(name.startswith("encoder") for name in at) == 10  # one per unit
     assert sum(name.startswith("decoder.stages") for name in at) == 4
     assert sum(name.startswith("context") for name in at) == 6
     assert sum("squeeze" in name for name in at) == 2
@@ -115,7 +115,7 @@ def test_dropout_is_where_it_was_published() -> None:
 
 
 def in_plane(rank: int, **changes: Any) -> dict[str, Any]:
-    """A plan of which no stage convolves or pools along the first axis, and no norm that would mix planes."""
+    """A plan without convolution, pooling or normalisation along the first axis."""
     return arguments(
         rank,
         kernel_sizes=[[1] + [3] * (rank - 1)] * 3,
@@ -129,7 +129,7 @@ def in_plane(rank: int, **changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("pool", ["max", "avg", "conv"])
-def test_where_the_plan_stays_in_plane_no_plane_sees_another(rank: int, pool: str) -> None:
+def test_planes_are_independent_if_the_plan_stays_in_plane(rank: int, pool: str) -> None:
     network = AttentionUNet25D(**in_plane(rank, pool=pool), squeeze_levels=[], context=False)
     x = torch.randn(1, 2, 5, *[8] * (rank - 1), requires_grad=True)
     for y in network(x):
@@ -138,7 +138,7 @@ def test_where_the_plan_stays_in_plane_no_plane_sees_another(rank: int, pool: st
         assert planes.tolist() == [False, False, True, False, False]
 
 
-def test_from_the_first_isotropic_stage_on_planes_mix() -> None:
+def test_planes_mix_from_the_first_isotropic_stage() -> None:
     kwargs = in_plane(3) | {"kernel_sizes": [[1, 3, 3], [1, 3, 3], [3, 3, 3]]}
     network = AttentionUNet25D(**kwargs, context=False)
     x = torch.randn(1, 2, 7, 8, 8, requires_grad=True)
@@ -148,7 +148,7 @@ def test_from_the_first_isotropic_stage_on_planes_mix() -> None:
         assert planes.tolist() == [abs(plane - 3) <= reach for plane in range(7)]
 
 
-def test_a_level_adds_its_skip_attends_and_convolves(rank: int) -> None:
+def test_a_level_adds_the_skip_then_attends_then_convolves(rank: int) -> None:
     network = AttentionUNet25D(**arguments(rank, norm_op=None, norm_op_kwargs=None)).double().eval()
     skips = network.encoder(torch.randn(1, 2, *[16] * rank, dtype=torch.float64))
     decoder = network.decoder
@@ -160,7 +160,7 @@ def test_a_level_adds_its_skip_attends_and_convolves(rank: int) -> None:
     assert_close(given, w)
 
 
-def test_a_stage_pools_and_goes_on_with_its_units(rank: int) -> None:
+def test_a_stage_pools_before_its_units(rank: int) -> None:
     network = AttentionUNet25D(**arguments(rank, isotropic=True, n_conv_per_stage=[2, 4, 2]))
     x = torch.randn(1, 2, *[16] * rank)
     fine, coarse, _ = network.eval().encoder(x)
@@ -175,7 +175,7 @@ def test_a_stage_pools_and_goes_on_with_its_units(rank: int) -> None:
     )
 
 
-def test_every_levels_first_shortcut_is_a_bare_convolution() -> None:
+def test_the_first_shortcut_of_every_level_is_a_bare_convolution() -> None:
     network = five_stages(n_conv_per_stage=[4] * 5)
     for stage in (*network.encoder.stages, *network.decoder.stages):
         units = [m for m in stage if isinstance(m, ResidualUnit)]
@@ -189,8 +189,8 @@ def kernels_of(units: nn.Module) -> list[tuple[int, ...]]:
     return [conv.kernel_size for unit in units for conv in (unit.first[0], unit.second[0])]
 
 
-def test_the_decoder_goes_in_plane_and_then_across_at_every_level() -> None:
-    network = AttentionUNet25D(**arguments(3, attention_levels=[0, 1]))  # from stage 1 on isotropic
+def test_the_decoder_convolves_in_plane_then_through_plane_at_every_level() -> None:
+    network = AttentionUNet25D(**arguments(3, attention_levels=[0, 1]))  # isotropic from stage 1
     for stage in network.decoder.stages:
         assert kernels_of(stage) == [(1, 3, 3), (3, 1, 1)]
     for attention in network.decoder.attentions.values():
@@ -201,7 +201,7 @@ def test_the_decoder_goes_in_plane_and_then_across_at_every_level() -> None:
     assert kernels_of(network.encoder.stages[2][1:]) == [(3, 3, 3)] * 2
 
 
-def test_the_axis_across_may_be_any_and_as_long_as_the_plan_has_it() -> None:
+def test_any_axis_can_be_through_plane_with_the_plans_kernel() -> None:
     kernels = [[3, 3, 1], [3, 3, 1], [3, 3, 5]]
     stages = AttentionUNet25D(**arguments(3, kernel_sizes=kernels)).decoder.stages
     assert [kernels_of(stage) for stage in stages] == [[(3, 3, 1), (1, 1, 5)]] * 2
@@ -213,10 +213,12 @@ def test_the_axis_across_may_be_any_and_as_long_as_the_plan_has_it() -> None:
         [[3, 3, 3], [3, 3, 5], [3, 3, 3]],
         [[1, 3, 3]] * 3,
         [[5, 3]] * 3,
-        [[1, 1, 1], [3, 3, 3], [3, 3, 3]],  # no plane would be left
+        [[1, 1, 1], [3, 3, 3], [3, 3, 3]],  # every axis would be through-plane
     ],
 )
-def test_without_an_axis_across_the_decoder_has_the_plans_kernels(kernels: list[list[int]]) -> None:
+def test_without_a_through_plane_axis_the_decoder_has_the_plans_kernels(
+    kernels: list[list[int]],
+) -> None:
     stages = AttentionUNet25D(**arguments(len(kernels[0]), kernel_sizes=kernels)).decoder.stages
     assert [kernels_of(stage) for stage in stages] == [[tuple(k)] * 2 for k in kernels[:2]]
 
@@ -226,7 +228,7 @@ def test_an_isotropic_plan_has_branches_along_all_axes(rank: int) -> None:
     assert [len(b) for b in network.decoder.attentions["0"].branches] == [rank, rank]
 
 
-def test_the_bottleneck_is_put_into_context_and_weighed() -> None:
+def test_the_bottleneck_passes_context_then_squeeze_attention() -> None:
     network = AttentionUNet25D(**arguments(2)).eval()
     x = torch.randn(1, 2, 16, 16)
     skips = network.encoder(x)
@@ -235,7 +237,7 @@ def test_the_bottleneck_is_put_into_context_and_weighed() -> None:
         assert_close(a, b)
 
 
-def test_blocks_sit_where_the_paper_has_them() -> None:
+def test_by_default_blocks_are_where_the_paper_has_them() -> None:
     network = five_stages()
     assert set(network.decoder.attentions) == {"0", "1", "2"}
     assert set(network.decoder.squeezes) == {"3"}
@@ -249,7 +251,7 @@ def test_blocks_sit_where_the_paper_has_them() -> None:
         assert sum(isinstance(m, kind) for m in network.modules()) == number
 
 
-def test_blocks_go_where_they_are_told() -> None:
+def test_levels_and_context_can_be_chosen() -> None:
     network = five_stages(attention_levels=[3, 1], squeeze_levels=[1], context=False, deep_levels=2)
     assert [(o.kind, o.stride[0]) for o in network.outputs] == [
         ("logits", 1), ("logits", 2), ("attention", 2), ("attention", 8),
@@ -280,7 +282,7 @@ def test_two_stages_have_one_level_with_both() -> None:
         AttentionUNet25D(**arguments(2, n_stages=1))
 
 
-def test_a_plain_plan_gives_half_as_many_blocks() -> None:
+def test_a_plain_plan_gives_half_as_many_units_as_convolutions() -> None:
     plain = AttentionUNet25D(**arguments(2, n_conv_per_stage=[1, 2, 3]))
     residual = AttentionUNet25D(**arguments(2, n_conv_per_stage=None, n_blocks_per_stage=[1, 1, 2]))
     assert {k: v.shape for k, v in plain.state_dict().items()} == {
@@ -294,7 +296,7 @@ def test_decoder_depths_go_from_coarse_to_fine_as_in_plans() -> None:
         assert [len(stage) for stage in network.decoder.stages] == units
 
 
-def test_a_pooling_that_changes_nothing_is_left_out() -> None:
+def test_a_pooling_of_stride_1_is_left_out() -> None:
     network = AttentionUNet25D(**arguments(3))
     pools = [m for m in network.modules() if isinstance(m, nn.MaxPool3d)]
     assert [list(p.kernel_size) for p in pools] == [[1, 2, 2], [2, 2, 2]]
@@ -304,7 +306,7 @@ def test_a_pooling_that_changes_nothing_is_left_out() -> None:
         assert list(stage[0].first[0].stride) == list(stage[0].shortcut.stride) == stride
 
 
-def test_it_starts_with_units_that_are_their_shortcuts(rank: int) -> None:
+def test_initially_every_unit_equals_its_shortcut(rank: int) -> None:
     network = AttentionUNet25D(**arguments(rank)).eval()
     network.apply(network.initialize)
     units = [m for m in network.modules() if isinstance(m, ResidualUnit)]
@@ -312,13 +314,13 @@ def test_it_starts_with_units_that_are_their_shortcuts(rank: int) -> None:
     for unit in units:
         x = torch.randn(1, unit.first[0].in_channels, *[8] * rank)
         assert_close(unit(x), unit.nonlin(unit.shortcut(x)))
-        # He's, but for the shortcut, whose scale nothing takes away.
+        # He's initialisation except for the shortcut, which preserves the scale.
         fan = unit.first[0].weight[0].numel()
         assert unit.first[0].weight.std().item() == pytest.approx((2 / fan) ** 0.5, rel=0.2)
         assert not unit.first[0].bias.any()
 
 
-def test_logits_start_small_although_no_norm_stands_on_a_shortcut(rank: int) -> None:
+def test_initial_logits_are_small_although_shortcuts_have_no_norm(rank: int) -> None:
     network = AttentionUNet25D(**arguments(rank, deep_supervision=False)).eval()
     network.apply(network.initialize)
     assert 0.1 < network(torch.randn(1, 2, *[16] * rank)).std() < 5
@@ -349,7 +351,7 @@ def test_feature_maps_are_the_convolutions_outputs(rank: int) -> None:
         network.compute_conv_feature_map_size([2, *size])
 
 
-def test_bad_arguments_are_named() -> None:
+def test_invalid_arguments_are_named_in_the_error() -> None:
     for changes, message in (
         ({"pool": "min"}, "pool is 'min'; allowed: conv, max, avg"),
         ({"deep_levels": 3}, "deep_levels is 3; 1 to 2 levels can have a head"),
@@ -375,7 +377,7 @@ def test_it_trains_on_any_bottleneck_of_two_voxels_or_more(size: tuple[int, ...]
     assert all(torch.isfinite(p.grad).all() for p in network.parameters())
 
 
-def test_a_bottleneck_of_one_voxel_is_refused(rank: int) -> None:
+def test_a_bottleneck_of_one_voxel_is_an_error(rank: int) -> None:
     network = AttentionUNet25D(**arguments(rank))
     size = [4, 4] if rank == 2 else [2, 4, 4]
     with pytest.raises(ValueError, match=r"AttentionUNet25D: a patch of .* leaves one voxel"):
@@ -384,7 +386,7 @@ def test_a_bottleneck_of_one_voxel_is_refused(rank: int) -> None:
         network.train()(torch.randn(2, 2, *size))
 
 
-def test_a_norm_that_takes_the_batch_works_too(rank: int) -> None:
+def test_it_works_with_batch_normalisation(rank: int) -> None:
     batch = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}[rank]
     network = AttentionUNet25D(**arguments(rank, norm_op=batch)).train()
     assert all(torch.isfinite(y).all() for y in network(torch.randn(1, 2, *[16] * rank)))

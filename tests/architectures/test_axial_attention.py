@@ -38,7 +38,7 @@ def test_in_plane_it_equals_the_papers_equation(rank: int) -> None:
     assert_close(y, w * x + x)
 
 
-def test_in_space_the_branches_go_along_all_axes_there_and_back() -> None:
+def test_in_3d_the_branches_convolve_along_all_axes_in_both_orders() -> None:
     attention = scrambled(block(3))
     x = torch.randn(1, 4, 4, 5, 3, dtype=torch.float64)
     total = torch.zeros_like(x[:, :1])
@@ -53,7 +53,7 @@ def test_in_space_the_branches_go_along_all_axes_there_and_back() -> None:
     assert_close(attention(x)[1], torch.sigmoid(total))
 
 
-def test_a_voxel_sees_its_rectangle_and_no_more() -> None:
+def test_the_receptive_field_is_a_rectangle_in_plane() -> None:
     attention = block(3, kernel_size=[1, 3, 3], norm_op=None, nonlin=nn.Softplus, nonlin_kwargs={})
     x = torch.randn(1, 4, 3, 9, 9, requires_grad=True)
     attention(x)[1][0, 0, 1, 4, 4].backward()
@@ -62,14 +62,14 @@ def test_a_voxel_sees_its_rectangle_and_no_more() -> None:
     assert torch.equal(x.grad[0].abs().amax(0) > 0, expected)
 
 
-def test_without_an_axis_to_go_along_a_point_is_left() -> None:
+def test_without_an_axis_one_pointwise_convolution_remains() -> None:
     attention = block(2, kernel_size=[1, 1])
     assert [m.kernel_size for m in attention.modules() if isinstance(m, nn.Conv2d)] == [(1, 1)]
     y, w = attention(torch.randn(2, 4, 5, 5))
     assert (y.shape, w.shape) == ((2, 4, 5, 5), (2, 1, 5, 5))
 
 
-def test_every_parameter_learns_and_large_values_pass(rank: int) -> None:
+def test_every_parameter_learns_and_large_values_stay_finite(rank: int) -> None:
     class Both(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -84,12 +84,14 @@ def test_every_parameter_learns_and_large_values_pass(rank: int) -> None:
 
 
 @pytest.mark.parametrize(("channels", "published"), [(64, 12_546), (32, 3_202)])
-def test_the_default_is_as_large_as_the_published(channels: int, published: int) -> None:
+def test_by_default_it_has_the_published_number_of_parameters(
+    channels: int, published: int
+) -> None:
     attention = block(3, channels, kernel_size=[1, 3, 3], norm_op=None, length=3)
     assert sum(p.numel() for p in attention.parameters()) == published
 
 
-def test_bad_arguments_are_named() -> None:
+def test_invalid_arguments_are_named_in_the_error() -> None:
     with pytest.raises(ValueError, match="AxialAttention: length is 4; it must be odd"):
         block(2, length=4)
     with pytest.raises(ValueError, match="width is 0; it must be 1 or more"):

@@ -43,7 +43,7 @@ def test_sizes_in_parameters(rank: int) -> None:
     assert sum(p.numel() for p in both.parameters()) == 2 * 64 * 4 + 2 * 7**rank
 
 
-def test_spatial_gate_scales_all_channels_alike_and_moves_with_the_map(rank: int) -> None:
+def test_spatial_gate_scales_channels_equally_and_is_equivariant(rank: int) -> None:
     block = SpatialGate(conv_op=CONV[rank], kernel_size=3)
     x = torch.zeros(1, 4, *[9] * rank)
     x[(..., *[slice(2, 5)] * rank)] = torch.rand(1, 4, *[3] * rank) + 0.1
@@ -61,7 +61,7 @@ def test_maps_kept_and_parameters_learn(cls: Callable[..., nn.Module], rank: int
     block = cls(16, conv_op=CONV[rank], kernel_size=3)
     size = [8] * rank
     estimate = block.compute_conv_feature_map_size(size)
-    # The rest are means, maxima and gates of channels.
+    # The remainder is means, maxima and gates of channels.
     assert estimate <= kept(block, torch.randn(1, 16, *size)) <= estimate + 10 * 16 + 8**rank
     assert at_rest(block, torch.randn(2, 16, *size)) == set()
 
@@ -71,7 +71,7 @@ def test_large_values_stay_finite(cls: type[nn.Module], rank: int) -> None:
     assert all_finite(cls(16, conv_op=CONV[rank]), 2, 16, *[6] * rank)
 
 
-def test_channel_gate_survives_where_fp16_overflows() -> None:
+def test_channel_gate_is_finite_where_fp16_overflows() -> None:
     block = CBAM(2, conv_op=nn.Conv2d, reduction=1)
     with torch.no_grad():
         block.shared[0].weight.copy_(torch.tensor([[4.0, 4.0], [4.0, 4.0]]))

@@ -19,7 +19,7 @@ def block(rank: int, channels: int = 16, **changes: object) -> Context:
 
 
 def largest(x: Tensor, window: int) -> Tensor:
-    """The maximum of every window, of what of it lies on the map."""
+    """The maximum of every window, cut to the map."""
     y = x.new_empty(*x.shape[:2], *(-(-n // window) for n in x.shape[2:]))
     for at in itertools.product(*(range(n) for n in y.shape[2:])):
         part = tuple(slice(i * window, (i + 1) * window) for i in at)
@@ -58,7 +58,7 @@ def test_equals_its_equation(rank: int, odd: bool) -> None:
     assert_close(context(x), convolved(w(joined, context.expand[0]), last))
 
 
-def test_kernels_are_the_plans_and_none_goes_along_a_collapsed_axis() -> None:
+def test_kernels_are_the_plans_and_1_along_a_collapsed_axis() -> None:
     context = block(3, kernel_size=[1, 3, 5])
     assert [conv[0].kernel_size for conv in context.over_windows] == [(1, 3, 5)] * 3
     assert [conv[0].kernel_size for conv in context.over_axes] == [(1, 3, 5), (1, 1, 5), (1, 3, 1)]
@@ -66,12 +66,12 @@ def test_kernels_are_the_plans_and_none_goes_along_a_collapsed_axis() -> None:
         assert points[0].kernel_size == (1, 1, 1)
 
 
-def test_it_is_as_large_as_the_published() -> None:
+def test_it_has_the_published_number_of_parameters() -> None:
     context = block(3, 256, norm_op_kwargs={"affine": False})
     assert sum(p.numel() for p in context.parameters()) == 824_128
 
 
-def test_dropout_comes_with_the_nonlinearity() -> None:
+def test_dropout_is_where_the_nonlinearity_is() -> None:
     context = block(2, dropout_op=nn.Dropout2d, dropout_op_kwargs={"p": 0.2})
     dropping = [
         name
@@ -83,8 +83,8 @@ def test_dropout_comes_with_the_nonlinearity() -> None:
     ]  # fmt: skip
 
 
-def test_every_voxel_sees_to_the_ends_of_the_map(rank: int) -> None:
-    """Four convolutions and a window of four reach 16 voxels at most; whole axes have no end."""
+def test_the_receptive_field_reaches_the_ends_of_the_map(rank: int) -> None:
+    """Four convolutions and a window of four reach at most 16 voxels; maxima over an axis reach all."""
     given = {
         "norm_op": None,
         "nonlin": nn.Softplus,
@@ -96,7 +96,7 @@ def test_every_voxel_sees_to_the_ends_of_the_map(rank: int) -> None:
     context = block(rank, **given)
     context(wide)[..., 0].sum().backward()
     reached = x.grad.abs().flatten(2).amax((0, 1)) > 0
-    # Maxima let the gradient through where they lie, of each channel one.
+    # The gradient of a maximum reaches one voxel per channel.
     assert reached[:3].all()
     assert reached[20:].any()
 
@@ -130,13 +130,13 @@ def test_windows_fit_the_map_and_leave_more_than_one_voxel(
     assert seen_by_windows(block(len(size)), size) == sizes
 
 
-def test_every_parameter_learns_and_large_values_pass(rank: int) -> None:
+def test_every_parameter_learns_and_large_values_stay_finite(rank: int) -> None:
     size = [6] * rank
     assert all(name.endswith("bias") for name in at_rest(block(rank), torch.randn(2, 16, *size)))
     assert all_finite(block(rank), 2, 16, *size)
 
 
-def test_bad_arguments_are_named() -> None:
+def test_invalid_arguments_are_named_in_the_error() -> None:
     with pytest.raises(ValueError, match=r"Context: windows are \[1, 0\]; expected one or more"):
         block(2, windows=[1, 0])
     with pytest.raises(ValueError, match=r"kernel_size is \[4, 4\]; every axis must be odd"):

@@ -33,7 +33,7 @@ def normed(x: Tensor, weight: Tensor, norm: Any, **kwargs: Any) -> Tensor:
 def test_it_is_the_written_out_network(
     cls: type[DeepLabV3], stride: int, rates: tuple[int, ...]
 ) -> None:
-    """Torchvision's dilated ResNet by its own route, then branches, merge and head by hand."""
+    """torchvision's own dilated ResNet, then branches, merge and head written out."""
     network = small(
         cls,
         backbone="resnet50",
@@ -82,7 +82,7 @@ def test_it_is_the_written_out_network(
 
 
 @pytest.mark.parametrize("cls", BOTH)
-def test_one_sample_trains_and_no_weight_rests(cls: type[DeepLabV3]) -> None:
+def test_one_sample_trains_and_every_weight_has_a_gradient(cls: type[DeepLabV3]) -> None:
     network = small(cls).train()
     (y,) = network(torch.randn(1, 2, 33, 20))
     assert y.shape == (1, 3, 33, 20)
@@ -93,22 +93,22 @@ def test_one_sample_trains_and_no_weight_rests(cls: type[DeepLabV3]) -> None:
 
 
 @pytest.mark.parametrize("cls", BOTH)
-def test_there_is_no_chance_in_training(cls: type[DeepLabV3]) -> None:
+def test_training_is_deterministic(cls: type[DeepLabV3]) -> None:
     network = small(cls).train()
     x = torch.randn(1, 2, 40, 32)
     assert_close(network(x)[0], network(x)[0], rtol=0, atol=0)
 
 
-def test_no_weights_are_fetched_and_torchvisions_start_stays(
+def test_no_weights_are_downloaded_and_torchvisions_initialisation_is_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refuse(*args: object, **kwargs: object) -> None:
-        raise AssertionError("weights were asked for")
+        raise AssertionError("a download of weights was attempted")
 
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", refuse)
     monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
     network = small(DeepLabV3, input_channels=3)
-    # He's rule with fan-out, as torchvision draws them, also for another number of channels.
+    # He's initialisation with fan-out, as in torchvision, also for another number of channels.
     for channels in (1, 3):
         network = small(DeepLabV3, input_channels=channels)
         network.apply(network.initialize)
@@ -122,7 +122,7 @@ def test_no_weights_are_fetched_and_torchvisions_start_stays(
     ("cls", "parameters"), [(DeepLabV3, 58_031_049), (DeepLabV3Plus, 59_334_697)]
 )
 def test_parameters_with_resnet101(cls: type[DeepLabV3], parameters: int) -> None:
-    """Paper 004 prints 46.9 million for DeepLabV3, paper 001 52.85 for V3+; neither says of which parts."""
+    """cai2023-aspp-unet prints 46.9 million for DeepLabV3, yan2025-mag-unet 52.85 for V3+, without the parts."""
     with torch.device("meta"):
         network = cls(**arguments(2, input_channels=1, num_classes=9))
         body = resnet.resnet101(weights=None)
@@ -135,7 +135,7 @@ def test_parameters_with_resnet101(cls: type[DeepLabV3], parameters: int) -> Non
 
 
 @pytest.mark.parametrize("cls", BOTH)
-def test_bad_arguments_are_named(cls: type[DeepLabV3]) -> None:
+def test_invalid_arguments_are_named_in_the_error(cls: type[DeepLabV3]) -> None:
     with pytest.raises(ValueError, match=f"{cls.__name__}: the plan is 3D.*use the 2d config"):
         cls(**arguments(3))
     with pytest.raises(ValueError, match="no backbone called 'vgg'; known: resnet18, "):

@@ -3,17 +3,16 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.testing import assert_close
 
 from architectures.blocks.dual_attention import ChannelAttention, DualAttention, PositionAttention
 
 from .conftest import CONV
-from .probes import FUSED, LARGE, N_BY_N, all_finite, attended_in, kernels
+from .probes import LARGE, all_finite, attended_in, fused
 
 
 def opened(block: nn.Module) -> nn.Module:
-    """The block in float64 with its scales off zero, so that attention shows."""
+    """The block in float64 with scales other than zero, so that attention has an effect."""
     with torch.no_grad():
         for name, p in block.named_parameters():
             if name.rpartition(".")[2] in ("alpha", "beta", "mix"):
@@ -60,7 +59,7 @@ def test_identity_at_start(rank: int) -> None:
     assert_close(DualAttention(8, conv_op=CONV[rank])(x), x)
 
 
-def test_attention_moves_with_the_voxels(rank: int) -> None:
+def test_attention_is_equivariant_to_permutations_of_voxels(rank: int) -> None:
     block = opened(DualAttention(4, conv_op=CONV[rank]))
     x = torch.randn(2, 4, *[3] * rank, dtype=torch.float64)
     order = torch.randperm(3**rank)
@@ -68,16 +67,16 @@ def test_attention_moves_with_the_voxels(rank: int) -> None:
     assert_close(block(moved).flatten(2), block(x).flatten(2)[..., order])
 
 
-def test_every_parameter_learns_within_two_steps(rank: int) -> None:
+def test_every_parameter_learns_within_three_steps(rank: int) -> None:
     block = DualAttention(4, conv_op=CONV[rank])
     before = {k: v.clone() for k, v in block.named_parameters()}
     optimizer = torch.optim.SGD(block.parameters(), 0.1)
     x, target = torch.randn(2, 4, *[3] * rank), torch.randn(2, 4, *[3] * rank)
-    for _ in range(3):  # alpha = 0 lets no gradient through on the first step
+    for _ in range(3):  # alpha = 0 blocks the gradient in the first step
         optimizer.zero_grad()
         (block(x) - target).square().mean().backward()
         optimizer.step()
-    # The key's bias adds the same to all logits of a softmax: it cannot learn.
+    # The key's bias shifts all logits of a softmax equally: it cannot learn.
     still = {k for k, v in block.named_parameters() if torch.equal(v, before[k])}
     assert still <= {"position.key.bias"}
 
@@ -101,11 +100,7 @@ def test_attention_is_really_fused() -> None:
 def test_fused_kernel_runs_and_is_right(rank: int) -> None:
     block = opened(PositionAttention(16, conv_op=CONV[rank])).float()
     x = torch.randn(1, 16, *LARGE[rank])
-    ran = kernels(block, x)
-    assert FUSED in ran
-    assert N_BY_N not in ran
-    with sdpa_kernel([SDPBackend.FLASH_ATTENTION]):
-        y = block(x)
+    y = fused(block, x)
     b, c, d = (p(x).flatten(2) for p in (block.key, block.query, block.value))
     weights = torch.softmax(torch.einsum("nci,ncj->nij", b, c), 1)
     expected = block.alpha * torch.einsum("nci,nij->ncj", d, weights) + x.flatten(2)

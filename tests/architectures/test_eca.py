@@ -31,7 +31,7 @@ def test_kernel_follows_the_channels(channels: int, k: int) -> None:
     assert k - 2 < math.log2(channels) / 2 + 0.5 <= k + 1
 
 
-def test_gate_ignores_where_a_voxel_is(rank: int) -> None:
+def test_gate_does_not_depend_on_voxel_positions(rank: int) -> None:
     block = EfficientChannelAttention(8)
     x = torch.randn(2, 8, *[5] * rank)
     order = torch.randperm(5**rank)

@@ -58,7 +58,7 @@ def test_an_unpooling_counts_as_a_transposed_convolution() -> None:
     assert count_feature_maps(Pooled(), 3, (4, 6)) == 3 * 4 * 6
 
 
-def test_the_network_stays_as_it_is() -> None:
+def test_the_network_is_not_modified() -> None:
     network = Mixed().train()
     before = {k: (v.data_ptr(), v.clone()) for k, v in network.state_dict().items()}
     count_feature_maps(network, 1, (5, 5))
@@ -77,7 +77,7 @@ def test_neither_maps_nor_weights_take_memory() -> None:
     assert count_feature_maps(wide, 2, (3, 10**6)) == 2 * 3 * 10**6
 
 
-def test_one_voxel_of_one_sample_can_be_counted() -> None:
+def test_a_single_voxel_of_a_single_sample_can_be_counted() -> None:
     block = nn.Sequential(nn.Conv2d(1, 4, 1), nn.BatchNorm2d(4)).train()
     assert count_feature_maps(block, 1, (1, 1)) == 4
 
@@ -108,7 +108,7 @@ def test_the_base_pads_crops_counts_and_switches(rank: int) -> None:
     assert torch.equal(network.conv.weight, before)
 
 
-def test_the_base_names_bad_sizes(rank: int) -> None:
+def test_the_base_rejects_invalid_sizes(rank: int) -> None:
     network = Pointwise(rank, 4)
     network.check_input_size([5] + [1] * (rank - 1))
     with pytest.raises(ValueError, match=r"Pointwise: a patch of .* leaves one voxel"):

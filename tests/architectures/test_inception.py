@@ -49,8 +49,8 @@ def test_equals_figure_2(rank: int) -> None:
     assert_close(block(x), torch.cat(expected, 1))
 
 
-def test_the_paper_s_widths_and_size() -> None:
-    """64 | 96 -> 128 | 16 -> 32 | 32, each with bias and batch norm (368 channels in all)."""
+def test_widths_and_parameters_are_the_papers() -> None:
+    """64 | 96 -> 128 | 16 -> 32 | 32, each with bias and batch norm (368 channels in total)."""
     layers = {"conv_bias": True, "norm_op": nn.BatchNorm2d, "norm_op_kwargs": {}, **RELU}
     block = Inception(1, 64, conv_op=nn.Conv2d, kernel_size=[3, 3], block_kwargs=layers)
     one = 64 + 64
@@ -63,12 +63,12 @@ def test_the_paper_s_widths_and_size() -> None:
     assert block.output_channels == 256
 
 
-def test_each_branch_sees_as_far_as_its_kernel(rank: int) -> None:
+def test_the_receptive_field_of_a_branch_is_its_kernel(rank: int) -> None:
     block = inception(rank, block_kwargs={})
     seen = []
     for branch in block.branches:
         x = torch.rand(1, 2, *[9] * rank, requires_grad=True)
-        # A maximum reaches one voxel at a time: look from every voxel.
+        # The gradient of a maximum reaches one voxel: start from several.
         reach = 0
         for middle in itertools.product((3, 4, 5), repeat=rank):
             (gradient,) = torch.autograd.grad(branch(x)[(..., *middle)].sum(), x)

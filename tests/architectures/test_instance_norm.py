@@ -29,7 +29,7 @@ def test_it_is_torchs_norm_and_its_gradients(rank: int, options: dict, dtype: to
 
 
 def test_in_place_on_its_result_the_graph_has_no_copies(rank: int) -> None:
-    """Autograd's name for a change in place of a view."""
+    """The name of the gradient function shows an in-place change of a view."""
     x = torch.randn(2, 3, *[4] * rank, requires_grad=True)
     plain, ours = (
         norm(3)(x).relu_().grad_fn.name() for norm in (TORCHS[rank], without_view(TORCHS[rank]))
@@ -38,18 +38,18 @@ def test_in_place_on_its_result_the_graph_has_no_copies(rank: int) -> None:
     assert "Relu" not in plain
 
 
-def test_eval_normalises_by_the_instance_too(rank: int) -> None:
+def test_evaluation_mode_normalises_by_instance(rank: int) -> None:
     norm = without_view(TORCHS[rank])(2).eval()
     y = norm(7 + torch.randn(2, 2, *[6] * rank))
     assert_close(y.flatten(2).mean(-1), torch.zeros(2, 2), rtol=0, atol=1e-5)
 
 
-def test_what_torch_refuses_is_refused(rank: int) -> None:
+def test_a_single_voxel_is_an_error_as_in_torch(rank: int) -> None:
     with pytest.raises(ValueError, match="more than 1 spatial element"):
         without_view(TORCHS[rank])(2)(torch.ones(2, 2, *[1] * rank))
 
 
-def test_other_channels_are_refused(rank: int) -> None:
+def test_another_number_of_channels_is_an_error(rank: int) -> None:
     with pytest.raises(ValueError, match="expected input's size at dim=1 to match"):
         without_view(TORCHS[rank])(2, affine=True)(torch.ones(2, 4, *[3] * rank))
 
@@ -62,7 +62,7 @@ def test_running_statistics_and_a_single_sample_are_left_to_torch() -> None:
     assert tracked.running_mean.abs().sum() > 0
 
 
-def test_others_stay_what_they_are() -> None:
+def test_other_classes_are_returned_unchanged() -> None:
     assert without_view(nn.BatchNorm3d) is nn.BatchNorm3d
     assert without_view(None) is None
     assert issubclass(without_view(nn.InstanceNorm3d), nn.InstanceNorm3d)

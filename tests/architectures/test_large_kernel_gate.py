@@ -27,7 +27,7 @@ def standardised(x: torch.Tensor, norm: nn.Module) -> torch.Tensor:
 
 
 def by_group(x: torch.Tensor, conv: nn.Module) -> torch.Tensor:
-    """A grouped convolution as a convolution of each group by itself."""
+    """A grouped convolution as one convolution per group."""
     dense = {4: F.conv2d, 5: F.conv3d}[x.ndim]
     parts = zip(x.chunk(conv.groups, 1), conv.weight.chunk(conv.groups), strict=True)
     return torch.cat([dense(part, weight, padding="same") for part, weight in parts], 1)
@@ -49,7 +49,7 @@ def test_equals_equations_9_and_10(rank: int) -> None:
     assert_close(block(x, g), expected)
 
 
-def test_coefficients_lie_between_0_and_1_and_scale_all_channels_alike(rank: int) -> None:
+def test_coefficients_are_in_0_to_1_and_scale_channels_equally(rank: int) -> None:
     block = gate(rank)
     x, g = (torch.randn(2, 8, *[6] * rank) for _ in range(2))
     ratio = block(x, g) / x

@@ -18,7 +18,7 @@ def results(apply: object, conv: torch.nn.Module, x: torch.Tensor) -> tuple[torc
 
 
 @pytest.mark.parametrize("groups", [1, 2])
-def test_it_is_the_convolution_and_its_gradients(rank: int, groups: int) -> None:
+def test_results_and_gradients_are_those_of_the_convolution(rank: int, groups: int) -> None:
     conv = CONV[rank](8, 4, 3, padding=1, groups=groups)
     x = torch.randn(2, 8, *[6] * rank)
     for ours, plain in zip(
@@ -28,7 +28,7 @@ def test_it_is_the_convolution_and_its_gradients(rank: int, groups: int) -> None
         assert ours.is_contiguous()
 
 
-def test_several_are_each_their_convolution(rank: int) -> None:
+def test_each_of_several_equals_its_convolution(rank: int) -> None:
     convs = [CONV[rank](8, 4, size, padding=size // 2) for size in (1, 3, 5)]
     x = torch.randn(2, 8, *[6] * rank, requires_grad=True)
     found = []
@@ -51,14 +51,14 @@ def held_after_forward(apply: object, conv: torch.nn.Module, x: torch.Tensor) ->
     return sum(event.self_cpu_memory_usage for event in profile.key_averages())
 
 
-def test_no_turned_copy_of_the_input_stays(rank: int) -> None:
+def test_no_converted_copy_of_the_input_is_kept(rank: int) -> None:
     conv = CONV[rank](8, 2, 3, padding=1)
     x = torch.randn(2, 8, *[16] * rank, requires_grad=True)
     extra = held_after_forward(convolve, conv, x) - held_after_forward(lambda c, v: c(v), conv, x)
     assert extra < x.nbytes / 2
 
 
-def test_an_input_changed_in_place_is_noticed() -> None:
+def test_an_input_changed_in_place_is_an_error() -> None:
     conv = CONV[2](4, 2, 3, padding=1)
     x = torch.randn(1, 4, 8, 8)
     y = convolve(conv, x)

@@ -94,7 +94,7 @@ BLOCKS = {
 }
 
 
-def test_every_block_of_every_slot_is_tried_below() -> None:
+def test_every_block_of_every_slot_is_tested_below() -> None:
     every = {(slot, name) for slot, blocks in SLOTS.items() for name in blocks if name != "plain"}
     assert every == set(BLOCKS)
 
@@ -103,7 +103,7 @@ def test_every_block_of_every_slot_is_tried_below() -> None:
     "stem", ["plain", "inception"]
 )  # a stem wider than its stage changes the skips
 @pytest.mark.parametrize(("slot", "name"), list(BLOCKS))
-def test_each_slot_switches_by_itself(slot: str, name: str, stem: str, rank: int) -> None:
+def test_slots_are_independent(slot: str, name: str, stem: str, rank: int) -> None:
     network = ModularUNet(**arguments(rank, **{"stem": stem, slot: name}))
     names = [type(m).__name__ for m in network.modules()]
     assert BLOCKS[slot, name] in names
@@ -140,7 +140,7 @@ def test_a_pooling_alone_can_be_the_last_stage() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"bottleneck": "cbm"}, "bottleneck: no block called 'cbm'; known: cbam, "),
         ({"kernel_sizes": [[3, 3]] * 2}, "kernel_sizes has 2 entries, expected 3"),
@@ -152,8 +152,8 @@ def test_a_pooling_alone_can_be_the_last_stage() -> None:
         ({"deep_levels": 3}, "levels is 3; 1 to 2 levels can have a head"),
     ],
 )
-def test_bad_arguments_are_named(changes: dict, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_invalid_arguments_are_named_in_the_error(changes: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         MAGUNet(**arguments(2, **changes))
 
 

@@ -35,7 +35,7 @@ def test_equals_shared_then_parallel_convolutions(rank: int) -> None:
     assert_close(block(x), torch.cat(branches, 1))
 
 
-def test_each_branch_sees_as_far_as_its_kernel(rank: int) -> None:
+def test_the_receptive_field_of_a_branch_is_its_kernel(rank: int) -> None:
     block = fusion(rank)
     middle = (slice(None), slice(None), *[5] * rank)
     seen = []

@@ -38,12 +38,12 @@ def test_equals_its_equation(rank: int, project: bool) -> None:
     assert_close(block(x), torch.where(y > 0, y, 0.01 * y))
 
 
-def test_one_kernel_alone_is_both(rank: int) -> None:
+def test_the_second_kernel_defaults_to_the_first(rank: int) -> None:
     block = unit(rank, kernel_size=5)
     assert block.first[0].kernel_size == block.second[0].kernel_size == (5,) * rank
 
 
-def test_in_plane_then_across_sees_the_whole_box() -> None:
+def test_in_plane_then_through_plane_covers_the_full_box() -> None:
     block = unit(
         3, kernel_size=[1, 3, 3], second_kernel=[3, 1, 1], norm_op=None, nonlin=nn.Softplus,
         nonlin_kwargs={},
@@ -61,7 +61,7 @@ def test_dropout_is_in_the_first_half_only() -> None:
     assert [type(m) for m in block.second][1:] == [without_view(NORM[2])]
 
 
-def test_it_starts_as_a_shortcut_that_keeps_the_scale(rank: int) -> None:
+def test_it_is_initially_a_shortcut_that_preserves_the_scale(rank: int) -> None:
     block = unit(rank, 256, 256)
     nn.init.kaiming_normal_(block.shortcut.weight)
     block.start()
@@ -78,7 +78,7 @@ def test_it_starts_as_a_shortcut_that_keeps_the_scale(rank: int) -> None:
 @pytest.mark.parametrize(
     "norm", [{"norm_op": None}, {"norm_op_kwargs": {"affine": False}}], ids=["none", "no-weight"]
 )
-def test_without_a_weight_to_close_it_with_the_branch_stays_open(norm: dict[str, Any]) -> None:
+def test_without_a_weight_in_the_norm_the_branch_is_active(norm: dict[str, Any]) -> None:
     block = unit(2, **norm)
     block.start()
     x = torch.randn(1, 3, 6, 6)
@@ -92,7 +92,7 @@ def test_every_parameter_learns_and_it_strides(rank: int) -> None:
     assert unit(rank, stride=2)(torch.randn(2, 3, *[5] * rank)).shape == (2, 4, *[3] * rank)
 
 
-def test_a_shortcut_that_cannot_be_is_named() -> None:
+def test_an_identity_shortcut_of_another_shape_is_an_error() -> None:
     for changes in ({"outputs": 4}, {"outputs": 3, "stride": [1, 2]}):
         with pytest.raises(ValueError, match=r"ResidualUnit: 3 channels become .*: set project"):
             unit(2, **changes, project=False)

@@ -8,7 +8,7 @@ from architectures.blocks.scaling import enlarge
 
 
 def stretched(x: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Linear interpolation with corner on corner, one axis after the other."""
+    """Linear interpolation with aligned corners, one axis after the other."""
     for axis, n in enumerate(size, start=2):
         m = x.shape[axis]
         weights = x.new_zeros(n, m)
@@ -29,6 +29,6 @@ def test_it_is_linear_from_corner_to_corner(rank: int) -> None:
     assert_close(enlarge(ramp, [7, 1, 1][:rank]).flatten(), torch.arange(7.0) / 2)
 
 
-def test_a_map_of_the_size_is_itself(rank: int) -> None:
+def test_a_map_of_that_size_is_returned_as_it_is(rank: int) -> None:
     x = torch.randn(1, 2, *[3] * rank)
     assert enlarge(x, [3] * rank) is x

@@ -40,7 +40,7 @@ def windows(x: Tensor, rank: int) -> itertools.product[tuple[int, ...]]:
     )
 
 
-def test_unpooling_puts_each_maximum_back_where_it_was(rank: int) -> None:
+def test_unpooling_restores_each_maximum_to_its_position(rank: int) -> None:
     network = two_stages(rank, [1, 0], [4, 4])
     x = torch.randn(2, 2, *[4] * rank, dtype=torch.float64)
     full = network.encoder[0](x)
@@ -88,7 +88,7 @@ def test_it_is_the_written_out_network(rank: int) -> None:
     assert_close(network(x), F_CONV[rank](y, convs[7].weight, convs[7].bias, padding=1))
 
 
-def test_depth_is_vgg16s_unless_given_and_never_the_u_nets() -> None:
+def test_the_depth_is_vgg16s_unless_given_never_the_u_nets() -> None:
     def depths(**changes: Any) -> list[int]:
         rows = {
             "n_stages": 7,
@@ -104,12 +104,12 @@ def test_depth_is_vgg16s_unless_given_and_never_the_u_nets() -> None:
         return [sum(isinstance(m, nn.Conv2d) for m in stage.modules()) for stage in stages]
 
     down = [2, 2, 3, 3, 3, 3, 3]
-    # On the way up the head stands for the last one.
+    # On the way up the head takes the place of the last one.
     assert depths() == [*down, *down[:0:-1], 1]
     assert depths(convs_per_stage=2) == [2] * 13 + [1]
 
 
-def paper_004(rank: int, n_stages: int) -> SegNet:
+def published(rank: int, n_stages: int) -> SegNet:
     pass_through = n_stages - 4
     with torch.device("meta"):
         return SegNet(
@@ -129,8 +129,8 @@ def paper_004(rank: int, n_stages: int) -> SegNet:
 
 
 @pytest.mark.parametrize("n_stages", [4, 5], ids=["3 poolings", "4 poolings"])
-def test_paper_004_publishes_15_21_million_parameters(n_stages: int) -> None:
-    network = paper_004(2, n_stages)
+def test_it_has_the_15_21_million_parameters_printed_in_cai2023(n_stages: int) -> None:
+    network = published(2, n_stages)
     assert sum(p.numel() for p in network.parameters()) == 15_207_945
 
 
@@ -139,10 +139,10 @@ def test_the_counted_maps_are_those_of_convolutions_and_unpoolings() -> None:
     convolutions = 256 * 64 + 64 * 2 * 128 + 16 * 3 * 256 + 4 * 3 * 512
     mirrored = 256 * 9 + 64 * (128 + 64) + 16 * (2 * 256 + 128) + 4 * (2 * 512 + 256)
     unpooled = 256 * 64 + 64 * 128 + 16 * 256 + 4 * 512
-    count = paper_004(2, 5).compute_conv_feature_map_size((16, 16))
+    count = published(2, 5).compute_conv_feature_map_size((16, 16))
     assert count == convolutions + mirrored + unpooled
-    # One row more is padded to a whole multiple.
-    assert paper_004(2, 5).compute_conv_feature_map_size((17, 16)) == 2 * count
+    # One more row is padded to a multiple of the strides.
+    assert published(2, 5).compute_conv_feature_map_size((17, 16)) == 2 * count
 
 
 def test_batch_normalisation_trains_with_one_sample(rank: int) -> None:
@@ -155,7 +155,7 @@ def test_batch_normalisation_trains_with_one_sample(rank: int) -> None:
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
 
 
-def test_residual_plans_are_taken_as_well(rank: int) -> None:
+def test_it_accepts_plans_of_a_residual_encoder(rank: int) -> None:
     plain, residual = (SegNet(**arguments(rank, residual=r)) for r in (False, True))
     assert plain.state_dict().keys() == residual.state_dict().keys()
 
@@ -178,6 +178,6 @@ def test_residual_plans_are_taken_as_well(rank: int) -> None:
         ({"kernel_sizes": [[3, 3], [3, 2], [3, 3]]}, "every axis must be odd"),
     ],
 )
-def test_bad_arguments_are_named(changes: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_named_in_the_error(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SegNet(**arguments(2, **changes))

@@ -42,8 +42,8 @@ def test_odd_sizes_and_strides(rank: int) -> None:
 def test_size_of_the_shortcut() -> None:
     """1x1 convolution with bias, batch norm: C_in C_out + C_out + 2 C_out."""
     block = shortcut(2)
-    beside = sum(p.numel() for p in block.shortcut.parameters())
-    assert beside == 3 * 5 + 5 + 2 * 5
+    projection = sum(p.numel() for p in block.shortcut.parameters())
+    assert projection == 3 * 5 + 5 + 2 * 5
     assert sum(p.numel() for p in shortcut(2, norm_op=None).shortcut.parameters()) == 3 * 5 + 5
 
 
@@ -60,7 +60,7 @@ def test_every_parameter_learns_and_large_values_stay_finite(rank: int) -> None:
     assert all_finite(shortcut(rank), 2, 3, *[6] * rank)
 
 
-def test_a_body_of_its_own_kind() -> None:
+def test_any_body_that_counts_its_maps_can_be_wrapped() -> None:
     class Nothing(nn.Conv2d):
         def compute_conv_feature_map_size(self, input_size: list[int]) -> int:
             return 7

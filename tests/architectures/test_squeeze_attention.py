@@ -20,7 +20,7 @@ def block(rank: int, channels: int = 8, **changes: object) -> SqueezeAttention:
 
 
 def averaged(x: Tensor, size: list[int]) -> Tensor:
-    """Means over windows that cover the map and overlap where its size is odd."""
+    """Means over windows that cover the map; they overlap along an axis of odd size."""
     y = x.new_empty(*x.shape[:2], *size)
     for at in itertools.product(*(range(n) for n in size)):
         window = [
@@ -53,7 +53,7 @@ def test_dropout_comes_after_the_first_norm_only() -> None:
     assert [type(m) for m in second][1:] == [without_view(NORM[2])]
 
 
-def test_axes_of_one_stay_and_one_voxel_is_never_left(rank: int) -> None:
+def test_pooling_keeps_axes_of_size_1_and_more_than_one_voxel(rank: int) -> None:
     tail = [6] * (rank - 1)
     assert block(rank).pooled_size([1, *tail]) == [1] + [3] * (rank - 1)
     for size in ([1, *tail], [2] * rank, [3] * rank, [1] * (rank - 1) + [3]):
@@ -68,8 +68,8 @@ def test_every_parameter_learns(rank: int) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=["bf16", "fp16"])
-def test_large_values_pass(rank: int, dtype: torch.dtype) -> None:
-    # At most 1e4: the weights, bounded by the normalisation alone, multiply it by up to 6.
+def test_large_values_stay_finite(rank: int, dtype: torch.dtype) -> None:
+    # At most 1e4: the weights, bounded only by the normalisation, multiply it by up to 6.
     x = torch.rand(2, 8, *[6] * rank).mul(1e4).to(dtype).requires_grad_()
     with torch.autocast("cpu", dtype):
         y = block(rank)(x)
@@ -79,7 +79,7 @@ def test_large_values_pass(rank: int, dtype: torch.dtype) -> None:
     assert torch.isfinite(x.grad).all()
 
 
-def test_bad_arguments_are_named() -> None:
+def test_invalid_arguments_are_named_in_the_error() -> None:
     with pytest.raises(ValueError, match=r"kernel_size is \[2, 2\]; every axis must be odd"):
         block(2, kernel_size=2)
     with pytest.raises(ValueError, match="SqueezeAttention: reduction is 0; it must be 1 or more"):

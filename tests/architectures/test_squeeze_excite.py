@@ -7,7 +7,7 @@ from torch.testing import assert_close
 from architectures.blocks.squeeze_excite import SqueezeExcite
 
 
-def test_gate_ignores_where_a_voxel_is(rank: int) -> None:
+def test_gate_does_not_depend_on_voxel_positions(rank: int) -> None:
     block = SqueezeExcite(8, reduction=2)
     x = torch.randn(2, 8, *[5] * rank)
     order = torch.randperm(5**rank)
@@ -26,7 +26,7 @@ def test_equals_the_paper_equation(rank: int) -> None:
         assert_close(block(x)[b], expected)
 
 
-def test_the_paper_s_size_of_512_channels() -> None:
+def test_512_channels_have_the_papers_number_of_parameters() -> None:
     assert sum(p.numel() for p in SqueezeExcite(512).parameters()) == 32_768
 
 

@@ -34,7 +34,7 @@ def test_it_is_monais_on_the_padded_input(rank: int) -> None:
         spatial_dims=rank,
         **SMALL,
     ).eval()
-    # All of MONAI's weights but those that it never uses have their place.
+    # MONAI's weights are the same, except for those that it never uses.
     missing = theirs.load_state_dict(ours.network.state_dict(), strict=False)
     assert not missing.unexpected_keys
     assert all("norm_cross_attn" in key for key in missing.missing_keys)
@@ -53,7 +53,7 @@ def test_attention_is_fused(rank: int) -> None:
     assert calls.get("aten::_scaled_dot_product_flash_attention_for_cpu") == 12
 
 
-def test_no_weight_rests(rank: int) -> None:
+def test_every_weight_has_a_gradient(rank: int) -> None:
     network = small(rank)
     network(torch.randn(1, 2, *SIZE[rank]))[0].square().mean().backward()
     assert [k for k, p in network.named_parameters() if p.grad is None] == []
@@ -69,12 +69,12 @@ def test_the_size_is_fixed(rank: int) -> None:
         network.check_input_size(other)
     with pytest.raises(ValueError, match=both):
         network.compute_conv_feature_map_size(other)
-    # The padded size would fit MONAI's network, and is still another patch.
+    # MONAI's network would accept the padded size, but it is not the patch size.
     with pytest.raises(ValueError, match="is built for"):
         network(torch.randn(1, 2, *PADDED[rank]))
 
 
-def test_of_the_plan_it_takes_width_and_normalisation(rank: int) -> None:
+def test_width_and_normalisation_are_the_plans(rank: int) -> None:
     batch = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}[rank]
     for norm, kwargs in (
         (NORM[rank], {"eps": 1e-3, "affine": True}),
@@ -87,14 +87,14 @@ def test_of_the_plan_it_takes_width_and_normalisation(rank: int) -> None:
         assert network.network.out.conv.conv.in_channels == 6
 
 
-def test_the_papers_size() -> None:
+def test_the_number_of_parameters_is_close_to_the_papers() -> None:
     with torch.device("meta"):
         network = UNETR(
             **arguments(
                 3, input_channels=1, num_classes=14, features_per_stage=16, input_size=[96] * 3
             )
         )
-    # 92.58 million are published; the positions, and the convolutions' details, are MONAI's.
+    # 92.58 million are published; position embedding and details of the convolutions are MONAI's.
     assert sum(p.numel() for p in network.parameters()) == 92_786_094
     tokens = 6**3
     transformer = tokens * 768 + 12 * tokens * (3 * 768 + 768 + 3072 + 768)
@@ -112,6 +112,6 @@ def test_the_papers_size() -> None:
         ({"norm_op": None}, "norm_op is None"),
     ],
 )
-def test_bad_arguments_are_named(changes: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_named_in_the_error(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         small(2, **changes)

@@ -1,4 +1,4 @@
-"""nnU-Net's folders, with our trainers in nnUNet_extTrainer, and trainers made without data."""
+"""nnU-Net's folders, with our trainers in nnUNet_extTrainer, and trainers built without data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nnunet_plugins.environment import FOLDERS, variables
 
 from . import making
 
-# A spinning OpenMP makes two cores ten times slower; it is read when torch loads.
+# Spinning OpenMP threads make two cores ten times slower; torch reads the variable when it loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
@@ -31,7 +31,7 @@ def nnunet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def make_trainer(nnunet: Path) -> Callable[..., Any]:
-    """Make a trainer of a class (nnUNetTrainer unless told) for plans and a dataset.json."""
+    """Build a trainer (nnUNetTrainer by default) for plans and a dataset.json."""
 
     def make(
         trainer_class: type | None = None,
@@ -42,7 +42,7 @@ def make_trainer(nnunet: Path) -> Callable[..., Any]:
         import torch
         from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-        # get_trainer_from_args puts continue_training there, and the trainer takes it out again.
+        # get_trainer_from_args adds continue_training to the plans, and the trainer removes it again.
         entry = (plans or making.plans()) | {"continue_training": False}
         return (trainer_class or nnUNetTrainer)(
             entry, configuration, 0, dataset or making.DATASET, torch.device("cpu")

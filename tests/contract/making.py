@@ -1,4 +1,4 @@
-"""Plans as nnU-Net 2.8 writes them, small."""
+"""Small plans as nnU-Net 2.8 writes them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def architecture(name: str = PLAIN, rank: int = 3) -> dict[str, Any]:
 
 
 def configuration(rank: int = 3, **more: Any) -> dict[str, Any]:
-    """One configuration: patches of 8 voxels an axis, 1 mm, values left as they are."""
+    """One configuration: patches of 8 voxels per axis, 1 mm, no intensity normalisation."""
     resample = {
         f"resampling_fn_{what}": "resample_data_or_seg_to_shape"
         for what in ("data", "seg", "probabilities")
@@ -79,7 +79,7 @@ def configuration(rank: int = 3, **more: Any) -> dict[str, Any]:
 
 
 def plans(transpose: tuple[int, ...] = (0, 1, 2), **configurations: dict[str, Any]) -> dict:
-    """A plans file; configurations 2d and 3d_fullres, and more by name."""
+    """A plans file with the configurations 2d, 3d_fullres and those given by name."""
     return {
         "dataset_name": "Dataset042_Contract",
         "plans_name": "Plans",

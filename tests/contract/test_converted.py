@@ -1,4 +1,4 @@
-"""What every converter writes, with every scheme and option, passes nnU-Net's own verification."""
+"""The output of every converter, with every scheme and option, passes nnU-Net's own verification."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataset_conversion.datasets.registry import converter
 from dataset_conversion.phantoms.catalogue import WRITERS
 
 PATIENTS = 4
-WAYS = [
+VARIANTS = [
     ("spider", {"scheme": "binary"}),
     ("spider", {"scheme": "four", "split": "own"}),
     ("spider", {"scheme": "instances", "channels": True}),
@@ -30,7 +30,7 @@ WAYS = [
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory):
-    """The phantoms in their original layouts; do not write here."""
+    """The phantoms in their original layouts; read only."""
     folder = tmp_path_factory.mktemp("sources")
     for name, write in WRITERS.items():
         write(folder / name, PATIENTS)
@@ -39,7 +39,7 @@ def sources(tmp_path_factory):
 
 @pytest.fixture
 def accepts(monkeypatch):
-    """nnU-Net's verification in this process: a spawned pool imports nnU-Net anew for seconds."""
+    """nnU-Net's verification in this process: a spawned pool spends seconds on importing nnU-Net again."""
     pool = SimpleNamespace(get_context=lambda method: SimpleNamespace(Pool=ThreadPool))
     monkeypatch.setattr(verify, "multiprocessing", pool)
     return lambda folder: verify.verify_dataset_integrity(str(folder), 1)
@@ -52,17 +52,19 @@ def convert(dataset, source, raw, options):
     return one.convert(source, raw, 45, options=one.options(**options)).dataset
 
 
-@pytest.mark.parametrize(("dataset", "options"), WAYS, ids=lambda v: str(v))
+@pytest.mark.parametrize(("dataset", "options"), VARIANTS, ids=lambda v: str(v))
 def test_nnunet_accepts_what_is_written(sources, tmp_path, accepts, dataset, options, capsys):
     accepts(convert(dataset, sources / dataset, tmp_path, options))
-    assert "WARNING" not in capsys.readouterr().out  # of directions or origins that differ
+    assert "WARNING" not in capsys.readouterr().out  # about different directions or origins
 
 
-def test_nnunet_would_take_single_slices_for_slices(sources, tmp_path):
+def test_nnunet_plans_single_slices_as_slices(sources, tmp_path):
     options = {"scheme": "binary", "central_slice": True}
     folder = convert("spider", sources / "spider", tmp_path, options)
     for name in ("1_t1", "2_t2_SPACE"):
         path = folder / "imagesTr" / f"{name}_0000.nii.gz"
         array, properties = SimpleITKIO().read_images([str(path)])
         assert array.shape[:2] == (1, 1)
-        assert int(np.argmax(properties["spacing"])) == 0  # the planner's axis of the slices
+        assert (
+            int(np.argmax(properties["spacing"])) == 0
+        )  # the planner takes this axis as that of the slices

@@ -1,4 +1,4 @@
-"""A dataset of our writer is one of nnU-Net's, and x is where dataset.json says that left-right is."""
+"""nnU-Net accepts a dataset of our writer, and x is the axis that dataset.json names as left-right."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def image(array):
 
 
 def sample():
-    """Values that grow with x, that is from the patient's right to the left; the left half is labelled 1."""
+    """Values that increase with x, from the patient's right to left; the left half is labelled 1."""
     x = np.broadcast_to(np.arange(1, SHAPE[2] + 1, dtype=np.int16), SHAPE)
     labels = np.where(x > 4, 1, 2).astype(np.uint8)
     return Sample((image(x),), image(labels))
@@ -57,7 +57,7 @@ def dataset_json(folder):
 
 @pytest.fixture
 def in_threads(monkeypatch):
-    """verify_dataset_integrity in this process: a spawned pool imports nnU-Net anew for seconds."""
+    """verify_dataset_integrity in this process: a spawned pool spends seconds on importing nnU-Net again."""
     pool = SimpleNamespace(get_context=lambda method: SimpleNamespace(Pool=ThreadPool))
     monkeypatch.setattr(verify, "multiprocessing", pool)
 
@@ -67,8 +67,8 @@ def test_nnunets_own_check_passes_with_our_entry_in_dataset_json(folder, dataset
     verify.verify_dataset_integrity(str(folder), 1)
 
 
-def test_that_check_would_tell(folder, in_threads, tmp_path):
-    # Else the test above could not fail.
+def test_nnunets_own_check_rejects_a_missing_label(folder, in_threads, tmp_path):
+    # Without this the test above might never fail.
     other = tmp_path / folder.name
     other.mkdir()
     for name in ("imagesTr", "labelsTr"):
@@ -90,7 +90,7 @@ def test_that_check_would_tell(folder, in_threads, tmp_path):
     ],
     ids=["labels", "ignore", "regions"],
 )
-def test_labels_as_we_write_them_are_nnunets(labels, heads):
+def test_nnunet_reads_labels_as_we_write_them(labels, heads):
     entry = labels.for_nnunet()
     manager = LabelManager(entry["labels"], entry.get("regions_class_order"))
     assert manager.num_segmentation_heads == heads
@@ -99,7 +99,7 @@ def test_labels_as_we_write_them_are_nnunets(labels, heads):
     assert manager.ignore_label == entry["labels"].get("ignore")
 
 
-def test_the_reader_gives_left_right_at_the_axis_that_dataset_json_names(folder, dataset_json):
+def test_in_read_images_left_right_is_the_axis_named_in_dataset_json(folder, dataset_json):
     data, _ = SimpleITKIO().read_images([str(folder / "imagesTr" / "c0_0000.nii.gz")])
     axis = dataset_json[ENTRY]["left_right_axis"]
     assert varying(data[0]) == [axis]
@@ -112,7 +112,7 @@ def varying(array):
 
 
 class OneCase:
-    """What the data loader wants of a preprocessed dataset."""
+    """The part of a preprocessed dataset that the data loader uses."""
 
     identifiers = ("c0",)
 
@@ -125,10 +125,10 @@ class OneCase:
 
 @pytest.mark.parametrize("transpose", itertools.permutations(range(3)))
 @pytest.mark.parametrize("configuration", ["2d", "3d_fullres"])
-def test_through_nnunets_preprocessing_and_loader_left_right_is_the_axis_that_sides_forbids(
+def test_after_preprocessing_and_loading_left_right_is_the_axis_not_mirrored(
     folder, dataset_json, configuration, transpose
 ):
-    # sides.py computes with transpose_forward, and with a 2D patch being the last two axes.
+    # mirroring.py relies on transpose_forward, and on a 2D patch being the last two axes.
     manager = PlansManager(plans(transpose))
     settings = manager.get_configuration(configuration)
     rank = len(settings.patch_size)

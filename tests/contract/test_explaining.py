@@ -1,4 +1,4 @@
-"""What explain and robustness rely on in nnU-Net: its windows, their weights, preprocessing, labels."""
+"""The parts of nnU-Net that explain and robustness rely on: windows, their weights, preprocessing, labels."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_windows_index_a_case_with_its_channels_and_cover_it(patch):
     assert seen.min() >= 1
 
 
-def test_weights_are_highest_in_the_middle_and_nowhere_0():
+def test_weights_are_highest_in_the_centre_and_positive_everywhere():
     weights = compute_gaussian(
         (8, 8),
         sigma_scale=1 / 8,
@@ -46,9 +46,9 @@ def test_weights_are_highest_in_the_middle_and_nowhere_0():
     assert weights.min() > 0
 
 
-def test_preprocessing_takes_files_and_gives_what_export_takes():
-    taken = list(inspect.signature(DefaultPreprocessor.run_case).parameters)
-    assert taken == [
+def test_preprocessing_takes_files_and_returns_what_export_reads():
+    parameters = list(inspect.signature(DefaultPreprocessor.run_case).parameters)
+    assert parameters == [
         "self",
         "image_files",
         "seg_file",
@@ -75,7 +75,7 @@ def test_the_order_of_the_logits_is_that_of_the_labels_or_of_the_regions():
 
 
 def test_one_case_is_predicted_without_workers():
-    taken = inspect.signature(nnUNetPredictor.predict_from_files_sequential).parameters
-    assert list(taken)[1:3] == [
+    parameters = inspect.signature(nnUNetPredictor.predict_from_files_sequential).parameters
+    assert list(parameters)[1:3] == [
         "list_of_lists_or_source_folder", "output_folder_or_list_of_truncated_output_files",
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""nnU-Net's own tests pass with our trainers in nnUNet_extTrainer: we break nothing of the host."""
+"""nnU-Net's own tests pass with our trainers in nnUNet_extTrainer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from nnunet_plugins.environment import variables
 
 
-def test_nnunets_own_tests_pass_beside_our_trainers(tmp_path):
+def test_nnunets_own_tests_pass_with_our_trainers(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--pyargs", "nnunetv2.tests"],
         cwd=tmp_path,

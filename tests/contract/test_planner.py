@@ -1,4 +1,4 @@
-"""The seams of ExperimentPlanner that NetworkPlanner and planning.py use."""
+"""The methods and attributes of ExperimentPlanner that NetworkPlanner and planning.py use."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TRAINING = {"epochs": 2, "loss": {"dice": 1.0, "ce": 0.5}}
 
 @pytest.fixture(scope="module")
 def dataset(nnunet):
-    """A raw dataset of names only, and the fingerprint that says what is in it."""
+    """A raw dataset of empty files, and its fingerprint."""
     raw, preprocessed = nnunet / "nnUNet_raw" / NAME, nnunet / "nnUNet_preprocessed" / NAME
     for folder in (raw / "imagesTr", raw / "labelsTr", preprocessed):
         folder.mkdir(parents=True)
@@ -55,7 +55,7 @@ def dataset(nnunet):
 
 @pytest.fixture(scope="module")
 def counted():
-    """Patches for which nnU-Net asked MAGUNet for its feature maps."""
+    """Patches for which nnU-Net called MAGUNet's count of feature maps."""
     return []
 
 
@@ -76,9 +76,9 @@ def planned(dataset, counted):
             base_features=4,
             batch_size=3,
             gpu_memory_target_in_gb=1.0,
-            plans_name="Seams",
+            plans_name="Planned",
         ).plan_experiment()
-    return json.loads((dataset / "Seams.json").read_text())
+    return json.loads((dataset / "Planned.json").read_text())
 
 
 CONFIGURATIONS = ("2d", "3d_fullres")
@@ -89,7 +89,7 @@ def test_the_constructor_takes_our_keywords():
     assert {"dataset_name_or_id", "gpu_memory_target_in_gb", "plans_name"} <= set(parameters)
 
 
-def test_the_method_that_we_wrap_has_our_parameters():
+def test_the_method_that_we_override_has_our_parameters():
     # It is called by position.
     name = "get_plans_for_configuration"
     ours, theirs = (
@@ -98,7 +98,7 @@ def test_the_method_that_we_wrap_has_our_parameters():
     assert list(ours) == list(theirs)
 
 
-def test_the_attributes_that_we_set_are_nnunets(dataset):
+def test_nnunet_has_the_attributes_that_we_set(dataset):
     stock = vars(ExperimentPlanner(NAME))
     ours = {"UNet_class", "UNet_base_num_features"}
     ours |= {"UNet_blocks_per_stage_encoder", "UNet_blocks_per_stage_decoder"}
@@ -108,7 +108,7 @@ def test_the_attributes_that_we_set_are_nnunets(dataset):
     assert {*ours, "max_dataset_covered"} <= set(stock)
 
 
-def test_what_the_budget_rests_on(dataset):
+def test_the_memory_budget_has_these_reference_values(dataset):
     stock = ExperimentPlanner(NAME)
     assert (stock.UNet_reference_val_3d, stock.UNet_reference_val_corresp_bs_3d) == (560e6, 2)
     assert (stock.UNet_reference_val_2d, stock.UNet_reference_val_corresp_bs_2d) == (85e6, 12)
@@ -130,7 +130,7 @@ def test_the_architecture_entry_has_these_keys(planned, name):
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_what_we_put_into_a_configuration_reaches_the_file(planned, name):
+def test_our_entries_of_a_configuration_are_written_to_the_file(planned, name):
     entry = planned["configurations"][name]
     assert entry["architecture"]["network_class_name"] == public_name("MAGUNet")
     assert entry["architecture"]["arch_kwargs"]["features_per_stage"][0] == 4
@@ -138,19 +138,19 @@ def test_what_we_put_into_a_configuration_reaches_the_file(planned, name):
     assert entry["training"] == TRAINING
 
 
-def test_the_patch_is_sized_by_our_own_count_of_feature_maps(planned, counted):
+def test_the_patch_size_follows_from_our_own_count_of_feature_maps(planned, counted):
     patches = {tuple(planned["configurations"][name]["patch_size"]) for name in CONFIGURATIONS}
     assert patches <= set(counted)
 
 
-def test_the_file_has_the_name_and_says_who_made_it(planned):
-    assert planned["plans_name"] == "Seams"
+def test_the_file_records_its_name_and_planner(planned):
+    assert planned["plans_name"] == "Planned"
     assert planned["experiment_planner_used"] == "NetworkPlanner"
     assert planned["transpose_forward"] == [0, 1, 2]
 
 
-def test_configurations_that_an_old_file_alone_has_are_kept(dataset, planned):
-    # Why planning.plan removes the old file: a stale 3d_lowres would survive in the new one.
+def test_configurations_only_in_an_old_file_are_kept(dataset, planned):
+    # Hence planning.plan removes the old file: a stale 3d_lowres would remain in the new one.
     file = dataset / "Merged.json"
     file.write_text(json.dumps(planned | {"configurations": {"stale": {}, "2d": {}}}))
     planner = ExperimentPlanner(NAME, plans_name="Merged")

@@ -1,4 +1,4 @@
-"""How nnU-Net reads plans: networks by dotted name, configurations with entries that it does not know."""
+"""How nnU-Net reads plans: networks by dotted name, configurations with entries unknown to it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def network(entry, deep_supervision=None):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_public_name_is_found_from_anywhere(name):
-    # Plans of ours are trained by the stock nnUNetTrainer too, with no variable set.
+    # The stock nnUNetTrainer also trains our plans, without any environment variable.
     assert public_name(name) == OURS.format(name)
     assert pydoc.locate(public_name(name)) is NETWORKS[name]
 
@@ -47,15 +47,15 @@ def test_deep_supervision_reaches_the_network(name, deep):
     assert made.decoder.deep_supervision is deep
 
 
-def test_a_lost_name_falls_to_a_class_of_the_same_last_name():
-    # The one silence of nnU-Net that our unique class names guard against.
+def test_a_name_that_is_not_found_falls_back_to_a_class_of_the_same_last_name():
+    # Our unique class names protect against this fallback.
     with pytest.warns(UserWarning, match=r"Network class gone\.PlainConvUNet not found"):
         made = network(architecture("gone.PlainConvUNet"), False)
     assert type(made) is PlainConvUNet
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_lost_network_of_ours_is_an_error(name):
+def test_a_network_of_ours_that_is_not_found_is_an_error(name):
     with (
         pytest.warns(UserWarning, match="not found"),
         pytest.raises(ImportError, match="could not be found"),
@@ -64,14 +64,14 @@ def test_a_lost_network_of_ours_is_an_error(name):
 
 
 def row(name="row", **entries):
-    """The configuration of that name, which inherits from 3d_fullres with a training entry."""
+    """The configuration ``name``, which inherits from a 3d_fullres with a training entry."""
     entry = plans(**{name: {"inherits_from": "3d_fullres", **entries}})
     entry["configurations"]["3d_fullres"]["training"] = {"epochs": 3, "optimizer": "Adam"}
     return PlansManager(entry).get_configuration(name).configuration
 
 
-def test_an_unknown_entry_travels_through_inheritance():
-    # read_procedure gets its 'training' from here.
+def test_an_unknown_entry_is_inherited():
+    # read_procedure reads its 'training' entry from here.
     assert row()["training"] == {"epochs": 3, "optimizer": "Adam"}
     assert row()["patch_size"] == [8, 8, 8]
 
@@ -80,6 +80,6 @@ def test_an_unknown_entry_travels_through_inheritance():
     ("key", "value"),
     [("training", {"epochs": 9}), ("architecture", architecture(OURS.format("SEUNet")))],
 )
-def test_an_entry_of_a_child_replaces_the_parents_whole(key, value):
-    # An ablation row is a configuration: what it does not repeat is gone, not merged.
+def test_an_entry_of_a_child_replaces_the_parents_entirely(key, value):
+    # An ablation row is a configuration: keys that it does not repeat are dropped, not merged.
     assert row(**{key: value})[key] == value

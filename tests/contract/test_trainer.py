@@ -1,4 +1,4 @@
-"""The methods and attributes of nnUNetTrainer that nnunet_plugins/training.py overrides, sets or unpacks."""
+"""The methods and attributes of nnUNetTrainer that nnunet_plugins/training overrides, sets or unpacks."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def names(function):
 
 @pytest.mark.parametrize("method", ["__init__", "build_network_architecture", "_build_loss"])
 def test_our_parameters_have_nnunets_names(method):
-    # __init__: the base reads them from its locals(). build_network_architecture: recognised by plans_manager.
+    # __init__: the base class reads them from locals(). build_network_architecture: recognised by plans_manager.
     assert names(getattr(PluginTrainer, method)) == names(getattr(nnUNetTrainer, method))
 
 
-def test_the_network_is_asked_for_by_these_names():
+def test_the_network_is_built_with_these_arguments():
     assert names(nnUNetTrainer.build_network_architecture) == [
         "plans_manager",
         "configuration_manager",
@@ -38,13 +38,13 @@ def test_the_network_is_asked_for_by_these_names():
 
 
 @pytest.mark.parametrize("attribute", sorted(_ATTRIBUTES.values()))
-def test_an_attribute_that_the_procedure_sets_is_nnunets(make_trainer, attribute):
-    # Were it renamed, setting it would have no effect and nobody would know.
+def test_nnunet_has_the_attributes_that_the_procedure_sets(make_trainer, attribute):
+    # If it were renamed, setting it would silently have no effect.
     assert attribute in vars(make_trainer())
 
 
 @pytest.mark.parametrize(("configuration", "axes"), [("2d", (0, 1)), ("3d_fullres", (0, 1, 2))])
-def test_augmentation_settings_are_four_and_the_last_is_the_mirror_axes(
+def test_there_are_four_augmentation_settings_and_the_last_is_the_mirror_axes(
     make_trainer, configuration, axes
 ):
     trainer = make_trainer(configuration=configuration)
@@ -54,38 +54,38 @@ def test_augmentation_settings_are_four_and_the_last_is_the_mirror_axes(
     assert trainer.inference_allowed_mirroring_axes == axes
 
 
-class Asked(Exception):  # noqa: N818
+class Called(Exception):  # noqa: N818
     pass
 
 
-class Asking(nnUNetTrainer):
+class Recording(nnUNetTrainer):
     def __init__(self, plans, configuration, fold, dataset_json, device=None):
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.dataset_class = object
 
     @staticmethod
     def get_training_transforms(*args, **kwargs):
-        raise Asked(args, kwargs)
+        raise Called(args, kwargs)
 
 
 @pytest.mark.parametrize("dataset", [DATASET, REGIONS], ids=["labels", "regions"])
-def test_training_transforms_get_the_scales_third_and_the_labels_by_name(make_trainer, dataset):
-    # 'augmentation: none' hands these on to get_validation_transforms.
-    trainer = make_trainer(Asking, dataset=dataset)
-    with pytest.raises(Asked) as caught:
+def test_training_transforms_receive_scales_third_and_labels_by_name(make_trainer, dataset):
+    # 'augmentation: none' passes these to get_validation_transforms.
+    trainer = make_trainer(Recording, dataset=dataset)
+    with pytest.raises(Called) as caught:
         trainer.get_dataloaders()
     args, kwargs = caught.value.args
     assert args[2] == trainer._get_deep_supervision_scales()
-    wanted = {"is_cascaded", "foreground_labels", "regions", "ignore_label"}
-    assert wanted <= set(kwargs)
-    transform = trainer.get_validation_transforms(args[2], **{k: kwargs[k] for k in wanted})
+    required = {"is_cascaded", "foreground_labels", "regions", "ignore_label"}
+    assert required <= set(kwargs)
+    transform = trainer.get_validation_transforms(args[2], **{k: kwargs[k] for k in required})
     sample = {"image": torch.zeros(1, 8, 8, 8), "segmentation": torch.zeros(1, 8, 8, 8).short()}
     assert len(transform(**sample)["segmentation"]) == len(args[2])
 
 
 @pytest.mark.parametrize("axes", [(), (1,), (0, 2)])
-def test_the_mirror_axes_are_what_training_mirrors(make_trainer, axes):
-    # Our trainer hands an empty tuple where no axis may be mirrored.
+def test_training_mirrors_the_given_axes(make_trainer, axes):
+    # Our trainer passes an empty tuple where no axis may be mirrored.
     transform = nnUNetTrainer.get_training_transforms((8, 8, 8), (0, 0), None, axes, False)
     found = [t.allowed_axes for t in transform.transforms if isinstance(t, MirrorTransform)]
     assert found == ([axes] if axes else [])
@@ -102,7 +102,7 @@ def test_a_mirror_axis_is_an_axis_of_the_patch(axis):
 @pytest.mark.parametrize(
     ("dataset", "kind"), [(DATASET, DC_and_CE_loss), (REGIONS, DC_and_BCE_loss)]
 )
-def test_the_loss_of_each_output_is_in_the_wrapper(make_trainer, dataset, kind):
+def test_the_wrapper_holds_the_loss_of_each_output(make_trainer, dataset, kind):
     trainer = make_trainer(dataset=dataset)
     wrapped = trainer._build_loss()
     assert isinstance(wrapped, DeepSupervisionWrapper)
@@ -112,7 +112,7 @@ def test_the_loss_of_each_output_is_in_the_wrapper(make_trainer, dataset, kind):
 
 
 @pytest.mark.parametrize("dataset", [DATASET, REGIONS], ids=["labels", "regions"])
-def test_the_weights_of_the_loss_can_be_set_afterwards(make_trainer, dataset):
+def test_the_weights_of_the_loss_can_be_set_after_construction(make_trainer, dataset):
     trainer = make_trainer(dataset=dataset)
     trainer.enable_deep_supervision = False
     torch.manual_seed(0)
@@ -130,7 +130,7 @@ def test_the_weights_of_the_loss_can_be_set_afterwards(make_trainer, dataset):
     assert value(2.0, 3.0) == pytest.approx(2 * dice + 3 * ce)
 
 
-def test_the_optimizer_is_made_of_these_attributes(make_trainer):
+def test_the_optimizer_is_built_from_these_attributes(make_trainer):
     trainer = make_trainer()
     trainer.network = torch.nn.Linear(2, 2)
     trainer.initial_lr, trainer.weight_decay, trainer.num_epochs = 0.5, 0.25, 7
@@ -143,7 +143,7 @@ def test_the_optimizer_is_made_of_these_attributes(make_trainer):
 
 @pytest.mark.parametrize(("exponent", "constant"), [(0.0, True), (0.9, False)])
 @pytest.mark.filterwarnings("ignore:Detected call of")  # the scheduler steps before the optimizer
-def test_exponent_nought_keeps_the_learning_rate(exponent, constant):
+def test_exponent_0_keeps_the_learning_rate(exponent, constant):
     optimizer = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), 0.1)
     schedule = PolyLRScheduler(optimizer, 0.1, 10, exponent)
     rates = []

@@ -1,6 +1,6 @@
-"""`-tr NAME`: nnU-Net finds our trainers through nnUNet_extTrainer, and no other class answers to a name of ours.
+"""`-tr NAME`: nnU-Net finds our trainers through nnUNet_extTrainer, and no other class has the same name.
 
-The whole of nnunet_ext/ and `nnunet-plugins env` rest on this, and every checkpoint: it holds the bare name.
+nnunet_ext/, `nnunet-plugins env` and every checkpoint, which stores the bare name, rely on this.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ def _ours(monkeypatch):
 
 
 @pytest.mark.parametrize("name", TRAINERS)
-def test_the_look_up_gives_the_very_class_on_every_call(name):
+def test_the_look_up_returns_the_same_class_on_every_call(name):
     assert look_up(name) is TRAINERS[name]
     assert look_up(name) is TRAINERS[name]
 
 
 @pytest.mark.parametrize("name", TRAINERS)
 def test_a_class_that_was_looked_up_can_be_pickled(name):
-    # Worker processes of training and prediction are spawned: what they get travels by name.
+    # Worker processes of training and prediction are spawned: classes are passed to them by name.
     assert pickle.loads(pickle.dumps(look_up(name))) is TRAINERS[name]
 
 
 @pytest.mark.parametrize("name", TRAINERS)
-def test_a_trainer_is_nnunets_and_ours(name):
+def test_a_trainer_derives_from_nnunets_and_ours(name):
     assert issubclass(look_up(name), nnUNetTrainer)
     assert issubclass(look_up(name), PluginTrainer)
 
@@ -58,8 +58,8 @@ def test_the_searched_folder_exports_every_trainer_and_nothing_else():
     assert classes == TRAINERS
 
 
-def test_the_look_up_leaves_no_module_of_the_searched_folder_and_drops_none_of_ours():
-    # Were nnunet_plugins itself purged, isinstance and pickling would turn false behind our back.
+def test_the_look_up_unloads_the_searched_folder_but_none_of_our_modules():
+    # If nnunet_plugins itself were purged, isinstance and pickling would fail.
     before = {name: m for name, m in sys.modules.items() if name.startswith("nnunet_plugins.")}
     look_up("MAGUNetTrainer")
     assert "nnunet_plugins_trainers" not in sys.modules
@@ -81,7 +81,7 @@ def theirs(tmp_path):
 @pytest.mark.parametrize(
     "order", ["theirs ours", "ours theirs", "missing ours theirs", "ours missing theirs"]
 )
-def test_a_users_own_trainers_work_beside_ours(monkeypatch, theirs, tmp_path, order):
+def test_a_users_own_trainers_work_alongside_ours(monkeypatch, theirs, tmp_path, order):
     paths = {"ours": OURS, "theirs": theirs, "missing": str(tmp_path / "missing")}
     monkeypatch.setenv(EXTENSIONS, os.pathsep.join(paths[word] for word in order.split()))
     assert look_up("TheirTrainer").__module__ == "their_module"
@@ -90,7 +90,7 @@ def test_a_users_own_trainers_work_beside_ours(monkeypatch, theirs, tmp_path, or
 
 
 def test_without_our_folder_nnunet_names_the_variable(monkeypatch):
-    # The doctor's cure and the README speak of this variable.
+    # The doctor's advice and the README refer to this variable.
     monkeypatch.delenv(EXTENSIONS)
     with pytest.raises(RuntimeError, match="nnUNet_extTrainer"):
         look_up("MAGUNetTrainer")
@@ -108,11 +108,11 @@ def foreign():
     return names
 
 
-def test_the_list_of_foreign_classes_is_a_list(foreign):
+def test_the_collected_classes_of_nnunet_include_known_ones(foreign):
     assert {"nnUNetTrainer", "nnUNetTrainerNoMirroring", "PlainConvUNet"} <= set(foreign)
 
 
 @pytest.mark.parametrize("name", [*TRAINERS, *NETWORKS])
-def test_no_class_of_nnunet_has_a_name_of_ours(name, foreign):
-    # A built-in trainer wins over ours; a network of that name would silently stand in for ours.
+def test_no_class_of_nnunet_has_the_name_of_one_of_ours(name, foreign):
+    # A built-in trainer takes precedence over ours; a network of that name would silently replace ours.
     assert name not in foreign, f"{foreign.get(name)} also defines {name}"

@@ -13,7 +13,7 @@ from tests.dataset_conversion.making import SMALL
 
 @pytest.fixture(scope="session")
 def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three small phantom patients, two with masks, and labels.json; do not write here."""
+    """Three small phantom patients, two with masks, and labels.json; read only."""
     folder = tmp_path_factory.mktemp("phantoms")
     write_patients(folder, 3, with_masks=2, **SMALL)  # type: ignore[arg-type]
     return folder
@@ -21,7 +21,7 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def no_picture() -> Iterator[None]:
-    """Leave the preview out, which takes most of the time of a small conversion."""
+    """Skip the preview, which takes most of the time of a small conversion."""
 
     def draw(path: Path, *_: object) -> None:
         path.write_bytes(b"no picture")

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from dataset_conversion.io.geometry import place
 from dataset_conversion.phantoms.dicom import write_series
 
-# Left-handed numbers on purpose: no two spacings alike, no corner at zero.
+# Irregular on purpose: different spacings, no corner at zero.
 AFFINE = np.array([[0.8, 0, 0, -31.0], [0, 0.9, 0, -20.0], [0, 0, 2.5, -700.0], [0, 0, 0, 1.0]])
 SHAPE = (6, 12, 14)  # z, y, x
 SMALL = {"shape": (20, 64, 64), "spacing": (5.92, 5.92, 5.0)}  # a phantom in a tenth of a second
@@ -57,6 +57,10 @@ def series(folder: Path, seed: int = 0, *, key: str = "t", **how: object) -> lis
 def label_file(path: Path, **names: object) -> Path:
     path.write_text(json.dumps(names or {"sacrum": 1, "left ilium": 2}), encoding="utf-8")
     return path
+
+
+def write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value))
 
 
 def tree(folder: Path) -> dict[str, bytes]:

@@ -1,113 +1,110 @@
-"""Killed with SIGKILL at random points while converting: nothing half-done shows, and the next run's
-bytes are those of a run that was left alone."""
+"""A conversion killed with SIGKILL at any step: no unfinished dataset is visible, and the next run
+writes the same bytes as an uninterrupted one.
+
+The process kills itself before its n-th access to the target folder, so a test hits the same steps every
+time.
+"""
 
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from dataset_conversion.datasets.hospital_ct import Options, convert
 from dataset_conversion.phantoms.sij_ct import write_patients
+from tests.dataset_conversion import killing
 from tests.dataset_conversion.making import SMALL, tree
 
 NAME = "Dataset660_SacroiliacCT"
-SCRIPT = """
-import json, sys
-from pathlib import Path
-from dataset_conversion.datasets.hospital_ct import Options, convert
-import matplotlib.figure  # not while it is timed
-source, raw, options = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
-print("ready", flush=True)
-convert(source, raw, 660, options=Options(labels=source / "labels.json", **options))
-"""
-SLOW_RUNS = 20
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
 
 
 class Source:
-    """Patients, and what a run that is left alone makes of them."""
+    """Patients, and what an uninterrupted run writes."""
 
     def __init__(self, folder: Path, count: int, **options: object) -> None:
         self.patients, self.options = folder / "patients", options
         write_patients(self.patients, count, with_masks=count - 1, **SMALL)  # type: ignore[arg-type]
-        start = time.monotonic()
-        self.convert(folder / "alone")
-        self.seconds = time.monotonic() - start
-        self.tree = tree(folder / "alone")
+        self.convert(folder / "complete")
+        self.tree = tree(folder / "complete")
+        self.dataset = tree(folder / "complete" / NAME)
 
-    def convert(self, raw: Path) -> None:
-        labels = self.patients / "labels.json"
-        convert(self.patients, raw, 660, options=Options(labels=labels, **self.options))  # type: ignore[arg-type]
+    def convert(self, raw: Path, **options: object) -> None:
+        options = {**self.options, **options, "labels": self.patients / "labels.json"}
+        convert(self.patients, raw, 660, options=Options(**options))  # type: ignore[arg-type]
 
-    def kill(self, raw: Path, after: float) -> bool:
-        """Start a conversion and kill it `after` seconds of work; say whether it was still at it."""
-        process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(self.patients), str(raw), json.dumps(self.options)],
-            stdout=subprocess.PIPE,
+    def killed(self, *runs: tuple[Path, int]) -> list[list[str] | None]:
+        """Convert to each folder and kill before event n; return None, or all events if it ended."""
+        done = subprocess.run(
+            [sys.executable, killing.__file__, self.patients, json.dumps(self.options),
+             *[str(part) for one in runs for part in one]], check=True, stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-        )
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
-        time.sleep(after)
-        process.kill()
-        return process.wait() < 0
+        )  # fmt: skip
+        result: list[list[str] | None] = json.loads(done.stdout)
+        return result
+
+    def events(self, raw: Path) -> list[str]:
+        (events,) = self.killed((raw, 0))
+        assert events
+        return events
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    return Source(tmp_path_factory.mktemp("killed"), 4, split="7:3", test="80/20", jobs=2)
+    return Source(tmp_path_factory.mktemp("killed"), 3, split="7:3", jobs=2)
 
 
-def run(source, tmp_path, kills, seed):
-    chance, hits = random.Random(seed), 0
-    for number in range(kills):
-        raw = tmp_path / f"raw{number}"
-        hits += source.kill(raw, chance.uniform(0, 1.1 * source.seconds))
+def check_killed(source, tmp_path, points):
+    """Kill one run per point; the next run completes each of them."""
+    folders = [tmp_path / f"raw{point}" for point in points]
+    assert not any(source.killed(*zip(folders, points, strict=True)))
+    for raw in folders:
         if (raw / NAME).exists():
-            assert tree(raw / NAME) == tree_below(source.tree)
+            assert tree(raw / NAME) == source.dataset
         source.convert(raw)
-        assert tree(raw) == source.tree, f"run {number}"
-        shutil.rmtree(raw)
-    return hits
+        assert tree(raw) == source.tree, raw.name
+    return folders
 
 
-def tree_below(whole):
-    return {name.split("/", 1)[1]: content for name, content in whole.items()}
-
-
-def test_killed_three_times(source, tmp_path):
-    assert run(source, tmp_path, 3, seed=1)  # at least one was still at it
+def test_killed_at_the_start_on_the_way_and_at_the_end(source, tmp_path):
+    last = len(source.events(tmp_path / "counted"))
+    check_killed(source, tmp_path, [1, last // 3, 2 * last // 3, last - 1, last])
 
 
 def test_killed_again_and_again_in_one_folder(source, tmp_path):
-    """Each run gets a little further, and none is in another's way."""
-    hits = [source.kill(tmp_path / "raw", share * source.seconds) for share in (0.3, 0.5)]
-    source.convert(tmp_path / "raw")
-    assert tree(tmp_path / "raw") == source.tree
-    assert any(hits)
-
-
-def test_killed_while_a_finished_dataset_is_brought_up_to_date(source, tmp_path):
-    """The old dataset stays whole until the new one takes its place."""
-    raw = tmp_path / "raw"
-    labels = source.patients / "labels.json"
-    convert(source.patients, raw, 660, options=Options(labels=labels, window=(-200, 600)))
-    old = tree(raw / NAME)
-    source.kill(raw, 0.5 * source.seconds)
-    if (raw / NAME).exists():
-        assert tree(raw / NAME) in (old, tree_below(source.tree))
+    """Each run gets further, and none obstructs the next."""
+    raw, last = tmp_path / "raw", len(source.events(tmp_path / "counted"))
+    assert source.killed((raw, last // 3), (raw, last // 3)) == [None, None]
+    assert not (raw / NAME).exists()
     source.convert(raw)
     assert tree(raw) == source.tree
 
 
-@pytest.mark.slow
-def test_killed_twenty_times(tmp_path):
-    source = Source(tmp_path / "source", 8, jobs=2)
-    hits = run(source, tmp_path, SLOW_RUNS, seed=20)
-    print(f"{hits} of {SLOW_RUNS} runs were still at work when they were killed")
-    assert hits >= SLOW_RUNS // 2  # the others had ended before they could be killed
+def test_killed_while_a_finished_dataset_is_brought_up_to_date(source, tmp_path):
+    """The old dataset stays complete until the new one replaces it."""
+    source.convert(tmp_path / "old", window=(-200, 600))
+    old = tree(tmp_path / "old" / NAME)
+    shutil.copytree(tmp_path / "old", tmp_path / "counted")
+    events = source.events(tmp_path / "counted")
+    away, back = [n for n, name in enumerate(events, 1) if name == "os.rename"][-2:]
+    states = {len(events) // 2: old, away: old, back: None, back + 1: source.dataset,
+              len(events): source.dataset}  # fmt: skip
+    for point in states:
+        shutil.copytree(tmp_path / "old", tmp_path / f"raw{point}")
+    assert not any(source.killed(*((tmp_path / f"raw{point}", point) for point in states)))
+    for point, expected in states.items():
+        raw = tmp_path / f"raw{point}"
+        assert (tree(raw / NAME) if (raw / NAME).exists() else None) == expected, point
+        source.convert(raw)
+        assert tree(raw) == source.tree, point
+
+
+@pytest.mark.integration
+def test_killed_at_every_third_step(tmp_path):
+    source = Source(tmp_path / "source", 5, jobs=2)
+    last = len(source.events(tmp_path / "counted"))
+    check_killed(source, tmp_path, range(1, last + 1, 3))

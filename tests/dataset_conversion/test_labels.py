@@ -50,14 +50,14 @@ def test_regions_are_renumbered_with_their_order(tmp_path):
         ('{"a": -1}', "'a' has the value -1"),
         ('{"a": [1, 2]}', "nnU-Net needs one listed value for each"),
         ('{"a": [0, 1]}', "value 0 is background"),
-        ('{"A": 1, "a": 2}', "given once"),
-        ('{"background": 0}', "no label but background"),
+        ('{"A": 1, "a": 2}', "must be unique"),
+        ('{"background": 0}', "only background"),
         ('{"a": 1, "ignore": [2]}', "ignore cannot be a region"),
         ("[1]", "JSON object"),
         ("{", "cannot be read as labels"),
     ],
 )
-def test_senseless_label_files_stop(tmp_path, content, message):
+def test_invalid_label_files_stop(tmp_path, content, message):
     path = tmp_path / "l.json"
     path.write_text(content)
     with pytest.raises(DatasetError, match=message):
@@ -74,12 +74,12 @@ def test_a_value_cannot_be_listed_and_dropped(tmp_path):
     ["hip_left (TS 77)", "Right ilium", "ilium-L", "R_SI", "leftIlium", "Darmbein links", "左髂骨",
      "ilium dex.", "left2"],
 )  # fmt: skip
-def test_sides_are_seen(name):
+def test_sides_are_detected(name):
     assert has_side(name)
 
 
 @pytest.mark.parametrize("name", ["L5", "S1", "sacrum", "cleft", "bright", "L4/L5", "relief", "R1"])
-def test_no_side_is_made_up(name):
+def test_names_without_a_side(name):
     assert not has_side(name)
 
 

@@ -1,4 +1,4 @@
-"""Damaged inputs: no traceback, no output for the bad case, status 1, and the rest as ever."""
+"""Damaged inputs: no traceback, no output for the bad case, status 1, and the others unchanged."""
 
 import gzip
 import random
@@ -29,7 +29,7 @@ SHORT, LONG = 15, 100
 
 
 def shifted(number: int) -> np.ndarray:
-    """No two patients lie at the same place, so a swapped mask shows."""
+    """Each patient has a different position, so a swapped mask is noticed."""
     matrix = AFFINE.copy()
     matrix[:3, 3] += [0, 0, 40.0 * number]
     return matrix
@@ -61,13 +61,13 @@ def command(source, raw, *more):
 
 @pytest.fixture(scope="module")
 def whole(source, tmp_path_factory):
-    """What the undamaged patients become."""
+    """The converted dataset of the undamaged patients."""
     raw = tmp_path_factory.mktemp("whole")
     assert command(source, raw) == 0
     return tree(raw / NAME)
 
 
-# Mutations: each damages one patient's folder and returns the patients that are then bad.
+# Mutations: each damages the folder of one patient.
 
 
 def truncate(folder: Path, chance: random.Random) -> None:
@@ -77,7 +77,7 @@ def truncate(folder: Path, chance: random.Random) -> None:
 
 
 def flip(folder: Path, chance: random.Random) -> None:
-    """Flip bits of a packed file behind gzip's own header, whose time and name say nothing."""
+    """Flip bits of a compressed file after the gzip header, where time and name do not matter."""
     path = chance.choice([p for p in files(folder) if p.suffix != ".dcm"])
     content = bytearray(path.read_bytes())
     packed = (
@@ -91,7 +91,7 @@ def flip(folder: Path, chance: random.Random) -> None:
 
 
 def wrong_header(folder: Path, chance: random.Random) -> None:
-    """Write nonsense where the header says what the data are and where they lie."""
+    """Overwrite header fields that describe the data and their position."""
     path = chance.choice(files(folder))
     if path.suffix == ".dcm":
         data = pydicom.dcmread(path)
@@ -150,7 +150,7 @@ def check(seed: int, source: Path, whole: dict[str, bytes], folder: Path, capsys
     patient = PATIENTS[seed % len(PATIENTS)]
     mutation = MUTATIONS[seed // len(PATIENTS) % len(MUTATIONS)]
     if patient == "dicom" and mutation is flip:
-        mutation = wrong_header  # a bit in unpacked pixels cannot be known for wrong
+        mutation = wrong_header  # a wrong bit in uncompressed pixels cannot be detected
     mutation(folder / "copy" / "patients" / patient, chance)
     what = f"{seed}: {mutation.__name__} of {patient}"
     status = command(folder / "copy" / "patients", folder / "raw", "--keep-going")
@@ -163,7 +163,7 @@ def check(seed: int, source: Path, whole: dict[str, bytes], folder: Path, capsys
     rest = {name: content for name, content in volumes.items() if f"/{patient}" not in name}
     assert {n: c for n, c in found.items() if n in rest} == rest, what
     bad = {name for name in found if f"/{patient}" in name}
-    if status == 0:  # only nonsense that means what stood there before may pass
+    if status == 0:  # only damage without an effect may pass
         assert {name: found[name] for name in bad} == {
             name: content for name, content in volumes.items() if f"/{patient}" in name
         }, what
@@ -176,16 +176,16 @@ def check(seed: int, source: Path, whole: dict[str, bytes], folder: Path, capsys
 
 @pytest.fixture
 def quick(monkeypatch):
-    """No picture: it would take most of the time."""
+    """Skip the preview, which would take most of the time."""
     monkeypatch.setattr(conversion, "draw", lambda path, *_: path.write_bytes(b"picture"))
 
 
 @pytest.mark.parametrize("seed", [*range(0, SHORT - 4), 33, 39, 196, 335])
-def test_damage_is_told_and_kept_out(seed, source, whole, tmp_path, capsys, quick):
+def test_damage_is_reported_and_the_case_left_out(seed, source, whole, tmp_path, capsys, quick):
     check(seed, source, whole, tmp_path, capsys)
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_hundred_kinds_of_damage(source, whole, tmp_path, capsys, quick):
     done = [check(seed, source, whole, tmp_path, capsys) for seed in range(LONG)]
     harmless = [what for what in done if what.endswith("harmless")]

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("no_picture")
 
 
 def folder_of(tmp_path, *files):
-    """One patient's folder with copies of files or of whole folders."""
+    """Folder of one patient with copies of files or folders."""
     patient = tmp_path / "src" / "p"
     patient.mkdir(parents=True)
     for file in files:
@@ -38,7 +38,7 @@ def convert(module, source, raw, **options):
 
 
 def check_mask(written, source, table):
-    """Every voxel of a written mask has the source's label of that place; none is lost."""
+    """Every voxel of a written mask has the source's label at that position; none is lost."""
     check_values(written, source, np.vectorize(lambda v: table.get(round(v), 0), otypes=[float]))
     values = np.rint(stored(source)[0])
     assert (read(written)[0] > 0).sum() == np.isin(values, list(table)).sum() > 0
@@ -71,7 +71,7 @@ def test_a_cervical_mri_with_float64_labels(shared_data, tmp_path):
     assert orientation(dataset / "labelsTr" / "p.nii.gz") == "LPS"  # stored in PSR
 
 
-def test_an_mri_without_a_mask_is_no_training_set(shared_data, tmp_path):
+def test_an_mri_without_a_mask_is_not_a_training_set(shared_data, tmp_path):
     source = folder_of(tmp_path, shared_data / "sct" / "t2_lumbar.nii.gz")
     with pytest.raises(DatasetError, match=r"no case has a mask|none of 1 patients has a mask"):
         convert(sij_mri, source, tmp_path / "raw")
@@ -119,7 +119,7 @@ def test_odd_dicom_stops_and_leaves_nothing(shared_data, tmp_path, module, path,
     assert not list((tmp_path / "raw").glob("Dataset*"))
 
 
-def test_a_real_series_under_an_mri_s_name_stops(shared_data, tmp_path):
+def test_a_ct_series_converted_as_mri_stops(shared_data, tmp_path):
     source = folder_of(tmp_path, shared_data / "dicom_ct" / "series")
     with pytest.raises(DatasetError, match="Modality is CT, expected MR"):
         convert(sij_mri, source, tmp_path / "raw")

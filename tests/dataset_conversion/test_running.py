@@ -1,4 +1,4 @@
-"""How a conversion runs: several at a time, dry, on after bad cases, on a full disk, in secret."""
+"""Runs of a conversion: parallel, dry, with bad cases, on a full disk, anonymous."""
 
 import json
 import threading
@@ -27,7 +27,7 @@ FOLDER = "Dataset007_Try"
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """No picture: it would take most of the time."""
+    """Skip the preview, which would take most of the time."""
     monkeypatch.setattr(conversion, "draw", lambda path, *_: path.write_bytes(b"picture"))
 
 
@@ -50,11 +50,11 @@ def bad(name, seed):
     return case(name, seed, array=labels(values=(1, 60)))
 
 
-# Several at a time
+# Parallel
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
-def test_no_more_are_under_way_than_asked_for_and_all_are_done(jobs):
+def test_at_most_jobs_items_are_in_progress_and_all_are_done(jobs):
     lock, now, most = threading.Lock(), 0, 0
 
     def work(number):
@@ -96,15 +96,15 @@ def test_the_bytes_do_not_depend_on_the_number_of_workers(tmp_path):
 
 
 @pytest.mark.parametrize("jobs", [0, -1, 10**6])
-def test_senseless_numbers_of_workers_stop(jobs):
-    with pytest.raises(DatasetError, match=f"-j {jobs}: 1 to"):
+def test_invalid_numbers_of_workers_stop(jobs):
+    with pytest.raises(DatasetError, match=f"-j {jobs}: allowed are 1 to"):
         Run(jobs=jobs)
 
 
-# Dry
+# Dry run
 
 
-def test_a_dry_run_says_all_and_writes_nothing(tmp_path):
+def test_a_dry_run_reports_everything_and_writes_nothing(tmp_path):
     report = dataset().write(tmp_path / "raw", run=Run(dry_run=True))
     assert not list(tmp_path.iterdir())
     wet = dataset().write(tmp_path / "raw")
@@ -116,7 +116,7 @@ def test_a_dry_run_says_all_and_writes_nothing(tmp_path):
         assert part in text
 
 
-def test_a_dry_run_tells_of_all_that_is_bad(tmp_path):
+def test_a_dry_run_reports_all_bad_cases(tmp_path):
     report = dataset([case("a", 1), bad("b", 2), bad("c", 3)]).write(
         tmp_path, run=Run(dry_run=True)
     )
@@ -125,7 +125,7 @@ def test_a_dry_run_tells_of_all_that_is_bad(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_dry_run_over_a_finished_dataset_leaves_it_alone(tmp_path):
+def test_a_dry_run_does_not_change_a_finished_dataset(tmp_path):
     dataset().write(tmp_path)
     before = {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in tmp_path.rglob("*")}
     report = dataset([case("a", 1), case("b", 9)]).write(tmp_path, run=Run(dry_run=True))
@@ -134,7 +134,7 @@ def test_a_dry_run_over_a_finished_dataset_leaves_it_alone(tmp_path):
     assert before == {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in tmp_path.rglob("*")}
 
 
-# On after bad cases
+# Bad cases
 
 
 def test_keep_going_leaves_bad_cases_out_and_writes_the_rest(tmp_path):
@@ -163,13 +163,13 @@ def test_sources_that_share_an_id_are_both_left_out(tmp_path):
     assert "/src/B and /src/b" in report.problems[0]
 
 
-def test_where_nothing_is_left_nothing_is_written(tmp_path):
+def test_without_remaining_cases_nothing_is_written(tmp_path):
     with pytest.raises(DatasetError, match=r"(?s)\[60\].*no training case is left"):
         dataset([bad("a", 1)]).write(tmp_path, run=Run(keep_going=True))
     assert not (tmp_path / FOLDER).exists()
 
 
-def test_a_bad_case_that_is_mended_joins_the_others(tmp_path):
+def test_a_corrected_case_joins_the_others(tmp_path):
     dataset([case("a", 1), bad("b", 2), case("c", 3)]).write(tmp_path, run=Run(keep_going=True))
     report = dataset([case("a", 1), case("b", 5), case("c", 3)]).write(tmp_path)
     assert (report.written, report.skipped) == (1, 2)
@@ -177,7 +177,7 @@ def test_a_bad_case_that_is_mended_joins_the_others(tmp_path):
     assert tree(tmp_path / FOLDER) == tree(tmp_path / "fresh" / FOLDER)
 
 
-def test_a_source_that_vanishes_is_a_bad_case_and_no_full_disk(tmp_path):
+def test_a_source_that_disappears_is_a_bad_case_not_a_full_disk(tmp_path):
     def load():
         raise FileNotFoundError(2, "No such file or directory")
 
@@ -185,7 +185,7 @@ def test_a_source_that_vanishes_is_a_bad_case_and_no_full_disk(tmp_path):
         dataset([case("a", 1), case("b", 2, load=load)]).write(tmp_path)
 
 
-def test_senseless_subsets_stop_before_anything_is_read(tmp_path):
+def test_invalid_subsets_stop_before_anything_is_read(tmp_path):
     def load():
         raise AssertionError("read too early")
 
@@ -213,7 +213,7 @@ def test_a_test_set_goes_to_its_folders_with_its_masks(tmp_path):
     assert not check(folder).errors
 
 
-def test_another_test_set_moves_cases_and_the_result_is_as_if_it_had_been_so(tmp_path):
+def test_another_test_set_moves_cases_as_in_a_new_conversion(tmp_path):
     dataset().write(tmp_path)
     report = dataset(splits=Splits(test="1:1")).write(tmp_path)
     assert report.written == len(report.test) - 1 == 2  # `t` has no mask and was there before
@@ -221,7 +221,7 @@ def test_another_test_set_moves_cases_and_the_result_is_as_if_it_had_been_so(tmp
     assert tree(tmp_path / FOLDER) == tree(tmp_path / "fresh" / FOLDER)
 
 
-def test_a_user_s_masks_of_test_cases_stay_beside_ours(tmp_path):
+def test_masks_that_a_user_drew_for_test_cases_are_kept(tmp_path):
     dataset().write(tmp_path)
     mine = tmp_path / FOLDER / "labelsTs" / "t.nii.gz"
     mine.parent.mkdir()
@@ -231,7 +231,7 @@ def test_a_user_s_masks_of_test_cases_stay_beside_ours(tmp_path):
     assert len(list(mine.parent.iterdir())) == 3
 
 
-def test_a_patient_in_training_who_has_an_unlabelled_case_is_told(tmp_path):
+def test_an_unlabelled_case_of_a_training_patient_is_reported(tmp_path):
     cases = [case("a", 1), case("b", 2), case("a2", 3, mask=False, group="a")]
     notes = dataset(cases).write(tmp_path).notes
     assert any("1 cases without a mask in imagesTs are of patients" in note for note in notes)
@@ -240,7 +240,7 @@ def test_a_patient_in_training_who_has_an_unlabelled_case_is_told(tmp_path):
 # The manifest
 
 
-def test_the_manifest_tells_from_what_and_how_all_was_made(tmp_path):
+def test_the_manifest_records_sources_settings_and_versions(tmp_path):
     dataset(settings={"padding": "-1000 -> 0"}, labels=Labels({"sacrum": 1}, drop=(2,)),
             output=Output(allow_empty=True)).write(tmp_path)  # fmt: skip
     folder = tmp_path / FOLDER
@@ -274,7 +274,7 @@ def test_patients_are_numbers_in_the_manifest(tmp_path):
     assert "Doe" not in text
 
 
-def test_what_changes_voxels_converts_anew_and_splits_do_not(tmp_path):
+def test_settings_of_voxels_convert_again_and_splits_do_not(tmp_path):
     dataset().write(tmp_path)
     assert dataset(splits=Splits("3-fold", seed=3)).write(tmp_path).written == 0
     assert dataset(settings={"padding": "other"}).write(tmp_path).written == 4
@@ -283,7 +283,7 @@ def test_what_changes_voxels_converts_anew_and_splits_do_not(tmp_path):
     assert entry["nnunet_plugins"]["orientation"] == "RAS"
 
 
-def test_left_and_right_follow_the_axis_that_the_orientation_gives_them(tmp_path):
+def test_the_left_right_axis_follows_the_orientation(tmp_path):
     dataset(output=Output(orientation="PIR")).write(tmp_path)
     entry = json.loads((tmp_path / FOLDER / "dataset.json").read_text())["nnunet_plugins"]
     written = sitk.ReadImage(str(tmp_path / FOLDER / "labelsTr" / "a.nii.gz"))
@@ -302,7 +302,7 @@ def test_left_and_right_follow_the_axis_that_the_orientation_gives_them(tmp_path
     ["unfinished_b_0000.nii.gz", "unfinished_b.nii.gz", "b.json", "dataset.json",
      "splits_final.json", "conversion.json"],
 )  # fmt: skip
-def test_a_full_disk_is_one_sentence_and_leaves_nothing_that_looks_whole(tmp_path, file):
+def test_a_full_disk_gives_one_sentence_and_leaves_nothing_that_looks_complete(tmp_path, file):
     scratch = tmp_path / f".{FOLDER}.converting" / "scratch"
     scratch.mkdir(parents=True)
     (scratch / file).symlink_to("/dev/full")
@@ -312,14 +312,14 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_that_looks_whole(tmp_pat
     for path in scratch.parent.rglob("*.nii.gz"):
         assert path.parent == scratch or sitk.ReadImage(str(path)).GetSize() == (14, 12, 6)
     if (scratch / file).is_symlink():
-        (scratch / file).unlink()  # room is made
+        (scratch / file).unlink()  # make room
     dataset().write(tmp_path)
     dataset().write(tmp_path / "fresh")
     assert tree(tmp_path / FOLDER) == tree(tmp_path / "fresh" / FOLDER)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-def test_a_full_disk_stops_at_once_even_when_going_on_after_bad_cases(tmp_path):
+def test_a_full_disk_stops_at_once_even_with_keep_going(tmp_path):
     scratch = tmp_path / f".{FOLDER}.converting" / "scratch"
     scratch.mkdir(parents=True)
     (scratch / "unfinished_a_0000.nii.gz").symlink_to("/dev/full")

@@ -1,4 +1,4 @@
-"""How a conversion runs through the command line: a hospital's folder, status, secrets, the key."""
+"""Conversion from the command line: hospital folder, exit status, anonymity, key file."""
 
 import csv
 import json
@@ -29,7 +29,7 @@ def command(source, raw, *more):
                  "--labels", str(source.parent / "labels.json"), *more])  # fmt: skip
 
 
-def test_every_option_of_the_command_arrives(source, tmp_path, capsys):
+def test_every_option_of_the_command_takes_effect(source, tmp_path, capsys):
     empty = labels(values=())
     nifti(source / "p9" / "ct.nii.gz", ct(9))
     nifti(source / "p9" / "mask.nii.gz", empty)
@@ -59,7 +59,7 @@ def test_status_is_1_where_cases_were_left_out_and_2_where_all_stopped(source, t
     assert command(source, tmp_path / "raw", "--keep-going", "--drop", "60") == 0
 
 
-def test_a_mask_on_another_grid_wants_permission(source, tmp_path, capsys):
+def test_resampling_a_mask_must_be_allowed(source, tmp_path, capsys):
     from tests.dataset_conversion.making import AFFINE
 
     fine = np.kron(labels(), np.ones((2, 2, 2), np.uint8))
@@ -72,7 +72,7 @@ def test_a_mask_on_another_grid_wants_permission(source, tmp_path, capsys):
     assert "mask resampled (nearest) from 0.4 x 0.45 x 1.25 mm" in capsys.readouterr().out
 
 
-def test_a_salt_changes_every_id_and_stands_nowhere(source, tmp_path):
+def test_a_salt_changes_every_id_and_is_not_written(source, tmp_path):
     salt = tmp_path / "salt"
     salt.write_bytes(b"pepper and 32 bytes of nonsense")
     ids = []
@@ -101,7 +101,7 @@ def test_the_key_names_only_what_was_written_and_no_dry_run_writes_it(source, tm
     assert [Path(row[1]).name for row in sorted(rows[1:], key=lambda row: row[1])] == ["p0", "p2"]
 
 
-def test_a_place_that_cannot_be_written_is_one_sentence(source, tmp_path, capsys):
+def test_an_unwritable_target_gives_one_sentence(source, tmp_path, capsys):
     (tmp_path / "file").write_text("no folder")
     assert command(source, tmp_path / "file" / "raw") == 2
     assert "Dataset660_SacroiliacCT: cannot be written (" in capsys.readouterr().err

@@ -1,6 +1,6 @@
-"""Every converter, every scheme, other axes, other voxels, turned patients: each voxel is where it was.
+"""Every converter and scheme, with other axes, voxels and rotations: each voxel keeps its position.
 
-The phantoms' anatomy is a formula in world coordinates. Files are stored anew with their axes in
+The phantoms' anatomy is a formula in world coordinates. Files are stored again with their axes in
 another order (image and mask each in its own), stretched and turned; the formula follows.
 """
 
@@ -52,7 +52,7 @@ STORED = [
 
 @pytest.fixture(scope="module")
 def phantoms(tmp_path_factory):
-    """One patient of each dataset; do not write here."""
+    """One patient of each dataset; read only."""
     folder = tmp_path_factory.mktemp("world")
     return folder, {name: WRITERS[name](folder / name, 1) for name in WRITERS}
 
@@ -69,7 +69,7 @@ def store(values, matrix, code, path):
 
 @pytest.mark.parametrize("how", STORED, ids=lambda how: f"{how[0]} {how[2]}")
 @pytest.mark.parametrize("scheme", list(SCHEMES))
-def test_every_voxel_is_where_it_was(phantoms, tmp_path, scheme, how):
+def test_every_voxel_keeps_its_position(phantoms, tmp_path, scheme, how):
     dataset, options, table = SCHEMES[scheme]
     codes, scale, angles = how[:2], how[2], how[3]
     turned = np.reshape(sitk.Euler3DTransform((0, 0, 0), *angles).GetMatrix(), (3, 3)) * scale
@@ -84,7 +84,7 @@ def test_every_voxel_is_where_it_was(phantoms, tmp_path, scheme, how):
             if kind == "image":
                 values = values.astype(np.int16)
             path = source / old.relative_to(phantoms[0] / dataset)
-            if path.is_dir():  # a series becomes a volume; its slices may lie in no other order
+            if path.is_dir():  # a series becomes a volume; its slices have one order
                 shutil.rmtree(path)
                 path = path.with_name("volume.nii.gz")
             matrix = np.vstack([turned @ matrix[:3], [0, 0, 0, 1]])

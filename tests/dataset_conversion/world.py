@@ -1,4 +1,4 @@
-"""What lies where, in world coordinates (LPS mm), read without the package's own code."""
+"""Contents of volumes in world coordinates (LPS mm), read independently of the package."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def stored(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The same of any source: NIfTI, MetaImage, or a folder of DICOM slices."""
+    """Values and affine of any source: NIfTI, MetaImage, or a folder of DICOM slices."""
     if path.is_dir():
         return _series(path)
     if path.name.endswith(".nii.gz"):
@@ -61,14 +61,14 @@ def points(shape: tuple[int, ...], matrix: np.ndarray) -> np.ndarray:
 
 def check_labels(path: Path, truth: Callable[[np.ndarray], np.ndarray],
                  table: Mapping[int, int]) -> int:  # fmt: skip
-    """Assert that a written mask holds, at every voxel, what the truth says of that place.
+    """Assert that a written mask equals the truth at every voxel.
 
-    Only where the truth itself changes within 0.02 mm may either label stand.
+    Where the truth changes within 0.02 mm, either label is accepted.
 
     Args:
         path: labelsTr/....nii.gz.
         truth: world points to the source's values.
-        table: source's value -> nnU-Net's; what is missing is background.
+        table: source's value -> nnU-Net's; missing values are background.
 
     Returns:
         Number of labelled voxels.
@@ -97,12 +97,12 @@ def check_labels(path: Path, truth: Callable[[np.ndarray], np.ndarray],
 def check_values(
     path: Path, source: Path, meant: Callable[[np.ndarray], np.ndarray] | None = None
 ) -> None:
-    """Assert that a written image has, at every voxel, the source's value at the same place."""
+    """Assert that a written image has the source's value at every position."""
     written, matrix = read(path)
     values, placed = stored(source)
     index = points(written.shape, np.linalg.inv(placed) @ matrix)
     near = np.rint(index).astype(int)
-    assert np.abs(index - near).max() < 0.02, "voxels lie between the source's"
+    assert np.abs(index - near).max() < 0.02, "voxels are between those of the source"
     assert (near >= 0).all()
     assert (near < values.shape).all()
     found = values[tuple(near[..., axis] for axis in range(3))].astype(float)
@@ -110,7 +110,7 @@ def check_values(
 
 
 def orientation(path: Path) -> str:
-    """Where the axes of a NIfTI file run to, such as LPS."""
+    """Return the orientation of a NIfTI file, such as LPS."""
     return "".join(nib.aff2axcodes(nib.load(path).affine))
 
 

@@ -10,10 +10,10 @@ from importlib.metadata import entry_points
 from typing import Any, NoReturn
 
 import pytest
-from nnunet_plugins.papers.library import find_paper, find_tables
 
 from nnunet_plugins.cli import COMMANDS, parser
 from nnunet_plugins.commands.networks import ROWS
+from nnunet_plugins.papers.library import find_paper, find_tables
 from tests.docs.pages import PAGES, ROOT, commands, fenced
 
 OURS = commands("nnunet-plugins")

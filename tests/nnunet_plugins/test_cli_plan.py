@@ -1,4 +1,4 @@
-"""`convert` and `plan`: mistakes answered in a line, before anything is read or written."""
+"""`convert` and `plan`: mistakes are reported in one line, before anything is read or written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataset_conversion.datasets.registry import CONVERTERS
 from nnunet_plugins.cli import main
 
 
-def test_convert_without_a_place_to_write_names_both_cures(said, monkeypatch, tmp_path):
+def test_convert_without_an_output_folder_names_both_fixes(said, monkeypatch, tmp_path):
     monkeypatch.delenv("nnUNet_raw", raising=False)
     line = said("convert", "hospital-ct", str(tmp_path), "-d", "1")
     assert "nnUNet_raw is not set; pass -o DIR, or run eval" in line
@@ -33,19 +33,19 @@ def test_options_of_one_dataset_are_unknown_to_another(capsys):
     assert "unrecognized arguments: --modality" in capsys.readouterr().err
 
 
-def test_senseless_values_of_options_are_one_line(said, tmp_path):
-    for words, told in (
+def test_invalid_option_values_are_one_line(said, tmp_path):
+    for words, message in (
         (("--split", "x"), "--split 'x': allowed are K-fold"),
-        (("-j", "0"), "-j 0: 1 to"),
+        (("-j", "0"), "-j 0: allowed are 1 to"),
     ):
         line = said(
             "convert", "hospital-ct", str(tmp_path), "-d", "1", "-o", str(tmp_path / "raw"), *words
         )
-        assert told in line
+        assert message in line
 
 
 class Reached(Exception):  # noqa: N818
-    """Planning has begun: every check has passed."""
+    """Planning has started: every check has passed."""
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ MAG = ("--network", "MAGUNet")
 
 
 @pytest.mark.parametrize("unset", ["nnUNet_raw", "nnUNet_preprocessed"])
-def test_plan_without_variables_names_the_cure(said, root, monkeypatch, unset):
+def test_plan_without_variables_names_the_fix(said, root, monkeypatch, unset):
     monkeypatch.delenv(unset)
     line = said("plan", "1", *MAG)
     assert f'{unset} is not set; run eval "$(nnunet-plugins env --root FOLDER)"' in line
@@ -79,48 +79,51 @@ def test_plan_without_variables_names_the_cure(said, root, monkeypatch, unset):
             ("--network", "MagNet"),
             "no network called 'MagNet'; known, the nearest first: MAGUNet, ",
         ),
-        ((*MAG, "--preset", "gpu"), "--preset gpu: known: cpu"),
+        ((*MAG, "--preset", "gpu"), "--preset gpu: allowed: cpu"),
         ((*MAG, "--training", "{"), "--training: not JSON"),
-        ((*MAG, "--training", "[1]"), "--training [1]: an object is wanted"),
+        ((*MAG, "--training", "[1]"), "--training [1]: expected an object"),
         ((*MAG, "--training", '{"epoch": 3}'), "unknown keys 'epoch'; known: epochs"),
         ((*MAG, "--training", '{"loss": 1}'), "training.loss is 1; allowed: "),
         ((*MAG, "--epochs", "0"), "training.epochs is 0; allowed: a whole number of 1 or more"),
         ((*MAG, "--optimizer", "Lion"), "training.optimizer is 'Lion'; allowed: SGD or Adam"),
         ((*MAG, "--initial-lr", "nan"), "training.initial_lr is nan; allowed: a number above 0"),
-        ((*MAG, "--gpu-memory", "0"), "--gpu-memory 0: a number of GB above 0"),
+        ((*MAG, "--gpu-memory", "0"), "--gpu-memory 0: expected a number of GB above 0"),
         ((*MAG, "-p", "a__b"), "plans name 'a__b': letters, digits"),
         ((*MAG, "-p", "a/b"), "plans name 'a/b': letters, digits"),
-        (("--network", "ModularUNet", "--recipe", "paper"), "no paper's recipe for ModularUNet; "),
+        (
+            ("--network", "ModularUNet", "--recipe", "paper"),
+            "no paper proposes ModularUNet; there are ",
+        ),
     ],
 )
 def test_plan_names_the_bad_value_and_what_is_allowed(said, root, arguments, words):
     assert words in said("plan", "1", *arguments)
 
 
-@pytest.mark.parametrize("wanted", ["7", "Dataset007_Seven", "One", "0", "Dataset001"])
-def test_a_dataset_that_is_not_there_is_answered_with_those_that_are(said, root, wanted):
-    line = said("plan", wanted, *MAG)
-    assert f"dataset {wanted}: 0 folders in {root / 'nnUNet_raw'} match; " in line
+@pytest.mark.parametrize("dataset", ["7", "Dataset007_Seven", "One", "0", "Dataset001"])
+def test_an_unknown_dataset_is_reported_with_the_known_ones(said, root, dataset):
+    line = said("plan", dataset, *MAG)
+    assert f"dataset {dataset}: 0 folders in {root / 'nnUNet_raw'} match; " in line
     assert "there are: Dataset001_One, Dataset012_Two" in line
 
 
-def test_an_id_that_two_datasets_have_is_refused(said, root):
+def test_an_ambiguous_dataset_id_is_rejected(said, root):
     (root / "nnUNet_raw" / "Dataset001_Again").mkdir()
     assert "dataset 1: 2 folders in" in said("plan", "1", *MAG)
 
 
-def test_an_empty_raw_folder_is_told(said, root):
+def test_an_empty_raw_folder_is_reported(said, root):
     for dataset in (root / "nnUNet_raw").iterdir():
         dataset.rmdir()
     assert "there are: none" in said("plan", "1", *MAG)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "number"), [("1", 1), ("001", 1), ("12", 12), ("Dataset012_Two", 12)]
+    ("dataset", "number"), [("1", 1), ("001", 1), ("12", 12), ("Dataset012_Two", 12)]
 )
-def test_a_dataset_answers_to_id_and_name(root, begun, wanted, number):
+def test_a_dataset_is_found_by_id_and_name(root, begun, dataset, number):
     with pytest.raises(Reached):
-        main(["plan", wanted, *MAG])
+        main(["plan", dataset, *MAG])
     assert begun == [number]
 
 
@@ -135,7 +138,7 @@ def test_a_dataset_answers_to_id_and_name(root, begun, wanted, number):
         ((*MAG, "-p", "Mine"), "Mine"),
     ],
 )
-def test_plans_of_that_name_are_written_over_only_with_force(said, root, begun, arguments, name):
+def test_existing_plans_are_overwritten_only_with_force(said, root, begun, arguments, name):
     file = root / "nnUNet_preprocessed" / "Dataset001_One" / f"{name}.json"
     file.write_text("{}")
     line = said("plan", "1", *arguments)
@@ -145,17 +148,17 @@ def test_plans_of_that_name_are_written_over_only_with_force(said, root, begun, 
     assert begun == []
     with pytest.raises(Reached):
         main(["plan", "1", *arguments, "--force"])
-    assert file.read_text() == "{}"  # not gone before there are new ones to write
+    assert file.read_text() == "{}"  # kept until new ones are written
 
 
-def test_other_folds_than_the_datasets_are_refused(said, root):
+def test_folds_that_differ_from_the_datasets_are_rejected(said, root):
     for folder, case in (("nnUNet_raw", "a"), ("nnUNet_preprocessed", "b")):
         folds = [{"train": [case], "val": ["c"]}]
         (root / folder / "Dataset001_One" / "splits_final.json").write_text(json.dumps(folds))
-    assert "holds other folds than the dataset's splits_final.json" in said("plan", "1", *MAG)
+    assert "differs from the dataset's splits_final.json" in said("plan", "1", *MAG)
 
 
-def test_options_win_over_preset_and_preset_over_recipe(root):
+def test_options_override_the_preset_and_the_preset_the_recipe(root):
     from nnunet_plugins.planners.planning import Request
     from nnunet_plugins.planners.presets import PRESETS
 
@@ -163,4 +166,4 @@ def test_options_win_over_preset_and_preset_over_recipe(root):
     entry = request.procedure()
     assert entry["epochs"] == 3
     assert entry["initial_lr"] == PRESETS["cpu"].training["initial_lr"]
-    assert entry["lr_schedule"] == "constant"  # only the paper's recipe says that
+    assert entry["lr_schedule"] == "constant"  # from the paper's recipe alone

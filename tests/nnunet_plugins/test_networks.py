@@ -1,4 +1,4 @@
-"""Public names, and which network plans get: theirs if it is ours, else the trainer's in their topology."""
+"""Public names, and the network built from plans: theirs if it is ours, otherwise the trainer's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.contract.making import OURS, PLAIN, RESIDUAL, architecture
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_public_name_is_the_class_under_its_own_name(name):
+def test_a_public_name_is_the_name_of_its_class(name):
     module, _, last = public_name(name).rpartition(".")
     assert module == "nnunet_plugins.networks"
     assert getattr(import_module(module), last) is find(name) is NETWORKS[name]
@@ -29,14 +29,14 @@ def test_an_unknown_network_is_named_with_the_known_ones(ask, name):
         ask(name)
 
 
-def test_another_package_called_architectures_is_refused(monkeypatch):
+def test_another_package_called_architectures_is_rejected(monkeypatch):
     monkeypatch.setattr(architectures, "__owner__", "somebody else")
     monkeypatch.delitem(sys.modules, "nnunet_plugins.networks")
     with pytest.raises(ImportError, match=r"'architectures' at .*__init__\.py is not the one of"):
         import_module("nnunet_plugins.networks")
 
 
-#: Networks that take a plan's topology as it is; what the others make of it stands in their own tests.
+#: Networks that use the topology of plans unchanged; the others have their own tests.
 AS_PLANNED = (
     "ModularUNet",
     "SEUNet",
@@ -49,7 +49,7 @@ AS_PLANNED = (
 
 
 def entry_for(name):
-    """Plans that name a network of ours, of a rank that it can take, and their patch."""
+    """Plans that name one of our networks, of a rank that it supports, and their patch."""
     rank = max(NETWORKS[name].ranks)
     return architecture(OURS.format(name), rank), [32] * rank
 
@@ -76,13 +76,13 @@ def test_plans_of_nnunet_get_the_default_in_their_topology(planned, default, ran
 
 @pytest.mark.parametrize("default", ["ModularUNet", "MAGUNet", "UNETR"])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_plans_that_name_a_network_of_ours_get_it_whatever_the_trainer(name, default):
+def test_a_network_of_ours_in_the_plans_takes_precedence_over_the_trainer(name, default):
     entry, patch = entry_for(name)
     with torch.device("meta"):
         assert type(build(default, entry, 1, 3, False, patch)) is NETWORKS[name]
 
 
-def test_what_a_network_cannot_take_is_said_before_training():
+def test_unsupported_plans_are_reported_before_training():
     with pytest.raises(UserError, match=r"DeepLabV3: the plan is 3D; .* use the 2d configuration"):
         build("DeepLabV3", architecture(), 1, 3, True, [16] * 3)
     with pytest.raises(UserError, match=r"MAGUNet: a patch of \(4, 2, 16\) voxels is too small"):
@@ -91,7 +91,7 @@ def test_what_a_network_cannot_take_is_said_before_training():
         build("UNETR", architecture(), 1, 3, True)
 
 
-def test_the_patch_reaches_the_networks_that_want_it_and_the_plans_word_wins():
+def test_the_patch_size_reaches_networks_that_require_it_unless_the_plans_set_it():
     entry = architecture(OURS.format("ASPPUNet"))
     small, planned = build("ASPPUNet", entry, 1, 3, True, [16] * 3), [64] * 3
     entry["arch_kwargs"]["input_size"] = planned
@@ -119,22 +119,22 @@ def test_deep_supervision_is_the_callers_choice(deep):
 @pytest.mark.parametrize(
     "planned", ["their.networks.Primus", "architectures.mag_unet.MAGUNet", "MAGUNet", "PlainConv"]
 )
-def test_a_foreign_network_is_a_clear_error_with_both_cures(planned, default):
+def test_a_foreign_network_is_an_error_with_both_fixes(planned, default):
     with pytest.raises(UserError) as caught:
         build(default, architecture(planned), 1, 3, True)
     said = str(caught.value)
-    assert f"network_class_name is {planned}; {default} can stand in for" in said
+    assert f"network_class_name is {planned}; {default} can only replace" in said
     assert all(host in said for host in HOSTS)
     assert "nnUNetTrainer" in said
     assert f"nnunet-plugins plan --network {default}" in said
 
 
-def test_a_name_of_ours_that_is_gone_is_an_error_not_the_default():
+def test_a_removed_network_is_an_error_not_the_default():
     with pytest.raises(UserError, match="no network called 'OldUNet'; known, the nearest first: "):
         build("MAGUNet", architecture(OURS.format("OldUNet")), 1, 3, True)
 
 
-def test_building_leaves_the_plans_alone():
+def test_building_does_not_change_the_plans():
     entry, same = architecture(), architecture()
     build("MAGUNet", entry, 1, 3, True)
     assert entry == same
@@ -155,7 +155,7 @@ def test_building_leaves_the_plans_alone():
         ({"deep_levels": "1"}, r"plans: SEUNet: "),
     ],
 )
-def test_a_slip_in_arch_kwargs_is_one_clear_line(changes, said):
+def test_a_mistake_in_arch_kwargs_is_one_clear_line(changes, said):
     entry = architecture(OURS.format("SEUNet"))
     entry["arch_kwargs"] |= changes
     with pytest.raises(UserError, match=said):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 
 import pytest
 from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
@@ -69,16 +70,13 @@ def test_a_model_is_loaded_unless_it_needs_the_broken_plugin(broken, monkeypatch
     from nnunetv2.inference import predict_from_raw_data as nnunet
     from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name as look_up
 
+    def initialize(self, *_):
+        self.configuration_manager = SimpleNamespace(previous_stage_name=None)
+        look_up(name)
+
     folder, expected = broken
     monkeypatch.setenv(EXTENSIONS, str(folder))
-    monkeypatch.setattr(
-        nnunet.nnUNetPredictor,
-        "initialize_from_trained_model_folder",
-        lambda self, *_: look_up(name),
-    )
-    monkeypatch.setattr(
-        nnunet.nnUNetPredictor, "configuration_manager", type("", (), {"previous_stage_name": None}), raising=False,
-    )  # fmt: skip
+    monkeypatch.setattr(nnunet.nnUNetPredictor, "initialize_from_trained_model_folder", initialize)
     model = prediction.Model(tmp_path, ("0",), "checkpoint_final.pth", {})
     if name == "MAGUNetTrainer":
         prediction.load(model, "cpu")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ CASES = 5
 
 @dataclass(frozen=True)
 class Tiny:
-    """A dataset that lies ready for training."""
+    """A planned and preprocessed dataset."""
 
     name: str
     plans: str
@@ -42,7 +43,7 @@ class Tiny:
 def volume(
     rng: np.random.Generator, shape: tuple[int, int, int], kind: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Noise with a bright bar (1) and a brighter one (2); with sides: two equal bars, left at higher x."""
+    """Noise with a bright bar (1) and a brighter one (2); for sides: two equal bars, left at higher x."""
     labels = np.zeros(shape, np.uint8)
     z, y, x = shape
     labels[z // 4 : -z // 4, y // 4 : -y // 4, x // 8 : x // 4] = 2
@@ -64,7 +65,9 @@ def make(
     training: dict[str, Any] | None = None,
     cascade: bool = False,
 ) -> Tiny:
-    """Write, fingerprint, plan (through our planner) and preprocess, without a process pool.
+    """Write, fingerprint, plan (with our planner) and preprocess, without a process pool.
+
+    Plans of the same network, shape and spacing are computed once per session.
 
     Args:
         kind: key of LABELS.
@@ -77,30 +80,65 @@ def make(
     """
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-    from nnunet_plugins.planners.network_planner import NetworkPlanner
-
     name, dataset = write_raw(kind, identifier, shape, spacing)
     raw, preprocessed = (Path(os.environ[v]) / name for v in ("nnUNet_raw", "nnUNet_preprocessed"))
     write_fingerprint(preprocessed, shape, spacing)
     cases = [f"case{i}" for i in range(CASES)]
-    planner = NetworkPlanner(
-        name,
-        network=network,
-        training=training or {},
-        base_features=4,
-        batch_size=2,
-        plans_name="TinyPlans",
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("nnUNet_n_proc_DA", "1")  # planning crashes on 0
-        plans = planner.plan_experiment()
+    plans = planned(name, network, shape, spacing)
+    for file in ("dataset.json", "splits_final.json"):  # as nnU-Net's planner does
+        shutil.copy(raw / file, preprocessed / file)
+    if training:
+        for configuration in plans["configurations"].values():
+            configuration["training"] = training
     if cascade:
         add_cascade(plans)
-        (preprocessed / "TinyPlans.json").write_text(json.dumps(plans))
+    (preprocessed / "TinyPlans.json").write_text(json.dumps(plans))
     manager = PlansManager(str(preprocessed / "TinyPlans.json"))
     for configuration in ["2d", "3d_fullres", *(["3d_lowres"] if cascade else [])]:
         preprocess(manager, configuration, raw, preprocessed, cases, dataset)
     return Tiny(name, "TinyPlans", raw, preprocessed)
+
+
+_PLANNED: dict[tuple[Any, ...], str] = {}
+
+
+def planned(
+    dataset: str, network: str, shape: tuple[int, ...], spacing: tuple[float, ...]
+) -> dict[str, Any]:
+    """Plans of a raw dataset with a fingerprint; labels and classes do not affect them at this size."""
+    from nnunet_plugins.planners.network_planner import NetworkPlanner
+
+    key = (network, shape, spacing)
+    if key not in _PLANNED:
+        planner = NetworkPlanner(
+            dataset,
+            network=network,
+            training={},
+            base_features=4,
+            batch_size=2,
+            plans_name="TinyPlans",
+        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("nnUNet_n_proc_DA", "1")  # planning fails with 0
+            planner.plan_experiment()
+        folder = Path(os.environ["nnUNet_preprocessed"]) / dataset
+        _PLANNED[key] = (folder / "TinyPlans.json").read_text()
+    return json.loads(_PLANNED[key]) | {"dataset_name": dataset}
+
+
+def replanned(
+    data: Tiny, plans: str, *, network: str | None = None, training: dict[str, Any] | None = None
+) -> Tiny:
+    """The same preprocessed data with other plans: another network or training procedure."""
+    content = json.loads((data.preprocessed / f"{data.plans}.json").read_text())
+    for configuration in content["configurations"].values():
+        if network is not None:
+            name = f"nnunet_plugins.networks.{network}"
+            configuration["architecture"]["network_class_name"] = name
+        if training is not None:
+            configuration["training"] = training
+    (data.preprocessed / f"{plans}.json").write_text(json.dumps(content | {"plans_name": plans}))
+    return replace(data, plans=plans)
 
 
 def write_raw(
@@ -137,10 +175,7 @@ def write_raw(
     (raw / "dataset.json").write_text(json.dumps(dataset))
     (raw / "splits_final.json").write_text(
         json.dumps(
-            [
-                {"train": cases[:-1], "val": cases[-1:]},
-                {"train": cases[1:], "val": cases[:1]},
-            ]
+            [{"train": cases[:-1], "val": cases[-1:]}, {"train": cases[1:], "val": cases[:1]}]
         )
     )
     return name, dataset
@@ -149,7 +184,7 @@ def write_raw(
 def write_fingerprint(
     preprocessed: Path, shape: tuple[int, int, int], spacing: tuple[float, float, float]
 ) -> None:
-    """What nnU-Net's extractor would write; it itself starts a pool and samples 1e8 voxels."""
+    """The file of nnU-Net's extractor, which would start a pool and sample 1e8 voxels."""
     statistics = ("mean", "std", "median", "min", "max", "percentile_00_5", "percentile_99_5")
     preprocessed.mkdir(parents=True, exist_ok=True)
     (preprocessed / "dataset_fingerprint.json").write_text(
@@ -167,7 +202,7 @@ def write_fingerprint(
 
 
 def add_cascade(plans: dict[str, Any]) -> None:
-    """A low-resolution stage at twice the spacing, and the cascade that refines it."""
+    """Add a low-resolution stage at twice the spacing, and the cascade that refines it."""
     fine = plans["configurations"]["3d_fullres"]
     coarse = json.loads(json.dumps(fine))
     coarse["spacing"] = [2 * s for s in fine["spacing"]]
@@ -222,7 +257,7 @@ def train(
 
 
 def trainer_of(tiny: Tiny, configuration: str, trainer: str = "MAGUNetTrainer") -> Any:
-    """A trainer as ``nnUNetv2_train`` makes it, not yet initialised."""
+    """A trainer as ``nnUNetv2_train`` creates it, not yet initialised."""
     from nnunetv2.run.run_training import get_trainer_from_args
 
     return get_trainer_from_args(

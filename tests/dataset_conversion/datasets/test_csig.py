@@ -150,8 +150,8 @@ def test_the_crop_keeps_every_label_and_every_position(csig, tmp_path):
     for name, truth in csig[1].items():
         values = read(pair(tmp_path / NAME, name)[1])[0]
         before = stored(truth.image)[0]
-        rows, columns, slices = before.shape[2], before.shape[0], before.shape[1]
-        assert values.shape == (rows, round(columns * 464 / 880), slices)
+        columns, rows, slices = before.shape
+        assert values.shape == (slices, round(columns * 464 / 880), rows)
         check_case(tmp_path / NAME, truth, ALL, name)
         # Only black columns are cut: the phantom is zero outside the body, as the dataset is.
         assert (values > 0).sum() == (before > 0).sum()

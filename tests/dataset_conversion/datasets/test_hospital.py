@@ -100,7 +100,7 @@ def test_an_empty_mask_stops_before_writing_unless_allowed(source, tmp_path):
 
 def test_an_image_with_the_name_of_a_mask_stops(source, tmp_path):
     nifti(source / "p1" / "mask.nii.gz", ct(5))
-    with pytest.raises(DatasetError, match=r"p1/mask.nii.gz: no label map: values from -"):
+    with pytest.raises(DatasetError, match=r"p1/mask.nii.gz: not a label map: values from -"):
         run(source, tmp_path / "raw")
 
 

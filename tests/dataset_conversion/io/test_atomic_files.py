@@ -11,7 +11,7 @@ from dataset_conversion.io.nifti_writer import write_image
 from tests.dataset_conversion.making import AFFINE, ct, image
 
 
-def test_what_is_written_holds_no_notes_of_the_source(tmp_path):
+def test_notes_of_the_source_are_not_written(tmp_path):
     (tmp_path / "scratch").mkdir()
     volume = image(ct())
     volume.SetMetaData("ITK_FileNotes", "Doe^Jane")  # ITK writes these to NIfTI's descrip
@@ -23,7 +23,7 @@ def test_what_is_written_holds_no_notes_of_the_source(tmp_path):
     assert not list((tmp_path / "scratch").iterdir())
 
 
-def test_a_digest_of_many_files_knows_neither_names_nor_order(tmp_path):
+def test_a_digest_of_many_files_ignores_names_and_order(tmp_path):
     for name, content in (("a", b"1"), ("b", b"2"), ("c", b"2"), ("d", b"1")):
         (tmp_path / name).write_bytes(content)
     a, b, c, d = (tmp_path / name for name in "abcd")

@@ -21,7 +21,7 @@ def moved(by: tuple[float, float, float]) -> np.ndarray:
 
 @pytest.mark.parametrize("code", ["RAS", "LAS", "PIR", "SRP", "IAL"])
 @pytest.mark.parametrize("matrix", [AFFINE, oblique()], ids=["straight", "oblique"])
-def test_a_mask_in_any_axis_order_lands_on_the_same_voxels(code, matrix):
+def test_a_mask_in_any_axis_order_is_placed_on_the_same_voxels(code, matrix):
     stored = sitk.DICOMOrient(image(labels(), matrix), code)
     placed, note = on_grid(stored, image(labels(), matrix), "p")
     assert (
@@ -76,7 +76,7 @@ def test_one_percent_of_spacing_with_the_same_size_stops():
         on_grid(image(big, matrix), image(big), "p")
 
 
-def test_a_finer_mask_inside_the_image_is_resampled_and_says_so():
+def test_a_finer_mask_inside_the_image_is_resampled_with_a_note():
     fine = np.kron(labels(), np.ones((2, 2, 2), np.uint8))
     matrix = AFFINE @ np.diag([0.5, 0.5, 0.5, 1])
     matrix[:3, 3] = (AFFINE @ [-0.25, -0.25, -0.25, 1])[:3]
@@ -117,7 +117,7 @@ def test_small_shear_is_straightened_and_large_shear_stops():
 
 @pytest.mark.parametrize("stored", ["LPS", "RAS", "PIR", "SRP", "IAL"])
 @pytest.mark.parametrize("code", ["LPS", "RAS", "PIL", "SAR"])
-def test_axes_are_turned_as_itk_turns_them(stored, code):
+def test_axes_are_reordered_like_itk(stored, code):
     start = sitk.DICOMOrient(image(labels(values=(1, 2, 3)), oblique()), stored)
     ours, theirs = oriented(start, code), sitk.DICOMOrient(start, code)
     np.testing.assert_array_equal(sitk.GetArrayFromImage(ours), sitk.GetArrayFromImage(theirs))

@@ -58,7 +58,7 @@ def blobs(shape: tuple[int, ...], seed: int) -> np.ndarray:
 
 
 def assert_every_voxel_is_where_it_was(before: sitk.Image, after: sitk.Image) -> None:
-    """Every voxel of `before` with a label lies within half a voxel of one of `after` with the same."""
+    """Every voxel of `before` with a label is within half a voxel of one of `after` with the same label."""
     old, new = sitk.GetArrayViewFromImage(before), sitk.GetArrayViewFromImage(after)
     found = np.argwhere(old > 0)
     points = affine(before) @ np.c_[found[:, ::-1], np.ones(len(found))].T
@@ -86,7 +86,7 @@ def test_a_mask_in_another_axis_order_stays_in_place(matrix, shape, stored, writ
 
 @ANY
 @given(grids(), shapes(), st.integers(0, 99))
-def test_what_is_written_is_read_where_it_was(matrix, shape, seed):
+def test_a_written_volume_is_read_at_the_same_position(matrix, shape, seed):
     made = oriented(place(blobs(shape, seed), matrix))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "v.nii.gz"
@@ -98,7 +98,7 @@ def test_what_is_written_is_read_where_it_was(matrix, shape, seed):
 
 @FEW
 @given(grids(), shapes(), st.sampled_from([".nii", ".nii.gz", ".nrrd", ".mha"]), st.integers(0, 99))
-def test_every_format_is_read_where_itk_reads_it(matrix, shape, ending, seed):
+def test_every_format_is_read_with_the_geometry_of_itk(matrix, shape, ending, seed):
     made = place(blobs(shape, seed), matrix)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"v{ending}"
@@ -108,7 +108,7 @@ def test_every_format_is_read_where_itk_reads_it(matrix, shape, ending, seed):
 
 @FEW
 @given(grids(mirrored=False), shapes(), st.randoms(use_true_random=False))
-def test_dicom_slices_in_any_file_order_come_back_where_they_were(matrix, shape, chance):
+def test_dicom_slices_in_any_file_order_keep_their_position(matrix, shape, chance):
     values = np.random.default_rng(1).integers(-900, 900, shape).astype(np.int16)
     with tempfile.TemporaryDirectory() as folder:
         write_series(Path(folder), values, matrix, key="k")
@@ -155,7 +155,7 @@ def test_a_finer_mask_is_resampled_in_place(matrix, shape, times, code):
 
 @ANY
 @given(grids(), shapes(), st.sampled_from(CODES))
-def test_turning_axes_twice_comes_back(matrix, shape, code):
+def test_reordering_axes_twice_restores_the_volume(matrix, shape, code):
     made = oriented(place(blobs(shape, 3), matrix))
     there = oriented(made, code)
     back = oriented(there)

@@ -49,7 +49,9 @@ def test_floats_within_a_thousandth_are_rounded(tmp_path):
 
 def test_fractions_stop(tmp_path):
     path = nifti(tmp_path / "m.nii.gz", labels() * np.float32(0.99))
-    with pytest.raises(DatasetError, match=r"no label map: \d+ voxels have fractions such as 0.99"):
+    with pytest.raises(
+        DatasetError, match=r"not a label map: \d+ voxels have fractions such as 0.99"
+    ):
         read_mask(path)
 
 
@@ -62,14 +64,14 @@ def test_scale_factors_stop_and_show_both_readings(tmp_path):
         read_mask(path)
 
 
-def test_an_image_is_no_mask(tmp_path):
-    with pytest.raises(DatasetError, match="no label map: values from -"):
+def test_an_image_is_not_a_mask(tmp_path):
+    with pytest.raises(DatasetError, match="not a label map: values from -"):
         read_mask(nifti(tmp_path / "a_mask.nii.gz", ct()))
-    with pytest.raises(DatasetError, match=r"no label map: \d+ distinct values"):
+    with pytest.raises(DatasetError, match=r"not a label map: \d+ distinct values"):
         read_mask(nifti(tmp_path / "b_mask.nii.gz", ct().astype(np.int32) + 1000))
 
 
-def test_content_tells_labels_from_images(tmp_path):
+def test_content_distinguishes_labels_from_images(tmp_path):
     assert looks_like_labels(nifti(tmp_path / "a.nii.gz", labels()))
     assert not looks_like_labels(nifti(tmp_path / "b.nii.gz", ct()))
 
@@ -77,11 +79,11 @@ def test_content_tells_labels_from_images(tmp_path):
 def test_a_colour_mask_stops(tmp_path):
     rgb = sitk.GetImageFromArray(np.zeros((4, 5, 6, 3), np.uint8), isVector=True)
     sitk.WriteImage(rgb, str(tmp_path / "m.nrrd"))
-    with pytest.raises(DatasetError, match="3 values a voxel"):
+    with pytest.raises(DatasetError, match="3 values per voxel"):
         read_mask(tmp_path / "m.nrrd")
 
 
-def test_one_layer_keeps_names_values_and_place(tmp_path):
+def test_one_layer_keeps_names_values_and_position(tmp_path):
     mask = read_mask(slicer(tmp_path / "m.seg.nrrd", labels(), [("A", 0, 1), ("B", 0, 2)]))
     assert mask.segments == {"A": 1, "B": 2}
     np.testing.assert_array_equal(array_of(mask), labels())
@@ -111,14 +113,14 @@ def test_a_value_without_a_segment_stops(tmp_path):
         read_mask(path)
 
 
-def test_names_win_over_values(tmp_path):
+def test_names_take_precedence_over_values(tmp_path):
     mask = read_mask(slicer(tmp_path / "m.seg.nrrd", labels(), [("ILIUM", 0, 1), ("sacrum", 0, 2)]))
     wanted = Labels({"Sacrum": 1, "ilium": 2})
     swapped = np.array([0, 2, 1])[labels()]
     np.testing.assert_array_equal(array_of(by_name(mask, wanted, "p")), swapped)
 
 
-def test_values_count_where_no_name_matches(tmp_path):
+def test_values_apply_if_no_name_matches(tmp_path):
     mask = read_mask(slicer(tmp_path / "m.seg.nrrd", labels(), [("x", 0, 1), ("y", 0, 2)]))
     same = by_name(mask, Labels({"sacrum": 1, "ilium": 2}), "p")
     np.testing.assert_array_equal(array_of(same), labels())

@@ -29,7 +29,7 @@ def test_intensities_are_those_of_the_tissues(person):
     assert abs(air + 1000) < 150
 
 
-def test_noise_has_its_sd_and_goes_together(person):
+def test_noise_has_its_sd_and_is_correlated(person):
     hu, _, _ = person
     air = hu[:, 10:30, 110:146].astype(float)
     assert np.std(hu[:, 226:236, 120:136]) < 60
@@ -37,7 +37,7 @@ def test_noise_has_its_sd_and_goes_together(person):
     assert pairs > 0.4
 
 
-def test_left_lies_left_and_the_sides_mirror_each_other(person):
+def test_left_is_left_and_the_sides_mirror_each_other(person):
     _, labels, _ = person
     columns = np.arange(labels.shape[2]) - (labels.shape[2] - 1) / 2
     mean = {v: (labels == v).sum((0, 1)) @ columns / (labels == v).sum() for v in (1, 2, 3)}
@@ -63,7 +63,7 @@ def test_the_joint_keeps_the_bones_apart(person):
         assert (grown & (labels == side)).sum() > 100  # but they meet
 
 
-def test_files_are_a_scanner_s(tmp_path):
+def test_files_are_like_those_of_a_scanner(tmp_path):
     (truth,) = write_patients(tmp_path, 1, **TINY)
     files = sorted(truth.image.iterdir())
     headers = [pydicom.dcmread(path) for path in files]

@@ -1,4 +1,4 @@
-"""Every fault of the table, in every dataset's own format: answered as the table says."""
+"""Every fault of the table in the format of every dataset, handled as the table states."""
 
 import re
 import shutil
@@ -10,8 +10,8 @@ import pytest
 from dataset_conversion.datasets import csig, hospital_ct, sij_mri, spider
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.phantoms.catalogue import WRITERS
-from dataset_conversion.phantoms.faults import FAULTS, MENDED, STOPS, inject, possible
-from tests.dataset_conversion.making import tree
+from dataset_conversion.phantoms.faults import FAULTS, FIXED, STOPS, inject, possible
+from tests.dataset_conversion.making import SMALL, tree
 from tests.dataset_conversion.world import check_labels, check_values
 
 pytestmark = pytest.mark.usefixtures("no_picture")
@@ -28,13 +28,17 @@ DATASETS = {
 
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory):
-    """The phantoms of all four, whole."""
+    """Undamaged phantoms of all datasets."""
     folder = tmp_path_factory.mktemp("pristine")
-    return folder, {name: WRITERS[name](folder / name, DATASETS[name][3]) for name in DATASETS}
+    sizes = {"hospital-ct": SMALL}
+    return folder, {
+        name: WRITERS[name](folder / name, DATASETS[name][3], **sizes.get(name, {}))
+        for name in DATASETS
+    }
 
 
-def harmed(pristine, dataset, fault, to):
-    """Copy a phantom and do a fault to its first image."""
+def damaged(pristine, dataset, fault, to):
+    """Copy a phantom and damage its first image."""
     folder, truths = pristine
     source = to / "src"
     shutil.copytree(folder / dataset, source)
@@ -54,7 +58,7 @@ def convert(dataset, source, raw, **more):
 
 
 def occurring():
-    """(dataset, fault) pairs; the kinds of files are the phantoms' own."""
+    """Pairs of dataset and fault that can occur in its kinds of files."""
     kinds = {
         "spider": ("meta", "meta"), "csig": ("nifti", "nifti"),
         "hospital-ct": ("dicom", "nifti"), "sij-mri": ("dicom", "nifti"),
@@ -71,7 +75,7 @@ def case_of(report, truth, dataset):
 
 
 def check_voxels(report, truth, dataset):
-    """The first image and mask are what the truth says."""
+    """Check an image and its mask against the truth."""
     name, folder = case_of(report, truth, dataset)
     image = next(folder.glob(f"images*/{name}_0000.nii.gz"))
     check_values(image, truth.image, (lambda v: v * (v != -1000)) if dataset == "spider" else None)
@@ -81,9 +85,9 @@ def check_voxels(report, truth, dataset):
 
 
 @pytest.mark.parametrize(("dataset", "name"), occurring())
-def test_the_answer_is_the_table_s(pristine, tmp_path, dataset, name):
+def test_each_fault_is_handled_as_the_table_states(pristine, tmp_path, dataset, name):
     fault = FAULTS[name]
-    source, truths = harmed(pristine, dataset, name, tmp_path)
+    source, truths = damaged(pristine, dataset, name, tmp_path)
     assert name in possible(pristine[1][dataset][0])
     raw = tmp_path / "raw"
     if fault.answer == STOPS:
@@ -91,7 +95,7 @@ def test_the_answer_is_the_table_s(pristine, tmp_path, dataset, name):
         strict = {key: False for key in fault.cure if key == "allow_empty"}
         with pytest.raises(DatasetError, match=fault.says) as stopped:
             convert(dataset, source, raw, **strict)
-        assert truths[0].name.lower() in str(stopped.value).lower()  # says who
+        assert truths[0].name.lower() in str(stopped.value).lower()
         assert not list(raw.glob("Dataset*"))
         report = convert(dataset, source, raw, keep_going=True, **strict)
         bad, folder = case_of(report, truths[0], dataset)
@@ -110,8 +114,8 @@ def test_the_answer_is_the_table_s(pristine, tmp_path, dataset, name):
 
 @pytest.mark.parametrize("dataset", list(DATASETS))
 @pytest.mark.parametrize("name", [n for n, f in FAULTS.items() if f.cure])
-def test_the_cure_lets_it_through(pristine, tmp_path, dataset, name):
-    source, truths = harmed(pristine, dataset, name, tmp_path)
+def test_the_suggested_option_converts_the_case(pristine, tmp_path, dataset, name):
+    source, truths = damaged(pristine, dataset, name, tmp_path)
     report = convert(dataset, source, tmp_path / "raw", **FAULTS[name].cure)
     case, folder = case_of(report, truths[0], dataset)
     assert case in report.cases
@@ -122,7 +126,7 @@ def test_the_cure_lets_it_through(pristine, tmp_path, dataset, name):
 
 
 def test_the_table_has_a_row_for_both_answers_and_every_kind():
-    assert {fault.answer for fault in FAULTS.values()} == {STOPS, MENDED}
+    assert {fault.answer for fault in FAULTS.values()} == {STOPS, FIXED}
     assert {kind for fault in FAULTS.values() for kind in fault.kinds} == {"nifti", "meta", "dicom"}
     assert all(fault.says for fault in FAULTS.values() if fault.answer == STOPS)
 

@@ -27,12 +27,12 @@ def test_the_planes_go_through_the_foreground():
     mask[2:5, 4:7, 20:27] = 3
     assert middle(mask, mask.shape) == (3, 5, 23)
     assert middle(None, (10, 20, 30)) == (5, 10, 15)
-    mask[2:5, 4:6, 1:5] = 1  # on the other side: the centre (x 17) lies between them
+    mask[2:5, 4:6, 1:5] = 1  # on the other side: the centre (x 17) is between them
     at = middle(mask, mask.shape)
     assert at == (3, 5, 20)  # the first of the planes that show the most
 
 
-def test_the_picture_is_the_same_every_time_and_shows_the_labels(tmp_path):
+def test_the_picture_is_deterministic_and_shows_the_labels(tmp_path):
     from matplotlib.colors import to_rgb
     from matplotlib.image import imread
 
@@ -68,7 +68,7 @@ def test_left_is_drawn_on_the_viewer_s_right(tmp_path):
     axial = pixels[: int(pixels.shape[0] * 0.85), : pixels.shape[1] // 3]
     place = {}
     for value in (1, 2):
-        # The outline lies over grey bone, nine tenths firm.
+        # The outline covers grey bone with 90 % opacity.
         mixed = 0.9 * np.array(to_rgb(colour([1, 2], value))) + 0.1 * (650 / 1500)
         place[value] = np.nonzero(np.abs(axial - mixed).max(-1) < 0.06)[1].mean()
     assert place[1] > place[2]
@@ -83,7 +83,7 @@ def test_values_without_a_range_do_not_divide_by_zero(tmp_path):
     assert (tmp_path / "p.png").stat().st_size > 1000
 
 
-def test_single_slices_take_a_line_in_threes(tmp_path):
+def test_three_single_slices_share_a_line(tmp_path):
     from matplotlib.image import imread
 
     (tmp_path / "s").mkdir()
@@ -101,6 +101,6 @@ def test_single_slices_take_a_line_in_threes(tmp_path):
     assert low < 0.6 * tall
 
 
-def test_twenty_labels_have_colours_of_their_own():
+def test_twenty_labels_have_different_colours():
     values = list(range(1, 21))
     assert len({colour(values, value) for value in values}) == 20

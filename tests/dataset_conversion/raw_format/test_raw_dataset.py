@@ -1,4 +1,4 @@
-"""The writer, with datasets that are values: no hospital, no DICOM."""
+"""The writer, with datasets in memory: no source folders, no DICOM."""
 
 import json
 from dataclasses import replace
@@ -42,7 +42,7 @@ def read(path):
     return sitk.GetArrayFromImage(found), affine(found)
 
 
-def test_the_folder_is_what_nnunet_expects(tmp_path):
+def test_the_folder_has_the_layout_that_nnunet_expects(tmp_path):
     report = dataset().write(tmp_path)
     folder = tmp_path / "Dataset007_Try"
     assert report.dataset == folder
@@ -105,7 +105,7 @@ def test_fractions_are_kept_as_float32(tmp_path):
     np.testing.assert_array_equal(array, ct(1) + np.float32(0.5))
 
 
-def test_empty_slices_are_cut_and_the_rest_stays_in_place(tmp_path):
+def test_empty_slices_are_dropped_and_the_others_stay_in_place(tmp_path):
     dataset(output=Output(steps=(DropEmptySlices(),))).write(tmp_path)
     folder = tmp_path / "Dataset007_Try"
     for name, whole in (("imagesTr/a_0000", ct(1)), ("labelsTr/a", labels())):
@@ -158,7 +158,7 @@ def test_without_hard_links_files_are_copied(tmp_path, monkeypatch):
     )
 
 
-def test_other_settings_convert_anew(tmp_path):
+def test_other_settings_convert_again(tmp_path):
     dataset().write(tmp_path)
     swapped = Labels({"left ilium": 1, "sacrum": 2})
     assert dataset(labels=swapped).write(tmp_path).written == 3
@@ -226,7 +226,7 @@ def test_killed_at_either_rename_of_the_swap(tmp_path, monkeypatch, at):
     assert tree(tmp_path / "Dataset007_Try") == tree(tmp_path / "fresh" / "Dataset007_Try")
 
 
-def test_a_disk_that_loses_bytes_is_noticed(tmp_path, monkeypatch):
+def test_a_disk_that_loses_bytes_is_detected(tmp_path, monkeypatch):
     send = nifti._send
 
     def losing(volume, path):
@@ -237,19 +237,19 @@ def test_a_disk_that_loses_bytes_is_noticed(tmp_path, monkeypatch):
         return sent
 
     monkeypatch.setattr(nifti, "_send", losing)
-    with pytest.raises(DatasetError, match="read back it differs"):
+    with pytest.raises(DatasetError, match="the bytes read back differ"):
         dataset().write(tmp_path)
     assert not (tmp_path / "Dataset007_Try").exists()
 
 
-def test_a_full_disk_is_noticed_before_anything_is_written(tmp_path, monkeypatch):
+def test_a_full_disk_is_detected_before_writing(tmp_path, monkeypatch):
     monkeypatch.setattr(files.shutil, "disk_usage", lambda _: SimpleNamespace(free=100))
     with pytest.raises(DatasetError, match=r"0\.0 MiB free, up to"):
         dataset().write(tmp_path / "raw")
     assert not (tmp_path / "raw").exists()
 
 
-def test_all_bad_cases_are_told_together_and_good_ones_kept(tmp_path):
+def test_all_bad_cases_are_reported_together_and_good_ones_kept(tmp_path):
     empty = np.zeros_like(labels())
     cases = [case("a", 1), case("b", 2, array=empty), case("c", 3, array=labels(values=(1, 60)))]
     with pytest.raises(DatasetError, match=r"(?s)2 problems.*/src/b: the mask is empty.*\[60\]"):
@@ -258,7 +258,7 @@ def test_all_bad_cases_are_told_together_and_good_ones_kept(tmp_path):
     assert dataset([case("a", 1), case("b", 2)]).write(tmp_path).written == 1
 
 
-def test_what_a_failed_run_left_goes_when_the_bad_case_is_gone(tmp_path):
+def test_leftovers_of_a_failed_run_are_removed_with_the_bad_case(tmp_path):
     dataset().write(tmp_path)
     bad = case("z", 9, array=labels(values=(60,)))
     with pytest.raises(DatasetError, match=r"label values \[60\]"):
@@ -268,18 +268,18 @@ def test_what_a_failed_run_left_goes_when_the_bad_case_is_gone(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["Dataset007_Try"]
 
 
-def test_an_empty_mask_needs_permission(tmp_path):
+def test_an_empty_mask_must_be_allowed(tmp_path):
     cases = [case("a", 1), case("b", 2, array=np.zeros_like(labels()))]
     report = dataset(cases, output=Output(allow_empty=True)).write(tmp_path)
     assert report.written == 2
 
 
-def test_a_label_that_never_occurs_is_told_with_counts(tmp_path):
+def test_a_label_that_never_occurs_is_reported_with_counts(tmp_path):
     report = dataset(labels=Labels({"sacrum": 1, "left ilium": 2, "L5": 3})).write(tmp_path)
     assert any("['L5'] occur in no case" in n and "sacrum 96" in n for n in report.notes)
 
 
-def test_one_group_has_no_folds_and_says_so(tmp_path):
+def test_one_group_has_no_folds_but_a_note(tmp_path):
     report = dataset([case("a", 1, group="p"), case("b", 2, group="p")]).write(tmp_path)
     assert not (tmp_path / "Dataset007_Try" / "splits_final.json").exists()
     assert any("fold `all`" in note for note in report.notes)
@@ -296,13 +296,13 @@ def test_one_group_has_no_folds_and_says_so(tmp_path):
         ({"cases": [case("t", mask=False)]}, "no case has a mask"),
     ],
 )
-def test_what_is_wrong_from_the_start(tmp_path, how, message):
+def test_invalid_datasets_stop_before_anything_is_written(tmp_path, how, message):
     with pytest.raises(DatasetError, match=message):
         dataset(**how).write(tmp_path / "raw")
     assert not (tmp_path / "raw").exists()
 
 
-def test_folders_of_others_are_left_alone(tmp_path):
+def test_folders_of_other_tools_are_not_touched(tmp_path):
     (tmp_path / "Dataset007_Other").mkdir()
     with pytest.raises(DatasetError, match="Dataset007_Other: this folder has the dataset id 007"):
         dataset().write(tmp_path)
@@ -314,12 +314,12 @@ def test_folders_of_others_are_left_alone(tmp_path):
 def test_an_orphan_label_stops(tmp_path):
     dataset().write(tmp_path)
     (tmp_path / "Dataset007_Try" / "labelsTr" / "x.nii.gz").write_bytes(b"?")
-    (tmp_path / "Dataset007_Try" / "labelsTr" / "._a.nii.gz").write_bytes(b"?")  # no matter
+    (tmp_path / "Dataset007_Try" / "labelsTr" / "._a.nii.gz").write_bytes(b"?")  # ignored
     with pytest.raises(DatasetError, match=r"belong to no case: labelsTr/x\.nii\.gz;"):
         dataset().write(tmp_path)
 
 
-def test_a_user_s_own_file_stays(tmp_path):
+def test_a_file_of_the_user_is_kept(tmp_path):
     dataset().write(tmp_path)
     (tmp_path / "Dataset007_Try" / "README.txt").write_text("mine")
     dataset([case("a", 1)]).write(tmp_path)
@@ -334,7 +334,7 @@ def test_header_texts_are_not_written(tmp_path):
     assert nib.load(path).header["descrip"] == b""
 
 
-def test_a_user_s_own_folders_stay(tmp_path):
+def test_folders_of_the_user_are_kept(tmp_path):
     dataset().write(tmp_path)
     kept = tmp_path / "Dataset007_Try" / "labelsTs" / "deeper" / "t.nii.gz"
     kept.parent.mkdir(parents=True)
@@ -354,11 +354,11 @@ def test_a_second_conversion_at_the_same_time_is_refused(tmp_path):
 
     dataset().write(tmp_path, progress=meanwhile)
     assert seen == [True]
-    assert dataset().write(tmp_path).skipped == 3  # the lock is gone with the run
+    assert dataset().write(tmp_path).skipped == 3  # the lock ended with the run
 
 
 @pytest.mark.parametrize("text", ["[1]", '{"cases": [1]}', '{"cases": {"a": {"x": 1}}}', "{"])
-def test_a_manifest_of_another_shape_is_one_sentence(tmp_path, text):
+def test_a_malformed_manifest_gives_one_sentence(tmp_path, text):
     dataset().write(tmp_path)
     (tmp_path / "Dataset007_Try" / "conversion.json").write_text(text)
     with pytest.raises(DatasetError, match=r"conversion.json: damaged, or written by another"):

@@ -14,7 +14,7 @@ def random_groups(seed: int) -> dict[str, str]:
 
 
 def cases(groups, subsets=None, unlabelled=()):
-    """Cases without files; `subsets` maps a case or a group to the dataset's own subset."""
+    """Cases without files; `subsets` maps a case or a group to a subset of the dataset."""
     subsets = subsets or {}
     return [
         Case(n, g, f"/{n}", {}, n not in unlabelled, 1, lambda: None,  # type: ignore[arg-type, return-value]
@@ -62,7 +62,7 @@ def test_one_group_has_no_folds_and_three_leave_one_out():
 @pytest.mark.parametrize("split", ["5-fold", "3-fold", "7:3", "80/20"])
 @pytest.mark.parametrize("test", ["", "80/20"])
 @pytest.mark.parametrize("seed", range(6))
-def test_no_patient_is_on_two_sides_however_it_is_split(split, test, seed):
+def test_no_patient_is_on_two_sides_of_any_split(split, test, seed):
     groups = random_groups(100 + seed)
     if len(set(groups.values())) < 4:
         pytest.skip("too few patients were drawn")
@@ -85,7 +85,7 @@ def test_a_ratio_counts_patients_and_makes_one_fold(text, train, val):
 
 
 @pytest.mark.parametrize("split", ["5-fold", "7:3"])
-def test_a_seed_gives_the_same_again_and_another_one_another(split):
+def test_the_same_seed_gives_the_same_split_and_another_seed_another(split):
     groups = {f"c{i}": f"g{i}" for i in range(20)}
     drawn = [Splits(split, "80/20", seed) for seed in (0, 0, 1)]
     folds = [one.folds(cases(groups)) for one in drawn]
@@ -95,27 +95,29 @@ def test_a_seed_gives_the_same_again_and_another_one_another(split):
     assert len(tests[0]) == 4
 
 
-def test_the_dataset_s_own_subsets_are_taken_as_they_are():
+def test_subsets_of_the_dataset_are_used_unchanged():
     groups = {"a1": "a", "a2": "a", "b1": "b", "c1": "c", "d1": "d"}
     own = {"a": "train", "b": "val", "c": "train", "d": "test"}
     found = cases(groups, own)
     assert Splits("own").test_set(found) == {"d1"}
     training = [case for case in found if case.name != "d1"]
     assert Splits("own").folds(training) == [{"train": ["a1", "a2", "c1"], "val": ["b1"]}]
-    assert Splits("5-fold").test_set(found) == {"d1"}  # whatever the split, tests stay tests
+    assert Splits("5-fold").test_set(found) == {
+        "d1"
+    }  # test cases stay in the test set with any split
     assert Splits("5-fold", "val").test_set(found) == {"b1", "d1"}
 
 
-def test_own_subsets_that_tear_a_patient_apart_stop_by_case_not_by_patient():
+def test_subsets_that_separate_a_patient_stop_and_name_cases_only():
     groups = {"a1": "Doe^Jane", "a2": "Doe^Jane", "b1": "b", "c1": "c"}
     torn = cases(groups, {"a1": "train", "a2": "val", "b": "train", "c": "val"})
     with pytest.raises(
-        DatasetError, match="validation set tears patients apart: a1 belong"
+        DatasetError, match="validation set separates cases of the same patient: a1 belong"
     ) as told:
         Splits("own").folds(torn)
     assert "Doe" not in str(told.value)
     torn = cases(groups, {"a1": "test"})
-    with pytest.raises(DatasetError, match="test set tears patients apart: a2"):
+    with pytest.raises(DatasetError, match="test set separates cases of the same patient: a2"):
         Splits().test_set(torn)
 
 
@@ -139,20 +141,22 @@ def test_a_case_without_a_mask_is_not_drawn_for_testing():
         ({"test": "some"}, "--test 'some': allowed are"),
     ],
 )
-def test_words_that_mean_nothing_stop(how, message):
+def test_invalid_options_stop(how, message):
     with pytest.raises(DatasetError, match=message):
         Splits(**how)
 
 
-def test_a_test_set_never_takes_everyone():
-    with pytest.raises(DatasetError, match="--test val: no case is of this subset"):
+def test_a_test_set_never_contains_everyone():
+    with pytest.raises(DatasetError, match="--test val: no case is in this subset"):
         Splits(test="val").test_set(cases({"a": "a"}))
     with pytest.raises(DatasetError, match="nothing is left to train on"):
         Splits().test_set(cases({"a": "a"}, {"a": "test"}))
-    with pytest.raises(DatasetError, match="--test: 1 patients with a mask cannot be shared out"):
+    with pytest.raises(
+        DatasetError, match="--test: 1 patients with a mask; at least 2 are required"
+    ):
         Splits(test="80/20").test_set(cases({"a": "p", "b": "p"}))
 
 
-def test_a_patient_on_both_sides_is_refused_even_if_the_code_made_it():
+def test_the_safeguard_refuses_a_patient_on_both_sides():
     with pytest.raises(RuntimeError, match="fold 0 has 1 patients on both sides"):
         confirm_apart([{"train": ["a"], "val": ["b"]}], {"a": "p", "b": "p"})

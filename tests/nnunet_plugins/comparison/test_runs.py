@@ -207,8 +207,10 @@ def test_the_command_arranges_a_papers_table_and_can_be_strict(
     files: Path, model: Path, capsys: pytest.CaptureFixture
 ) -> None:
     reference = ["--reference", str(files / "ref"), "-j", "1"]
-    assert main(["compare", f"unet={files / 'a'}", "--table", "001.4", *reference]) == 0
-    assert "001.4: modules of MAG-UNet (paper 001, Table 4)" in capsys.readouterr().out
+    assert (
+        main(["compare", f"unet={files / 'a'}", "--table", "yan2025-mag-unet.4", *reference]) == 0
+    )
+    assert "yan2025-mag-unet, Table 4: modules of MAG-UNet" in capsys.readouterr().out
     assert main(["compare", str(files / "a"), *reference]) == 2
     assert "at least two runs are needed" in capsys.readouterr().err
     other = model.with_name("nnUNetTrainer__P__2d")

@@ -1,4 +1,4 @@
-"""What `profile` tells before a training."""
+"""The command `profile`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nnunet_plugins.cli import main
 from nnunet_plugins.commands.profile import _number as number
 from nnunet_plugins.costs.budget import topology_for
 from nnunet_plugins.costs.footprint import count
-from nnunet_plugins.costs.gpus import CARDS, find_card
+from nnunet_plugins.costs.gpus import GPUS, find_gpu
 from nnunet_plugins.costs.profile import Clock, profile, setup_for
 from nnunet_plugins.errors import UserError
 
@@ -48,7 +48,7 @@ def plans(tmp_path: Path) -> Path:
 
 
 def test_hours_are_the_planned_epochs() -> None:
-    clock = Clock("A100", CARDS["A100"])
+    clock = Clock("A100", GPUS["A100"])
     (row,) = profile(PLANS, DATASET, clock, configurations=["2d"])
     steps = 10 * (60 + 50 / 3)
     assert row.seconds is not None
@@ -57,13 +57,13 @@ def test_hours_are_the_planned_epochs() -> None:
 
 
 def test_a_configuration_that_inherits_is_resolved() -> None:
-    _, whole = setup_for(PLANS, "2d", DATASET)
+    _, parent = setup_for(PLANS, "2d", DATASET)
     _, quarter = setup_for(PLANS, "quarter", DATASET)
-    assert (whole.batch, quarter.batch) == (2, 1)
-    assert whole.architecture == quarter.architecture
+    assert (parent.batch, quarter.batch) == (2, 1)
+    assert parent.architecture == quarter.architecture
 
 
-def test_another_network_stands_in_on_the_topology_alone() -> None:
+def test_another_network_uses_the_topology_only() -> None:
     _, own = setup_for(PLANS, "2d", DATASET)
     name, setup = setup_for(PLANS, "2d", DATASET, "SEUNet")
     assert name == "SEUNet"
@@ -78,18 +78,18 @@ def test_another_network_stands_in_on_the_topology_alone() -> None:
     assert count(again) == count(setup)
 
 
-def test_time_on_a_card_is_what_waits_longest() -> None:
+def test_step_time_on_a_gpu_is_bound_by_bandwidth() -> None:
     cost = count(setup_for(PLANS, "2d", DATASET)[1])
-    slow, fast = find_card("T4"), find_card("H100")
+    slow, fast = find_gpu("T4"), find_gpu("H100")
     assert slow.seconds(cost) / fast.seconds(cost) == pytest.approx(3350 / 320)
     with pytest.raises(
-        UserError, match="no card called 'RTX3080'; known, the nearest first: RTX3090"
+        UserError, match="no GPU called 'RTX3080'; known, the nearest first: RTX3090"
     ):
-        find_card("RTX3080")
+        find_gpu("RTX3080")
 
 
-def test_table_and_json_tell_the_same(plans: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["profile", str(plans), "--network", "ModularUNet", "DeepLabV3", "--card", "RTX3090"]
+def test_table_and_json_agree(plans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["profile", str(plans), "--network", "ModularUNet", "DeepLabV3", "--gpu", "RTX3090"]
     assert main([*command, "-c", "3d_fullres"]) == 0
     table = capsys.readouterr().out
     assert "3d_fullres: patch 8x32x32, batch 2" in table
@@ -101,26 +101,28 @@ def test_table_and_json_tell_the_same(plans: Path, capsys: pytest.CaptureFixture
     assert max(map(len, table.splitlines())) <= 100
 
 
-@pytest.mark.parametrize(("change", "said"), [
+@pytest.mark.parametrize(("change", "message"), [
     ({"configurations": None}, "'configurations' or 'plans_name' is missing"),
     ({"plans_name": None}, "'configurations' or 'plans_name' is missing"),
 ])  # fmt: skip
-def test_what_are_no_plans(
-    plans: Path, change: dict, said: str, capsys: pytest.CaptureFixture[str]
+def test_files_that_are_not_plans_are_reported(
+    plans: Path, change: dict, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     content = {k: v for k, v in {**PLANS, **change}.items() if v is not None}
     plans.write_text(json.dumps(content))
     assert main(["profile", str(plans)]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_plans_without_their_dataset(plans: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plans.with_name("dataset.json").unlink()
     assert main(["profile", str(plans)]) == 2
-    assert "no dataset.json beside it" in capsys.readouterr().err
+    assert "no dataset.json next to it" in capsys.readouterr().err
 
 
-def test_a_configuration_that_is_not_there(plans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_configuration_is_reported(
+    plans: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["profile", str(plans), "-c", "3d_lowres"]) == 2
     assert "-c 3d_lowres: plans nnUNetPlans have 2d, 3d_fullres, quarter" in capsys.readouterr().err
 
@@ -132,17 +134,17 @@ def test_real_steps_are_timed(plans: Path, capsys: pytest.CaptureFixture[str]) -
     assert row["seconds_from"].startswith("measured on")
 
 
-def test_a_card_without_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_insufficient_gpu_memory_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> float:
-        raise torch.OutOfMemoryError("no room")
+        raise torch.OutOfMemoryError("out of memory")
 
     monkeypatch.setattr("nnunet_plugins.costs.profile._measured", full)
-    (row,) = profile(PLANS, DATASET, Clock("Some Card"), configurations=["2d"])
+    (row,) = profile(PLANS, DATASET, Clock("Some GPU"), configurations=["2d"])
     assert row.footprint is None
-    assert "Some Card has no room for a step" in row.problem
+    assert "Some GPU has not enough memory for a step" in row.problem
 
 
-def test_a_network_that_cannot_take_the_patch_leaves_the_others(
+def test_one_unsupported_patch_does_not_stop_the_others(
     plans: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     content = json.loads(plans.read_text())
@@ -154,7 +156,7 @@ def test_a_network_that_cannot_take_the_patch_leaves_the_others(
     assert good["footprint"]["peak_bytes"] > 0
 
 
-def test_a_package_that_is_missing_is_not_laid_on_the_plans(
+def test_a_missing_package_is_not_reported_as_a_fault_of_the_plans(
     plans: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def missing(self: Any, **_: Any) -> None:
@@ -162,9 +164,9 @@ def test_a_package_that_is_missing_is_not_laid_on_the_plans(
 
     monkeypatch.setattr("nnunet_plugins.costs.training_step.Setup.build", missing)
     assert main(["profile", str(plans), "-c", "quarter", "--network", "VNet"]) == 2
-    told = capsys.readouterr().err
-    assert "No module named 'monai'; `pip install" in told
-    assert "not as nnU-Net writes them" not in told
+    output = capsys.readouterr().err
+    assert "No module named 'monai'; `pip install" in output
+    assert "not as nnU-Net writes them" not in output
 
 
 @pytest.mark.parametrize(
@@ -177,7 +179,7 @@ def test_a_package_that_is_missing_is_not_laid_on_the_plans(
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("command", ["profile", "draw"])
-def test_what_nnunet_could_not_use_is_one_line(
+def test_malformed_plans_are_reported_in_one_line(
     plans: Path, capsys: pytest.CaptureFixture[str], command: str, change: Any, words: str
 ) -> None:
     content, dataset = json.loads(plans.read_text()), copy.deepcopy(DATASET)
@@ -185,12 +187,12 @@ def test_what_nnunet_could_not_use_is_one_line(
     plans.write_text(json.dumps(content))
     plans.with_name("dataset.json").write_text(json.dumps(dataset))
     status = main([command, str(plans), "-c", "2d"])
-    told = capsys.readouterr()
-    assert words in " ".join((told.out + told.err).split())
-    assert status == 2 or (command == "profile" and "not possible" in told.out)
+    output = capsys.readouterr()
+    assert words in " ".join((output.out + output.err).split())
+    assert status == 2 or (command == "profile" and "not possible" in output.out)
 
 
-def test_counting_starts_without_what_few_networks_need() -> None:
+def test_importing_the_costs_loads_no_optional_package() -> None:
     code = "import sys, nnunet_plugins.costs.profile; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300

@@ -1,4 +1,4 @@
-"""Networks in parts, and their pictures."""
+"""Parts of networks and their drawings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 from nnunet_plugins.cli import main
 from nnunet_plugins.costs.budget import topology_for
 from nnunet_plugins.costs.training_step import Setup
-from nnunet_plugins.drawing.parts import take_apart
+from nnunet_plugins.drawing.parts import decompose
 from nnunet_plugins.drawing.picture import draw
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import NETWORKS, find
@@ -28,8 +28,8 @@ def setup(network: str) -> Setup:
     return Setup(architecture, patch, 2, network=network)
 
 
-def test_a_unet_goes_down_and_up_through_its_sizes() -> None:
-    drawing = take_apart(setup("ModularUNet"))
+def test_a_unet_has_an_encoder_and_a_decoder_part_per_size() -> None:
+    drawing = decompose(setup("ModularUNet"))
     assert [part.size for part in drawing.down] == SIZES
     assert [part.channels for part in drawing.down] == [8, 16, 32, 64, 128]
     assert sorted(drawing.up, reverse=True) == SIZES[:-1]
@@ -38,21 +38,21 @@ def test_a_unet_goes_down_and_up_through_its_sizes() -> None:
     assert all(part.heads == ["logits"] for part in drawing.up.values())
 
 
-def test_blocks_are_where_the_network_has_them() -> None:
-    mag = take_apart(setup("MAGUNet"))
+def test_blocks_are_found_at_their_stage() -> None:
+    mag = decompose(setup("MAGUNet"))
     assert mag.down[0].blocks == ["MultiScaleFusion"]
     assert mag.down[-1].blocks == ["DualAttention"]
     assert set(mag.gates) == set(SIZES[:-1])
     assert set(mag.gates.values()) == {"LargeKernelGate"}
-    aspp = take_apart(setup("ASPPUNet"))
+    aspp = decompose(setup("ASPPUNet"))
     assert [part.blocks for part in aspp.down] == [["ASPP"]] * 4 + [[]]
-    dual = take_apart(setup("InceptionDualUNet"))
+    dual = decompose(setup("InceptionDualUNet"))
     assert dual.down[0].blocks == ["Inception"]
     assert dual.down[-1].heads == ["auxiliary"]
 
 
-def test_networks_of_other_libraries_have_their_stages_and_their_head() -> None:
-    deep = take_apart(setup("DeepLabV3Plus"))
+def test_stages_and_head_of_other_libraries_networks_are_found() -> None:
+    deep = decompose(setup("DeepLabV3Plus"))
     assert [(part.size, part.channels) for part in deep.down[:3]] == [
         ((32, 32), 64),
         ((16, 16), 256),
@@ -60,13 +60,13 @@ def test_networks_of_other_libraries_have_their_stages_and_their_head() -> None:
     ]
     assert deep.down[1].blocks == ["Bottleneck"] * 3
     assert deep.up[16, 16].heads == ["logits"]
-    unetr = take_apart(setup("UNETR"))
+    unetr = decompose(setup("UNETR"))
     assert unetr.skips == SIZES[:-1]
     assert unetr.down[-1].blocks == ["TransformerBlock"] * 12
     assert unetr.up[64, 64].heads == ["logits"]
 
 
-def test_a_picture_that_cannot_be_finished_leaves_the_old_one(
+def test_a_failed_drawing_keeps_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(self: Figure, path: Path, **_: object) -> None:
@@ -75,15 +75,15 @@ def test_a_picture_that_cannot_be_finished_leaves_the_old_one(
 
     monkeypatch.setattr(Figure, "savefig", stop)
     target = tmp_path / "network.svg"
-    target.write_text("the old one")
+    target.write_text("previous content")
     with pytest.raises(UserError, match="No space left"):
-        draw(take_apart(setup("SEUNet")), "SEUNet", "", target)
+        draw(decompose(setup("SEUNet")), "SEUNet", "", target)
     assert [path.name for path in tmp_path.iterdir()] == ["network.svg"]
-    assert target.read_text() == "the old one"
+    assert target.read_text() == "previous content"
 
 
-def test_a_name_like_a_formula_is_shown_as_it_is(tmp_path: Path) -> None:
-    draw(take_apart(setup("SEUNet")), "SEUNet", r"$\frac{$", tmp_path / "network.png")
+def test_math_markup_in_names_is_shown_literally(tmp_path: Path) -> None:
+    draw(decompose(setup("SEUNet")), "SEUNet", r"$\frac{$", tmp_path / "network.png")
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -106,7 +106,7 @@ def test_every_network_can_be_drawn(network: str, tmp_path: Path) -> None:
     assert len(colours) > 50
 
 
-def test_an_ending_that_is_no_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_format_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "dataset.json").write_text(
         '{"labels": {"background": 0, "a": 1}, "channel_names": {"0": "CT"}}'
     )
@@ -114,5 +114,5 @@ def test_an_ending_that_is_no_picture(tmp_path: Path, capsys: pytest.CaptureFixt
     plans = {"plans_name": "P", "dataset_name": "D", "configurations": {"2d": configuration}}
     (tmp_path / "P.json").write_text(json.dumps(plans))
     assert main(["draw", str(tmp_path / "P.json"), "-o", str(tmp_path / "x.jpg")]) == 2
-    assert "a picture ends in .svg, .png, .pdf" in capsys.readouterr().err
+    assert "unknown format; allowed: .svg, .png, .pdf" in capsys.readouterr().err
     assert not (tmp_path / "x.jpg").exists()

@@ -7,12 +7,12 @@ from scipy.optimize import least_squares
 from nnunet_plugins.evaluation import evaluate
 from nnunet_plugins.evaluation.aggregates import macro, pooled
 from nnunet_plugins.evaluation.overlap import Counts
-from nnunet_plugins.papers.tables import find
+from nnunet_plugins.papers.library import find_table
 
 PRINTED = [
-    pytest.param(row.published, id=f"{table}-{row.key}")
-    for table in ("003.2", "003.3", "003.4", "003.5", "003.7")
-    for row in find(table).rows
+    pytest.param(row.published, id=f"{number}-{row.key}")
+    for number in (2, 3, 4, 5, 7)
+    for row in find_table(f"silveira2025-inception-dual.{number}").rows
     if row.published
 ]
 

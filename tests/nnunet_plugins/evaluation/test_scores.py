@@ -133,10 +133,12 @@ def test_the_table(folders):
     assert max(map(len, lines)) <= 100
 
 
+@pytest.mark.integration
 def test_processes_give_the_same_scores(folders):
     assert evaluate(*folders, jobs=2).to_json() == evaluate(*folders).to_json()
 
 
+@pytest.mark.integration
 def test_an_error_in_a_process_is_a_user_error(folders, save, spine):
     save(folders[1] / "b.nii.gz", spine[1:])
     with pytest.raises(UserError, match=r"b\.nii\.gz: size"):
@@ -192,7 +194,9 @@ def test_the_command(folders, tmp_path, capsys):
     command.add_arguments(parser)
     out = tmp_path / "scores.json"
     djfile = str(folders[0] / "dataset.json")
-    arguments = parser.parse_args([*map(str, folders), "-o", str(out), "-djfile", djfile])
+    arguments = parser.parse_args(
+        [*map(str, folders), "-o", str(out), "-djfile", djfile, "-j", "1"]
+    )
     assert command.run(arguments) == 0
     assert "mean foreground Dice" in capsys.readouterr().out
     assert out.is_file()

@@ -1,4 +1,4 @@
-"""The explain command on tiny trained models: files on the image's grid, labels, regions, slips."""
+"""The explain command on tiny trained models: files on the image's grid, labels, regions, mistakes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def model(nnunet: Path) -> tuple[tiny.Tiny, Path]:
 
 @pytest.fixture(scope="module")
 def flat(nnunet: Path) -> tuple[tiny.Tiny, Path]:
-    """Not trained, which a map does not need."""
+    """An untrained model, which is sufficient for maps."""
     data = tiny.make("regions", 751, network="AttentionUNet25D", training=SHORT)
     trainer = tiny.trainer_of(data, "2d", "AttentionUNet25DTrainer")
     trainer.initialize()
@@ -40,7 +40,7 @@ def flat(nnunet: Path) -> tuple[tiny.Tiny, Path]:
 
 
 def image_of(data: tiny.Tiny, folder: Path) -> Path:
-    """The first case, turned and moved in the body, so that a lost geometry shows."""
+    """The first case, rotated and shifted, so that lost geometry is detected."""
     one = sitk.ReadImage(str(data.raw / "imagesTr" / "case0_0000.nii.gz"))
     one.SetDirection((grid("LPS", 25)[:3, :3] / np.array([0.8, 1.1, 2.5])).ravel())
     one.SetOrigin((-12.5, 30.0, -411.0))
@@ -49,7 +49,7 @@ def image_of(data: tiny.Tiny, folder: Path) -> Path:
     return path
 
 
-def test_maps_lie_on_the_images_grid(model, tmp_path, capsys):
+def test_maps_are_on_the_images_grid(model, tmp_path, capsys):
     data, folder = model
     case, out = image_of(data, tmp_path), tmp_path / "out"
     before = case.read_bytes()
@@ -99,7 +99,7 @@ def test_a_2d_model_with_regions_and_supervised_maps(flat, tmp_path):
     assert found.cams["disc"].GetSize() == (32, 32, 16)
     assert found.attention
     assert all("attentions" in name for name in found.attention)
-    # Slices are explained one by one: in another order the maps are the same in that order.
+    # Slices are explained independently: reordered slices give reordered maps.
     one = sitk.ReadImage(str(case))
     other = sitk.GetImageFromArray(sitk.GetArrayFromImage(one)[::-1])
     other.CopyInformation(one)
@@ -132,14 +132,14 @@ def test_layers_are_listed_and_chosen(model, tmp_path, capsys):
     ("arguments", "said"),
     [
         (["CASE", "--label", "liver"], "--label liver: unknown label; allowed: background, bone, disc"),
-        (["CASE", "--layer", "bottlenek"], "no layer of that name gives a map; nearest: bottleneck"),
+        (["CASE", "--layer", "bottlenek"], "no layer of this name outputs a map; nearest: bottleneck"),
         (["nothing.nii.gz"], "nothing.nii.gz: no such file"),
         (["JSON"], "the model reads .nii.gz volumes"),
         ([], "expected CASE"),
         (["CASE", "-f", "all"], "fold all has no checkpoint_final.pth; trained folds: 0"),
     ],
 )  # fmt: skip
-def test_a_slip_is_one_line(model, tmp_path, capsys, arguments, said):
+def test_a_mistake_is_one_line(model, tmp_path, capsys, arguments, said):
     data, folder = model
     known = {"CASE": str(image_of(data, tmp_path)), "JSON": str(folder / "plans.json")}
     given = [known.get(a, a) for a in arguments]
@@ -170,7 +170,7 @@ def test_folds_are_averaged(model, tmp_path):
     assert np.abs(maps[0] - maps[1]).max() > 0.01 * maps[0].max()
 
 
-def test_an_oblique_picture_is_drawn(tmp_path):
+def test_an_oblique_image_is_drawn(tmp_path):
     array = np.random.default_rng(0).normal(size=(12, 40, 30)).astype(np.float32)
     from dataset_conversion.io.geometry import place
 

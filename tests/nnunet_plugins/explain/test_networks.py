@@ -1,4 +1,4 @@
-"""Grad-CAM and attention maps on every network, and on one whose answer is known."""
+"""Grad-CAM and attention maps of every network, and of one with a known result."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_map_of_every_network(name, rank):
     assert [tuple(m.shape) for m in maps] == [(1, 1, *size)] * 2
     assert all(torch.isfinite(m).all() and (m >= 0).all() for m in maps)
     assert any(m.max() > 0 for m in maps)
-    # Looking changes nothing.
+    # The network is unchanged.
     with torch.no_grad():
         torch.testing.assert_close(network(x), logits)
     for key, value in network.state_dict().items():
@@ -77,7 +77,7 @@ def test_a_map_of_every_network(name, rank):
 
 
 class Two(nn.Module):
-    """Class 1 sees what is above 0, class 2 what is below; the bottleneck is half as large."""
+    """Class 1 responds to positive values, class 2 to negative ones; the bottleneck has half the size."""
 
     def __init__(self, conv):
         super().__init__()
@@ -97,7 +97,7 @@ class Two(nn.Module):
 
 
 def scene(size):
-    """Above 0 in one corner, below 0 in another."""
+    """Positive in one corner, negative in another."""
     x = torch.zeros(1, 1, *size)
     x[(..., *[slice(0, 4)] * len(size))] = 1
     x[(..., *[slice(-2, None)] * len(size))] = -3
@@ -105,7 +105,7 @@ def scene(size):
 
 
 @pytest.mark.parametrize("conv", [nn.Conv2d, nn.Conv3d])
-def test_the_map_lies_where_the_class_is_and_has_the_known_value(conv):
+def test_the_map_has_the_known_value_where_the_class_is(conv):
     size = (8, 12) if conv is nn.Conv2d else (8, 12, 10)
     rank, x = len(size), scene(size)
     network = Two(conv).eval()
@@ -124,7 +124,7 @@ def test_the_map_lies_where_the_class_is_and_has_the_known_value(conv):
     assert none.abs().max() == 0  # the background's logit depends on nothing
 
 
-def test_regions_take_what_is_above_0_and_everywhere_takes_all():
+def test_regions_use_positive_logits_and_everywhere_uses_all():
     x = scene((8, 12))
     (inside,) = grad_cam(Two(nn.Conv2d), "pool", [1], regions=True)(x)
     (whole,) = grad_cam(Two(nn.Conv2d), "pool", [1], regions=True, everywhere=True)(x)
@@ -140,8 +140,8 @@ def predictor(network, patch):
 
 
 @pytest.mark.parametrize("patch", [[4, 6, 8], [6, 8], [30, 30, 30]])
-def test_windows_give_back_what_does_not_depend_on_them(patch):
-    """Overlap, weights, the step and padding cancel where a voxel's value is its own."""
+def test_windows_reproduce_a_voxelwise_function(patch):
+    """Overlap, weights, step and padding cancel for a function of single voxels."""
     data = torch.randn(1, 9, 13, 17)
     (found,) = slide(predictor(None, patch), data, lambda x: [x * 2])
     torch.testing.assert_close(found, data[0] * 2)

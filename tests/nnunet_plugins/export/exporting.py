@@ -1,4 +1,4 @@
-"""Label maps and series for the tests of export, with geometry in which no two axes are alike."""
+"""Label maps and series for the tests of export, with geometry with different axes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LABELS = {"background": 0, "sacrum": 1, "left ilium": 2, "right ilium": 3, "cocc
 
 
 def turn(code: str, degrees: float = 0.0) -> np.ndarray:
-    """Directions of x, y, z for a code such as LPS, turned about the body's axis."""
+    """Directions of x, y, z for a code such as LPS, rotated about the body's axis."""
     ways = {
         "L": (1, 0, 0),
         "R": (-1, 0, 0),
@@ -32,7 +32,7 @@ def turn(code: str, degrees: float = 0.0) -> np.ndarray:
 
 
 def grid(code: str, degrees: float = 0.0) -> np.ndarray:
-    """4 x 4 affine (LPS mm) of a series whose axes run so; its corner is at no round number."""
+    """4 x 4 affine (LPS mm) of a series with these axes; the coordinates of its corner are not integers."""
     matrix = np.eye(4)
     matrix[:3, :3] = turn(code, degrees) * SPACING
     matrix[:3, 3] = (-31.7, 12.3, -700.9)
@@ -40,7 +40,7 @@ def grid(code: str, degrees: float = 0.0) -> np.ndarray:
 
 
 def blocks(shape: tuple[int, int, int] = (9, 14, 12)) -> np.ndarray:
-    """Three unlike blocks (z, y, x); the third touches the border, 4 is nowhere."""
+    """Three different blocks (z, y, x); the third touches the border, value 4 does not occur."""
     array = np.zeros(shape, np.uint8)
     array[1:4, 2:9, 3:5] = 1
     array[3:8, 1:4, 7:11] = 2
@@ -51,7 +51,7 @@ def blocks(shape: tuple[int, int, int] = (9, 14, 12)) -> np.ndarray:
 def write_labels(
     folder: Path, name: str, image: sitk.Image, labels: dict | None = None, **more: object
 ) -> Path:
-    """Write a label map as nnU-Net's prediction, with dataset.json beside it."""
+    """Write a label map as nnU-Net's prediction, with dataset.json next to it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "dataset.json").write_text(json.dumps({"labels": labels or LABELS, **more}))
     path = folder / f"{name}.nii.gz"
@@ -72,7 +72,7 @@ def patient(
 
 
 def world_points(path: Path) -> dict[int, set[tuple[float, ...]]]:
-    """Where each label's voxels lie (LPS mm, to 0.01), read with nibabel alone."""
+    """Positions of each label's voxels (LPS mm, to 0.01), read with nibabel alone."""
     image = nib.load(path)
     matrix = np.diag([-1.0, -1, 1, 1]) @ image.affine
     values = np.asarray(image.dataobj)
@@ -88,7 +88,7 @@ def rounded(points: np.ndarray) -> set[tuple[float, ...]]:
 
 
 def near(mine: set[tuple[float, ...]], theirs: set[tuple[float, ...]]) -> bool:
-    """Whether two sets of points are the same within 0.03 mm."""
+    """Whether two sets of points are equal within 0.03 mm."""
     if len(mine) != len(theirs):
         return False
     from scipy.spatial import KDTree

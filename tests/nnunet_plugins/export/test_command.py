@@ -20,7 +20,7 @@ from tests.nnunet_plugins import tiny
 from .exporting import patient
 
 
-def test_it_lists_files_and_notes(tmp_path, capsys):
+def test_files_and_notes_are_listed(tmp_path, capsys):
     series, prediction, _ = patient(tmp_path)
     out = tmp_path / "out"
     assert main(["export", str(prediction.parent), "--dicom", str(series), "-o", str(out)]) == 0
@@ -45,7 +45,7 @@ def test_it_lists_files_and_notes(tmp_path, capsys):
         (["PRED", "-o", "PRED"], "cannot be written"),
     ],
 )  # fmt: skip
-def test_a_slip_is_one_line(tmp_path, capsys, arguments, said):
+def test_a_mistake_is_one_line(tmp_path, capsys, arguments, said):
     _, prediction, _ = patient(tmp_path)
     known = {"PRED": str(prediction), "TMP": str(tmp_path)}
     assert main(["export", *(known.get(a, a) for a in arguments)]) == 2
@@ -55,7 +55,7 @@ def test_a_slip_is_one_line(tmp_path, capsys, arguments, said):
 
 
 @pytest.mark.parametrize("package", ["slicerio", "highdicom", "trimesh"])
-def test_a_missing_package_is_asked_for(tmp_path, capsys, monkeypatch, package):
+def test_a_missing_package_is_named_with_its_extra(tmp_path, capsys, monkeypatch, package):
     series, prediction, _ = patient(tmp_path)
     monkeypatch.setitem(sys.modules, package, None)
     kind = {"slicerio": "seg.nrrd", "highdicom": "dicom-seg", "trimesh": "stl"}[package]
@@ -78,7 +78,7 @@ def test_from_dicom_to_dicom(model, tmp_path, capsys):
     values = sitk.GetArrayFromImage(
         sitk.ReadImage(str(data.raw / "imagesTr" / "case0_0000.nii.gz"))
     )
-    # The case as a scanner would store it sagittally, on other axes than the model's.
+    # The case as a sagittal series, with other axes than the model's.
     matrix = np.eye(4)
     matrix[:3, :3] = np.array([[0, 0, -1], [1, 0, 0], [0, -1, 0]], float)
     grey = np.clip((values + 5) * 100, 0, 65535).astype(np.uint16)
@@ -108,7 +108,7 @@ def test_from_dicom_to_dicom(model, tmp_path, capsys):
     assert f"{case}.seg.nrrd" in names
     assert f"{case}_seg.dcm" in names
     assert "Quill" not in said.out.replace(str(tmp_path), "") + " ".join(names)
-    # What nnU-Net's own predictor says of the same values.
+    # The label map of nnU-Net's own predictor for the same values.
     image = tmp_path / "plain" / "case_0000.nii.gz"
     image.parent.mkdir()
     sitk.WriteImage(place(grey.astype(np.float32), np.eye(4)), str(image))
@@ -130,7 +130,7 @@ def test_from_dicom_to_dicom(model, tmp_path, capsys):
     assert "fold 3 has no checkpoint_final.pth; trained folds: 0" in capsys.readouterr().err
 
 
-def test_a_tilted_series_is_refused_before_anything_is_written(model, tmp_path, capsys):
+def test_a_tilted_series_is_an_error_before_anything_is_written(model, tmp_path, capsys):
     _, folder = model
     positions = np.array([(0, 0.3 * i, 2.0 * i) for i in range(8)])
     write_series(

@@ -1,4 +1,4 @@
-"""DICOM SEG: the mask on the source's own voxels whatever its orientation, and what the object says."""
+"""DICOM SEG: the mask on the source's grid in any orientation, and the object's attributes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def write(prediction, series, out, **how):
 
 
 def points_of(found):
-    """Segment number -> where its pixels lie, from each frame's own header."""
+    """Segment number -> positions of its pixels, from each frame's own header."""
     shared = found.SharedFunctionalGroupsSequence[0]
     down, across = (float(v) for v in shared.PixelMeasuresSequence[0].PixelSpacing)
     rows = np.array(shared.PlaneOrientationSequence[0].ImageOrientationPatient, float)
@@ -60,13 +60,13 @@ def points_of(found):
         ("LPS", 33),
     ],
 )
-def test_the_mask_lies_on_the_right_voxels(tmp_path, code, degrees):
+def test_the_mask_is_on_the_right_voxels(tmp_path, code, degrees):
     series, prediction, array = patient(tmp_path, code, degrees)
     _, found = write(prediction, series, tmp_path / "out")
     points, truth = points_of(found), world_points(prediction)
     assert set(points) == set(truth) == {1, 2, 3}
     assert all(near(points[value], truth[value]) for value in truth)
-    # And slice by slice with highdicom, which goes by the slices' UIDs.
+    # Each slice with highdicom, which looks it up by its UID.
     seg = highdicom.seg.segread(tmp_path / "out" / "case1_seg.dcm")
     files = sorted(
         series.glob("*.dcm"), reverse=True
@@ -78,7 +78,7 @@ def test_the_mask_lies_on_the_right_voxels(tmp_path, code, degrees):
     np.testing.assert_array_equal(planes, array)
 
 
-def test_it_refers_to_the_source_and_is_filed_beside_it(tmp_path):
+def test_it_refers_to_the_source_and_belongs_to_its_study(tmp_path):
     series, prediction, array = patient(tmp_path, scanner=MR)
     _, found = write(prediction, series, tmp_path / "out")
     source = [pydicom.dcmread(p, stop_before_pixels=True) for p in series.iterdir()]
@@ -134,7 +134,7 @@ def test_regions_may_overlap(tmp_path):
     assert near(points[2], truth[2])
 
 
-def test_a_map_without_any_label(tmp_path):
+def test_a_label_map_without_labels(tmp_path):
     series, prediction, array = patient(tmp_path)
     write_labels(prediction.parent, "case1", place(np.zeros_like(array), grid("LPS")))
     case, found = write(prediction, series, tmp_path / "out")
@@ -142,7 +142,7 @@ def test_a_map_without_any_label(tmp_path):
     assert any("without a voxel: sacrum, left ilium" in note for note in case.notes)
 
 
-def test_a_cropped_prediction_is_put_in_its_place(tmp_path):
+def test_a_cropped_prediction_is_placed_on_the_series(tmp_path):
     series, prediction, array = patient(tmp_path)
     image = place(array, grid("LPS"))
     write_labels(prediction.parent, "case1", image[2:, 1:, 1:8])
@@ -153,7 +153,7 @@ def test_a_cropped_prediction_is_put_in_its_place(tmp_path):
 
 
 @pytest.mark.parametrize("what", ["shifted", "spacing", "elsewhere"])
-def test_another_grid_is_refused(tmp_path, what):
+def test_another_grid_is_an_error(tmp_path, what):
     series, prediction, array = patient(tmp_path)
     matrix = grid("LPS")
     if what == "shifted":
@@ -168,7 +168,7 @@ def test_another_grid_is_refused(tmp_path, what):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_third_of_a_tenth_of_a_voxel_is_rounding(tmp_path):
+def test_a_thirtieth_of_a_voxel_is_rounding(tmp_path):
     series, prediction, array = patient(tmp_path)
     matrix = grid("LPS")
     matrix[:3, 3] += 0.03 * np.array([0.8, 1.1, 2.5])
@@ -177,7 +177,7 @@ def test_a_third_of_a_tenth_of_a_voxel_is_rounding(tmp_path):
     assert set(points_of(found)) == {1, 2, 3}
 
 
-def test_empty_uids_are_made_and_told(tmp_path):
+def test_empty_uids_are_derived_and_reported(tmp_path):
     bare = {"StudyInstanceUID": "", "SeriesInstanceUID": "", "FrameOfReferenceUID": None,
             "PatientName": None, "StudyID": None, "StudyDate": None}  # fmt: skip
     series, prediction, _ = patient(tmp_path, tags=bare)
@@ -190,7 +190,7 @@ def test_empty_uids_are_made_and_told(tmp_path):
     assert found.PatientName == ""
 
 
-def test_slices_without_a_uid_are_told_of(tmp_path):
+def test_slices_without_a_uid_are_reported(tmp_path):
     series, prediction, _ = patient(tmp_path, tags={"SOPInstanceUID": None}, preamble=False)
     case, found = write(prediction, series, tmp_path / "out")
     assert any("9 slices have no SOPInstanceUID" in note for note in case.notes)
@@ -199,7 +199,7 @@ def test_slices_without_a_uid_are_told_of(tmp_path):
     assert len({r.ReferencedSOPInstanceUID for r in references}) == 9
 
 
-def test_no_name_of_the_patient_leaves_the_object(tmp_path, capsys):
+def test_the_patients_name_is_in_the_object_only(tmp_path, capsys):
     series, prediction, _ = patient(
         tmp_path, tags={"PatientName": "Quill^Ada", "PatientID": "Q-77"}
     )
@@ -214,7 +214,7 @@ def test_no_name_of_the_patient_leaves_the_object(tmp_path, capsys):
     assert pydicom.dcmread(out / "case1_seg.dcm").PatientID == "Q-77"
 
 
-def test_the_series_that_the_prediction_lies_on_is_taken(tmp_path):
+def test_the_series_with_the_predictions_grid_is_chosen(tmp_path):
     series, prediction, _ = patient(tmp_path)
     other = tmp_path / "other"
     patient(other, "PSL")
@@ -227,7 +227,7 @@ def test_the_series_that_the_prediction_lies_on_is_taken(tmp_path):
     assert near(points_of(found)[1], world_points(prediction)[1])
 
 
-def test_several_cases_want_a_folder_each(tmp_path):
+def test_several_cases_need_one_folder_per_case(tmp_path):
     series, prediction, array = patient(tmp_path / "a")
     write_labels(prediction.parent, "case2", place(array, grid("LPS")))
     request = Request(("dicom-seg",), tmp_path / "out", dicom=series)
@@ -268,7 +268,7 @@ def test_a_real_series(shared_data, tmp_path):
             frame > 0, np.isin(values[i, j, k], list(labels.values())[number])
         )
         total += int(frame.sum())
-    assert total == (values > 0).sum() + (values == labels["one"]).sum()  # no slice is left out
+    assert total == (values > 0).sum() + (values == labels["one"]).sum()  # all slices
     assert any("has no StudyInstanceUID" in note for note in case.notes)
 
 
@@ -282,8 +282,8 @@ def test_lps_and_as_scanned_give_the_same_object(tmp_path):
 
 
 @pytest.mark.parametrize("code", ["LPS", "PSL"])
-def test_dcmqi_reads_the_same(tmp_path, code):
-    """The converter that 3D Slicer reads DICOM SEG with."""
+def test_dcmqi_reads_the_same_voxels(tmp_path, code):
+    """3D Slicer reads DICOM SEG with dcmqi."""
     dcmqi = pytest.importorskip("dcmqi")
     series, prediction, _ = patient(tmp_path, code)
     write(prediction, series, tmp_path / "out")
@@ -305,7 +305,7 @@ def test_dcmqi_reads_the_same(tmp_path, code):
     assert left["SegmentedPropertyTypeModifierCodeSequence"]["CodeMeaning"] == "Left"
 
 
-def test_an_enhanced_series_is_refused(tmp_path):
+def test_an_enhanced_series_is_an_error(tmp_path):
     series, prediction, _ = patient(tmp_path)
     source = find_source(series)
     frames = tuple(replace(item, frame=i) for i, item in enumerate(source.series.slices))
@@ -314,7 +314,7 @@ def test_an_enhanced_series_is_refused(tmp_path):
         write_dicom_seg(tmp_path / "a.dcm", sitk.ReadImage(str(prediction)), [], source)
 
 
-def test_what_highdicom_refuses_is_one_line(tmp_path, monkeypatch):
+def test_an_error_of_highdicom_is_one_line(tmp_path, monkeypatch):
     series, prediction, _ = patient(tmp_path)
 
     def refuse(*_, **__):

@@ -1,4 +1,4 @@
-"""STL: closed, outwards, in its place, and as large as the mask."""
+"""STL: closed, outward normals, right position, and the mask's volume."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("rounds", [0, 10])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_closed_outwards_and_of_the_masks_volume(shape, rounds):
+def test_surfaces_are_closed_point_outwards_and_have_the_masks_volume(shape, rounds):
     mask = SHAPES[shape]
     mesh = surface(mask, grid("LPS", 30), rounds)
     assert mesh.is_watertight
@@ -58,22 +58,22 @@ def test_closed_outwards_and_of_the_masks_volume(shape, rounds):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_noise_is_closed_for_who_reads_it(tmp_path, seed):
+def test_surfaces_of_noise_are_closed_after_reading(tmp_path, seed):
     mask = np.random.default_rng(seed).random((10, 12, 12)) < 0.3 + 0.2 * seed
     volume = write_stl(tmp_path / "a.stl", mask, place(mask.astype(np.uint8), np.eye(4)))
     assert volume == pytest.approx(mask.sum(), rel=TOLERANCE)
 
 
 @pytest.mark.parametrize("shape", ["corners", "block", "one voxel"])
-def test_a_surface_lies_round_its_mask(shape):
+def test_a_surface_encloses_its_mask(shape):
     mask, matrix = SHAPES[shape], grid("PIR", 15)
     mesh = surface(mask, matrix, 4)
     middle = np.argwhere(mask).mean(0)[::-1]
     np.testing.assert_allclose(mesh.center_mass, matrix[:3, :3] @ middle + matrix[:3, 3], atol=0.05)
 
 
-@pytest.mark.parametrize("code", ["LPS", "RPS", "PIR", "LSA", "AIL"])  # of both hands
-def test_points_lie_where_the_voxels_do(tmp_path, code):
+@pytest.mark.parametrize("code", ["LPS", "RPS", "PIR", "LSA", "AIL"])  # left- and right-handed
+def test_points_and_voxels_have_the_same_position(tmp_path, code):
     mask, matrix = ball(), grid(code, 15)
     target = tmp_path / "ball.stl"
     volume = write_stl(target, mask, place(mask.astype(np.uint8), matrix))
@@ -88,7 +88,7 @@ def test_points_lie_where_the_voxels_do(tmp_path, code):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_smoothing_smooths():
+def test_smoothing_reduces_curvature():
     rough, smooth = (surface(ball(), grid("LPS"), rounds) for rounds in (0, 10))
 
     def bend(mesh):
@@ -101,7 +101,7 @@ def test_smoothing_smooths():
     assert uneven(smooth) < 0.85 * uneven(rough)
 
 
-def test_the_header_says_lps_and_what_follows_is_plain_stl(tmp_path):
+def test_the_header_states_lps_and_the_rest_is_plain_stl(tmp_path):
     target = tmp_path / "a.stl"
     mask = blocks() == 1
     write_stl(target, mask, place(mask.astype(np.uint8), grid("LPS")))
@@ -120,7 +120,7 @@ def test_the_header_says_lps_and_what_follows_is_plain_stl(tmp_path):
     )
 
 
-def test_a_broken_file_gets_no_name(tmp_path, monkeypatch):
+def test_a_broken_file_is_not_kept(tmp_path, monkeypatch):
     real = trimesh.exchange.stl.export_stl
 
     def lossy(mesh):
@@ -133,7 +133,7 @@ def test_a_broken_file_gets_no_name(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_one_file_a_label_and_none_for_the_empty(tmp_path):
+def test_one_file_per_label_with_voxels(tmp_path):
     labels = {"background": 0, "left ilium": 2, "Left/Ilium": 1, "spine": [1, 2, 3], "coccyx": 4}
     path = write_labels(tmp_path / "pred", "p1", place(blocks(), grid("LPS")), labels)
     (case,) = export(path, Request(("stl",), tmp_path / "out"))

@@ -1,4 +1,4 @@
-""".seg.nrrd: what 3D Slicer reads of it, and that nothing wrong gets its name."""
+""".seg.nrrd: what 3D Slicer reads, and that no wrong file is kept."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def segments_of(**values):
 
 
 @pytest.mark.parametrize("code", ["LPS", "RAS", "PIR", "LSA"])
-def test_voxels_names_and_place_come_back(tmp_path, code):
+def test_voxels_names_and_geometry_round_trip(tmp_path, code):
     array, matrix = blocks(), grid(code, 20)
     path = tmp_path / "case.seg.nrrd"
     write_seg_nrrd(path, place(array, matrix), segments_of(sacrum=1, left_ilium=2, right_ilium=3))
-    # With our own reader, which shares nothing with slicerio.
+    # Read without slicerio.
     mask = read_mask(path)
     assert dict(mask.segments) == {"sacrum": 1, "left ilium": 2, "right ilium": 3}
     np.testing.assert_array_equal(sitk.GetArrayFromImage(mask.image), array)
@@ -41,7 +41,7 @@ def test_voxels_names_and_place_come_back(tmp_path, code):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_header_has_what_slicer_looks_for(tmp_path):
+def test_the_header_has_the_fields_that_slicer_reads(tmp_path):
     path = tmp_path / "case.seg.nrrd"
     write_seg_nrrd(path, place(blocks(), grid("LPS")), segments_of(sacrum=1, left_ilium=2, blob=3))
     header = nrrd.read_header(str(path))
@@ -64,7 +64,7 @@ def test_the_header_has_what_slicer_looks_for(tmp_path):
     assert len({header[f"Segment{i}_Color"] for i in range(3)}) == 3
 
 
-def test_regions_that_overlap_lie_in_layers(tmp_path):
+def test_overlapping_regions_are_in_layers(tmp_path):
     array = blocks()
     segments = segments_of(spine=(1, 2, 3), disc=2, sacrum=1)
     assert [[s.name for s in layer] for layer in layers(segments)] == [
@@ -83,7 +83,7 @@ def test_regions_that_overlap_lie_in_layers(tmp_path):
     np.testing.assert_allclose(found["ijkToLPS"], grid("LPS"))
 
 
-def test_a_region_that_overlaps_nothing_stays_in_one_layer(tmp_path):
+def test_regions_without_overlap_share_one_layer(tmp_path):
     path = tmp_path / "case.seg.nrrd"
     write_seg_nrrd(path, place(blocks(), grid("LPS")), segments_of(ilium=(2, 3), sacrum=1))
     mask = read_mask(path)
@@ -101,7 +101,7 @@ def test_many_labels_and_one_that_is_empty(tmp_path):
 
 
 @pytest.mark.parametrize("spoil", ["voxels", "names"])
-def test_what_is_not_what_was_meant_gets_no_name(tmp_path, monkeypatch, spoil):
+def test_a_file_that_differs_when_read_back_is_not_kept(tmp_path, monkeypatch, spoil):
     real = slicerio.write_segmentation
 
     def wrong(path, content, **how):
@@ -119,7 +119,7 @@ def test_what_is_not_what_was_meant_gets_no_name(tmp_path, monkeypatch, spoil):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_whole_folder_with_notes(tmp_path):
+def test_a_folder_with_notes(tmp_path):
     for name in ("a", "b"):
         write_labels(tmp_path / "pred", name, place(blocks(), grid("LPS")), {"background": 0, "sacrum": 1,
                      "blob": 2, "left hip": 3, "coccyx": 4, "ignore": 5})  # fmt: skip
@@ -132,7 +132,7 @@ def test_a_whole_folder_with_notes(tmp_path):
     assert slicerio.segment_names(found) == ["sacrum", "blob", "left hip", "coccyx"]
 
 
-def test_labels_without_names_and_values_without_labels_are_refused(tmp_path):
+def test_labels_without_names_and_values_without_labels_are_errors(tmp_path):
     path = write_labels(
         tmp_path / "p" / "pred", "a", place(blocks(), grid("LPS")), {"background": 0, "sacrum": 1}
     )
@@ -149,14 +149,14 @@ def test_labels_without_names_and_values_without_labels_are_refused(tmp_path):
     assert (tmp_path / "out" / "a.seg.nrrd").exists()
 
 
-def test_nothing_to_export_is_said(tmp_path):
+def test_nothing_to_export_is_an_error(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         export(tmp_path / "no", Request(("seg.nrrd",), tmp_path))
     with pytest.raises(UserError, match="no label map in"):
         export(tmp_path, Request(("seg.nrrd",), tmp_path))
 
 
-def test_a_real_label_map_goes_there_and_back(shared_data, tmp_path):
+def test_a_real_label_map_round_trips(shared_data, tmp_path):
     source = shared_data / "derived" / "sij_ct"
     path = source / "example_ct_sij_labels.nii.gz"
     names = tmp_path / "dataset.json"

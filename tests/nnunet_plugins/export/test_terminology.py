@@ -1,4 +1,4 @@
-"""SNOMED CT codes: every one is in the terminology that pydicom ships, and names find the right one."""
+"""SNOMED CT codes: pydicom's terminology has each of them, and names find the right one."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ ROWS = list(
 
 @pytest.fixture(scope="module")
 def shipped() -> set[tuple[str, str]]:
-    """Code and meaning of every SNOMED CT concept that pydicom knows."""
+    """Code and meaning of every SNOMED CT concept in pydicom."""
     return {(code.value, code.meaning) for code in codes.SCT.concepts.values()}
 
 
-def test_every_code_and_meaning_is_one_that_pydicom_ships(shipped):
+def test_pydicom_has_every_code_and_meaning(shipped):
     lost = [row for row in ROWS if (row["code"], row["meaning"]) not in shipped]
-    # Of no level: DICOM's lists have discs by level only.
+    # A disc without a level: DICOM's lists have discs by level only.
     assert [(row["code"], row["source"]) for row in lost] == [("360499006", "TotalSegmentator")]
     assert {row["scheme"] for row in ROWS} == {"SCT"}
 
 
-def test_categories_and_sides_are_shipped_too(shipped):
+def test_pydicom_has_the_categories_and_sides(shipped):
     known = {code for code, _ in shipped}
     assert {code for code, _ in CATEGORIES.values()} <= known
     assert {find_term(f"{side} hip").side.value for side in ("left", "right")} == {
@@ -47,7 +47,7 @@ def test_categories_and_sides_are_shipped_too(shipped):
     assert ("24028007", "Right") in shipped
 
 
-def test_no_name_stands_twice():
+def test_names_are_unique():
     names = [name.casefold() for row in ROWS for name in row["names"].split("|")]
     assert len(names) == len(set(names))
 

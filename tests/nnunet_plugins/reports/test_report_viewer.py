@@ -18,6 +18,8 @@ from nnunet_plugins.reports.sources import read_source
 
 from .conftest import build
 
+pytestmark = pytest.mark.integration
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox")
 

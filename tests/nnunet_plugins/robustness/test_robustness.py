@@ -1,4 +1,4 @@
-"""Robustness: what is done to images by hand arithmetic, predictions put back, curves of a known model."""
+"""Robustness: perturbations checked by hand arithmetic, predictions mapped back, curves of a known model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHAPE = (10, 22, 26)  # z, y, x
 
 
 def image(seed: int = 0, low: float = -1000.0, high: float = 1000.0) -> sitk.Image:
-    """Values with a known range on anisotropic, turned voxels."""
+    """Values with a known range on anisotropic, rotated voxels."""
     values = np.random.default_rng(seed).uniform(low, high, SHAPE).astype(np.float32)
     values.flat[0], values.flat[-1] = low, high
     return place(values, grid("LPS", 20))
@@ -39,7 +39,7 @@ def values(one: sitk.Image) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", PERTURBATIONS)
-def test_the_same_seed_gives_the_same_and_the_input_stays(name):
+def test_the_seed_determines_the_result_and_the_input_is_unchanged(name):
     one, before = image(), values(image())
     first, second = (values(change(name, 2.0, one).images[0]) for _ in range(2))
     np.testing.assert_array_equal(first, second)
@@ -48,7 +48,7 @@ def test_the_same_seed_gives_the_same_and_the_input_stays(name):
     assert np.array_equal(first, other) == (name not in ("noise", "bias"))
 
 
-def test_noise_is_the_papers():
+def test_noise_follows_the_paper():
     one = image()
     grey = (values(one).astype(float) + 1000) * 255 / 2000
     for k in (10, 90):
@@ -56,11 +56,11 @@ def test_noise_is_the_papers():
         np.testing.assert_allclose(back, np.rint(back), atol=1e-3)  # rounded
         assert back.min() >= -1e-3
         assert back.max() <= 255 + 1e-3
-        z = Setting().random("noise", "a").standard_normal(SHAPE)  # one draw for every k
+        z = Setting().random("noise", "a").standard_normal(SHAPE)  # the same draw for every k
         np.testing.assert_allclose(back, np.clip(np.rint(grey + k * z), 0, 255), atol=1e-3)
 
 
-def test_noise_of_0_is_rounding_alone_and_of_10_has_that_spread():
+def test_noise_of_0_only_rounds_and_of_10_has_this_spread():
     one = image()
     step = 2000 / 255
     assert np.abs(values(change("noise", 0, one).images[0]) - values(one)).max() <= step / 2 + 1e-3
@@ -104,7 +104,7 @@ def test_bias_is_a_smooth_gain_that_grows_with_its_strength():
     assert np.ptp(fields[0]) > 0.01
     assert np.abs(np.diff(fields[0], axis=2)).max() < 0.1
     one, two = change("bias", 0.3, flat, flat).images
-    np.testing.assert_array_equal(values(one), values(two))  # one coil for all channels
+    np.testing.assert_array_equal(values(one), values(two))  # the same field for all channels
 
 
 def test_spacing_keeps_the_field_of_view():
@@ -119,13 +119,13 @@ def test_spacing_keeps_the_field_of_view():
         np.testing.assert_allclose(
             far, old.TransformContinuousIndexToPhysicalPoint([n - 0.5 for n in old.GetSize()])
         )
-    # A slope stays a slope where no border is near.
+    # Away from the border, a linear slope is preserved.
     slope = place(np.broadcast_to(np.arange(26, dtype=np.float32), SHAPE).copy(), grid("LPS"))
     coarse = values(change("spacing", 2.0, slope).images[0])
     np.testing.assert_allclose(coarse[2, 5, 3:-3], 0.5 + 2 * np.arange(3, 10), atol=0.05)
 
 
-def test_spacing_gives_a_prediction_back_on_the_references_grid():
+def test_spacing_maps_a_prediction_to_the_references_grid():
     reference = place(np.zeros(SHAPE, np.uint8), grid("LPS", 20))
     changed = change("spacing", 2.0, image())
     coarse = sitk.GetImageFromArray(np.arange(5 * 11 * 13, dtype=np.uint16).reshape(5, 11, 13))
@@ -148,7 +148,7 @@ def test_rotation_by_half_a_turn_and_back(axis):
     np.testing.assert_array_equal(values(back), original)
 
 
-def test_a_quarter_turn_is_turned_back_and_not_on():
+def test_a_quarter_turn_is_reversed():
     matrix = np.diag([2.0, 2.0, 2.0, 1.0])
     original = np.random.default_rng(0).integers(1, 99, (9, 9, 9)).astype(np.float32)
     changed = change("rotation", 90.0, place(original, matrix))
@@ -159,24 +159,24 @@ def test_a_quarter_turn_is_turned_back_and_not_on():
     np.testing.assert_array_equal(values(back), original)
 
 
-def test_rotation_is_about_the_body_whatever_the_voxels_axes():
-    """A quarter turn about z takes the left (+x) to the back (+y) or the front: not to head or feet."""
+def test_rotation_is_about_the_body_for_any_voxel_axes():
+    """A quarter turn about z moves left (+x) to back (+y) or front, not to head or feet."""
     matrix = np.eye(4)
     matrix[:3, :3] = grid("PSL")[:3, :3] / np.array([0.8, 1.1, 2.5])  # sagittal, 1 mm
     array = np.zeros((15, 15, 15), np.float32)  # (left, up, back)
     array[11, 7, 7] = 1
     (turned,) = change("rotation", 90.0, place(array, matrix)).images
     at = np.unravel_index(values(turned).argmax(), array.shape)
-    assert at[1] == 7  # as high as before
+    assert at[1] == 7  # the same height
     assert (at[0], at[2]) in [(7, 3), (7, 11)]
 
 
-def test_on_grid_leaves_alone_what_lies_there():
+def test_on_grid_keeps_a_prediction_on_the_same_grid():
     prediction = place(np.ones(SHAPE, np.uint8), grid("LPS"))
     assert change("noise", 1, image()).on_grid(prediction, prediction) is prediction
 
 
-def test_strengths_that_cannot_be_meant():
+def test_invalid_strengths():
     check = run.check_strengths
     with pytest.raises(UserError, match=r"--spacing 0.5: 1 to 20 \(times\) are allowed"):
         check({"spacing": [0.5]})
@@ -188,7 +188,7 @@ def test_strengths_that_cannot_be_meant():
 
 
 class Threshold:
-    """A predictor that is known: above 50 is label 1; it writes as nnU-Net's does."""
+    """A threshold as predictor: above 50 is label 1; it writes files as nnU-Net's predictor does."""
 
     trainer_name = "Threshold"
     dataset_json = {"file_ending": ".nii.gz"}
@@ -201,7 +201,7 @@ class Threshold:
 
 @pytest.fixture
 def world(tmp_path):
-    """Two cases with a bright block that a threshold finds without fail, and a model folder."""
+    """Two cases with a bright block that a threshold segments exactly, and a model folder."""
     for name in ("images", "labels", "model"):
         (tmp_path / name).mkdir()
     dataset = {
@@ -228,7 +228,7 @@ def measured(world, **wanted):
     return run.measure(model, Threshold(), folder / "images", folder / "labels", wanted, Setting())
 
 
-def test_a_known_model_loses_what_it_must(world):
+def test_the_curves_of_a_known_model(world):
     folder, _ = world
     before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
     found = measured(
@@ -239,8 +239,8 @@ def test_a_known_model_loses_what_it_must(world):
     assert dice["bias", 0.05] == 1
     # Slices 3 and 6 of the block share a coarse slice with background: 50 is not above 50.
     assert dice["spacing", 2.0] == pytest.approx(2 * 200 / (200 + 400))
-    assert 0.85 < dice["rotation", 15.0] < 1  # turned back: without that it would be far less
-    # Z > 127.5/90 lights background up, and as much of the block goes out.
+    assert 0.85 < dice["rotation", 15.0] < 1  # far lower if it were not rotated back
+    # Z > 127.5/90 makes background bright, and as much of the block dark.
     lit = 0.0783
     tp, fp = (1 - lit) * 400, lit * (np.prod(SHAPE) - 400)
     assert dice["noise", 90.0] == pytest.approx(2 * tp / (tp + fp + 400), abs=0.04)
@@ -250,13 +250,13 @@ def test_a_known_model_loses_what_it_must(world):
     assert shown[1] == ("unperturbed", "1.000", "", "1.000")
     assert [row[0] for row in shown[2:4]] == ["noise 0 k", "noise 90 k"]
     assert [p.strength for p in found.curve("spacing")] == [1, 2]
-    told = found.to_dict()
-    assert str(folder) not in json.dumps(told)
-    assert [c["perturbation"] for c in told["conditions"]] == [p.name for p in found.points]
-    assert "plus k * Z" in told["perturbations"]["noise"]["about"]
+    record = found.to_dict()
+    assert str(folder) not in json.dumps(record)
+    assert [c["perturbation"] for c in record["conditions"]] == [p.name for p in found.points]
+    assert "plus k * Z" in record["perturbations"]["noise"]["about"]
 
 
-def test_pictures_are_drawn_and_the_same_every_time(world, tmp_path):
+def test_figures_are_reproducible(world, tmp_path):
     found = measured(world, noise=[30.0, 90.0], spacing=[2.0])
     files = [tmp_path / f"{n}.{ending}" for n in "ab" for ending in ("png", "svg")]
     draw(found, files[:2])
@@ -268,7 +268,7 @@ def test_pictures_are_drawn_and_the_same_every_time(world, tmp_path):
         assert word in text
 
 
-def test_what_is_missing_is_named(world):
+def test_missing_files_are_named(world):
     folder, model = world
     (folder / "labels" / "b.nii.gz").unlink()
     with pytest.raises(

@@ -1,6 +1,6 @@
-"""Two processes train one network together (gloo, CPU): as far as multi-GPU can be run without a GPU.
+"""Two processes train one network together (gloo, CPU): multi-GPU training as far as it runs without a GPU.
 
-DDP fails where a parameter takes no part in the loss: no network may have one.
+DDP fails if a parameter does not contribute to the loss.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import torch.multiprocessing as mp
 from nnunetv2.run.run_training import find_free_network_port
@@ -32,7 +33,7 @@ def make(name: str) -> Any:
 
 
 def work(rank: int, port: int, folder: str) -> None:
-    """One of two workers: three steps on data of its own with every network."""
+    """One of two workers: two steps on its own data with every network."""
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", rank=rank, world_size=2)
@@ -47,14 +48,14 @@ def work(rank: int, port: int, folder: str) -> None:
     labels: dict[str, Any] = {"regions": False, "ignore_label": None}
     inner = build_loss(DEFAULT_LOSS, batch_dice=True, ddp=True, **labels)
     for name in SMALL:
-        torch.manual_seed(rank)  # the workers start apart: DDP must bring them together
+        torch.manual_seed(rank)  # different initial weights: DDP must synchronise them
         bare = make(name)
-        network = DistributedDataParallel(bare)  # SyncBatchNorm, which nnU-Net puts in, needs CUDA
+        network = DistributedDataParallel(bare)  # SyncBatchNorm, which nnU-Net adds, requires CUDA
         kinds = [output.kind for output in bare.outputs]
         weights = output_weights(kinds, bare.decoder, {}, keep_all=True)
         loss = OutputsLoss(inner, AttentionLoss(**labels), list(zip(kinds, weights, strict=True)))
         optimizer = torch.optim.SGD(network.parameters(), 0.01)
-        for _ in range(3):
+        for _ in range(2):
             optimizer.zero_grad()
             sizes = [
                 [-(-n // s) for n, s in zip(PATCH, output.stride, strict=True)]
@@ -67,8 +68,9 @@ def work(rank: int, port: int, folder: str) -> None:
     distributed.destroy_process_group()
 
 
+@pytest.mark.integration
 def test_two_workers_end_with_the_same_weights(tmp_path: Path) -> None:
-    assert test_networks  # its classes are the list
+    assert test_networks  # defines the testers of SMALL
     mp.spawn(work, (find_free_network_port(), str(tmp_path)), nprocs=2)
     for name in SMALL:
         first, second = (torch.load(tmp_path / f"{name}_{rank}.pt") for rank in (0, 1))

@@ -1,4 +1,4 @@
-"""`nnUNetv2_train -tr NAME` and `nnUNetv2_predict` on nnU-Net's own plans, for every network there is."""
+"""`nnUNetv2_train -tr NAME` and `nnUNetv2_predict` on nnU-Net's own plans, for every network."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tests.contract.making import PLAIN
 from tests.nnunet_plugins import tiny
 
 SHORT = {"epochs": 1, "iterations_per_epoch": 2, "validation_iterations_per_epoch": 1}
-#: One that is a U-Net with slots, one with a further head, one whose maps are supervised; the rest is slow.
-ALWAYS = ("ASPPUNet", "InceptionDualUNet", "AttentionUNet25D")
-# The label map of 64 voxels is large enough for every network.
+#: Network with supervised attention maps; the others are integration tests.
+CORE = ("AttentionUNet25D", "2d")
+# 64 voxels are enough for every network.
 SHAPE = (8, 64, 64)
 
 
 @pytest.fixture(scope="module")
 def data(nnunet: Path) -> tiny.Tiny:
-    """Plans that name nnU-Net's own network, which each trainer replaces with its own."""
+    """Plans with nnU-Net's own network, which each trainer replaces with its own."""
     made = tiny.make("labels", 740, network="ModularUNet", shape=SHAPE, training=SHORT)
     file = made.preprocessed / f"{made.plans}.json"
     plans = json.loads(file.read_text())
@@ -37,7 +37,7 @@ def data(nnunet: Path) -> tiny.Tiny:
         pytest.param(
             name,
             configuration,
-            marks=[] if name in ALWAYS else pytest.mark.slow,
+            marks=[] if (name, configuration) == CORE else pytest.mark.integration,
             id=f"{name}-{configuration}",
         )
         for name, network in NETWORKS.items()

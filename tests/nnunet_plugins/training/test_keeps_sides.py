@@ -1,4 +1,4 @@
-"""Left stays left: in training batches and in test-time augmentation, where nnU-Net's default swaps them."""
+"""Left stays left in training batches and in test-time augmentation; nnU-Net's default swaps the sides."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_nnunets_default_would_exchange_them(data: tiny.Tiny) -> None:
 
 
 class SideByPlace(torch.nn.Module):
-    """Calls the upper half of x left and the lower half right, as a network does that has learnt sides."""
+    """Labels the upper half of x left and the lower half right, like a network that has learned sides."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         place = torch.linspace(-1, 1, x.shape[-1]).expand(x.shape[0], 1, *x.shape[2:])

@@ -1,8 +1,10 @@
-"""Every kind of dataset, 2D and 3D, through training and prediction with nnU-Net's own functions."""
+"""Training and prediction with nnU-Net's own functions, for every kind of dataset, 2D and 3D."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,33 +21,42 @@ SHORT = {
     "initial_lr": 1e-3,
 }
 KINDS = ("labels", "regions", "ignore", "both", "anisotropic")
+THIN = (8, 48, 40)  # voxels of the anisotropic data
 
 
 @pytest.fixture(scope="module")
-def datasets(nnunet: Path) -> dict[str, tiny.Tiny]:
-    made = {}
-    for i, kind in enumerate(KINDS):
-        shape, spacing = (
-            ((16, 32, 32), (1.0, 1.0, 1.0))
-            if kind != "anisotropic"
-            else ((8, 48, 40), (5.0, 0.8, 1.0))
-        )
-        made[kind] = tiny.make(
-            "labels" if kind == "anisotropic" else kind,
-            700 + i,
-            shape=shape,
-            spacing=spacing,
-            training=SHORT,
-        )
-    return made
+def dataset(nnunet: Path) -> Callable[[str], tiny.Tiny]:
+    """The dataset of a kind, created on first use and shared."""
+
+    @cache
+    def make(kind: str) -> tiny.Tiny:
+        number = 700 + KINDS.index(kind)
+        if kind == "anisotropic":
+            return tiny.make("labels", number, shape=THIN, spacing=(5.0, 0.8, 1.0), training=SHORT)
+        return tiny.make(kind, number, training=SHORT)
+
+    return make
 
 
-@pytest.mark.parametrize("configuration", ["2d", "3d_fullres"])
-@pytest.mark.parametrize("kind", KINDS)
+CORE = {("labels", "3d_fullres"), ("both", "2d")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "configuration"),
+    [
+        pytest.param(
+            kind,
+            configuration,
+            marks=[] if (kind, configuration) in CORE else pytest.mark.integration,
+        )
+        for kind in KINDS
+        for configuration in ("2d", "3d_fullres")
+    ],
+)
 def test_trains_two_steps_and_predicts(
-    kind: str, configuration: str, datasets: dict[str, tiny.Tiny], tmp_path: Path
+    kind: str, configuration: str, dataset: Callable[[str], tiny.Tiny], tmp_path: Path
 ) -> None:
-    data = datasets[kind]
+    data = dataset(kind)
     trainer = tiny.trainer_of(data, configuration)
     trainer.run_training()
     assert type(trainer.network).__name__ == "MAGUNet"
@@ -57,28 +68,30 @@ def test_trains_two_steps_and_predicts(
         == SHORT
     )
     found = tiny.predict(model, data, tmp_path)
-    assert found.shape == ((8, 48, 40) if kind == "anisotropic" else (16, 32, 32))
+    assert found.shape == (THIN if kind == "anisotropic" else (16, 32, 32))
     assert set(np.unique(found)) <= {0, 1, 2}
 
 
-def test_anisotropic_data_gets_anisotropic_kernels(datasets: dict[str, tiny.Tiny]) -> None:
-    trainer = tiny.trainer_of(datasets["anisotropic"], "3d_fullres")
+@pytest.mark.integration
+def test_anisotropic_data_gets_anisotropic_kernels(dataset: Callable[[str], tiny.Tiny]) -> None:
+    trainer = tiny.trainer_of(dataset("anisotropic"), "3d_fullres")
     trainer.initialize()
     assert trainer.network.encoder.kernel_sizes[0] == [1, 3, 3]
     assert trainer.network.encoder.stages[0][0].branches[2].kernel_size == (1, 5, 5)
     assert trainer.network.decoder.gates[-1].skip.kernel_size == (1, 3, 3)
 
 
-def test_stock_plans_and_residual_plans_take_the_network(
-    datasets: dict[str, tiny.Tiny], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.integration
+def test_plain_and_residual_plans_of_nnunet_take_the_network(
+    dataset: Callable[[str], tiny.Tiny], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from nnunetv2.experiment_planning.experiment_planners.residual_unets.residual_encoder_unet_planners import (
         nnUNetPlannerResEncM,
     )
     from nnunetv2.experiment_planning.plan_and_preprocess_api import plan_experiment_dataset
 
-    monkeypatch.setenv("nnUNet_n_proc_DA", "1")  # planning crashes on 0
-    data = datasets["labels"]
+    monkeypatch.setenv("nnUNet_n_proc_DA", "1")  # planning fails with 0
+    data = dataset("labels")
     stock, _ = plan_experiment_dataset(700, overwrite_plans_name="nnUNetPlans")
     residual, _ = plan_experiment_dataset(
         700, nnUNetPlannerResEncM, overwrite_plans_name="nnUNetResEncUNetMPlans"
@@ -100,31 +113,30 @@ def test_stock_plans_and_residual_plans_take_the_network(
                 assert list(built.encoder.output_channels) == list(planned["features_per_stage"])
                 assert np.array_equal(built.encoder.kernel_sizes, planned["kernel_sizes"])
                 assert np.array_equal(built.encoder.strides, planned["strides"])
-                assert (
-                    trainer.num_epochs == 1000
-                )  # without a training entry nnU-Net's own procedure
+                assert trainer.num_epochs == 1000  # nnU-Net's own procedure
 
 
-def test_plans_that_name_a_network_of_ours_decide(nnunet: Path) -> None:
-    data = tiny.make("labels", 710, network="SEUNet", training=SHORT)
+def test_plans_that_name_a_network_take_precedence_over_the_trainer(
+    dataset: Callable[[str], tiny.Tiny],
+) -> None:
+    data = tiny.replanned(dataset("labels"), "SEPlans", network="SEUNet")
     trainer = tiny.trainer_of(data, "2d", "MAGUNetTrainer")
     trainer.initialize()
     assert type(trainer.network).__name__ == "SEUNet"
 
 
-def test_an_unknown_training_key_is_refused_by_name(nnunet: Path) -> None:
-    data = tiny.make("labels", 711, training={})
-    plans = json.loads((data.preprocessed / "TinyPlans.json").read_text())
-    plans["configurations"]["2d"]["training"] = {"epoch": 5}
-    (data.preprocessed / "TinyPlans.json").write_text(json.dumps(plans))
+def test_an_unknown_training_key_is_rejected_by_name(dataset: Callable[[str], tiny.Tiny]) -> None:
+    data = tiny.replanned(dataset("labels"), "WrongPlans", training={"epoch": 5})
     with pytest.raises(ValueError, match=r"unknown keys 'epoch'; known: epochs"):
         tiny.trainer_of(data, "2d")
 
 
-def test_the_procedure_reaches_optimiser_loss_and_sampling(nnunet: Path) -> None:
-    data = tiny.make(
-        "labels",
-        712,
+def test_the_procedure_reaches_optimizer_loss_and_sampling(
+    dataset: Callable[[str], tiny.Tiny],
+) -> None:
+    data = tiny.replanned(
+        dataset("labels"),
+        "ProcedurePlans",
         training={
             **SHORT,
             "optimizer": "AdamW",
@@ -149,14 +161,18 @@ def test_the_procedure_reaches_optimiser_loss_and_sampling(nnunet: Path) -> None
     trainer.on_train_end()
 
 
-def test_without_augmentation_nothing_is_mirrored_nor_changed(nnunet: Path) -> None:
-    data = tiny.make(
-        "labels", 713, training={**SHORT, "augmentation": "none", "oversample_foreground": 0}
+def test_without_augmentation_nothing_is_mirrored_or_changed(
+    dataset: Callable[[str], tiny.Tiny],
+) -> None:
+    data = tiny.replanned(
+        dataset("labels"),
+        "PlainPlans",
+        training={**SHORT, "augmentation": "none", "oversample_foreground": 0},
     )
     trainer = tiny.trainer_of(data, "3d_fullres")
     trainer.on_train_start()
     assert trainer.inference_allowed_mirroring_axes is None
-    # The patch is the whole volume: without augmentation it comes out as it was preprocessed.
+    # The patch is the entire volume: without augmentation it equals the preprocessed data.
     assert trainer.configuration_manager.patch_size == [16, 32, 32]
     dataset, _ = trainer.get_tr_and_val_datasets()
     known = [np.asarray(dataset.load_case(case)[0]) for case in dataset.identifiers]
@@ -165,6 +181,7 @@ def test_without_augmentation_nothing_is_mirrored_nor_changed(nnunet: Path) -> N
     trainer.on_train_end()
 
 
+@pytest.mark.integration
 def test_cascade(nnunet: Path, tmp_path: Path) -> None:
     data = tiny.make("labels", 720, training=SHORT, cascade=True)
     tiny.train(data, "3d_lowres", fold="all")
@@ -174,9 +191,8 @@ def test_cascade(nnunet: Path, tmp_path: Path) -> None:
     )
     trainer = tiny.trainer_of(data, "3d_cascade_fullres")
     trainer.run_training()
-    assert (
-        trainer.network.encoder.stages[0][0].shared.conv.in_channels == 3
-    )  # image + one map a label
+    # The image and one map per label.
+    assert trainer.network.encoder.stages[0][0].shared.conv.in_channels == 3
     previous = tmp_path / "previous"
     tiny.predict(stage, data, previous, fold="all")
     found = tiny.predict(
@@ -186,7 +202,8 @@ def test_cascade(nnunet: Path, tmp_path: Path) -> None:
     assert found.shape == (16, 32, 32)
 
 
-def test_resume_validate_pretrain_export_and_back(nnunet: Path, tmp_path: Path) -> None:
+@pytest.mark.integration
+def test_resume_validate_pretrain_export_and_import(nnunet: Path, tmp_path: Path) -> None:
     from nnunetv2.model_sharing.model_export import export_pretrained_model
     from nnunetv2.model_sharing.model_import import install_model_from_zip_file
 

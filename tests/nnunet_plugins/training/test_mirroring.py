@@ -47,7 +47,7 @@ def test_in_2d_both_axes_are_allowed_only_where_left_right_is_across_slices():
 
 
 @pytest.mark.parametrize("asked", [(), (0,), (2,), (2, 0), (1, 0, 2)])
-def test_only_what_was_asked_for_is_given_in_its_order(asked):
+def test_only_requested_axes_are_returned_in_their_order(asked):
     entry = dataset(SIDED, left_right_axis=2, sided_labels=["hip_left"])
     assert allowed_mirror_axes(asked, entry, (0, 1, 2), 3)[0] == tuple(a for a in asked if a != 2)
 
@@ -58,12 +58,12 @@ def test_only_what_was_asked_for_is_given_in_its_order(asked):
         dataset(PLAIN),
         dataset(PLAIN, left_right_axis=2),
         dataset(PLAIN, left_right_axis=2, sided_labels=[]),
-        # The converter's word counts: a user may say that a name that sounds of a side has none.
+        # The entry takes precedence: a label may have no side although its name suggests one.
         dataset(SIDED, left_right_axis=2, sided_labels=[]),
     ],
 )
 @pytest.mark.parametrize("asked", [(0, 1, 2), (1,), ()])
-def test_without_sided_labels_nothing_is_touched(entry, asked):
+def test_without_sided_labels_all_axes_remain(entry, asked):
     kept, reason = allowed_mirror_axes(asked, entry, (2, 0, 1), 3)
     assert kept == asked
     assert "no label has a side" in reason
@@ -79,11 +79,11 @@ def test_without_sided_labels_nothing_is_touched(entry, asked):
     ],
 )
 @pytest.mark.parametrize("rank", [2, 3])
-def test_an_axis_that_is_not_known_is_not_guessed(entry, rank):
+def test_an_unknown_axis_is_not_guessed(entry, rank):
     kept, reason = allowed_mirror_axes(range(rank), entry, (0, 1, 2), rank)
     assert kept == ()
     assert "hip_left" in reason
-    assert f'"{ENTRY}": {{"left_right_axis"' in reason  # the cure
+    assert f'"{ENTRY}": {{"left_right_axis"' in reason  # the fix
 
 
 @pytest.mark.parametrize(
@@ -95,12 +95,12 @@ def test_an_axis_that_is_not_known_is_not_guessed(entry, rank):
         ((2, 0, 1), 2, "[0, 1]: labels hip_left have sides, left-right is across slices"),
     ],
 )
-def test_the_reason_says_which_axes_are_left_and_why(transpose, rank, words):
+def test_the_reason_names_remaining_axes_and_labels(transpose, rank, words):
     entry = dataset(SIDED, left_right_axis=2, sided_labels=["hip_left"])
     assert words in allowed_mirror_axes(range(rank), entry, transpose, rank)[1]
 
 
-def test_names_tell_sides_where_no_converter_has():
+def test_sides_follow_from_label_names_without_an_entry_of_a_converter():
     entry = dataset(SIDED | {"sacrum": 3}, left_right_axis=1)
     kept, reason = allowed_mirror_axes((0, 1, 2), entry, (0, 1, 2), 3)
     assert kept == (0, 2)

@@ -7,9 +7,7 @@ import itertools
 import pytest
 import torch
 
-from nnunet_plugins.training.losses import (
-    AttentionLoss,
-)
+from nnunet_plugins.training.losses import AttentionLoss
 
 from .samples import ALL_KINDS, CLASSES, RANKS, WITH_IGNORE, data, valid_of, value_and_gradient
 

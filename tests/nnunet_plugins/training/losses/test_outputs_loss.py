@@ -10,12 +10,7 @@ from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from nnunet_plugins.training.losses import (
-    DEFAULT_LOSS,
-    DEFAULT_WEIGHTS,
-    AttentionLoss,
-    OutputsLoss,
-)
+from nnunet_plugins.training.losses import DEFAULT_LOSS, DEFAULT_WEIGHTS, AttentionLoss, OutputsLoss
 from nnunet_plugins.training.procedure import WEIGHTED_OUTPUTS
 
 from .samples import KINDS, data, make
@@ -93,7 +88,7 @@ def test_one_tensor_is_no_list_of_outputs():
 @pytest.mark.parametrize("output", [("map", 1), ("logits", -1), ("attention", math.nan)])
 def test_an_output_that_is_none_is_an_error(output):
     with pytest.raises(
-        ValueError, match=r"is no output; kinds: logits, auxiliary, attention; weights"
+        ValueError, match=r"is not an output; kinds: logits, auxiliary, attention; weights"
     ):
         OutputsLoss(Recorder(), Recorder(), [("logits", 1), output])
 

@@ -14,9 +14,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.training.losses import (
-    DEFAULT_LOSS,
-)
+from nnunet_plugins.training.losses import DEFAULT_LOSS
 from nnunet_plugins.training.procedure import LOSS_TERMS
 
 from .samples import (

@@ -12,10 +12,7 @@ from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 from torch import distributed
 from torch.testing import assert_close
 
-from nnunet_plugins.training.losses import (
-    DEFAULT_LOSS,
-    build_loss,
-)
+from nnunet_plugins.training.losses import DEFAULT_LOSS, build_loss
 
 from .samples import ALL_KINDS, KINDS, TERMS, data, make, value_and_gradient
 

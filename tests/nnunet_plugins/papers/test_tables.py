@@ -1,4 +1,4 @@
-"""Rows are plans' data, and differ from their baseline by the modules that they name."""
+"""Rows build the networks and losses that their names state, and agree with other tables of their paper."""
 
 from __future__ import annotations
 
@@ -12,29 +12,13 @@ import pytest
 import torch
 
 from nnunet_plugins.cli import main
-from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import NETWORKS, build, public_name
-from nnunet_plugins.papers import tables
-from nnunet_plugins.papers.rows import Row, Table
-from nnunet_plugins.papers.tables import TABLES, find
-from nnunet_plugins.papers.topologies import find as find_topology
-from nnunet_plugins.training.procedure import PAPER_RECIPES, read_procedure
+from nnunet_plugins.papers.library import PAPERS, TABLES, find_table, find_topology
+from nnunet_plugins.papers.tables import Row, Table
+from nnunet_plugins.training.losses import build_loss
+from nnunet_plugins.training.procedure import read_procedure
 
 ROWS = [pytest.param(t, r, id=f"{t.id}-{r.key}") for t in TABLES for r in t.rows]
-
-
-def test_the_rows_of_issue_and_page_are_there() -> None:
-    keys = {t.id: [row.key for row in t.rows] for t in TABLES}
-    assert keys["000.2"] == ["unet", "se"]
-    assert keys["001.2"] == ["unet", "se", "cbam", "nonlocal", "eca", "da"]
-    assert keys["001.3"] == ["k1", "k3", "k5", "k13", "k33", "k135", "k333", "k357"]
-    assert len(keys["001.4"]) == 8
-    assert [row.key for row in find("001.4").rows if not row.published] == ["mff-lgag"]
-    assert len(keys["003.2"]) == len(keys["003.9"]) == 5 * 4
-    assert keys["003.3"] == ["unet", "inception", "dual", "proposed"]
-    assert len(keys["003.4"]) == 10
-    assert keys["004.2"] == [f"aspp{k}" for k in (1, 2, 3, 4, 34, 234, 1234)]
-    assert [find(t).classes for t in ("003.2", "003.9")] == [2, 4]
 
 
 @pytest.mark.parametrize(("table", "row"), ROWS)
@@ -49,20 +33,34 @@ def test_a_row_is_plans_data(table: Table, row: Row) -> None:
         assert find_topology(table.paper, row.topology).configuration == configuration
 
 
-def test_a_table_has_a_recipe_and_one_id() -> None:
-    assert all(table.network in PAPER_RECIPES for table in TABLES)
-    assert len({table.id for table in TABLES}) == len(TABLES)
+@pytest.mark.parametrize(("table", "row"), [p for p in ROWS if "Params" in p.values[1].published])
+def test_parameters_of_a_row_are_those_of_its_topology(table: Table, row: Row) -> None:
+    """A row that is a topology of its paper without further options has the count printed for it."""
+    topology = find_topology(table.paper, row.topology)
+    same = not row.options or row.options == {"stem": "mff", "stem_kwargs": {"scales": [3]}}
+    printed = round(row.published["Params"] * 1e6)
+    assert (printed == topology.published["total"]) == same
 
 
-def test_scores_of_one_row_in_two_tables_are_the_same() -> None:
-    dice = {row.key.removesuffix("-dice"): row.published for row in find("003.2").rows
-            if row.key.endswith("-dice") and "bce" not in row.key}  # fmt: skip
-    assert dice == {row.key: row.published for row in find("003.6").rows}
-    assert find("003.3").row("unet").published == dice["unet"]
+def test_scores_of_one_model_are_the_same_in_all_tables_of_its_paper() -> None:
+    for paper in PAPERS:
+        found: dict[str, dict[str, float]] = {}
+        for table in paper.tables:
+            if table.classes != paper.tables[0].classes or "ten runs" in table.about:
+                continue
+            for row in table.rows:
+                configuration = row.configuration or table.configuration
+                training = row.training.get("loss")
+                model = json.dumps([row.network, configuration, row.options, training])
+                if row.training.get("augmentation") == "nnunet" or not row.published:
+                    continue
+                scores = found.setdefault(model, row.published)
+                for metric in set(scores) & set(row.published):
+                    assert scores[metric] == row.published[metric], (table.id, row.key, metric)
 
 
 def test_the_mean_of_ten_runs_is_the_printed_one() -> None:
-    runs = [row.published for row in find("003.7").rows]
+    runs = [row.published for row in find_table("silveira2025-inception-dual.7").rows]
     mean = {metric: np.mean([run[metric] for run in runs]) for metric in runs[0]}
     printed = {
         "mIoU": 0.8892,
@@ -71,20 +69,26 @@ def test_the_mean_of_ten_runs_is_the_printed_one() -> None:
         "Recall": 0.9339,
         "F1": 0.9394,
     }
-    assert mean == pytest.approx(printed, abs=1e-4)  # fmt: skip
+    assert mean == pytest.approx(printed, abs=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("wrong", "first"), [("1.4", "001.4"), ("0014", "001.4"), ("003-4", "003.4")]
-)
-def test_an_unknown_table_is_answered_with_the_nearest_first(wrong: str, first: str) -> None:
-    with pytest.raises(UserError, match=rf"no table called '{wrong}'; .*first: {first}, "):
-        find(wrong)
+TERMS = {
+    "BCE": {"ce"},
+    "CCE": {"ce"},
+    "Dice": {"dice"},
+    "Focal": {"focal"},
+    "BCE-Dice": {"ce", "dice"},
+    "CCE-Dice": {"ce", "dice"},
+}
 
 
-def test_an_unknown_row_is_answered_with_the_nearest_first() -> None:
-    with pytest.raises(UserError, match=r"001\.2: no row called 'non-local'; .*first: nonlocal, "):
-        find("001.2").row("non-local")
+@pytest.mark.parametrize("number", [2, 9])
+def test_a_row_trains_with_the_loss_in_its_name(number: int) -> None:
+    for row in find_table(f"silveira2025-inception-dual.{number}").rows:
+        loss = build_loss(
+            row.training["loss"], regions=False, ignore_label=None, batch_dice=False, ddp=False
+        )
+        assert set(loss.weights) == TERMS[row.name.rpartition(", ")[2]]
 
 
 PLACES = {
@@ -145,7 +149,12 @@ def changed(ours: Any, baseline: Any) -> set[str]:
     return found
 
 
-MODULE_TABLES = ("000.2", "001.2", "001.3", "001.4", "003.3", "003.4", "004.2")
+MODULE_TABLES = (
+    "jing2025-se-unet.2",
+    *(f"yan2025-mag-unet.{number}" for number in (2, 3, 4)),
+    *(f"silveira2025-inception-dual.{number}" for number in (3, 4)),
+    "cai2023-aspp-unet.2",
+)
 NAMED: dict[str, set[str]] = {
     "ModularUNet": set(),
     "ResUNet": set(),
@@ -169,7 +178,7 @@ def test_resunet_differs_by_its_shortcuts() -> None:
     assert all(".shortcut." in key for key in set(ours) - set(baseline))
 
 
-@pytest.mark.parametrize("row", find("004.2").rows, ids=lambda row: row.key)
+@pytest.mark.parametrize("row", find_table("cai2023-aspp-unet.2").rows, ids=lambda row: row.key)
 def test_aspp_k_follows_the_convolutions_of_the_kth_level(row: Row) -> None:
     network = on_meta("ASPPUNet", row.options)
     has_it = [hasattr(stage[-1], "follows") for stage in network.encoder.stages]
@@ -179,7 +188,7 @@ def test_aspp_k_follows_the_convolutions_of_the_kth_level(row: Row) -> None:
 def test_the_block_is_the_one_that_is_named() -> None:
     found = {
         row.key: type(on_meta(row.network, row.options).bottleneck).__name__
-        for row in find("001.2").rows
+        for row in find_table("yan2025-mag-unet.2").rows
     }
     assert found == {
         "unet": "NoneType",
@@ -193,52 +202,72 @@ def test_the_block_is_the_one_that_is_named() -> None:
 
 def test_the_modules_are_those_of_the_name() -> None:
     modules = {"Da_Block": ("bottleneck", "da"), "MFF": ("stem", "mff"), "LGAG": ("skip", "lgag")}
-    for row in find("001.4").rows:
+    for row in find_table("yan2025-mag-unet.4").rows:
         named = [] if row.key == "unet" else row.name.split(", ")
         assert row.options == dict(modules[name] for name in named)
-    for row in find("003.4").rows:
+    for row in find_table("silveira2025-inception-dual.4").rows:
         block = row.name.partition(" + ")[2].lower()
         assert row.options == ({"skip": block} if block else {})
 
 
 def test_the_last_row_of_modules_is_the_papers_network() -> None:
-    row = find("001.4").row("da-mff-lgag")
+    row = find_table("yan2025-mag-unet.4").row("da-mff-lgag")
     assert shapes(on_meta(row.network, row.options)) == shapes(on_meta("MAGUNet", {}))
-    inception, dual = (find("003.3").row(key).options for key in ("inception", "dual"))
+    inception, dual = (
+        find_table("silveira2025-inception-dual.3").row(key).options
+        for key in ("inception", "dual")
+    )
     both = on_meta("ModularUNet", inception | dual)
     assert shapes(both) == shapes(on_meta("InceptionDualUNet", {}))
 
 
 def test_kernel_sets() -> None:
-    for row in find("001.3").rows:
+    for row in find_table("yan2025-mag-unet.3").rows:
         branches = on_meta(row.network, row.options).encoder.stages[0][0].branches
         kernels = "".join(str(branch.kernel_size[0]) for branch in branches)
         assert row.key == f"k{kernels}"
 
 
-def test_the_list_shows_source_and_scores_in_a_terminals_width(
+def test_the_list_shows_citations_and_scores_in_the_width_of_a_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["ablation", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 100
-    assert [line.split()[0] for line in lines if "(paper" in line] == [t.id for t in TABLES]
-    assert "(paper 001, Table 4; 3d_fullres, 2 classes)" in "".join(lines)
-    assert main(["ablation", "list", "--table", "001.4"]) == 0
+    assert [line.split()[0] for line in lines if line.endswith("classes)")] == [
+        table.id for table in TABLES
+    ]
+    assert [line for line in lines if line in {p.key for p in PAPERS}] == [p.key for p in PAPERS]
+    assert "yan2025-mag-unet.4  modules of MAG-UNet (3d_fullres, 2 classes)" in lines
+
+
+@pytest.mark.parametrize("name", ["yan2025-mag-unet.4", "001.4"])
+def test_one_table_is_listed_with_options(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ablation", "list", "--table", name]) == 0
     shown = capsys.readouterr().out
     assert re.search(r"^da-mff-lgag .* 86\.0  92\.4 +93\.3 +23\.98$", shown, re.MULTILINE)
     assert re.search(r"^mff-lgag +MFF, LGAG +-", shown, re.MULTILINE)
     assert re.search(r"^da-mff +ModularUNet +bottleneck=da stem=mff$", shown, re.MULTILINE)
+    assert "yan2025-mag-unet.3" not in shown
+
+
+@pytest.mark.parametrize("name", ["yan2025-mag-unet", "001"])
+def test_the_tables_of_one_paper_are_listed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ablation", "list", "--json", "--table", name]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert [table["id"] for table in shown] == [f"yan2025-mag-unet.{n}" for n in (1, 2, 3, 4)]
 
 
 def test_the_list_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ablation", "list", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert [t["id"] for t in shown] == [t.id for t in TABLES]
-    row = next(r for t in shown if t["id"] == "004.2" for r in t["rows"] if r["key"] == "aspp34")
+    row = next(
+        r
+        for t in shown
+        if t["id"] == "cai2023-aspp-unet.2"
+        for r in t["rows"]
+        if r["key"] == "aspp34"
+    )
     assert row["options"] == {"stage_at": [2, 3]}
     assert row["published"] == {"MIoU": 72.34, "MIoU.sd": 2.28, "DSC": 83.9, "DSC.sd": 2.79}
-
-
-def test_tables_are_not_empty_of_notes_where_numbers_contradict_themselves() -> None:
-    assert all(tables.find(t).note for t in ("000.1", "001.3", "001.4", "003.3", "004.2"))

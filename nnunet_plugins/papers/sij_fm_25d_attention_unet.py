@@ -1,0 +1,149 @@
+"""2.5D attention U-Net (sij-fm-25d-attention-unet): fat metaplasia on sacroiliac MRI; scores in percent.
+
+Scores are means of a four-fold cross-validation and, prefixed with x, of the external test set.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnunet_plugins.papers.paper import Paper, Recipe
+from nnunet_plugins.papers.tables import Footnote, Row, Table, scores
+from nnunet_plugins.papers.topologies import POOLED, Topology, plan_arguments
+
+_KEY = "sij-fm-25d-attention-unet"
+
+
+def _row(
+    key: str, name: str, network: str, means: str, folds: str, external: str, **more: Any
+) -> Row:
+    """A row with its means, and with standard deviation and intervals of folds and external test set."""
+    return Row(
+        key,
+        name,
+        network,
+        published=scores("DSC Precision Recall xDSC xPrecision xRecall", means),
+        further=scores("DSC.sd Precision.low Precision.high Recall.low Recall.high", folds)
+        | scores("xDSC.sd xPrecision.low xPrecision.high xRecall.low xRecall.high", external),
+        **more,
+    )
+
+
+_TABLE = Table(
+    _KEY,
+    2,
+    "2.5D attention U-Net compared with others",
+    "AttentionUNet25D",
+    "3d_fullres",
+    2,
+    (
+        _row(
+            "net25d",
+            "2.5D-AttentionUNet (ours)",
+            "AttentionUNet25D",
+            "81.86 80.49 85.5 85.44 85.83 86.43",
+            "1.55 80.16 80.82 85.34 85.66",
+            "6.09 82.62 89.04 81.10 91.76",
+            topology="ours (2.5D)",
+        ),
+        _row(
+            "unet2d",
+            "2D-UNet",
+            "ModularUNet",
+            "76.97 78.5 78.24 66.53 69.14 68.09",
+            "2.11 78.25 78.75 77.84 78.64",
+            "19.37 62.20 74.04 59.71 76.50",
+            configuration="2d",
+        ),
+        _row(
+            "unet3d",
+            "3D-UNet",
+            "ModularUNet",
+            "80.05 80.18 82.4 67.40 85.12 62.87",
+            "1.57 79.71 81.55 82.00 82.80",
+            "20.84 80.31 89.37 52.46 71.26",
+        ),
+        _row(
+            "resunet",
+            "ResUNet",
+            "ResUNet",
+            "76.42 76.49 79.56 66.41 75.74 65.66",
+            "1.92 76.15 76.83 79.31 79.81",
+            "17.60 69.66 79.58 57.32 72.96",
+        ),
+        _row(
+            "unetr",
+            "UNETR",
+            "UNETR",
+            "73.94 79.64 72.93 57.81 68.83 55.26",
+            "2.68 79.12 80.16 72.51 73.35",
+            "21.58 61.45 77.27 46.22 67.42",
+        ),
+        _row(
+            "attention",
+            "Attention U-Net",
+            "AttentionUNet",
+            "79.73 79.95 82.47 65.54 72.29 67.95",
+            "1.65 79.59 80.31 82.12 82.82",
+            "24.25 63.05 76.22 56.84 76.66",
+        ),
+    ),
+    (Footnote("Mean of four folds; prefixed with x: of the external test set."),),
+)
+
+_TOPOLOGY = Topology(
+    "ours (2.5D)",
+    "AttentionUNet25D",
+    # Kernels, widths, strides and dropout of the network that the authors published.
+    plan_arguments(
+        3,
+        (32, 32, 64, 128, 256),
+        None,
+        [2, 2, 2, 2],
+        kernel_sizes=[[1, 3, 3]] * 3 + [[3, 3, 3]] * 2,
+        strides=[[1, 1, 1], [1, 2, 2], [1, 2, 2], [1, 2, 2], [2, 2, 2]],
+        n_blocks_per_stage=[2, 2, 2, 2, 2],
+        norm_op="torch.nn.modules.instancenorm.InstanceNorm3d",
+        norm_op_kwargs={"eps": 1e-5, "affine": False},
+        dropout_op="torch.nn.modules.dropout.Dropout3d",
+        dropout_op_kwargs={"p": 0.2, "inplace": True},
+        attention_levels=[0, 1, 2],
+        squeeze_levels=[3, 4],
+        **POOLED,
+    ),
+    {"total": 10_532_520},
+    "Counted from the layers of the network that the authors published; the paper prints no count.",
+    paper=_KEY,
+    source="code",
+    configuration="3d_fullres",
+    patch=(16, 192, 192),
+)
+
+PAPER = Paper(
+    key=_KEY,
+    number="002",
+    title="2.5D attention U-Net for fat metaplasia on sacroiliac joint MRI (description; the title is not known)",
+    authors="",
+    year=None,
+    link="https://github.com/hust-linyi/2.5D-AttentionUNet",
+    network="AttentionUNet25D",
+    recipe=Recipe(
+        {
+            "epochs": 400,
+            "optimizer": "Adam",
+            "initial_lr": 5e-4,
+            "lr_schedule": "exponential",
+            # Halved every 3,800 iterations, at 39 iterations per epoch of the paper: 77 or 78 of 103 cases (four
+            # folds) in batches of two. At 250 per epoch the rate would fall 2^26-fold in the 400 epochs, not 17-fold.
+            "lr_decay": 0.5 ** (39 / 3800),
+            "weight_decay": 0.0,
+            "loss": {"dice": 1.0, "ce": 1.0},
+            "output_weights": {"attention": 0.2},
+        },
+        batch_size=2,
+        source="'Model development'; the weight 0.2 is from the authors' code, which cuts three crops from each of "
+        "the two cases of a batch: its step has a batch of 6",
+    ),
+    topologies=(_TOPOLOGY,),
+    tables=(_TABLE,),
+)

@@ -1,0 +1,126 @@
+"""Loss of a segmentation: the weighted sum of the terms of ``training.loss``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import reduce
+
+import torch
+from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
+from nnunetv2.utilities.helpers import softmax_helper_dim1
+from torch import Tensor, nn
+
+from nnunet_plugins.training.losses.targets import SMOOTH, split_target
+from nnunet_plugins.training.losses.terms import BinaryCrossEntropy, CrossEntropy, Focal
+from nnunet_plugins.training.procedure import read_procedure
+
+#: nnU-Net's loss; 'ce' is binary cross-entropy for datasets with regions.
+DEFAULT_LOSS = {"dice": 1.0, "ce": 1.0}
+
+
+def build_loss(
+    terms: Mapping[str, float | Mapping[str, float]],
+    *,
+    regions: bool,
+    ignore_label: int | None,
+    batch_dice: bool,
+    ddp: bool,
+    compiled: bool = False,
+) -> SegmentationLoss:
+    """The weighted sum of ``terms``, as in ``training.loss``. Terms of weight 0 are not computed.
+
+    Args:
+        terms: term -> weight, or -> {"weight": weight, option: value}.
+        regions: the target holds regions, which may overlap, not labels.
+        ignore_label: the dataset's ignore label, or None.
+        batch_dice: compute Dice over the batch, not per sample.
+        ddp: the batch is distributed over the processes of torch.distributed; batch Dice gathers its sums.
+        compiled: compile Dice, as nnU-Net does.
+
+    Raises:
+        UserError: a term, weight or option that is not allowed.
+
+    >>> import torch
+    >>> loss = build_loss(
+    ...     {"ce": 1.0}, regions=False, ignore_label=None, batch_dice=False, ddp=False
+    ... )
+    >>> round(float(loss(torch.zeros(1, 2, 4, 4), torch.zeros(1, 1, 4, 4))), 4)
+    0.6931
+    """
+    read_procedure({"training": {"loss": dict(terms)}})
+    weights: dict[str, float] = {}
+    modules: dict[str, nn.Module] = {}
+    for name, value in terms.items():
+        options = dict(value) if isinstance(value, Mapping) else {"weight": value}
+        weight = options.pop("weight")
+        if weight == 0:
+            continue
+        module: nn.Module
+        if name == "dice":
+            module = MemoryEfficientSoftDiceLoss(
+                apply_nonlin=torch.sigmoid if regions else softmax_helper_dim1,
+                batch_dice=batch_dice,
+                do_bg=regions,
+                smooth=SMOOTH,
+                ddp=ddp,
+            )
+            if compiled:
+                module.compile()
+        elif name == "focal":
+            module = Focal(regions=regions, **options)
+        elif name == "bce" or regions:
+            module = BinaryCrossEntropy(regions=regions)
+        else:
+            module = CrossEntropy()
+        weights[name], modules[name] = weight, module
+    return SegmentationLoss(modules, weights, regions=regions, ignore_label=ignore_label)
+
+
+class SegmentationLoss(nn.Module):
+    """Weighted sum of terms, each ``term(logits, target, valid)``, in fp32.
+
+    Shapes: logits (B, C, *S); target (B, 1, *S) labels, or (B, C, *S) regions of 0 and 1, with the ignored
+    voxels as a last channel if there is an ignore label; -> scalar.
+
+    Args:
+        terms: name -> module.
+        weights: name -> weight.
+        regions: see :func:`build_loss`.
+        ignore_label: see :func:`build_loss`.
+    """
+
+    def __init__(
+        self,
+        terms: Mapping[str, nn.Module],
+        weights: Mapping[str, float],
+        *,
+        regions: bool,
+        ignore_label: int | None,
+    ) -> None:
+        super().__init__()
+        self.terms = nn.ModuleDict(terms)
+        self.weights = dict(weights)
+        self.regions = regions
+        self.ignore_label = ignore_label
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        channels = 1
+        if self.regions:
+            channels = logits.shape[1] + (self.ignore_label is not None)
+        # nnU-Net's Dice silently accepts some wrong shapes.
+        expected = (logits.shape[0], channels, *logits.shape[2:])
+        if tuple(target.shape) != expected:
+            raise ValueError(
+                f"loss: the target is {tuple(target.shape)}; for logits {tuple(logits.shape)} of "
+                f"{'regions' if self.regions else 'labels'}, ignore label {self.ignore_label}, it must be "
+                f"{expected}"
+            )
+        # Not left to autocast, which keeps sigmoid in fp16: terms must not sum voxels in half precision.
+        logits = logits.float()
+        target, valid = split_target(target, regions=self.regions, ignore_label=self.ignore_label)
+        losses = [self.weights[n] * term(logits, target, valid) for n, term in self.terms.items()]
+        total: Tensor = reduce(torch.add, losses)
+        return total
+
+    def extra_repr(self) -> str:
+        return f"weights={self.weights}, regions={self.regions}, ignore_label={self.ignore_label}"
