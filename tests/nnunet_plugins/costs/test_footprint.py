@@ -56,7 +56,7 @@ def test_the_peak_is_within_ten_percent_of_a_real_step(shape: str, network: str)
     check(setup_for(shape, network))
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("network", OURS)
 @pytest.mark.parametrize("shape", ["CT", "CSIG", "SPIDER 2D", "CSIG 2D"])
 def test_the_peak_is_within_ten_percent_on_every_shape(shape: str, network: str) -> None:

@@ -26,6 +26,9 @@ WIDE = (200, 512, 512)  # larger than most memory targets
 LABELS = {"labels": {"background": 0, "a": 1, "b": 2}, "channel_names": {"0": "CT"}}
 
 
+PAPER = ("--recipe", "paper")
+
+
 @pytest.fixture(scope="module")
 def dataset(nnunet: Path) -> Path:
     name, _ = tiny.write_raw("labels", 750)
@@ -69,12 +72,6 @@ def plan(dataset: Path) -> Planner:
     return Planner(dataset)
 
 
-def beyond_core(*networks: str) -> list[Any]:
-    """Parameters of which only the first belongs to the fast tests."""
-    first, *others = networks
-    return [first, *(pytest.param(name, marks=pytest.mark.integration) for name in others)]
-
-
 def test_plans_name_our_network_by_its_public_name(plan: Planner) -> None:
     plans = plan()
     assert plans["plans_name"] == "MAGUNetPlans"
@@ -85,15 +82,15 @@ def test_plans_name_our_network_by_its_public_name(plan: Planner) -> None:
         assert "training" not in configuration  # nnU-Net's own procedure
 
 
+@pytest.mark.integration
 def test_the_procedure_is_written_into_every_configuration(plan: Planner) -> None:
     plans = plan(training={"epochs": 50, "iterations_per_epoch": 100}, plans_name="Mine")
     for configuration in plans["configurations"].values():
         assert configuration["training"] == {"epochs": 50, "iterations_per_epoch": 100}
 
 
-@pytest.mark.parametrize(
-    "network", beyond_core("MAGUNet", *(name for name in RECIPES if name != "MAGUNet"))
-)
+@pytest.mark.integration
+@pytest.mark.parametrize("network", RECIPES)
 def test_the_papers_recipe_is_procedure_batch_and_topology(plan: Planner, network: str) -> None:
     plans = plan(network, recipe="paper")
     recipe, topology = RECIPES[network], proposed_topology(network)
@@ -128,6 +125,7 @@ def test_the_patch_fits_the_memory_with_the_papers_topology(plan: Planner, netwo
     assert paper["memory"]["needs_gb"] <= 2.0
 
 
+@pytest.mark.integration
 def test_a_preset_is_a_size_and_keeps_nnunets_topology(plan: Planner) -> None:
     plans = plan("MAGUNet", recipe="paper", preset="cpu")
     kwargs = plans["configurations"]["3d_fullres"]["architecture"]["arch_kwargs"]
@@ -156,7 +154,9 @@ def test_for_a_dataset_too_thin_for_the_papers_topology_the_fix_is_named(
     assert plan("MAGUNet", recipe="paper", configurations=("2d",), **thin)
 
 
-@pytest.mark.parametrize("network", beyond_core("DeepLabV3", "DeepLabV3Plus"))
+@pytest.mark.parametrize(
+    "network", ["DeepLabV3", pytest.param("DeepLabV3Plus", marks=pytest.mark.integration)]
+)
 def test_a_2d_network_has_no_3d_configuration(plan: Planner, network: str) -> None:
     assert set(plan(network)["configurations"]) == {"2d"}
     with pytest.raises(UserError, match=f"-c 3d_fullres: {network} is 2D only; pass -c 2d"):
@@ -166,13 +166,18 @@ def test_a_2d_network_has_no_3d_configuration(plan: Planner, network: str) -> No
 @pytest.mark.parametrize(
     ("arguments", "train", "note"),
     [
-        (["InceptionDualUNet", "--recipe", "paper"], "2d",
-         "topology of silveira2025-inception-dual in 2d; nnU-Net's topology in 3d_fullres."),
-        (["MAGUNet", "--recipe", "paper"], "3d_fullres",
-         "topology of yan2025-mag-unet in 3d_fullres; nnU-Net's topology in 2d."),
-        (["MAGUNet", "--recipe", "paper", "-c", "2d"], "2d", "topology of yan2025-mag-unet in 3d_fullres; "),
-        (["MAGUNet", "--recipe", "paper", "--preset", "cpu"], "3d_fullres",
-         "the topology is nnU-Net's, in the size of the preset"),
+        *(
+            pytest.param(*parameters, marks=pytest.mark.integration)
+            for parameters in (
+                (["InceptionDualUNet", *PAPER], "2d",
+                 "topology of silveira2025-inception-dual in 2d; nnU-Net's topology in 3d_fullres."),
+                (["MAGUNet", *PAPER], "3d_fullres",
+                 "topology of yan2025-mag-unet in 3d_fullres; nnU-Net's topology in 2d."),
+                (["MAGUNet", *PAPER, "-c", "2d"], "2d", "topology of yan2025-mag-unet in 3d_fullres; "),
+                (["MAGUNet", *PAPER, "--preset", "cpu"], "3d_fullres",
+                 "the topology is nnU-Net's, in the size of the preset"),
+            )
+        ),
         (["DeepLabV3"], "2d", "DeepLabV3 is 2D only: no 3D configuration is planned."),
     ],
 )  # fmt: skip
@@ -200,7 +205,8 @@ def test_the_printed_command_trains_the_planned_configuration(
     assert f"note   {note}" in printed
 
 
-@pytest.mark.parametrize("network", beyond_core("UNETR", "ASPPUNet"))
+@pytest.mark.integration
+@pytest.mark.parametrize("network", ["UNETR", "ASPPUNet"])
 def test_a_network_for_one_patch_is_planned_with_it(plan: Planner, network: str) -> None:
     for configuration in plan(network)["configurations"].values():
         kwargs = configuration["architecture"]["arch_kwargs"]
@@ -217,6 +223,7 @@ def test_the_cpu_preset_is_small_and_options_win_over_it(plan: Planner) -> None:
     assert fullres["training"]["optimizer"] == "Adam"
 
 
+@pytest.mark.integration
 def test_less_memory_or_a_heavier_network_gives_a_smaller_patch(plan: Planner) -> None:
     def voxels(*arguments: Any, **options: Any) -> int:
         patch = plan(*arguments, **options)["configurations"]["3d_fullres"]["patch_size"]
@@ -242,9 +249,10 @@ def test_our_plain_network_is_planned_as_nnunet_plans_its_own(
     assert ours["3d_fullres"]["batch_size"] == theirs["3d_fullres"]["batch_size"]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(("options", "name"), [
     ({"encoder": "residual"}, "MAGUNetPlansResEnc"),
-    pytest.param({"preset": "L"}, "MAGUNetPlansResEncL", marks=pytest.mark.integration),
+    ({"preset": "L"}, "MAGUNetPlansResEncL"),
 ])  # fmt: skip
 def test_residual_encoders_are_nnunets(plan: Planner, options: dict[str, Any], name: str) -> None:
     plans = plan(**options)
@@ -282,6 +290,7 @@ def test_a_failure_restores_the_old_plans(
     assert not list(dataset.glob("*.old"))
 
 
+@pytest.mark.integration
 def test_new_plans_do_not_keep_configurations_of_the_old_ones(plan: Planner, dataset: Path) -> None:
     plans = plan("ModularUNet", gpu_memory=4.0)
     plans["configurations"]["stale"] = {"inherits_from": "2d"}
@@ -323,6 +332,7 @@ def test_an_error_of_nnunet_is_one_sentence(plan: Planner, monkeypatch: pytest.M
         planning.plan(Request("750", "MAGUNet", force=True))
 
 
+@pytest.mark.integration
 def test_a_configuration_that_nnunet_does_not_plan_is_an_error_and_old_plans_remain(
     plan: Planner, dataset: Path
 ) -> None:
