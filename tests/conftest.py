@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Real CT and MRI files: $NNUNET_PLUGINS_SHARED_DATA, else ../shared/data beside the checkout."""
+    """Real CT and MRI files: $NNUNET_PLUGINS_SHARED_DATA, else ../shared/data next to the checkout."""
     beside = Path(__file__).parents[2] / "shared" / "data"
     folder = Path(os.environ.get("NNUNET_PLUGINS_SHARED_DATA", beside))
     if not folder.is_dir():

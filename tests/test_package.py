@@ -1,4 +1,4 @@
-"""The wheel works outside the checkout, and holds our three rooms and nothing else."""
+"""The wheel works outside the checkout, and contains our three packages and nothing else."""
 
 from __future__ import annotations
 

@@ -100,7 +100,9 @@ def read_patient(folder: Path, *, mask_pattern: str, modality: str,
     others = [path for path in files if not is_volume(path)]
     masks = [p for p in volumes if is_slicer(p) or re.search(mask_pattern, p.name, re.IGNORECASE)]
     fits = partial(_aligned, masks[0]) if len(masks) == 1 else None
-    found, notes = find_series(others, str(folder), modality=modality, wanted=series, fits=fits)
+    found, notes = find_series(
+        others, str(folder), modality=modality, description=series, fits=fits
+    )
     images: list[Path | Series] = [path for path in volumes if path not in masks]
     if found is not None:
         images.append(found)

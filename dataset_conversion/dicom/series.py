@@ -40,7 +40,7 @@ class Series:
 
 
 def find_series(files: Sequence[Path], who: str, *, modality: str | None = "CT",
-                wanted: str | None = None,
+                description: str | None = None,
                 fits: Callable[[Series], bool] | None = None) -> tuple[Series | None, list[str]]:  # fmt: skip
     """Return the only series among a patient's files, or None if there is no DICOM.
 
@@ -48,7 +48,7 @@ def find_series(files: Sequence[Path], who: str, *, modality: str | None = "CT",
         files: candidates; other formats are skipped.
         who: the patient's folder, for messages.
         modality: Modality of the series; None accepts any.
-        wanted: part of the SeriesDescription, or the end of the series UID.
+        description: part of the SeriesDescription, or the end of the series UID.
         fits: tests whether the patient's mask is aligned with a series, to choose between several.
 
     Returns:
@@ -78,7 +78,7 @@ def find_series(files: Sequence[Path], who: str, *, modality: str | None = "CT",
         if kind in ("SEG", "RTSTRUCT")
     ]
     groups = _matching(
-        _grouped([s for s in slices if not s.localizer]), who, modality, wanted, notes
+        _grouped([s for s in slices if not s.localizer]), who, modality, description, notes
     )
     if not groups:
         return None, notes
@@ -123,7 +123,7 @@ def _alike(a: Slice, b: Slice) -> bool:
     return bool(np.allclose(a.orientation, b.orientation, atol=1e-3))
 
 
-def _matching(groups: list[list[Slice]], who: str, modality: str | None, wanted: str | None,
+def _matching(groups: list[list[Slice]], who: str, modality: str | None, description: str | None,
            notes: list[str]) -> list[list[Slice]]:  # fmt: skip
     """Return the groups that match modality and text; see `find_series`."""
     if not groups:
@@ -139,13 +139,13 @@ def _matching(groups: list[list[Slice]], who: str, modality: str | None, wanted:
     if len(fitting) < len(groups):
         others = sorted({g[0].modality for g in groups if g not in fitting})
         notes.append(f"skipped DICOM series of modality {', '.join(others)}")
-    if wanted is None:
+    if description is None:
         return fitting
-    text = wanted.casefold()
+    text = description.casefold()
     named = [g for g in fitting if text in g[0].description.casefold()
-             or (g[0].uid and g[0].uid.endswith(wanted))]  # fmt: skip
+             or (g[0].uid and g[0].uid.endswith(description))]  # fmt: skip
     if not named:
-        raise DatasetError(f"{who}: no series matches --series {wanted!r}; {_listed(fitting)}")
+        raise DatasetError(f"{who}: no series matches --series {description!r}; {_listed(fitting)}")
     return named
 
 

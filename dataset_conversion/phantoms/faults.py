@@ -29,7 +29,7 @@ class Fault:
         harm: causes it, given the file; for "folder" given the image.
         answer: `STOPS` or `FIXED`.
         says: regular expression for the error message, or for the report if fixed.
-        cure: option -> value with which a stopped case is converted, if there is one.
+        remedy: option -> value with which a stopped case is converted, if there is one.
     """
 
     where: str
@@ -37,7 +37,7 @@ class Fault:
     harm: Callable[[Path], None]
     answer: str
     says: str = ""
-    cure: Mapping[str, Any] = field(default_factory=dict)
+    remedy: Mapping[str, Any] = field(default_factory=dict)
 
 
 _FILES = (NIFTI, META)

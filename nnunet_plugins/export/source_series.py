@@ -123,7 +123,7 @@ def find_source(folder: Path, *, prediction: sitk.Image | None = None, modality:
         return is_part(header.matrix, header.size, series.affine, series.size)
 
     found, notes = find_series(
-        files, str(folder), modality=modality, wanted=wanted,
+        files, str(folder), modality=modality, description=wanted,
         fits=None if prediction is None else fits,
     )  # fmt: skip
     if found is None:

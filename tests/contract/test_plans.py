@@ -55,7 +55,7 @@ def test_a_name_that_is_not_found_falls_back_to_a_class_of_the_same_last_name():
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_of_ours_that_is_not_found_is_an_error(name):
+def test_our_network_that_is_not_found_is_an_error(name):
     with (
         pytest.warns(UserWarning, match="not found"),
         pytest.raises(ImportError, match="could not be found"),

@@ -113,6 +113,6 @@ def test_the_collected_classes_of_nnunet_include_known_ones(foreign):
 
 
 @pytest.mark.parametrize("name", [*TRAINERS, *NETWORKS])
-def test_no_class_of_nnunet_has_the_name_of_one_of_ours(name, foreign):
+def test_no_class_of_nnunet_has_the_name_of_our_trainers_or_networks(name, foreign):
     # A built-in trainer takes precedence over ours; a network of that name would silently replace ours.
     assert name not in foreign, f"{foreign.get(name)} also defines {name}"

@@ -23,7 +23,7 @@ def nnunet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     patch = pytest.MonkeyPatch()
     for name, value in variables(root, cpu=True).items():
         patch.setenv(name, value)
-    patch.setenv("nnUNet_n_proc_DA", "0")  # for training; planning through the command wants 1
+    patch.setenv("nnUNet_n_proc_DA", "0")  # for training; planning through the command needs 1
     for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         (root / name).mkdir()
     yield root

@@ -146,7 +146,7 @@ def test_compare_scores_folders(scored):
     assert found.tables[0].lines[0].mean == pytest.approx(2 * 3 / 8)
 
 
-def test_a_script_without_a_guard_is_told_what_it_lacks(scored):
+def test_a_script_without_a_guard_gets_an_error_that_names_it(scored):
     script = scored / "script.py"
     script.write_text(
         "from nnunet_plugins import evaluate\nevaluate('first', 'references', jobs=2)\n"

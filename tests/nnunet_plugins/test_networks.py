@@ -76,7 +76,7 @@ def test_plans_of_nnunet_get_the_default_in_their_topology(planned, default, ran
 
 @pytest.mark.parametrize("default", ["ModularUNet", "MAGUNet", "UNETR"])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_of_ours_in_the_plans_takes_precedence_over_the_trainer(name, default):
+def test_our_network_in_the_plans_takes_precedence_over_the_trainer(name, default):
     entry, patch = entry_for(name)
     with torch.device("meta"):
         assert type(build(default, entry, 1, 3, False, patch)) is NETWORKS[name]

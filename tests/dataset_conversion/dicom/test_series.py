@@ -104,11 +104,11 @@ def test_several_series_are_listed_and_can_be_chosen(tmp_path):
     series(tmp_path / "b", 2, key="b", tags={"SeriesDescription": "Soft 5.0"})
     with pytest.raises(DatasetError, match=r"2 DICOM series.*6 slices of 12x14 'Bone 1.5'.*Soft"):
         find(tmp_path)
-    assert_volume(read_series(find(tmp_path, wanted="soft")[0], "p"), ct(2))
+    assert_volume(read_series(find(tmp_path, description="soft")[0], "p"), ct(2))
     uid = str(pydicom.dcmread(next((tmp_path / "a").iterdir())).SeriesInstanceUID)
-    assert_volume(read_series(find(tmp_path, wanted=uid[-12:])[0], "p"), ct(1))
+    assert_volume(read_series(find(tmp_path, description=uid[-12:])[0], "p"), ct(1))
     with pytest.raises(DatasetError, match="no series matches --series 'lung'"):
-        find(tmp_path, wanted="lung")
+        find(tmp_path, description="lung")
 
 
 def test_localizers_reports_and_other_modalities_are_skipped(tmp_path):

@@ -92,7 +92,7 @@ def test_each_fault_is_handled_as_the_table_states(pristine, tmp_path, dataset, 
     raw = tmp_path / "raw"
     if fault.answer == STOPS:
         # An empty mask is allowed by the options of the dataset with a negative patient.
-        strict = {key: False for key in fault.cure if key == "allow_empty"}
+        strict = {key: False for key in fault.remedy if key == "allow_empty"}
         with pytest.raises(DatasetError, match=fault.says) as stopped:
             convert(dataset, source, raw, **strict)
         assert truths[0].name.lower() in str(stopped.value).lower()
@@ -113,15 +113,15 @@ def test_each_fault_is_handled_as_the_table_states(pristine, tmp_path, dataset, 
 
 
 @pytest.mark.parametrize("dataset", list(DATASETS))
-@pytest.mark.parametrize("name", [n for n, f in FAULTS.items() if f.cure])
+@pytest.mark.parametrize("name", [n for n, f in FAULTS.items() if f.remedy])
 def test_the_suggested_option_converts_the_case(pristine, tmp_path, dataset, name):
     source, truths = damaged(pristine, dataset, name, tmp_path)
-    report = convert(dataset, source, tmp_path / "raw", **FAULTS[name].cure)
+    report = convert(dataset, source, tmp_path / "raw", **FAULTS[name].remedy)
     case, folder = case_of(report, truths[0], dataset)
     assert case in report.cases
     assert (folder / "labelsTr" / f"{case}.nii.gz").exists()
     permitted = (folder / "conversion.json").read_text()
-    key = next(iter(FAULTS[name].cure))
+    key = next(iter(FAULTS[name].remedy))
     assert f'"{key}": true' in permitted or '"drop": [' in permitted
 
 

@@ -42,7 +42,7 @@ def test_zeros_are_ties_and_not_ranked():
     assert found.effect == pytest.approx((1 + 2 - 3) / 6)
 
 
-def test_all_equal_is_no_difference():
+def test_equal_values_do_not_differ():
     found = paired([0.0] * 9)
     assert (found.p, found.effect, found.ties) == (1.0, 0.0, 9)
 

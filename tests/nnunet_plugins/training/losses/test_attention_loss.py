@@ -110,7 +110,7 @@ def test_attention_counts_in_fp32(dtype):
 @pytest.mark.parametrize(
     "shape", [(2, 3, 6, 8), (1, 1, 6, 8), (2, 1, 6), (2, 1, 7, 8), (2, 1, 3, 4, 2)]
 )
-def test_what_is_no_map_of_the_target_is_an_error(shape):
+def test_anything_but_a_map_of_the_target_is_an_error(shape):
     loss = AttentionLoss(regions=False, ignore_label=None)
     with pytest.raises(
         ValueError, match=r"attention loss: the map is \(.*of one channel.*\(6, 8\)"

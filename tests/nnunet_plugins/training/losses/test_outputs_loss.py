@@ -79,7 +79,7 @@ def test_a_count_that_does_not_match_is_an_error(count, wrong):
         loss(**given)
 
 
-def test_one_tensor_is_no_list_of_outputs():
+def test_one_tensor_is_not_a_list_of_outputs():
     loss = OutputsLoss(Recorder(), Recorder(), [("logits", 1), ("logits", 1)])
     with pytest.raises(ValueError, match=r"got one tensor for 2 outputs .*; deep supervision"):
         loss(torch.ones(2, 3, 4, 4), [torch.ones(1), torch.ones(1)])
