@@ -137,8 +137,8 @@ def _table(rows: list[Any]) -> str:
             remark(
                 "",
                 "Training step under fp16 autocast, as on a GPU, in GB (1e9 bytes); in fp32, as on a CPU, "
-                "activations take up to twice as much. 'GPU GB' is the smallest sufficient --gpu-memory of `plan`, with a "
-                f"margin for what is not counted. Time is {timed.seconds_from}"
+                "activations take up to twice as much. 'GPU GB' is the smallest sufficient --gpu-memory of `plan`, "
+                f"with a margin for what is not counted. Time is {timed.seconds_from}"
                 + ("; hours are the planned epochs." if timed.hours else "."),
             )
         )
