@@ -88,9 +88,9 @@ def topology_for(
 
     >>> architecture, patch = topology_for((4.0, 0.6, 0.6), (12, 50, 64))
     >>> patch
-    (12, 64, 64)
+    (12, 56, 64)
     >>> architecture["arch_kwargs"]["strides"]
-    [[1, 1, 1], [1, 2, 2], [1, 2, 2], [1, 2, 2]]
+    [[1, 1, 1], [1, 2, 2], [1, 2, 2], [2, 2, 2]]
     """
     rank = len(patch)
     _, strides, kernels, size, _ = get_pool_and_conv_props(spacing, patch, 4, 999999)

@@ -250,6 +250,7 @@ def test_ctrl_c_ends_the_process_with_status_130():
 import os, signal
 from types import SimpleNamespace
 from nnunet_plugins import cli
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background job
 run = lambda arguments: os.kill(os.getpid(), signal.SIGINT)
 cli.COMMANDS["env"] = SimpleNamespace(__doc__="Stop.", add_arguments=lambda parser: None, run=run)
 import sys; sys.argv[1:] = ["env"]
