@@ -13,7 +13,7 @@ import matplotlib
 
 from nnunet_plugins.costs.budget import topology_for
 from nnunet_plugins.costs.training_step import Setup
-from nnunet_plugins.drawing.parts import take_apart
+from nnunet_plugins.drawing.parts import decompose
 from nnunet_plugins.drawing.picture import draw
 from nnunet_plugins.networks import NETWORKS, find
 
@@ -26,19 +26,19 @@ SLICE = ("2D slices", (1.0, 1.0), (256, 256))
 DATA = {"AttentionUNet25D": MRI_3D, "InceptionDualUNet": SLICE, "ASPPUNet": SLICE}
 
 
-def main() -> None:
-    """Write one SVG per network."""
+def draw_network(name: str, folder: Path = FOLDER) -> Path:
+    """Write the SVG of one network."""
     # Text stays text: small files, and readable by a search. A fixed salt gives the same ids in every run.
-    matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "nnunet-plugins"})
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for name in NETWORKS:
-        flat = 3 not in find(name).ranks
-        about, spacing, patch = DATA.get(name, SLICE if flat else CT_3D)
-        architecture, patch = topology_for(spacing, patch)
-        setup = Setup(architecture, patch, 2, network=name)
-        file = FOLDER / f"{name}.svg"
-        draw(take_apart(setup), name, f"{about} · patch {'×'.join(map(str, patch))}", file)
-        file.write_text(_compact(file.read_text(encoding="utf-8")), encoding="utf-8")
+    settings = {"svg.fonttype": "none", "svg.hashsalt": "nnunet-plugins"}
+    flat = 3 not in find(name).ranks
+    about, spacing, patch = DATA.get(name, SLICE if flat else CT_3D)
+    architecture, patch = topology_for(spacing, patch)
+    setup = Setup(architecture, patch, 2, network=name)
+    file = folder / f"{name}.svg"
+    with matplotlib.rc_context(settings):
+        draw(decompose(setup), name, f"{about} · patch {'×'.join(map(str, patch))}", file)
+    file.write_text(_compact(file.read_text(encoding="utf-8")), encoding="utf-8")
+    return file
 
 
 def _compact(svg: str) -> str:
@@ -49,4 +49,6 @@ def _compact(svg: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for network in NETWORKS:
+        draw_network(network)

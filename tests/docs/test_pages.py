@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -50,6 +51,15 @@ def test_every_network_has_a_drawing() -> None:
     assert {file.stem for file in folder.glob("*.svg")} == {row.network for row in ROWS}
     for file in folder.glob("*.svg"):
         assert ElementTree.parse(file).getroot().tag.endswith("svg")
+
+
+def test_drawings_can_be_made_again(tmp_path: Path) -> None:
+    script = runpy.run_path(str(ROOT / "docs" / "make_drawings.py"))
+    drawing = script["draw_network"]("SEUNet", tmp_path).read_text(encoding="utf-8")
+    stored = (ROOT / "docs" / "images" / "networks" / "SEUNet.svg").read_text(encoding="utf-8")
+    texts = re.compile(r"<text[^>]*>([^<]+)</text>")
+    assert "SqueezeExcite" in drawing
+    assert texts.findall(drawing) == texts.findall(stored)
 
 
 def test_images_are_small() -> None:
