@@ -67,4 +67,4 @@ bench: $(READY)
 	$(BIN)/python benchmarks/memory.py -o benchmarks/results/cpu_memory.json
 
 clean:
-	rm -rf $(VENV) $(VENV_LOWEST) build dist site *.egg-info demo-output
+	rm -rf $(VENV) $(VENV_LOWEST) build dist *.egg-info demo-output
