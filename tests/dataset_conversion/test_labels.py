@@ -44,7 +44,7 @@ def test_regions_are_renumbered_with_their_order(tmp_path):
     [
         ('{"background": 1, "a": 2}', "background has the value 1"),
         ('{"a": 1, "b": 1}', r"\['a', 'b'\] have the same value"),
-        ('{"a": 1, "a": 2}', "stand there twice"),
+        ('{"a": 1, "a": 2}', "are given more than once"),
         ('{"a": 1.5}', r"'a' has the value 1.5"),
         ('{"a": true}', "'a' has the value True"),
         ('{"a": -1}', "'a' has the value -1"),

@@ -32,7 +32,7 @@ def test_an_unknown_network_is_named_with_the_known_ones(ask, name):
 def test_another_package_called_architectures_is_rejected(monkeypatch):
     monkeypatch.setattr(architectures, "__owner__", "somebody else")
     monkeypatch.delitem(sys.modules, "nnunet_plugins.networks")
-    with pytest.raises(ImportError, match=r"'architectures' at .*__init__\.py is not the one of"):
+    with pytest.raises(ImportError, match=r"'architectures' at .*__init__\.py is not that of"):
         import_module("nnunet_plugins.networks")
 
 

@@ -183,7 +183,7 @@ def damage_splits(folder):
         (damage_gap, r"label values \[0, 1, 3\] are not 0, 1, 2, \.\.\. without gaps"),
         (damage_v1, "label .0. has the value .background..*reversed"),
         (damage_channels, r"c0 has the channels \[0\]; dataset.json lists 2"),
-        (damage_twin, "Dataset012_Other: another folder with the same dataset id"),
+        (damage_twin, "Dataset012_Other: another folder next to it has the same dataset id"),
         (damage_letters, "C1 and c1 differ only in upper and lower case"),
         (damage_both, "c1 are in imagesTs and in the training set"),
         (damage_splits, "fold 0 has c1 on both sides"),
@@ -223,7 +223,7 @@ def test_a_file_changed_after_the_conversion_is_reported(ours):
     nifti(path, array)
     assert any("p1.nii.gz: changed after the conversion" in text for text in errors(ours))
     path.unlink()
-    assert any("p1: its files are gone" in text for text in errors(ours))
+    assert any("p1: its files were removed" in text for text in errors(ours))
 
 
 def test_a_patient_in_both_sides_of_a_fold_is_reported(ours):

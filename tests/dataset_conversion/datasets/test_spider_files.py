@@ -140,5 +140,5 @@ def test_blanks_and_a_byte_order_mark_in_the_table(spider, tmp_path):
 def test_without_the_table_only_the_own_subsets_are_missing(spider_copy, tmp_path):
     (spider_copy / "overview.csv").unlink()
     assert any("no overview.csv" in note for note in run(spider_copy, tmp_path / "raw").notes)
-    with pytest.raises(DatasetError, match="have no subset of the dataset's own"):
+    with pytest.raises(DatasetError, match="have no subset in the dataset"):
         run(spider_copy, tmp_path / "raw", split="own")

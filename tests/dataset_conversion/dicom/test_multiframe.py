@@ -102,7 +102,7 @@ def test_compressed_frames_are_read(tmp_path):
         ([0, 1, 2, 4, 5], r"usually 2\.500 mm, but 5\.000 mm between enhanced.dcm frame 3"),
         (
             [0, 1, 2, 2, 3, 4],
-            "1 slices have the position of another, the first enhanced.dcm frame",
+            "1 slices have the position of another, first enhanced.dcm frame",
         ),
     ],
 )

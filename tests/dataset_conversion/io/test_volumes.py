@@ -95,7 +95,7 @@ def test_slightly_different_origins_are_noted(tmp_path):
     content[268:272] = np.array([33.0], "<f4").tobytes()  # qoffset_x, 31.0 before
     path.write_bytes(gzip.compress(bytes(content)))
     read, notes = read_image(path)
-    assert notes == ("qform and sform differ by up to 2.0 mm: the sform is taken",)
+    assert notes == ("qform and sform differ by up to 2.0 mm: the sform is used",)
     np.testing.assert_allclose(affine(read), AFFINE, atol=1e-4)
 
 

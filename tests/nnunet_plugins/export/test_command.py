@@ -35,8 +35,8 @@ def test_files_and_notes_are_listed(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "give either PRED or --from-dicom"),
-        (["PRED", "--from-dicom", "X"], "give either PRED or --from-dicom"),
+        ([], "expected either PRED or --from-dicom"),
+        (["PRED", "--from-dicom", "X"], "expected either PRED or --from-dicom"),
         (["--from-dicom", "X"], "--from-dicom needs --model DIR"),
         (["--from-dicom", "X", "--model", "TMP"], "not a trained model (plans.json and dataset.json missing)"),
         (["PRED", "--smooth", "-1"], "--smooth -1: 0 to 100"),

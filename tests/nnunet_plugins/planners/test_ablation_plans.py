@@ -195,7 +195,8 @@ def test_nothing_is_written_if_one_row_cannot_be_built(
     wrong = replace(table, rows=(*table.rows, even))
     monkeypatch.setattr(library, "TABLES", (wrong,))
     with pytest.raises(
-        UserError, match=r"yan2025-mag-unet.3, row even: .*scales are \[2\]; one or more odd"
+        UserError,
+        match=r"yan2025-mag-unet.3, row even: .*scales are \[2\]; expected one or more odd",
     ):
         write(data, "yan2025-mag-unet.3")
     assert [p.name for p in data.preprocessed.glob("TinyPlans*.json")] == ["TinyPlans.json"]
