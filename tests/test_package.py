@@ -35,6 +35,7 @@ def test_wheel_holds_the_rooms_and_not_the_tests(wheel: Path) -> None:
         assert f"{room}/py.typed" in names
 
 
+@pytest.mark.integration
 def test_nnunet_finds_the_trainers_of_an_installed_wheel(wheel: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)

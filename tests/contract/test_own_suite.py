@@ -9,6 +9,7 @@ import sys
 from nnunet_plugins.environment import variables
 
 
+@pytest.mark.integration
 def test_nnunets_own_tests_pass_with_our_trainers(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--pyargs", "nnunetv2.tests"],

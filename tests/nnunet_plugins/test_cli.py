@@ -359,12 +359,12 @@ def test_a_broken_pipe_is_silent():
 
 
 def test_a_missing_package_is_one_line(tmp_path):
-    (tmp_path / "monai.py").write_text("raise ModuleNotFoundError(\"No module named 'monai'\")\n")
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\")\n")
     done = subprocess.run(
         [sys.executable, "-m", "nnunet_plugins.cli", "networks", "--paper"],
         capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 2
-    assert "No module named 'monai'" in done.stderr
+    assert "No module named 'torch'" in done.stderr
     assert "Traceback" not in done.stderr
     assert "pip install" in done.stderr

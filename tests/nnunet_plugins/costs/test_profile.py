@@ -47,6 +47,7 @@ def plans(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.integration
 def test_hours_are_the_planned_epochs() -> None:
     clock = Clock("A100", GPUS["A100"])
     (row,) = profile(PLANS, DATASET, clock, configurations=["2d"])
@@ -127,6 +128,7 @@ def test_an_unknown_configuration_is_reported(
     assert "-c 3d_lowres: plans nnUNetPlans have 2d, 3d_fullres, quarter" in capsys.readouterr().err
 
 
+@pytest.mark.integration
 def test_real_steps_are_timed(plans: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["profile", str(plans), "-c", "quarter", "--measure", "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)

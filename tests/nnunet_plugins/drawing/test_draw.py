@@ -86,7 +86,9 @@ def test_math_markup_in_names_is_shown_literally(tmp_path: Path) -> None:
     draw(decompose(setup("SEUNet")), "SEUNet", r"$\frac{$", tmp_path / "network.png")
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", [
+    "MAGUNet", *(pytest.param(n, marks=pytest.mark.integration) for n in NETWORKS if n != "MAGUNet")
+])  # fmt: skip
 def test_every_network_can_be_drawn(network: str, tmp_path: Path) -> None:
     rank = "2d" if 2 in find(network).ranks else "3d_fullres"
     step = setup(network)

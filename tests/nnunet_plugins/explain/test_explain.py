@@ -49,6 +49,7 @@ def image_of(data: tiny.Tiny, folder: Path) -> Path:
     return path
 
 
+@pytest.mark.integration
 def test_maps_are_on_the_images_grid(model, tmp_path, capsys):
     data, folder = model
     case, out = image_of(data, tmp_path), tmp_path / "out"
@@ -87,6 +88,7 @@ def test_maps_are_on_the_images_grid(model, tmp_path, capsys):
     assert Image.open(out / "case0_explain.png").width > 900
 
 
+@pytest.mark.integration
 def test_a_2d_model_with_regions_and_supervised_maps(flat, tmp_path):
     data, folder = flat
     case = image_of(data, tmp_path)
@@ -115,6 +117,7 @@ def test_a_2d_model_with_regions_and_supervised_maps(flat, tmp_path):
         )
 
 
+@pytest.mark.integration
 def test_layers_are_listed_and_chosen(model, tmp_path, capsys):
     data, folder = model
     assert main(["explain", str(folder), "--list-layers", "-device", "cpu"]) == 0
@@ -128,6 +131,7 @@ def test_layers_are_listed_and_chosen(model, tmp_path, capsys):
     assert list(found.cams) == ["bone"]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -152,6 +156,7 @@ def test_a_mistake_is_one_line(model, tmp_path, capsys, arguments, said):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.integration
 def test_folds_are_averaged(model, tmp_path):
     data, folder = model
     case, chosen = image_of(data, tmp_path), find_model(folder)

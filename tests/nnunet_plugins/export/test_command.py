@@ -73,6 +73,7 @@ def model(nnunet: Path) -> tuple[tiny.Tiny, Path]:
     return data, tiny.train(data, "3d_fullres")
 
 
+@pytest.mark.integration
 def test_from_dicom_to_dicom(model, tmp_path, capsys):
     data, folder = model
     values = sitk.GetArrayFromImage(

@@ -90,6 +90,7 @@ def halves(rank: int, folder: str) -> None:
     distributed.destroy_process_group()
 
 
+@pytest.mark.integration
 def test_two_workers_with_half_a_batch_see_the_dice_of_the_whole(tmp_path):
     batch = {}
     for name, kind in KINDS.items():
