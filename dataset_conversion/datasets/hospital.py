@@ -17,6 +17,7 @@ import SimpleITK as sitk
 
 from dataset_conversion.cases.case import Case, Sample
 from dataset_conversion.cases.preprocess import check_not_empty
+from dataset_conversion.datasets.case_ids import case_id, folder_id
 from dataset_conversion.datasets.options import Common, option
 from dataset_conversion.datasets.patient_folder import Patient, patient_folders, read_patient
 from dataset_conversion.datasets.scan import scan, stop_at
@@ -131,14 +132,7 @@ def _look(folder: Path, options: FolderOptions, prefix: str) -> _Found:
         voxels = int(np.prod(patient.image.size))
     else:
         voxels = read_header(patient.image).voxels
-    name = options.case_id(prefix, image)
-    if options.keep_names:
-        name = re.sub(r"[^A-Za-z0-9-]+", "_", folder.name).strip("_-")
-        if not name:
-            raise DatasetError(
-                f"{folder}: its name has no character that a case id allows (A-Z, a-z, 0-9, - and _); "
-                "rename it, or omit --keep-names"
-            )
+    name = folder_id(folder) if options.keep_names else case_id(prefix, image, options.secret)
     return _Found(patient, name, sources, voxels, values, segments)
 
 

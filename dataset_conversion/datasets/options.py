@@ -5,7 +5,6 @@ Every converter accepts `Common`; the options of one dataset are a subclass of i
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -15,11 +14,10 @@ import numpy as np
 
 from dataset_conversion.cases.case import Output
 from dataset_conversion.cases.transforms import Step
+from dataset_conversion.datasets.case_ids import read_salt
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.parallel import Run
 from dataset_conversion.raw_format.splits import Splits
-
-_ID = 8  # hex digits of a case id
 
 
 def option(default: Any, help: str, *flags: str, **how: Any) -> Any:
@@ -131,29 +129,7 @@ class Common:
         """Return how cases are written."""
         return Output(window, steps, orientation, self.allow_empty, self.resample_mask)
 
-    def case_id(self, prefix: str, sha256: str) -> str:
-        """Return a case id derived from the content of a source, not from its name.
-
-        >>> Common().case_id("sijct", "1a2b3c4d5e6f")
-        'sijct_1a2b3c4d'
-        """
-        if not self.secret:
-            return f"{prefix}_{sha256[:_ID]}"
-        mixed = hashlib.blake2b(sha256.encode(), key=self.secret, digest_size=_ID // 2)
-        return f"{prefix}_{mixed.hexdigest()}"
-
     @cached_property
     def secret(self) -> bytes:
         """32 bytes derived from the salt's file; empty without a salt."""
-        if self.salt is None:
-            return b""
-        try:
-            content = Path(self.salt).read_bytes()
-        except OSError as error:
-            raise DatasetError(
-                f"{self.salt}: the salt cannot be read ({error.strerror or error}); create it with "
-                "e.g. head -c 32 /dev/urandom > salt, and keep it"
-            ) from error
-        if len(content.strip()) < 8:
-            raise DatasetError(f"{self.salt}: {len(content)} bytes are too few for a salt; use 32")
-        return hashlib.sha256(content).digest()
+        return b"" if self.salt is None else read_salt(Path(self.salt))

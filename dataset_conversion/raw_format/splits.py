@@ -35,8 +35,8 @@ class Splits:
     >>> cases = [Case(f"c{n}", f"patient{n // 2}", "", {}, True, 1, Sample) for n in range(6)]
     >>> for fold in Splits("3-fold").folds(cases):  # no patient on both sides
     ...     print(fold["val"])
-    ['c0', 'c1']
     ['c2', 'c3']
+    ['c0', 'c1']
     ['c4', 'c5']
     """
 
