@@ -102,7 +102,8 @@ def test_the_main_job_runs_on_the_real_ct(shared_data: Path, tmp_path: Path) -> 
 
 @pytest.mark.integration
 def test_sacrum_and_hips_are_learned_with_their_sides(shared_data: Path, tmp_path: Path) -> None:
-    """Trains for some 15 minutes on two cores."""
+    if os.environ.get("NNUNET_PLUGINS_LONG") != "1":
+        pytest.skip("trains for 15 minutes on two cores; set NNUNET_PLUGINS_LONG=1")
     job = Job(tmp_path, shared_data)
     scores = job.score()
     dice = {name: label["metrics"]["dice"]["mean"] for name, label in scores["summary"].items()}
