@@ -29,6 +29,8 @@ from nnunet_plugins.plans_file import MALFORMED, check_plans_name
 from nnunet_plugins.training.procedure import read_procedure
 
 CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres")
+PROCEDURES = ("native", "paper")
+ENCODERS = ("plain", "residual")
 DEFAULT_GPU_MEMORY = 8.0  # GB, nnU-Net's own default
 
 
@@ -234,6 +236,10 @@ def _set_aside(plans: Path) -> Iterator[None]:
 def _check(request: Request) -> None:
     """Check what does not depend on the dataset."""
     find(request.network)
+    if request.recipe not in PROCEDURES:
+        raise UserError(f"--recipe {request.recipe}: allowed: {', '.join(PROCEDURES)}")
+    if request.encoder is not None and request.encoder not in ENCODERS:
+        raise UserError(f"--encoder {request.encoder}: allowed: {', '.join(ENCODERS)}")
     if request.preset and request.preset not in PRESETS:
         raise UserError(f"--preset {request.preset}: allowed: {', '.join(PRESETS)}")
     if request.gpu_memory is not None and not 0 < request.gpu_memory < float("inf"):

@@ -357,3 +357,16 @@ def test_names_of_nnunets_own_files_are_rejected(plan: Planner, name: str) -> No
 def test_a_memory_target_too_small_for_any_patch(plan: Planner) -> None:
     with pytest.raises(UserError, match=r"--gpu-memory 1e-09: too little"):
         plan.again("ModularUNet", plans_name="Nothing", gpu_memory=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ({"recipe": "papers"}, "--recipe papers: allowed: native, paper"),
+        ({"encoder": "resnet"}, "--encoder resnet: allowed: plain, residual"),
+        ({"encoder": ""}, "--encoder : allowed: plain, residual"),
+    ],
+)
+def test_an_unknown_recipe_or_encoder_is_an_error(option: dict[str, str], words: str) -> None:
+    with pytest.raises(UserError, match=f"^{words}$"):
+        planning.plan(Request("1", "MAGUNet", **option))
