@@ -54,13 +54,14 @@ def convert(
 
     Raises:
         UserError: unknown format or option, or nnUNet_raw is not set.
-        DatasetError: the source cannot be converted; the message names the file, the cause and the fix.
+        DatasetError: a value of an option is not allowed, or the source cannot be converted; the message names
+            the option or file, the cause and the fix.
 
     >>> convert("hospital", ".", 660)
     Traceback (most recent call last):
     nnunet_plugins.errors.UserError: convert: unknown format 'hospital'; allowed: spider, csig, hospital-ct, sij-mri
     """
-    from dataset_conversion.datasets.options import declared
+    from dataset_conversion.datasets.options import checked, declared
     from dataset_conversion.datasets.registry import CONVERTERS, converter
 
     if source_format not in CONVERTERS:
@@ -73,19 +74,13 @@ def convert(
             'nnUNet_raw is not set; pass -o DIR, or run eval "$(nnunet-plugins env --root FOLDER)" first'
         )
     found = converter(source_format)
-    types = {field: how.get("type") for field, _, how in declared(found.options)}
-    if unknown := sorted(set(options) - set(types)):
+    known = [field for field, *_ in declared(found.options)]
+    if unknown := sorted(set(options) - set(known)):
         raise UserError(
-            f"convert: {source_format} has no option {unknown[0]!r}; allowed: {', '.join(types)}"
+            f"convert: {source_format} has no option {unknown[0]!r}; allowed: {', '.join(known)}"
         )
-    for option, value in options.items():
-        if isinstance(value, list):
-            options[option] = tuple(value)
-        elif types[option] is Path and value is not None:
-            options[option] = Path(value)
-    return found.convert(
-        Path(source), Path(root), dataset_id, name, found.options(**options), progress
-    )
+    chosen = found.options(**checked(found.options, options))
+    return found.convert(Path(source), Path(root), dataset_id, name, chosen, progress)
 
 
 def check(
@@ -180,6 +175,10 @@ def plan(
     """
     from nnunet_plugins.planners import planning
 
+    if training is not None and not isinstance(training, Mapping):
+        raise UserError(
+            f'training={training!r}: expected a mapping of names to values, e.g. {{"epochs": 50}}'
+        )
     request = planning.Request(
         dataset=str(dataset),
         network=network,
@@ -190,13 +189,18 @@ def plan(
         encoder=encoder,
         batch_size=batch_size,
         training=dict(training or {}),
-        configurations=tuple(configurations),
+        configurations=tuple(_several(configurations)),
         processes=_default_processes() if processes is None else processes,
         force=force,
     )
     # nnU-Net prints every step of its search; progress bars go to stderr.
     with contextlib.redirect_stdout(sys.stdout if verbose else io.StringIO()):
         return planning.plan(request)
+
+
+def _several(values: Any) -> list[Any]:
+    """The values as a list; a single text, number or path is one value, not a sequence of characters."""
+    return [values] if isinstance(values, str | int | os.PathLike) else list(values)
 
 
 def _default_processes() -> int:
@@ -251,15 +255,15 @@ def compare(
 
     options = Options(
         None if reference is None else Path(reference),
-        None if fold is None else [str(one) for one in fold],
+        None if fold is None else [str(one) for one in _several(fold)],
         tolerance,
         pixels,
         jobs,
         progress,
     )
-    found = compare_runs(
-        load([os.fspath(run) for run in runs], options), metrics, common=common, seed=seed
-    )
+    loaded = load([os.fspath(run) for run in _several(runs)], options)
+    names = None if metrics is None else _several(metrics)
+    found = compare_runs(loaded, names, common=common, seed=seed)
     if strict and (warnings := warnings_of(found)):
         raise UserError("; ".join(warnings))
     return found

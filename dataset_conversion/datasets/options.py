@@ -5,8 +5,11 @@ Every converter accepts `Common`; the options of one dataset are a subclass of i
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,15 @@ from dataset_conversion.datasets.case_ids import read_salt
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.parallel import Run
 from dataset_conversion.raw_format.splits import Splits
+
+#: Type of an option -> types of values that are accepted in Python, and their name.
+_KINDS: dict[Any, tuple[Any, str]] = {
+    bool: (bool | np.bool_, "True or False"),
+    int: (Integral, "an integer"),
+    float: (Real, "a number"),
+    str: (str, "text"),
+    Path: (str | os.PathLike, "a path"),
+}
 
 
 def option(default: Any, help: str, *flags: str, **how: Any) -> Any:
@@ -47,6 +59,63 @@ def declared(options: type[Any]) -> list[tuple[str, tuple[str, ...], dict[str, A
         found.append((item.name, flags, how))
     common = {item.name for item in fields(Common)}
     return sorted(found, key=lambda entry: entry[0] in common)
+
+
+def checked(options: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values of Python arguments as argparse would return them: its types, choices, numbers of values.
+
+    >>> checked(Common, {"drop": 3, "jobs": 2})
+    {'drop': (3,), 'jobs': 2}
+    >>> checked(Common, {"jobs": "2"})
+    Traceback (most recent call last):
+    dataset_conversion.errors.DatasetError: jobs='2': expected an integer
+
+    Args:
+        options: `Common` or a subclass.
+        values: names of options and their values; names that `declared` does not return are left out.
+
+    Raises:
+        DatasetError: a value that is not allowed; the message states the option and what is allowed.
+    """
+    found: dict[str, Any] = {}
+    for name, _, how in declared(options):
+        if name not in values:
+            continue
+        value, default = values[name], how["default"]
+        if value is default or (value is None and default is None):
+            found[name] = value
+        elif "nargs" in how:
+            found[name] = _several(name, value, how)
+        else:
+            found[name] = _one(name, value, value, how)
+    return found
+
+
+def _several(name: str, value: Any, how: Mapping[str, Any]) -> tuple[Any, ...]:
+    if isinstance(value, np.ndarray) and value.ndim:
+        value = value.tolist()
+    several = isinstance(value, Sequence | Set) and not isinstance(value, str | bytes)
+    given = tuple(value) if several else (value,)
+    found = tuple(_one(name, one, value, how) for one in given)
+    wanted = how["nargs"]
+    if isinstance(wanted, int) and len(found) != wanted:
+        raise DatasetError(f"{name}={value!r}: expected {wanted} values, not {len(found)}")
+    if wanted == "+" and not found and how["default"]:
+        raise DatasetError(f"{name}={value!r}: expected one value or more")
+    return found
+
+
+def _one(name: str, value: Any, given: Any, how: Mapping[str, Any]) -> Any:
+    kind = bool if how.get("action") == "store_true" else how.get("type", str)
+    if kind not in _KINDS:
+        return value
+    accepted, expected = _KINDS[kind]
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+        allowed = f" of {', '.join(how['choices'])}" if "choices" in how else ""
+        raise DatasetError(f"{name}={given!r}: expected {expected}{allowed}")
+    if "choices" in how and value not in how["choices"]:
+        raise DatasetError(f"{name}={given!r}: allowed: {', '.join(how['choices'])}")
+    return kind(value)
 
 
 def window_option() -> Any:

@@ -14,6 +14,8 @@ import SimpleITK as sitk
 import torch
 
 import nnunet_plugins
+from dataset_conversion.datasets.options import checked, declared
+from dataset_conversion.datasets.registry import CONVERTERS, converter
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.phantoms.catalogue import WRITERS
 from nnunet_plugins import build_network, check, compare, convert, evaluate, plan
@@ -99,6 +101,72 @@ def test_convert_names_what_is_allowed(tmp_path):
         convert("ct", tmp_path, 1, raw_root=tmp_path)
     with pytest.raises(UserError, match=r"csig has no option 'modality'; allowed: .*crop"):
         convert("csig", tmp_path, 1, raw_root=tmp_path, modality="x")
+
+
+@pytest.mark.parametrize(
+    ("source_format", "option", "value", "message"),
+    [
+        ("spider", "scheme", "foo", "scheme='foo': allowed: binary, four, instances"),
+        ("spider", "scheme", 4, "scheme=4: expected text of binary, four, instances"),
+        ("spider", "sequences", ["t3"], "sequences=['t3']: allowed: t1, t2"),
+        ("spider", "sequences", [], "sequences=[]: expected one value or more"),
+        ("csig", "split", 5, "split=5: expected text"),
+        ("csig", "jobs", "4", "jobs='4': expected an integer"),
+        ("csig", "jobs", True, "jobs=True: expected an integer"),
+        ("csig", "crop", "5", "crop='5': expected an integer"),
+        ("csig", "crop", 464.5, "crop=464.5: expected an integer"),
+        ("csig", "drop", (1, "2"), "drop=(1, '2'): expected an integer"),
+        ("csig", "dry_run", "no", "dry_run='no': expected True or False"),
+        ("csig", "labels", 3, "labels=3: expected a path"),
+        ("hospital-ct", "window", 500, "window=500: expected 2 values, not 1"),
+        ("hospital-ct", "window", ["a", 2], "window=['a', 2]: expected a number"),
+    ],
+)  # fmt: skip
+def test_convert_names_a_wrong_value_and_what_is_allowed(
+    tmp_path, source_format, option, value, message
+):
+    with pytest.raises(DatasetError) as caught:
+        convert(source_format, tmp_path, 1, raw_root=tmp_path / "raw", **{option: value})
+    assert str(caught.value).startswith(message)
+
+
+def test_convert_accepts_values_as_python_has_them():
+    given = {
+        "window": np.array([-200, 1200]), "drop": 3, "jobs": np.int64(2), "labels": "labels.json",
+        "salt": Path("salt"), "series": None, "keep_going": np.True_,
+    }  # fmt: skip
+    assert checked(converter("hospital-ct").options, given) == {
+        "window": (-200.0, 1200.0), "drop": (3,), "jobs": 2, "labels": Path("labels.json"),
+        "salt": Path("salt"), "series": None, "keep_going": True,
+    }  # fmt: skip
+    spider = converter("spider").options
+    assert checked(spider, {"sequences": "t1", "drop": []}) == {"sequences": ("t1",), "drop": ()}
+
+
+@pytest.mark.parametrize("name", CONVERTERS)
+def test_the_defaults_of_a_converter_are_allowed(name):
+    options = converter(name).options
+    defaults = {field: how["default"] for field, _, how in declared(options)}
+    assert checked(options, defaults) == defaults
+
+
+def test_a_text_is_one_value_not_a_sequence_of_characters(monkeypatch, scored):
+    from nnunet_plugins.planners import planning
+
+    monkeypatch.setattr(planning, "plan", lambda request: request)
+    assert plan(660, "MAGUNet", configurations="2d", processes=1).configurations == ("2d",)
+    scores = scored / "first.json"
+    evaluate(scored / "first", scored / "references", output=scores)
+    for runs in (scores, str(scores)):
+        assert [table.metric for table in compare(runs, metrics="dice").tables] == ["dice"]
+    with pytest.raises(UserError, match=r"missing\.json"):
+        compare("missing.json")
+
+
+@pytest.mark.parametrize("training", [[1], "epochs", 3])
+def test_plan_names_the_training_that_it_expects(training):
+    with pytest.raises(UserError, match=r'training=.*: expected a mapping .*\{"epochs": 50\}'):
+        plan(660, "MAGUNet", training=training)
 
 
 def test_plan_passes_its_arguments_on_and_returns_the_plans_file(monkeypatch, capsys):
