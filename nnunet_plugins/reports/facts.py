@@ -108,7 +108,7 @@ def plan_rows(source: Source) -> Rows:
         "normalisation": plan.get("normalization_schemes"),
         "network": architecture.get("network_class_name"),
         "stages": arguments.get("n_stages"),
-        "features per stage": ", ".join(map(str, arguments.get("features_per_stage", ()))),
+        "features per stage": _listed(arguments.get("features_per_stage")),
         "strides": arguments.get("strides"),
         "kernel sizes": arguments.get("kernel_sizes"),
         "other arguments": _others(arguments),
@@ -198,6 +198,11 @@ def _others(arguments: Mapping[str, Any]) -> dict[str, Any] | str:
         "n_conv_per_stage_decoder", "n_blocks_per_stage",
     )  # fmt: skip
     return {key: value for key, value in arguments.items() if key not in known} or "none"
+
+
+def _listed(value: Any) -> Any:
+    """A list as comma-separated text; any other value of a hand-edited plan as it is."""
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def _thousands(value: int | None) -> str | None:
