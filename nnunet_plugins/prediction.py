@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import pickle
+import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -126,7 +127,14 @@ def load(model: Model, device: str, *, mirroring: bool = True) -> Any:
                 str(model.folder), folds, model.checkpoint
             )
         except (Exception, SystemExit) as error:
-            if broken := broken_file(error):
+            broken = broken_file(error)
+            if broken and not _while_importing(error):
+                raise UserError(
+                    f"{model.folder}: nnU-Net cannot load this model: an error in the code of its trainer, which "
+                    f"another project provides: {broken}; the checkpoint may be incomplete (copy the model "
+                    "again) or of another version of that plugin"
+                ) from error
+            if broken:
                 raise UserError(
                     f"{model.folder}: nnU-Net looks for its trainer in all folders of nnUNet_extTrainer, and a "
                     f"plugin of another project there is broken: {broken}; fix that plugin, or remove its "
@@ -193,6 +201,12 @@ def quiet() -> Iterator[None]:
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="`torch.jit", category=FutureWarning)
         yield
+
+
+def _while_importing(error: BaseException) -> bool:
+    """Whether a module could not be imported; otherwise, the code of an imported module was called."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return isinstance(error, ImportError | SyntaxError) or any(f.name == "<module>" for f in frames)
 
 
 def _last_line(error: BaseException) -> str:

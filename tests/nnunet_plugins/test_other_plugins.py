@@ -87,6 +87,33 @@ def test_a_model_is_loaded_unless_it_needs_the_broken_plugin(broken, monkeypatch
     assert "reinstall" not in str(caught.value)
 
 
+def test_a_damaged_checkpoint_is_not_blamed_on_the_trainer_alone(monkeypatch, tmp_path):
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name as look_up
+
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    (folder / "trainer.py").write_text(
+        "from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer\n"
+        "class TheirTrainer(nnUNetTrainer):\n"
+        "    @staticmethod\n"
+        "    def build_network_architecture(plan):\n"
+        "        return plan['stages']\n"
+    )
+    monkeypatch.setenv(EXTENSIONS, str(folder))
+    monkeypatch.setattr(
+        nnUNetPredictor,
+        "initialize_from_trained_model_folder",
+        lambda self, *_: look_up("TheirTrainer").build_network_architecture({}),
+    )
+    with pytest.raises(UserError) as caught:
+        prediction.load(prediction.Model(tmp_path, ("0",), "x.pth", {}), "cpu")
+    text = str(caught.value)
+    assert f"{folder / 'trainer.py'}, line 5: KeyError: 'stages'" in text
+    assert "the checkpoint may be incomplete" in text
+    assert "is broken" not in text
+
+
 def test_a_model_of_a_trainer_in_a_folder_that_does_not_exist(monkeypatch, tmp_path):
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
     from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name as look_up
