@@ -67,8 +67,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "list":
         from nnunet_plugins.papers.library import TABLES, find_tables
 
-        tables = find_tables(arguments.table) if arguments.table else TABLES
-        print(_json(tables) if arguments.json else _texts(tables, options=bool(arguments.table)))
+        one = arguments.table is not None  # '' is an unknown table, not all of them
+        tables = find_tables(arguments.table) if one else TABLES
+        print(_json(tables) if arguments.json else _texts(tables, options=one))
         return 0
 
     from nnunet_plugins.planners.ablation_plans import write_plans

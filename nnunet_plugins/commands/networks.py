@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--paper",
         nargs="?",
-        const="",
+        const=True,
         metavar="KEY",
         help="list the papers' own topologies with their parameters here and as published; with KEY, e.g. "
         "yan2025-mag-unet, those of one paper",
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the table."""
     if arguments.paper is not None:
-        records = _counted(arguments.paper)
+        records = _counted(None if arguments.paper is True else arguments.paper)
         print(json.dumps(records, indent=1) if arguments.json else _sizes(records))
     elif arguments.json:
         compared = _compared()
@@ -108,13 +108,13 @@ def _compared() -> dict[str, list[str]]:
     return found
 
 
-def _counted(paper: str) -> list[dict[str, Any]]:
-    """Topologies of one paper, or of all for '', with their counts, ready for JSON."""
+def _counted(paper: str | None) -> list[dict[str, Any]]:
+    """Topologies of one paper, or of all for None, with their counts, ready for JSON."""
     from nnunet_plugins.papers.library import TOPOLOGIES, find_paper, proposed_topology
     from nnunet_plugins.papers.topologies import count
 
     records = []
-    for topology in find_paper(paper).topologies if paper else TOPOLOGIES:
+    for topology in TOPOLOGIES if paper is None else find_paper(paper).topologies:
         size = count(topology)
         here, published = size.like(topology.published), topology.published["total"]
         records.append(

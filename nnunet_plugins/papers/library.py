@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeVar
 
 from architectures.suggestions import nearest_first
@@ -56,10 +56,13 @@ def find_table(name: str) -> Table:
     'yan2025-mag-unet.4'
 
     Raises:
-        UserError: unknown table; lists the known ids, nearest first.
+        UserError: unknown table; lists the known ids, nearest first, those of a named paper before the others.
     """
     aliases = {f"{p.number}.{t.number}": t.id for p in PAPERS for t in p.tables}
-    return _find("table", name, {table.id: table for table in TABLES}, aliases)
+    tables = {table.id: table for table in TABLES}
+    paper = name.partition(".")[0]
+    first = [t.id for p in PAPERS if paper in (p.key, p.number) for t in p.tables]
+    return _find("table", name, tables, aliases, first)
 
 
 def find_tables(name: str) -> tuple[Table, ...]:
@@ -93,11 +96,16 @@ def proposed_topology(network: str) -> Topology | None:
 
 
 def _find(
-    kind: str, name: str, entries: Mapping[str, _Entry], aliases: Mapping[str, str]
+    kind: str,
+    name: str,
+    entries: Mapping[str, _Entry],
+    aliases: Mapping[str, str],
+    first: Collection[str] = (),
 ) -> _Entry:
     key = aliases.get(name, name)
     if key not in entries:
         nearest = nearest_first(name, [*entries, *aliases])
-        known = ", ".join(dict.fromkeys(aliases.get(one, one) for one in nearest))
+        keys = dict.fromkeys(aliases.get(one, one) for one in nearest)
+        known = ", ".join(sorted(keys, key=lambda one: one not in first))
         raise UserError(f"no {kind} called {name!r}; known, the nearest first: {known}")
     return entries[key]

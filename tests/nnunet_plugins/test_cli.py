@@ -175,6 +175,7 @@ def test_published_sizes_of_one_paper(paper, capsys):
 def test_published_sizes_of_an_unknown_paper(said):
     error = said("networks", "--paper", "yan2024")
     assert "no paper called 'yan2024'; known, the nearest first: yan2025-mag-unet, " in error
+    assert "no paper called ''; known, the nearest first: " in said("networks", "--paper", "")
 
 
 # ablation
@@ -184,6 +185,7 @@ def test_published_sizes_of_an_unknown_paper(said):
     ("arguments", "words"),
     [
         (["list", "--table", "1.4"], "no table called '1.4'; known, the nearest first: yan2025-mag-unet.4, "),
+        (["list", "--table", ""], "no table called ''; known, the nearest first: "),
         (["plans", "1", "--table", "0042"], "no table called '0042'; known, the nearest first: cai2023-aspp-"),
         (["plans", "1", "--table", "001.4", "--rows", "mmf"], "yan2025-mag-unet.4: no row called 'mmf'; known, the "),
         (["plans", "7", "--table", "yan2025-mag-unet.4"], "there are: Dataset001_One, Dataset012_Two"),

@@ -73,6 +73,17 @@ def test_an_unknown_table_is_answered_with_the_nearest_first(wrong: str, first: 
     assert sorted(listed) == sorted(table.id for table in TABLES)
 
 
+@pytest.mark.parametrize("paper", PAPERS, ids=lambda paper: paper.key)
+def test_the_tables_of_a_named_paper_are_listed_first(paper: Paper) -> None:
+    ids = {table.id for table in paper.tables}
+    for name in (paper.key, paper.number, f"{paper.number}.99"):
+        with pytest.raises(UserError) as caught:
+            find_table(name)
+        listed = str(caught.value).partition("first: ")[2].split(", ")
+        assert set(listed[: len(ids)]) == ids
+        assert sorted(listed) == sorted(table.id for table in TABLES)
+
+
 def test_an_unknown_paper_topology_or_row_is_answered_with_the_nearest_first() -> None:
     with pytest.raises(UserError, match=r"no paper called 'yan2024'; .*first: yan2025-mag-unet, "):
         find_paper("yan2024")
