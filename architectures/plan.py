@@ -59,7 +59,9 @@ class Plan(Layers):
         for name in arguments:
             if name not in known:
                 names = ", ".join(nearest_first(name, argument_names(network)))
-                raise TypeError(f"{who}: no argument {name!r}; known, the nearest first: {names}")
+                raise TypeError(
+                    f"{who}: no argument {name!r} in arch_kwargs; known, the nearest first: {names}"
+                )
         required = [field.name for field in fields(cls) if field.default is MISSING]
         missing = [name for name in required if name not in arguments]
         if missing:

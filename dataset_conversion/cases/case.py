@@ -75,7 +75,7 @@ class Output:
         steps: transforms of a case, in order: crops, slices, resampling.
         orientation: ITK's code for the directions of x, y, z; reached without resampling.
         allow_empty: accept masks without any label.
-        resample_mask: resample masks on another grid that is inside the image.
+        resample_mask: resample masks on another grid if position and volumes prove that they belong to the image.
     """
 
     window: tuple[float, float] | None = None

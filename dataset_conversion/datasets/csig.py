@@ -53,8 +53,8 @@ class Options(Common):
 
     scheme: str = option(
         "all",
-        "all: S, L5 to T9 and the discs; aspp: S, L5 to T11, as in the ASPP paper; reversed: copies "
-        "of the dataset that number L1 to L5 as 1 to 5 (default: %(default)s)",
+        "all: S, L5 to T9 and the discs; aspp: S, L5 to T11, the rest becomes background, as in the "
+        "ASPP paper; reversed: copies of the dataset that number L1 to L5 as 1 to 5 (default: %(default)s)",
         choices=tuple(SCHEMES),
     )
     labels: Path | None = option(

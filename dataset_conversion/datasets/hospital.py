@@ -98,7 +98,7 @@ def find_patients(source: Path, options: FolderOptions, prefix: str, progress: P
     groups, notes = _groups(found)
     unmasked = sum(item.patient.mask is None for item in found)
     if unmasked:
-        notes = [f"patients without a mask, moved to imagesTs: {unmasked}", *notes]
+        notes = [f"patients without a mask, written to imagesTs: {unmasked}", *notes]
     cases = [
         Case(
             name=item.name,

@@ -148,7 +148,7 @@ class Common:
         "a patient is never in two folds (default: %(default)s)",
     )
     test: str = option(
-        "", "test set for imagesTs: training:test such as 80/20, or val (the dataset's own subset) "
+        "", "test set for imagesTs: rest:test such as 80/20, or val (the dataset's own subset) "
         "(default: none)",
         metavar="SPEC",
     )  # fmt: skip
@@ -158,7 +158,8 @@ class Common:
     )
     allow_empty: bool = option(False, "accept masks without any label")
     resample_mask: bool = option(
-        False, "resample masks on another grid (nearest neighbour) if they are inside the image"
+        False,
+        "resample masks on another grid (nearest neighbour) if position and volumes prove that they fit",
     )
     key: Path | None = option(
         None, "write a table of case ids and sources, outside the dataset", type=Path, metavar="CSV"

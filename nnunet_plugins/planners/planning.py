@@ -246,7 +246,7 @@ def _check(request: Request) -> None:
         raise UserError(f"--gpu-memory {request.gpu_memory:g}: expected a number of GB above 0")
     for option, number in (("--batch-size", request.batch_size), ("-np", request.processes)):
         if number is not None and number < 1:
-            raise UserError(f"{option} {number}: expected a whole number of 1 or more")
+            raise UserError(f"{option} {number}: expected an integer of 1 or more")
     unknown = sorted(set(request.configurations) - set(CONFIGURATIONS))
     if unknown:
         raise UserError(f"-c {' '.join(unknown)}: allowed: {', '.join(CONFIGURATIONS)}")

@@ -81,9 +81,9 @@ LOSS_TERMS: dict[str, dict[str, Callable[[Any], bool]]] = {
 #: initial_lr * lr_decay**e. lr_decay is only read with 'exponential', momentum (Nesterov if above 0) only with SGD:
 #: an entry may keep them if recipe, preset or user choose another schedule or optimizer.
 KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "epochs": (_integer(1), "a whole number of 1 or more"),
-    "iterations_per_epoch": (_integer(1), "a whole number of 1 or more"),
-    "validation_iterations_per_epoch": (_integer(1), "a whole number of 1 or more"),
+    "epochs": (_integer(1), "an integer of 1 or more"),
+    "iterations_per_epoch": (_integer(1), "an integer of 1 or more"),
+    "validation_iterations_per_epoch": (_integer(1), "an integer of 1 or more"),
     "initial_lr": (_number(0, above=True), "a number above 0"),
     "lr_schedule": (_one_of(*SCHEDULES), " or ".join(SCHEDULES)),
     "lr_decay": (_number(0, 1, above=True), "a factor per epoch, above 0, at most 1"),
@@ -103,7 +103,7 @@ KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "mirror_axes": (_axes, "a list of axes of the patch, 0 to 2, each once; [] for none"),
     "augmentation": (_one_of(*AUGMENTATIONS), " or ".join(AUGMENTATIONS)),
     "deep_supervision": (lambda v: isinstance(v, bool), "true or false"),
-    "save_every": (_integer(1), "a whole number of epochs, 1 or more"),
+    "save_every": (_integer(1), "a number of epochs, an integer of 1 or more"),
 }
 
 

@@ -23,7 +23,7 @@ READERS = [ModularUNet, AttentionUNet25D, SegNet, DeepLabV3, UNETR]
 def test_an_unknown_argument_is_named_with_the_nearest_known_ones(network: type[nn.Module]) -> None:
     who = network.__name__
     with pytest.raises(
-        TypeError, match=f"{who}: no argument 'kernel_size'; .*first: kernel_sizes, "
+        TypeError, match=f"{who}: no argument 'kernel_size' in arch_kwargs; .*first: kernel_sizes, "
     ):
         network(**arguments(2, kernel_size=3))
 

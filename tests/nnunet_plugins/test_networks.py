@@ -145,7 +145,7 @@ def test_building_does_not_change_the_plans():
     [
         (
             {"botleneck": "se"},
-            r"SEUNet: no argument 'botleneck'; .*first: bottleneck, ",
+            r"SEUNet: no argument 'botleneck' in arch_kwargs; .*first: bottleneck, ",
         ),
         ({"bottleneck_kwargs": {"reducton": 2}}, r"plans: SEUNet: .*'reducton'"),
         ({"strides": [[1, 1, 1], [0, 2, 2], [2, 2, 2]]}, r"strides of stage 1 is \[0, 2, 2\]"),
