@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     table = find_table(arguments.table) if arguments.table else None
     if len(arguments.runs) < 2 and table is None:
         raise UserError(
-            "compare: at least two runs are needed; pass RUN RUN ... (one is enough with --table)"
+            "at least two runs are needed; pass RUN RUN ... (one is enough with --table)"
         )
     found = compare(
         arguments.runs,
