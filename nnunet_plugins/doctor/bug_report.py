@@ -30,7 +30,7 @@ VARIABLES = (*FOLDERS, EXTENSIONS, *SMALL_CPU, "OMP_NUM_THREADS", "CUDA_VISIBLE_
 PUBLIC_HOSTS = ("pypi.org", "github.com", "python.org", "pytorch.org")
 
 _URL = re.compile(r"\b([a-z][a-z0-9+.-]+://)([^\s'\"<>\0]*[^\s'\"<>\0.,;:)])", re.IGNORECASE)
-# Slashes that are no paths, and files of packages that everybody can look up.
+# Slashes that are not paths, and files of packages that everybody can look up.
 _NO_PATH = re.compile(
     r"(?<![\w\\/.~-])"
     r"(?:(?i:and/or|i/o|n/a|w/o|input/output)|\d+/\d+"
