@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     target = arguments.o
     if target is not None:
         writing.check_ending(target.name)
-    table = find_table(arguments.table) if arguments.table else None
+    table = find_table(arguments.table) if arguments.table is not None else None
     if len(arguments.runs) < 2 and table is None:
         raise UserError(
             "at least two runs are needed; pass RUN RUN ... (one is enough with --table)"

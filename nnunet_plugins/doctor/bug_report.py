@@ -70,8 +70,9 @@ def bug_report(findings: Sequence[Finding], environ: Environ) -> str:
         ("GPU", _gpus()),
     ]
     examined = {one.subject: one.detail for one in findings if one.level == "ok"}
-    # torch's own version names the CUDA version of its build.
-    versions = [(n, (n == "torch" and examined.get(n)) or _version(n)) for n in PACKAGES]
+    # The imported versions name the CUDA version of the builds.
+    built = ("torch", "torchvision")
+    versions = [(n, (n in built and examined.get(n)) or _version(n)) for n in PACKAGES]
     names = [
         *VARIABLES,
         *sorted(n for n in environ if n.startswith("nnUNet_") and n not in VARIABLES),
