@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import pickle
 import traceback
 import warnings
@@ -16,6 +15,7 @@ from typing import Any
 from nnunet_plugins.environment import register_trainers
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.other_plugins import broken_file, listed_folders
+from nnunet_plugins.plans_file import read_object
 
 CHECKPOINT = "checkpoint_final.pth"
 #: What nnU-Net and torch raise on a model folder that is damaged or of an unknown trainer.
@@ -92,13 +92,12 @@ def find_model(
             f"{folder}: fold {', '.join(missing) or 'none'} has no {checkpoint}; trained folds: "
             f"{', '.join(sorted(trained)) or 'none'} (choose with -f, or another file with -chk)"
         )
-    try:
-        dataset = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-        dataset["labels"], dataset["file_ending"], dataset["channel_names"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    dataset = read_object(folder / "dataset.json")
+    missing = [key for key in ("labels", "file_ending", "channel_names") if key not in dataset]
+    if missing:
         raise UserError(
-            f"{folder / 'dataset.json'}: damaged ({error!r}); copy the model again"
-        ) from error
+            f"{folder / 'dataset.json'}: {' and '.join(missing)} missing; copy the model again"
+        )
     return Model(folder, tuple(chosen), checkpoint, dataset)
 
 

@@ -7,6 +7,7 @@ import pytest
 from dataset_conversion.phantoms.catalogue import WRITERS
 from nnunet_plugins.cli import main, parser
 from nnunet_plugins.demo import EXAMPLES, Demo, own_data
+from nnunet_plugins.errors import UserError
 
 
 @pytest.mark.parametrize("dataset", list(EXAMPLES))
@@ -44,3 +45,14 @@ def test_every_example_is_a_choice_of_the_command():
 def test_examples_have_distinct_ids_and_folders():
     assert len({example.id for example in EXAMPLES.values()}) == len(EXAMPLES)
     assert len({example.source for example in EXAMPLES.values()}) == len(EXAMPLES)
+
+
+def test_epochs_are_reported_while_they_run_and_the_log_is_complete(tmp_path, monkeypatch):
+    said: list[str] = []
+    program = "print('2026: Epoch 0 '); print('2026: Epoch time: 3 s'); print('2026: Epoch 1 ')"
+    demo = Demo(tmp_path, "cpu", 2, said.append)
+    demo._step("train", "python", "-c", program)
+    assert [line.strip() for line in said[1:3]] == ["epoch 1 of 2", "epoch 2 of 2"]
+    assert (tmp_path / "logs" / "2_train.txt").read_text().count("\n") == 3
+    with pytest.raises(UserError, match=r"predict ended with status 3; .*ends with:\nbad"):
+        demo._step("predict", "python", "-c", "print('bad'); raise SystemExit(3)")
