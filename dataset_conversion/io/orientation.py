@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 
 import SimpleITK as sitk
 
-from dataset_conversion.io.geometry import orientation, oriented
+from dataset_conversion.io.geometry import orientation as code_of
+from dataset_conversion.io.geometry import oriented
 
 #: The orientation of a dataset in which each volume has its slice axis first.
 SLICES_FIRST = "slices-first"
@@ -65,7 +66,7 @@ def slice_plane(spacing: Sequence[float], code: str) -> str:
     return _ACROSS[code[across]] if rounded[across] >= THICKER * rounded[longer] else ""
 
 
-def stored_code(spacing: Sequence[float], code: str, wanted: str) -> str:
+def stored_code(spacing: Sequence[float], code: str, orientation: str) -> str:
     """Return ITK's code in which a volume is stored.
 
     >>> stored_code((0.5, 3.3, 0.5), "LPS", "slices-first")
@@ -74,12 +75,12 @@ def stored_code(spacing: Sequence[float], code: str, wanted: str) -> str:
     Args:
         spacing: mm along the source's x, y, z.
         code: the source's orientation.
-        wanted: a three-letter code, or `SLICES_FIRST`.
+        orientation: a three-letter code, or `SLICES_FIRST`.
     """
-    return _STORED[slice_plane(spacing, code)] if wanted == SLICES_FIRST else wanted
+    return _STORED[slice_plane(spacing, code)] if orientation == SLICES_FIRST else orientation
 
 
-def oriented_to(image: sitk.Image, wanted: str) -> sitk.Image:
+def oriented_to(image: sitk.Image, orientation: str) -> sitk.Image:
     """Return a volume in a dataset's orientation; oblique directions are kept.
 
     >>> coronal = sitk.Image(8, 3, 8, sitk.sitkInt16)
@@ -89,10 +90,10 @@ def oriented_to(image: sitk.Image, wanted: str) -> sitk.Image:
 
     Args:
         image: any orientation.
-        wanted: three letters such as LPS, or `SLICES_FIRST`: axial slices as LPS, coronal as LIP,
+        orientation: three letters such as LPS, or `SLICES_FIRST`: axial slices as LPS, coronal as LIP,
             sagittal as PIR, and volumes without a slice axis as LPS.
     """
-    return oriented(image, stored_code(image.GetSpacing(), orientation(image), wanted))
+    return oriented(image, stored_code(image.GetSpacing(), code_of(image), orientation))
 
 
 def left_right_axes(codes: Iterable[str]) -> tuple[int, ...]:
