@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import SimpleITK as sitk
 
 from dataset_conversion.io.geometry import orientation as code_of
@@ -16,7 +17,7 @@ from dataset_conversion.io.geometry import oriented
 #: The orientation of a dataset in which each volume has its slice axis first.
 SLICES_FIRST = "slices-first"
 
-THICKER = 1.5  # times the longer side of a voxel within the slice: from here on an axis counts as the slice axis
+LONGER = 1.2  # times the voxel's longer side within the slice; beyond it an axis is the slice axis
 
 #: Right-handed codes with z across the slices; within the slice, rows and columns run as on a workstation.
 _STORED = {"axial": "LPS", "coronal": "LIP", "sagittal": "PIR", "": "LPS"}
@@ -30,26 +31,26 @@ _ACROSS = {
 }
 
 
-def slice_axis(spacing: Sequence[float], direction: Sequence[float]) -> str:
+def slice_axis(spacing: Sequence[float], direction: Sequence[float] | np.ndarray) -> str:
     """Return the plane of a volume's slices: axial, coronal or sagittal.
 
-    The slice axis is the axis whose spacing is at least 1.5 times that of both others. An oblique
+    The slice axis is the one whose spacing is more than 1.2 times that of both others. An oblique
     plane gets the name of the closest one.
 
     >>> slice_axis((0.5, 0.5, 3.3), (1, 0, 0, 0, 0, 1, 0, -1, 0))
     'coronal'
-    >>> slice_axis((1, 1, 1.2), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    >>> slice_axis((1, 1, 1.1), (1, 0, 0, 0, 1, 0, 0, 0, 1))
     ''
 
     Args:
         spacing: mm along x, y, z.
-        direction: nine direction cosines, row by row, as SimpleITK returns them.
+        direction: direction cosines (LPS) as SimpleITK returns them, row by row, or as a 3 x 3 array.
 
     Returns:
         '' if no axis is that much longer than the others.
     """
     code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(
-        [float(v) for v in direction]
+        np.ravel(direction).astype(float).tolist()
     )
     return slice_plane(spacing, code)
 
@@ -63,7 +64,7 @@ def slice_plane(spacing: Sequence[float], code: str) -> str:
     rounded = [round(float(mm), 5) for mm in spacing]  # as in the manifest
     order = sorted(range(3), key=lambda axis: rounded[axis])
     across, longer = order[2], order[1]
-    return _ACROSS[code[across]] if rounded[across] >= THICKER * rounded[longer] else ""
+    return _ACROSS[code[across]] if rounded[across] > LONGER * rounded[longer] else ""
 
 
 def stored_code(spacing: Sequence[float], code: str, orientation: str) -> str:
