@@ -20,7 +20,7 @@ def test_ten_coronal_and_three_axial_stacks_are_counted():
 
 
 @pytest.mark.parametrize("grids", [[CORONAL] * 3, [CORONAL, CUBE], [CUBE], []])
-def test_one_direction_is_no_note(grids):
+def test_one_direction_is_not_reported(grids):
     assert notes(*grids) == []
 
 
