@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import SimpleITK as sitk
 
 from dataset_conversion.cases.case import Case, Sample
@@ -23,9 +22,9 @@ from dataset_conversion.datasets.patient_folder import Patient, patient_folders,
 from dataset_conversion.datasets.scan import scan, stop_at
 from dataset_conversion.dicom.series import Series, read_series
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.io.atomic_files import digest, digest_of
-from dataset_conversion.io.label_maps import LabelMap, by_name, labels_of, read_mask, translation
-from dataset_conversion.io.volumes import read_header, read_image
+from dataset_conversion.io.atomic_files import digest_of
+from dataset_conversion.io.label_maps import LabelMap, by_name, labels_of, translation
+from dataset_conversion.io.volumes import header_of, read_image
 from dataset_conversion.labels import Labels, read_labels, template
 from dataset_conversion.raw_format.raw_dataset import Progress
 
@@ -119,26 +118,23 @@ def _look(folder: Path, options: FolderOptions, prefix: str) -> _Found:
     patient = read_patient(
         folder, mask_pattern=options.mask_pattern, modality=options.modality, series=options.series
     )
+    grid = patient.grid
     image = digest_of(patient.image_files)
     sources = {"image": image}
     segments: dict[str, int] | None = None
     values: tuple[int, ...] = ()
     if patient.mask:
-        sources["mask"] = digest(patient.mask)
-        mask = read_mask(patient.mask)
+        sources["mask"] = patient.mask.digest()
+        mask = patient.mask.read(grid)
         segments = dict(mask.segments) if mask.segments is not None else None
         values = tuple(mask.values)
-    if isinstance(patient.image, Series):
-        voxels = int(np.prod(patient.image.size))
-    else:
-        voxels = read_header(patient.image).voxels
     name = folder_id(folder) if options.keep_names else case_id(prefix, image, options.secret)
-    return _Found(patient, name, sources, voxels, values, segments)
+    return _Found(patient, name, sources, grid.voxels, values, segments)
 
 
 def _labels(found: Sequence[_Found], options: FolderOptions, usual: Labels | None) -> Labels:
     """Return labels from the user's file, else the default, else the masks' segment names."""
-    masked = [item for item in found if item.patient.mask]
+    masked = [(item, item.patient.mask) for item in found if item.patient.mask]
     if not masked:
         raise DatasetError(
             f"none of {len(found)} patients has a mask, so there is nothing to train on. Masks are "
@@ -148,14 +144,14 @@ def _labels(found: Sequence[_Found], options: FolderOptions, usual: Labels | Non
         return read_labels(Path(options.labels), options.drop)
     if usual is not None:
         return usual
-    plain = [item for item in masked if item.segments is None]
+    plain = [(item, mask) for item, mask in masked if item.segments is None]
     if plain:
-        values = sorted({v for item in plain for v in item.values} - set(options.drop))
+        values = sorted({v for item, _ in plain for v in item.values} - set(options.drop))
         raise DatasetError(
-            f"{plain[0].patient.mask}: masks without segment names hold the label values {values}; save "
+            f"{plain[0][1].path}: masks without segment names hold the label values {values}; save "
             f"their names to a file and pass it with --labels, e.g.\n{template(values)}"
         )
-    return labels_of([item.segments or {} for item in masked], options.drop)
+    return labels_of([item.segments or {} for item, _ in masked], options.drop)
 
 
 def _checked(found: Sequence[_Found], labels: Labels,
@@ -222,5 +218,5 @@ def _load(patient: Patient, labels: Labels, modality: str) -> Sample:
         notes.append(f"no value below 0 HU (lowest {lowest:g}): was the rescale intercept lost?")
     if patient.mask is None:
         return Sample((image,), None, tuple(notes))
-    mask: LabelMap = by_name(read_mask(patient.mask), labels, who)
+    mask: LabelMap = by_name(patient.mask.read(header_of(image)), labels, who)
     return Sample((image,), mask.image, (*notes, *mask.notes))

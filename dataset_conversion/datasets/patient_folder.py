@@ -10,10 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from dataset_conversion.cases.mask_alignment import is_part
+from dataset_conversion.datasets.mask_source import MaskSource, one_file
 from dataset_conversion.dicom.series import Series, find_series
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.label_maps import is_slicer, looks_like_labels
-from dataset_conversion.io.volumes import UNREADABLE, is_volume, read_header
+from dataset_conversion.io.volumes import UNREADABLE, Header, is_volume, read_header
 
 _SYSTEM_FILES = frozenset(("thumbs.db", "desktop.ini", "dicomdir"))
 
@@ -24,13 +25,20 @@ class Patient:
 
     folder: Path
     image: Path | Series
-    mask: Path | None
+    mask: MaskSource | None
     notes: tuple[str, ...] = ()
 
     @property
     def image_files(self) -> tuple[Path, ...]:
         """All files of the image."""
         return self.image.paths if isinstance(self.image, Series) else (self.image,)
+
+    @property
+    def grid(self) -> Header:
+        """Size and geometry of the image, from its headers."""
+        if isinstance(self.image, Series):
+            return Header(self.image.size, self.image.affine)
+        return read_header(self.image)
 
 
 def ignored(name: str) -> bool:
@@ -109,7 +117,7 @@ def read_patient(folder: Path, *, mask_pattern: str, modality: str,
     if len(images) + len(masks) == 2 and len(images) != 1:
         images, masks = _by_content(images, masks, folder)
     _check_counts(images, masks, folder)
-    return Patient(folder, images[0], masks[0] if masks else None, tuple(notes))
+    return Patient(folder, images[0], one_file(masks[0]) if masks else None, tuple(notes))
 
 
 def _aligned(mask: Path, series: Series) -> bool:

@@ -15,26 +15,26 @@ def read(folder, pattern="mask|seg|label"):
 
 def test_image_and_mask_are_found_by_name(tmp_path):
     found = read(patient(tmp_path / "p"))
-    assert (found.image.name, found.mask.name) == ("ct.nii.gz", "mask.nii.gz")
+    assert (found.image.name, found.mask.path.name) == ("ct.nii.gz", "mask.nii.gz")
 
 
 def test_the_pattern_ignores_case_and_can_be_given(tmp_path):
     nifti(tmp_path / "a.nii.gz", ct())
     nifti(tmp_path / "ROI.nii.gz", labels())
-    assert read(tmp_path, "roi").mask.name == "ROI.nii.gz"
+    assert read(tmp_path, "roi").mask.path.name == "ROI.nii.gz"
 
 
 def test_content_decides_if_no_name_matches(tmp_path):
     nifti(tmp_path / "one.nii.gz", labels())
     nifti(tmp_path / "two.nii.gz", ct())
     found = read(tmp_path)
-    assert (found.image.name, found.mask.name) == ("two.nii.gz", "one.nii.gz")
+    assert (found.image.name, found.mask.path.name) == ("two.nii.gz", "one.nii.gz")
 
 
 def test_content_decides_if_both_names_match(tmp_path):
     nifti(tmp_path / "segment_ct.nii.gz", ct())
     nifti(tmp_path / "segment_roi.nii.gz", labels())
-    assert read(tmp_path).mask.name == "segment_roi.nii.gz"
+    assert read(tmp_path).mask.path.name == "segment_roi.nii.gz"
 
 
 @pytest.mark.parametrize("make", [labels, ct])
@@ -50,7 +50,7 @@ def test_a_series_with_a_mask_of_any_name(tmp_path):
     nifti(tmp_path / "roi.nii.gz", labels())
     found = read(tmp_path)
     assert isinstance(found.image, Series)
-    assert found.mask.name == "roi.nii.gz"
+    assert found.mask.path.name == "roi.nii.gz"
 
 
 def test_several_images_or_masks_stop(tmp_path):
