@@ -17,8 +17,10 @@ import SimpleITK as sitk
 from dataset_conversion.cases.case import Case, Sample
 from dataset_conversion.cases.preprocess import check_not_empty
 from dataset_conversion.datasets.case_ids import case_id, folder_id
+from dataset_conversion.datasets.entries import Entry
+from dataset_conversion.datasets.layouts import find_entries
 from dataset_conversion.datasets.options import Common, option
-from dataset_conversion.datasets.patient_folder import Patient, patient_folders, read_patient
+from dataset_conversion.datasets.patient_folder import Patient, read_patient
 from dataset_conversion.datasets.scan import scan, stop_at
 from dataset_conversion.dicom.series import Series, read_series
 from dataset_conversion.errors import DatasetError
@@ -46,6 +48,9 @@ class FolderOptions(Common):
     modality: str = option("CT", "DICOM modality and channel name (default: %(default)s)")
     keep_names: bool = option(
         False, "use folder names as case ids; they must not identify a person"
+    )
+    follow_links: bool = option(
+        False, "read what symbolic links point to, e.g. the files of git-annex and DataLad"
     )
 
 
@@ -89,9 +94,9 @@ def find_patients(source: Path, options: FolderOptions, prefix: str, progress: P
         re.compile(options.mask_pattern)
     except re.error as error:
         raise DatasetError(f"--mask-pattern {options.mask_pattern!r}: {error}") from error
-    folders = patient_folders(source)
+    entries, layout = find_entries(source, options.mask_pattern, options.follow_links)
     look = partial(_look, options=options, prefix=prefix)
-    found, problems = scan(folders, look, options, progress)
+    found, problems = scan(entries, look, options, progress)
     labels = _labels(found, options, usual)
     found, more = _checked(found, labels, options)
     groups, notes = _groups(found)
@@ -110,13 +115,13 @@ def find_patients(source: Path, options: FolderOptions, prefix: str, progress: P
         )
         for item in found
     ]
-    return Patients(cases, labels, notes, [*problems, *more])
+    return Patients(cases, labels, [*layout, *notes], [*problems, *more])
 
 
-def _look(folder: Path, options: FolderOptions, prefix: str) -> _Found:
+def _look(entry: Entry, options: FolderOptions, prefix: str) -> _Found:
     """Find a patient's files, their digests, and the values of the mask."""
     patient = read_patient(
-        folder, mask_pattern=options.mask_pattern, modality=options.modality, series=options.series
+        entry, mask_pattern=options.mask_pattern, modality=options.modality, series=options.series
     )
     grid = patient.grid
     image = digest_of(patient.image_files)
@@ -128,7 +133,11 @@ def _look(folder: Path, options: FolderOptions, prefix: str) -> _Found:
         mask = patient.mask.read(grid)
         segments = dict(mask.segments) if mask.segments is not None else None
         values = tuple(mask.values)
-    name = folder_id(folder) if options.keep_names else case_id(prefix, image, options.secret)
+    name = (
+        folder_id(entry.where, entry.name)
+        if options.keep_names
+        else case_id(prefix, image, options.secret)
+    )
     return _Found(patient, name, sources, grid.voxels, values, segments)
 
 
@@ -192,7 +201,7 @@ def _groups(found: Sequence[_Found]) -> tuple[dict[str, str], list[str]]:
     """Return the group of each case: its folder, or its PatientID if that differs between patients."""
     ids = {i.name: i.patient.image.patient for i in found if isinstance(i.patient.image, Series)}
     known = [value for value in ids.values() if value]
-    groups = {item.name: f"folder {item.patient.folder.name}" for item in found}
+    groups = {item.name: f"folder {item.patient.group}" for item in found}
     if len(set(known)) == 1 and len(known) > 1 and len(known) == len(found):
         return groups, [
             "all folders have the same PatientID: each folder is treated as one patient"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dataset_conversion.io.atomic_files import digest, digest_json
 from dataset_conversion.io.label_maps import LabelMap, read_mask
-from dataset_conversion.io.volumes import Header
+from dataset_conversion.io.volumes import Header, files_of
 
 
 @dataclass(frozen=True)
@@ -49,4 +49,4 @@ class MaskSource:
 
 def one_file(path: Path) -> MaskSource:
     """Return the source of a mask that is one volume; see `read_mask`."""
-    return MaskSource((path,), lambda _: read_mask(path))
+    return MaskSource(files_of(path), lambda _: read_mask(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +12,20 @@ import SimpleITK as sitk
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import affine, like, orthonormal, place
 from dataset_conversion.io.library_warnings import quiet_itk, quiet_nibabel
-from dataset_conversion.io.metaimage import not_a_volume, read_meta_header, read_meta_values
+from dataset_conversion.io.metaimage import (
+    check_data_file,
+    not_a_volume,
+    read_meta_header,
+    read_meta_values,
+)
 from dataset_conversion.io.nifti_reader import colour, parse_nifti, read_nifti, read_nifti_header
 from dataset_conversion.io.nrrd_integrity import damaged
 
 NIFTI = (".nii.gz", ".nii")
-READABLE = (*NIFTI, ".nrrd", ".mha")
+META = (".mha", ".mhd")
+READABLE = (*NIFTI, ".nrrd", *META)
 _ONE = np.zeros((1, 1, 1), np.uint8)
-UNREADABLE = (".hdr", ".img", ".img.gz", ".mhd", ".nhdr", ".mgz", ".mgh", ".raw", ".zraw")
+UNREADABLE = (".hdr", ".img", ".img.gz", ".nhdr", ".mgz", ".mgh", ".raw", ".zraw")
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,33 @@ def is_volume(path: Path) -> bool:
     return path.name.lower().endswith(READABLE)
 
 
+def files_of(path: Path) -> tuple[Path, ...]:
+    """Return the files of a volume: itself and, for a MetaImage header, its data file.
+
+    Raises:
+        DatasetError: the header is invalid, or the data file is missing.
+    """
+    if not path.name.lower().endswith(META):
+        return (path,)
+    try:
+        data = read_meta_header(path).data
+    except OSError as error:
+        raise DatasetError(_broken(path, _reason(error))) from error
+    if data is None:
+        return (path,)
+    check_data_file(path, data)
+    return (path, data)
+
+
+def data_files(paths: Iterable[Path]) -> set[Path]:
+    """Return the data files of those volumes that are MetaImage headers.
+
+    Raises:
+        DatasetError: see `files_of`.
+    """
+    return {file for path in paths for file in files_of(path)[1:]}
+
+
 def read_volume(path: Path) -> Volume:
     """Read a three-dimensional volume.
 
@@ -62,7 +96,7 @@ def read_volume(path: Path) -> Volume:
     """
     try:
         nifti = path.name.lower().endswith(NIFTI)
-        meta = path.name.lower().endswith(".mha")
+        meta = path.name.lower().endswith(META)
         with quiet_nibabel, quiet_itk:
             volume = _read_nifti(path) if nifti else _read_meta(path) if meta else _read_itk(path)
     except DatasetError:
@@ -123,7 +157,7 @@ def read_header(path: Path) -> Header:
         if path.name.lower().endswith(NIFTI):
             with quiet_nibabel:
                 size, matrix = read_nifti_header(path)
-        elif path.name.lower().endswith(".mha"):
+        elif path.name.lower().endswith(META):
             header = read_meta_header(path)
             size, matrix = header.size, header.matrix
         else:
