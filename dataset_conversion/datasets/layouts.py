@@ -19,7 +19,7 @@ from pathlib import Path
 
 from dataset_conversion.datasets.entries import Entry, folder_entry, problem_entry
 from dataset_conversion.datasets.file_kinds import kind_of, named_mask, stem
-from dataset_conversion.datasets.name_pairs import Item, Names, file_items, match
+from dataset_conversion.datasets.name_pairs import Item, Names, file_items, match, without_channel
 from dataset_conversion.datasets.source_files import check_folder, children, files_below, listed
 from dataset_conversion.datasets.trees import find_trees, image_items, mask_items
 from dataset_conversion.errors import DatasetError, together
@@ -61,6 +61,21 @@ def find_entries(source: Path, pattern: str,
     _refuse(source, files, "not in a patient's folder; put each patient's image and mask into a "
             "separate folder")  # fmt: skip
     return _folders(source, folders, loose, follow_links)
+
+
+def check_not_a_source(folder: Path, pattern: str) -> None:
+    """Reject a patient's folder with several images that is itself a source of another layout.
+
+    Raises:
+        DatasetError: its subfolders are trees of images and masks.
+    """
+    if not folder.is_dir():
+        return
+    trees = find_trees([path for path in children(folder, True) if path.is_dir()], pattern)
+    if trees and trees.masks:
+        raise DatasetError(
+            f"{folder}: not one patient's folder, but {trees.layout}; pass it as the source"
+        )
 
 
 def _folders(source: Path, folders: Sequence[Path], loose: Sequence[Path],
@@ -125,6 +140,7 @@ def _paired(source: Path, layout: str, images: Sequence[Item], masks: Sequence[I
     if not images:
         raise DatasetError(f"{source}: recognised as {layout}, but there are no images; add them")
     names = Names(pattern)
+    images = without_channel(images, masks, names)
     pairs, problems = match(images, masks, names)
     drawn = sum(pair.mask is not None for pair in pairs)
     if masks and not drawn:

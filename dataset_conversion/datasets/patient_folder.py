@@ -19,6 +19,7 @@ from dataset_conversion.datasets.file_kinds import (
     check_passed_over,
     sort_files,
 )
+from dataset_conversion.datasets.layouts import check_not_a_source
 from dataset_conversion.datasets.mask_source import MaskSource, one_file
 from dataset_conversion.datasets.one_patient import check_one_patient
 from dataset_conversion.dicom.series import Series, find_series
@@ -86,8 +87,10 @@ def read_patient(place: Entry | Path, *, mask_pattern: str, modality: str,
     fits = partial(_aligned, masks[0]) if len(masks) == 1 else None
     found, more = _series(files.dicom, folder, modality=modality, description=series, fits=fits)
     images: list[Path | Series] = [*volumes, *([found] if found else [])]
-    if drawn is None and len(images) + len(masks) == 2 and len(images) != 1:
-        images, masks = _by_content(images, masks, folder)
+    if drawn is None and len(images) != 1 and len(images) + len(masks) > 1:
+        check_not_a_source(folder, mask_pattern)
+        if len(images) + len(masks) == 2:
+            images, masks = _by_content(images, masks, folder)
     notes += [*more, *_not_read(files, apart, folder, mask_pattern, bool(images), bool(masks))]
     _check_counts(images, masks, folder)
     if drawn == [] and isinstance(images[0], Path):

@@ -102,11 +102,19 @@ def _two(folders: Sequence[Path], pattern: str) -> Trees | None:
     rest = [folder for folder in folders if folder not in (*masks, *images)]
     if images and rest and all(re.search(pattern, f.name, re.IGNORECASE) for f in rest):
         masks, rest = [*masks, *rest], []
-    if not (images and masks) or rest:
+    if rest or not images or not (masks or any(_several(folder) for folder in images)):
         return None
-    shown = [", ".join(f"{folder.name}/" for folder in found) for found in (images, masks)]
-    layout = f"images in {shown[0]} and masks in {shown[1]}"
+    layout = f"images in {_shown(images)}" + (f" and masks in {_shown(masks)}" if masks else "")
     return Trees(layout, tuple(images), tuple(masks))
+
+
+def _several(folder: Path) -> bool:
+    """Check whether a folder holds volumes of several patients."""
+    return sum(named_volume(path.name) for path in children(folder, True)) > 1
+
+
+def _shown(folders: Sequence[Path]) -> str:
+    return ", ".join(f"{folder.name}/" for folder in folders)
 
 
 def _is_tree(name: str, role: re.Pattern[str]) -> bool:
