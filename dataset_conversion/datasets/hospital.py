@@ -23,7 +23,8 @@ from dataset_conversion.datasets.scan import scan, stop_at
 from dataset_conversion.dicom.series import Series, read_series
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.atomic_files import digest_of
-from dataset_conversion.io.label_maps import LabelMap, by_name, labels_of, translation
+from dataset_conversion.io.label_maps import LabelMap, by_name
+from dataset_conversion.io.label_names import labels_of, translation
 from dataset_conversion.io.volumes import header_of, read_image
 from dataset_conversion.labels import Labels, read_labels, template
 from dataset_conversion.raw_format.raw_dataset import Progress

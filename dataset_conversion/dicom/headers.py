@@ -85,7 +85,7 @@ def read_slices(path: Path) -> list[Slice] | NonImage | None:
     try:
         with path.open("rb") as stream, quiet_pydicom():  # invalid values are checked below
             headless = stream.read(132)[128:] != b"DICM"
-            if headless and not _may_be_dicom(path):
+            if headless and not may_be_dicom(path):
                 return None
             stream.seek(0)
             header = pydicom.dcmread(stream, stop_before_pixels=True, force=True)
@@ -112,7 +112,7 @@ def read_slices(path: Path) -> list[Slice] | NonImage | None:
         ) from error
 
 
-def _may_be_dicom(path: Path) -> bool:
+def may_be_dicom(path: Path) -> bool:
     """Check whether a file without a preamble is DICOM: by its name, or a group 0002/0008 at the start."""
     with path.open("rb") as stream:
         start = stream.read(4)
