@@ -71,12 +71,13 @@ class DicomFiles:
         return partial(_not_binary, who, binary)
 
 
-def split_dicom(files: Sequence[Path], folder: Path, pattern: str, *,
+def split_dicom(files: Sequence[Path], apart: Sequence[Path], folder: Path, pattern: str, *,
                 volumes: bool) -> DicomFiles:  # fmt: skip
     """Separate the masks among a patient's DICOM files from its images.
 
     Args:
-        files: the patient's files that are not volumes.
+        files: the patient's files that may be DICOM.
+        apart: files that may be DICOM, in a place that holds masks only.
         folder: the patient's folder.
         pattern: regular expression in the names of masks, for folders and series descriptions.
         volumes: whether a volume may be the image, so that all series may be masks.
@@ -87,7 +88,7 @@ def split_dicom(files: Sequence[Path], folder: Path, pattern: str, *,
     images, objects = [], []
     stacks: dict[tuple[str, Path], list[Path]] = {}
     found = False
-    for path in files:
+    for path in (*files, *apart):
         role = role_of(path)
         if role is not None and role.kind is not None:
             if role.kind not in _READERS:
@@ -96,7 +97,8 @@ def split_dicom(files: Sequence[Path], folder: Path, pattern: str, *,
                 )
             objects.append(MaskObject(path, role.kind, read_references(path)))
         elif role is not None and (
-            in_mask_folder(path, folder, pattern)
+            path in apart
+            or in_mask_folder(path, folder, pattern)
             or re.search(pattern, role.description, re.IGNORECASE)
         ):
             stacks.setdefault((role.description, path.parent), []).append(path)
@@ -136,7 +138,7 @@ def dicom_source(files: DicomFiles, binary: Sequence[Series], image: Path | Seri
     ]
     stacks += [(series, series.slices[0].description, "") for series in binary]
     if (objects and stacks) or len({item.kind for item in objects}) > 1:
-        names = [str(item.path.relative_to(folder)) for item in objects]
+        names = [item.path.name for item in objects]
         names += [f"the DICOM series {description!r}" for _, description, _ in stacks]
         raise DatasetError(f"{who}: {len(names)} masks, expected one: {', '.join(names)}; keep one")
     sources = [

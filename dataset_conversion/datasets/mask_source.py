@@ -15,7 +15,7 @@ from dataset_conversion.io.atomic_files import digest, digest_json
 from dataset_conversion.io.geometry import affine, like
 from dataset_conversion.io.label_maps import LabelMap, read_mask
 from dataset_conversion.io.segments import PLAIN, Reading, merge
-from dataset_conversion.io.volumes import Header
+from dataset_conversion.io.volumes import Header, files_of
 
 Reader = Callable[[Header], LabelMap]
 
@@ -60,7 +60,7 @@ class MaskSource:
 
 def one_file(path: Path, how: Reading = PLAIN) -> MaskSource:
     """Return the source of a mask that is one volume; see `read_mask`."""
-    return MaskSource((path,), lambda grid: read_mask(path, grid, how))
+    return MaskSource(files_of(path), lambda grid: read_mask(path, grid, how))
 
 
 def joined(sources: Sequence[MaskSource], how: Reading, who: str) -> MaskSource:

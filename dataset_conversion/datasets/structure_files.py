@@ -15,10 +15,10 @@ from dataset_conversion.datasets.mask_source import MaskSource, check_same_grid
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import like
 from dataset_conversion.io.label_maps import LabelMap, is_slicer, read_mask
-from dataset_conversion.io.label_names import listed, unlisted
+from dataset_conversion.io.label_names import label_of, listed, unlisted
 from dataset_conversion.io.segments import Reading, merge
 from dataset_conversion.io.volumes import READABLE, Header
-from dataset_conversion.labels import folded
+from dataset_conversion.labels import IGNORE, Labels, folded
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,10 @@ class Structures:
     files: Mapping[str, Path]
     others: tuple[Path, ...]
 
+    def all_files(self) -> list[Path]:
+        """Return the files of all structures, read or not."""
+        return [*self.files.values(), *self.others]
+
     def source(self, how: Reading, who: str) -> MaskSource:
         """Return the mask that the files form."""
         reader = partial(_read, self.files, how, who)
@@ -45,8 +49,8 @@ class Structures:
         return [f"structure files that the labels do not list, not read: {len(self.others)}"]
 
 
-def find_structures(volumes: Sequence[Path], folder: Path, pattern: str, how: Reading, *,
-                    series: bool) -> Structures | None:  # fmt: skip
+def find_structures(volumes: Sequence[Path], folder: Path, patient: str, pattern: str,
+                    how: Reading, *, series: bool, apart: bool) -> Structures | None:  # fmt: skip
     """Find files of one structure each: by their names, or by the name of their folder.
 
     A file is one if its name is a label. Mask words (the pattern) and the patient's folder name
@@ -57,9 +61,11 @@ def find_structures(volumes: Sequence[Path], folder: Path, pattern: str, how: Re
     Args:
         volumes: the patient's volumes.
         folder: the patient's folder.
+        patient: the patient's name, which may be in front of file names.
         pattern: regular expression in the names of masks.
         how: the labels.
-        series: whether the patient has DICOM files, so that no volume needs to be the image.
+        series: whether no volume needs to be the image, which may be a DICOM series.
+        apart: whether the volumes are in a place that holds masks only.
 
     Returns:
         The structures, or None if the patient's masks are of another kind.
@@ -68,11 +74,10 @@ def find_structures(volumes: Sequence[Path], folder: Path, pattern: str, how: Re
         DatasetError: two files of one structure, or several files in a mask folder of which none
             is a label.
     """
-    inside = [path for path in volumes if in_mask_folder(path, folder, pattern)]
-    names = {path: name_of(path, folder, pattern, how) for path in volumes}
+    inside = [path for path in volumes if apart or in_mask_folder(path, folder, pattern)]
+    names = {path: name_of(path, patient, pattern, how) for path in volumes}
     if how.labels is None:
         chosen = inside if len(inside) > 1 else []
-        names = {path: names[path] or stem(path) for path in chosen}
     else:
         chosen = [path for path in volumes if names[path] is not None]
     if not series and len(chosen) == len(volumes):  # one must be the image
@@ -104,9 +109,12 @@ def stem(path: Path) -> str:
     return name
 
 
-def name_of(path: Path, folder: Path, pattern: str, how: Reading) -> str | None:
+def name_of(path: Path, patient: str, pattern: str, how: Reading) -> str | None:
     """Return the structure that a file is named after, None if that is not a label."""
-    return next((n for n in names_in(stem(path), folder.name, pattern) if how.lists(n)), None)
+    names = list(names_in(stem(path), patient, pattern))
+    if how.labels is None:
+        return names[-1]
+    return next((name for name in names if how.lists(name)), None)
 
 
 def names_in(text: str, patient: str, pattern: str) -> Iterator[str]:
@@ -126,6 +134,40 @@ def names_in(text: str, patient: str, pattern: str) -> Iterator[str]:
 
 def _unless(pattern: str, word: re.Match[str]) -> str:
     return "" if re.search(pattern, word[0], re.IGNORECASE) else word[0]
+
+
+def check_structures(masks: Sequence[MaskSource], labels: Labels, how: Reading) -> list[str]:
+    """Return notes on structures that some patients lack.
+
+    Args:
+        masks: of all patients.
+        labels: the labels of the dataset.
+        how: the user's choices.
+
+    Raises:
+        DatasetError: a label has no file in any patient, although all masks have one file per
+            structure.
+    """
+    parts = [mask for mask in masks if mask.structures]
+    drawn = [{folded(label_of(name, how.renames)) for name in mask.structures} for mask in parts]
+    names = [
+        name
+        for name, value in labels.names.items()
+        if isinstance(value, int) and value and name != IGNORE
+    ]
+    lacking = {name: sum(folded(name) not in found for found in drawn) for name in names}
+    absent = [name for name, count in lacking.items() if count == len(parts)]
+    if parts and absent and len(parts) == len(masks) and not labels.regions_class_order:
+        stems = dict.fromkeys(stem(path) for mask in parts for path in mask.files)
+        raise DatasetError(
+            f"the labels {listed(absent)} have no file in any patient; files of structures that are labels: "
+            f"{listed(stems)}; correct the labels file, or pass --rename NAME=LABEL with the name of a file"
+        )
+    return [
+        f"patients without a file of {name!r}: {count} of {len(parts)} with one file per structure"
+        for name, count in lacking.items()
+        if count > 0
+    ]
 
 
 def _by_name(chosen: Sequence[Path], names: Mapping[Path, str | None]) -> dict[str, Path]:

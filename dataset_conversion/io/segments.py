@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -51,6 +51,19 @@ class Reading:
     def drops(self, name: str) -> bool:
         """Return whether the user removes a structure."""
         return folded(label_of(name, self.renames)) == BACKGROUND
+
+    def choices(self) -> dict[str, Any]:
+        """Return the user's choices that change a result, as JSON; empty if there are none."""
+        found: dict[str, Any] = {
+            "renames": sorted(self.renames.items()),
+            "overlaps": self.overlaps,
+            "volumes": list(self.volumes),
+            "outside": self.outside,
+        }
+        made = {name: value for name, value in found.items() if value not in (None, [])}
+        if self.overlaps and self.labels is not None:
+            made["order"] = list(self.labels.names)
+        return made
 
     def order(self, names: Sequence[str]) -> list[str]:
         """Return names in the order of the labels; without labels, as they are."""

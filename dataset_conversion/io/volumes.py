@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +13,20 @@ from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import affine, like, orthonormal, place
 from dataset_conversion.io.gzip_content import head
 from dataset_conversion.io.library_warnings import quiet_itk, quiet_nibabel
-from dataset_conversion.io.metaimage import not_a_volume, read_meta_header, read_meta_values
+from dataset_conversion.io.metaimage import (
+    check_data_file,
+    not_a_volume,
+    read_meta_header,
+    read_meta_values,
+)
 from dataset_conversion.io.nifti_reader import colour, parse_nifti, read_nifti, read_nifti_header
 from dataset_conversion.io.nrrd_reader import read_nrrd, read_nrrd_header
 
 NIFTI = (".nii.gz", ".nii")
-READABLE = (*NIFTI, ".nrrd", ".mha")
+META = (".mha", ".mhd")
+READABLE = (*NIFTI, ".nrrd", *META)
 _ONE = np.zeros((1, 1, 1), np.uint8)
-UNREADABLE = (".hdr", ".img", ".img.gz", ".mhd", ".nhdr", ".mgz", ".mgh", ".raw", ".zraw")
+UNREADABLE = (".hdr", ".img", ".img.gz", ".nhdr", ".mgz", ".mgh", ".raw", ".zraw")
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,33 @@ class Volume:
 def is_volume(path: Path) -> bool:
     """Return whether the file name ends like that of a supported volume."""
     return path.name.lower().endswith(READABLE)
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """Return the files of a volume: itself and, for a MetaImage header, its data file.
+
+    Raises:
+        DatasetError: the header is invalid, or the data file is missing.
+    """
+    if not path.name.lower().endswith(META):
+        return (path,)
+    try:
+        data = read_meta_header(path).data
+    except OSError as error:
+        raise DatasetError(_broken(path, _reason(error))) from error
+    if data is None:
+        return (path,)
+    check_data_file(path, data)
+    return (path, data)
+
+
+def data_files(paths: Iterable[Path]) -> set[Path]:
+    """Return the data files of those volumes that are MetaImage headers.
+
+    Raises:
+        DatasetError: see `files_of`.
+    """
+    return {file for path in paths for file in files_of(path)[1:]}
 
 
 def read_volume(path: Path, stack: bool = False) -> Volume:
@@ -126,7 +160,7 @@ def read_header(path: Path) -> Header:
         if path.name.lower().endswith(NIFTI):
             with quiet_nibabel:
                 size, matrix = read_nifti_header(path)
-        elif path.name.lower().endswith(".mha"):
+        elif path.name.lower().endswith(META):
             header = read_meta_header(path)
             size, matrix = header.size, header.matrix
         else:
@@ -173,7 +207,7 @@ def _read(path: Path, stack: bool) -> Volume:
     _check_format(path)
     if path.name.lower().endswith(NIFTI):
         return _read_nifti(path, stack)
-    return _read_meta(path) if path.name.lower().endswith(".mha") else _read_nrrd(path, stack)
+    return _read_meta(path) if path.name.lower().endswith(META) else _read_nrrd(path, stack)
 
 
 def _check_format(path: Path) -> None:
