@@ -21,7 +21,7 @@ from dataset_conversion.datasets.entries import Entry, folder_entry, problem_ent
 from dataset_conversion.datasets.file_kinds import kind_of, named_mask, stem
 from dataset_conversion.datasets.name_pairs import Item, Names, file_items, match, without_channel
 from dataset_conversion.datasets.source_files import check_folder, children, files_below, listed
-from dataset_conversion.datasets.trees import find_trees, image_items, mask_items
+from dataset_conversion.datasets.trees import count_volumes, find_trees, image_items, mask_items
 from dataset_conversion.errors import DatasetError, together
 from dataset_conversion.io.volumes import data_files, is_volume
 
@@ -64,15 +64,15 @@ def find_entries(source: Path, pattern: str,
 
 
 def check_not_a_source(folder: Path, pattern: str) -> None:
-    """Reject a patient's folder with several images that is itself a source of another layout.
+    """Reject a patient's folder that is itself a source of another layout.
 
     Raises:
-        DatasetError: its subfolders are trees of images and masks.
+        DatasetError: its subfolders are trees of masks and of several images.
     """
     if not folder.is_dir():
         return
     trees = find_trees([path for path in children(folder, True) if path.is_dir()], pattern)
-    if trees and trees.masks:
+    if trees and trees.masks and count_volumes(trees.images) > 1:
         raise DatasetError(
             f"{folder}: not one patient's folder, but {trees.layout}; pass it as the source"
         )

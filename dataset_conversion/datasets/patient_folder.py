@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dataset_conversion.cases.mask_alignment import is_part
 from dataset_conversion.datasets.entries import Entry, folder_entry
 from dataset_conversion.datasets.file_kinds import (
     SortedFiles,
@@ -20,11 +18,13 @@ from dataset_conversion.datasets.file_kinds import (
     sort_files,
 )
 from dataset_conversion.datasets.layouts import check_not_a_source
-from dataset_conversion.datasets.mask_source import MaskSource, one_file
+from dataset_conversion.datasets.mask_files import Search, find_mask_files
+from dataset_conversion.datasets.mask_source import MaskSource
 from dataset_conversion.datasets.one_patient import check_one_patient
 from dataset_conversion.dicom.series import Series, find_series
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.label_maps import is_slicer, looks_like_labels
+from dataset_conversion.io.segments import PLAIN, Reading
 from dataset_conversion.io.volumes import Header, files_of, read_header, read_volume
 
 _FEW = 50  # distinct values; label maps have fewer, images more
@@ -64,7 +64,7 @@ class Patient:
 
 
 def read_patient(place: Entry | Path, *, mask_pattern: str, modality: str,
-                 series: str | None) -> Patient:  # fmt: skip
+                 series: str | None, reading: Reading = PLAIN) -> Patient:  # fmt: skip
     """Find a patient's image and mask by name or, if names are ambiguous, by content.
 
     Args:
@@ -72,6 +72,7 @@ def read_patient(place: Entry | Path, *, mask_pattern: str, modality: str,
         mask_pattern: regular expression in the names of masks; case is ignored.
         modality: DICOM Modality.
         series: DICOM series to use if there are several, see `find_series`.
+        reading: labels and the user's choices on masks.
 
     Raises:
         DatasetError: no image or several, several masks, a mask that is not read, DICOM files of
@@ -83,19 +84,28 @@ def read_patient(place: Entry | Path, *, mask_pattern: str, modality: str,
     files, apart = sort_files(own), sort_files(drawn or [])
     check_formats(files, str(folder))
     check_formats(apart, str(folder))
-    volumes, masks, notes = _roles(files, apart, mask_pattern, paired=drawn is not None)
-    fits = partial(_aligned, masks[0]) if len(masks) == 1 else None
-    found, more = _series(files.dicom, folder, modality=modality, description=series, fits=fits)
-    images: list[Path | Series] = [*volumes, *([found] if found else [])]
-    if drawn is None and len(images) != 1 and len(images) + len(masks) > 1:
+    if drawn is None and len(files.volumes) > 2:
         check_not_a_source(folder, mask_pattern)
-        if len(images) + len(masks) == 2:
-            images, masks = _by_content(images, masks, folder)
+    volumes, named, notes = _roles(files, apart, mask_pattern, paired=drawn is not None)
+    search = Search(folder, entry.name, mask_pattern, reading)
+    drawn_dicom = None if drawn is None else apart.dicom
+    candidates = files.volumes if drawn is None else apart.volumes
+    masks = find_mask_files(search, candidates, named, files.dicom, drawn_dicom)
+    found, more = _series(
+        masks.dicom.images, folder, modality=modality, description=series, fits=masks.fits()
+    )
+    volumes = [path for path in volumes if path not in masks.files]
+    images: list[Path | Series] = [*volumes, *([found] if found else [])]
+    unclear = len(images) + len(masks.volumes) == 2 and len(images) != 1
+    if drawn is None and unclear and masks.plain:
+        images, labels = _by_content(images, masks.volumes, folder)
+        masks = replace(masks, volumes=tuple(labels))
     notes += [*more, *_not_read(files, apart, folder, mask_pattern, bool(images), bool(masks))]
-    _check_counts(images, masks, folder)
+    _check_counts(images, masks.files, folder)
     if drawn == [] and isinstance(images[0], Path):
         check_not_labels(images[0])
-    mask = one_file(masks[0]) if masks else None
+    mask, more = masks.source(images[0])
+    notes += more
     return Patient(folder, images[0], mask, tuple(notes), entry.name, entry.group)
 
 
@@ -139,15 +149,6 @@ def _not_read(files: SortedFiles, apart: SortedFiles, folder: Path, pattern: str
     return list(dict.fromkeys([*notes, *more]))
 
 
-def _aligned(mask: Path, series: Series) -> bool:
-    """Check whether a mask's header puts it on a series' grid; a damaged one is reported later."""
-    try:
-        header = read_header(mask)
-    except DatasetError:
-        return False
-    return is_part(header.matrix, header.size, series.affine, series.size)
-
-
 def _by_content(images: Sequence[Path | Series], masks: Sequence[Path],
                 folder: Path) -> tuple[list[Path | Series], list[Path]]:  # fmt: skip
     """Find the mask among two volumes by content: exactly one may look like labels."""
@@ -162,11 +163,6 @@ def _by_content(images: Sequence[Path | Series], masks: Sequence[Path],
 
 
 def _check_counts(images: Sequence[Path | Series], masks: Sequence[Path], folder: Path) -> None:
-    if len(masks) > 1:
-        raise DatasetError(
-            f"{folder}: {len(masks)} masks, expected one: {_names(masks, folder)}; keep one, or "
-            "narrow --mask-pattern"
-        )
     if len(images) > 1:
         raise DatasetError(
             f"{folder}: {len(images)} images, expected one: {_names(images, folder)}; keep one "

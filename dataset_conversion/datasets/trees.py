@@ -160,6 +160,11 @@ def _volumes(path: Path, follow_links: bool) -> list[Path]:
     return _headers([file for file in files_below(path, follow_links) if named_volume(file.name)])
 
 
+def count_volumes(folders: Sequence[Path]) -> int:
+    """Return the number of files below folders that are volumes by name."""
+    return sum(len(_volumes(folder, True)) for folder in folders)
+
+
 def _not_side(path: Path, follow_links: bool) -> list[Path]:
     """Return a file, or the files below a folder, that may hold a mask."""
     files = files_below(path, follow_links)
