@@ -28,7 +28,7 @@ LAYOUTS = {
              "derivatives/labels/sub-{0}/ses-1/anat/sub-{0}_ses-1_T1w_label-SC_seg.nii.gz"),
     "flat": ("P{}_ct.nii.gz", "P{}_mask.nii.gz"),
     "flat, mask first": ("case{}.nii.gz", "mask_case{}.nii.gz"),
-    "flat, image without a word": ("P{}.nii.gz", "P{}-label.nii.gz"),
+    "flat, bare image names": ("P{}.nii.gz", "P{}-label.nii.gz"),
     "masks next to folders": ("P{}/scan.nii.gz", "P{}_seg.nii.gz"),
 }  # fmt: skip
 
