@@ -220,6 +220,17 @@ def test_images_next_to_folders_stop(tmp_path):
         entries(source)
 
 
+@pytest.mark.parametrize("layout", ["two trees", "VerSe"])
+def test_other_folders_next_to_trees_may_not_hold_images(tmp_path, layout):
+    source = fill(tmp_path / "src", layout)
+    (source / "reports").mkdir()
+    (source / "reports" / "P1.pdf").write_bytes(b"%PDF")
+    assert len(entries(source)) == 2
+    patient(source / "more")
+    with pytest.raises(DatasetError, match=r"recognised as .*, but other folders .*: more; move"):
+        entries(source)
+
+
 def test_patients_whose_folders_have_words_of_trees_are_patients(tmp_path):
     for name in ("scan1", "scan2", "segmentation of P3"):
         patient(tmp_path / name)
