@@ -22,6 +22,7 @@ from dataset_conversion.datasets.file_kinds import kind_of, named_mask, stem
 from dataset_conversion.datasets.name_pairs import Item, Names, file_items, match, without_channel
 from dataset_conversion.datasets.source_files import check_folder, children, listed
 from dataset_conversion.datasets.trees import (
+    Trees,
     count_volumes,
     find_trees,
     holds_data,
