@@ -181,10 +181,12 @@ def _not_binary(who: str, binary: list[Series], series: Series) -> bool:
 
 def _of_image(objects: Sequence[MaskObject], image: Path | Series,
               who: str) -> tuple[list[MaskObject], list[str]]:  # fmt: skip
-    """Return the objects that belong to the image; a volume has no UIDs, there positions decide."""
+    """Return the objects that belong to the image; without UIDs, as in a volume, positions decide."""
     if not objects or isinstance(image, Path):
         return list(objects), []
     identity = identity_of(image)
+    if not any((identity.series, identity.instance, identity.frame)):
+        return list(objects), []
     for belongs in (names_series, shares_frame):
         own = [item for item in objects if belongs(item.references, identity)]
         if own:
