@@ -16,6 +16,7 @@ from dataset_conversion.dicom.mask_objects import (
     SEG,
     Identity,
     References,
+    Role,
     identity_of,
     names_series,
     read_references,
@@ -54,6 +55,11 @@ class DicomFiles:
     objects: tuple[MaskObject, ...]
     stacks: dict[tuple[str, Path], list[Path]]
 
+    def without_stacks(self) -> DicomFiles:
+        """Return the files with all series as possible images."""
+        stacked = [path for paths in self.stacks.values() for path in paths]
+        return DicomFiles(tuple(sorted([*self.images, *stacked])), self.objects, {})
+
     def fits(
         self, who: str, binary: list[Series], *, masked: bool
     ) -> Callable[[Series], bool] | None:
@@ -71,8 +77,8 @@ class DicomFiles:
         return partial(_not_binary, who, binary)
 
 
-def split_dicom(files: Sequence[Path], apart: Sequence[Path], folder: Path, pattern: str, *,
-                volumes: bool) -> DicomFiles:  # fmt: skip
+def split_dicom(files: Sequence[Path], apart: Sequence[Path], folder: Path, pattern: str,
+                series: str | None) -> DicomFiles:  # fmt: skip
     """Separate the masks among a patient's DICOM files from its images.
 
     Args:
@@ -80,14 +86,13 @@ def split_dicom(files: Sequence[Path], apart: Sequence[Path], folder: Path, patt
         apart: files that may be DICOM, in a place that holds masks only.
         folder: the patient's folder.
         pattern: regular expression in the names of masks, for folders and series descriptions.
-        volumes: whether a volume may be the image, so that all series may be masks.
+        series: part of the description of the image's series, which is not a mask then.
 
     Raises:
         DatasetError: a damaged SEG or RTSTRUCT, or a segmentation that is not read.
     """
     images, objects = [], []
     stacks: dict[tuple[str, Path], list[Path]] = {}
-    found = False
     for path in (*files, *apart):
         role = role_of(path)
         if role is not None and role.kind is not None:
@@ -96,19 +101,19 @@ def split_dicom(files: Sequence[Path], apart: Sequence[Path], folder: Path, patt
                     f"{path}: a DICOM {role.kind} is not read; export the mask as DICOM SEG, NIfTI or .seg.nrrd"
                 )
             objects.append(MaskObject(path, role.kind, read_references(path)))
-        elif role is not None and (
-            path in apart
-            or in_mask_folder(path, folder, pattern)
-            or re.search(pattern, role.description, re.IGNORECASE)
-        ):
-            stacks.setdefault((role.description, path.parent), []).append(path)
+        elif path in apart or (role and _named_mask(path, role, folder, pattern, series)):
+            stacks.setdefault((role.description if role else "", path.parent), []).append(path)
         else:
-            found = found or role is not None
             images.append(path)
-    if not (found or volumes):  # the series must be the image
-        images += [path for paths in stacks.values() for path in paths]
-        stacks = {}
     return DicomFiles(tuple(sorted(images)), tuple(objects), stacks)
+
+
+def _named_mask(path: Path, role: Role, folder: Path, pattern: str, series: str | None) -> bool:
+    """Check whether a slice is that of a mask by its series description or its folder."""
+    if series is not None and series.casefold() in role.description.casefold():
+        return False
+    by_name = re.search(pattern, role.description, re.IGNORECASE) is not None
+    return by_name or in_mask_folder(path, folder, pattern)
 
 
 def dicom_source(files: DicomFiles, binary: Sequence[Series], image: Path | Series, folder: Path,
@@ -176,10 +181,12 @@ def _not_binary(who: str, binary: list[Series], series: Series) -> bool:
 
 def _of_image(objects: Sequence[MaskObject], image: Path | Series,
               who: str) -> tuple[list[MaskObject], list[str]]:  # fmt: skip
-    """Return the objects that belong to the image; a volume has no UIDs, there positions decide."""
+    """Return the objects that belong to the image; without UIDs, as in a volume, positions decide."""
     if not objects or isinstance(image, Path):
         return list(objects), []
     identity = identity_of(image)
+    if not any((identity.series, identity.instance, identity.frame)):
+        return list(objects), []
     for belongs in (names_series, shares_frame):
         own = [item for item in objects if belongs(item.references, identity)]
         if own:

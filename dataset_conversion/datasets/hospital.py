@@ -60,14 +60,14 @@ class FolderOptions(Common):
     )
     rename: tuple[str, ...] = option(
         (), "labels of structures whose names in the masks differ, e.g. 'Sacrum bone=sacrum'; background as "
-        "the label removes a structure", nargs="+", metavar="NAME=LABEL",
+        "the label removes a structure", type=str, nargs="+", metavar="NAME=LABEL",
     )  # fmt: skip
     overlaps: str | None = option(
         None, "where structures of a mask overlap, keep the one that comes first or last in the labels "
         "(default: an error)", choices=("first", "last"),
     )  # fmt: skip
     volumes: tuple[str, ...] = option(
-        (), "labels of the volumes of 4D masks with one label per volume, in their order", nargs="+",
+        (), "labels of the volumes of 4D masks with one label per volume, in their order", type=str, nargs="+",
         metavar="LABEL",
     )  # fmt: skip
     mask_outside: float | None = option(

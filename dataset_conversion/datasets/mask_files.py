@@ -27,12 +27,14 @@ class Search:
         patient: the patient's name in file names.
         pattern: regular expression in the names of masks; case is ignored.
         how: the user's labels and choices.
+        series: which DICOM series is the image, see `find_series`.
     """
 
     folder: Path
     patient: str
     pattern: str
     how: Reading
+    series: str | None = None
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,10 @@ def find_mask_files(search: Search, volumes: Sequence[Path], named: Sequence[Pat
     inside = [p for p in volumes if in_mask_folder(p, search.folder, search.pattern)]
     masks = dict.fromkeys([*named, *(inside if len(inside) == 1 else [])])
     left = [path for path in volumes if path not in used and path not in masks]
-    split = split_dicom(
-        dicom, apart or (), search.folder, search.pattern, volumes=bool(left) and apart is None
-    )
+    split = split_dicom(dicom, apart or (), search.folder, search.pattern, search.series)
+    without_image = not (left or split.images) and apart is None
+    if without_image or (split.stacks and (parts or masks or split.objects)):
+        split = split.without_stacks()
     if split.objects or split.stacks:
         first = [paths[0] for paths in split.stacks.values()]
         some = [*split.images[:1], *(item.path for item in split.objects), *first]

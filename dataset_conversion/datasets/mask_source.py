@@ -28,11 +28,13 @@ class MaskSource:
         files: all files that are read, sorted; a change of one of them is a change of the mask.
         reader: takes the image's grid, returns the label map; raises DatasetError.
         structures: names of the structures that have a file each; empty for other sources.
+        unlisted: names of further files of structures, which are not labels and not read.
     """
 
     files: tuple[Path, ...]
     reader: Reader
     structures: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:

@@ -87,7 +87,7 @@ def read_patient(place: Entry | Path, *, mask_pattern: str, modality: str,
     if drawn is None and len(files.volumes) > 2:
         check_not_a_source(folder, mask_pattern)
     volumes, named, notes = _roles(files, apart, mask_pattern, paired=drawn is not None)
-    search = Search(folder, entry.name, mask_pattern, reading)
+    search = Search(folder, entry.name, mask_pattern, reading, series)
     drawn_dicom = None if drawn is None else apart.dicom
     candidates = files.volumes if drawn is None else apart.volumes
     masks = find_mask_files(search, candidates, named, files.dicom, drawn_dicom)
@@ -166,7 +166,8 @@ def _check_counts(images: Sequence[Path | Series], masks: Sequence[Path], folder
     if len(images) > 1:
         raise DatasetError(
             f"{folder}: {len(images)} images, expected one: {_names(images, folder)}; keep one "
-            "(each patient needs a separate folder), or make --mask-pattern match the masks"
+            "(each patient needs a separate folder), make --mask-pattern match the masks, or name the "
+            "structures in --labels if each file is the mask of one"
         )
     if not images and masks:
         raise DatasetError(

@@ -40,7 +40,8 @@ class Structures:
     def source(self, how: Reading, who: str) -> MaskSource:
         """Return the mask that the files form."""
         reader = partial(_read, self.files, how, who)
-        return MaskSource(tuple(sorted(self.files.values())), reader, tuple(self.files))
+        others = tuple(sorted(stem(path) for path in self.others))
+        return MaskSource(tuple(sorted(self.files.values())), reader, tuple(self.files), others)
 
     def notes(self) -> list[str]:
         """Return a note on the structures that are not read."""
@@ -158,9 +159,9 @@ def check_structures(masks: Sequence[MaskSource], labels: Labels, how: Reading) 
     lacking = {name: sum(folded(name) not in found for found in drawn) for name in names}
     absent = [name for name, count in lacking.items() if count == len(parts)]
     if parts and absent and len(parts) == len(masks) and not labels.regions_class_order:
-        stems = dict.fromkeys(stem(path) for mask in parts for path in mask.files)
+        stems = dict.fromkeys(name for m in parts for name in (*m.structures, *m.unlisted))
         raise DatasetError(
-            f"the labels {listed(absent)} have no file in any patient; files of structures that are labels: "
+            f"the labels {listed(absent)} have no file in any patient; the files are named "
             f"{listed(stems)}; correct the labels file, or pass --rename NAME=LABEL with the name of a file"
         )
     return [

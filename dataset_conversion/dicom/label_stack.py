@@ -60,7 +60,8 @@ def is_label_stack(stored: np.ndarray, values: np.ndarray) -> bool:
 
 def looks_binary(series: Series, who: str) -> bool:
     """Return whether a series holds exactly two values."""
-    return len(np.unique(sitk.GetArrayViewFromImage(read_series(series, who)))) == 2
+    image = read_series(series, who)  # a view does not keep it alive
+    return len(np.unique(sitk.GetArrayViewFromImage(image))) == 2
 
 
 def _structure(voxels: np.ndarray, image: sitk.Image, name: str) -> LabelMap:

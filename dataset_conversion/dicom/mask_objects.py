@@ -9,6 +9,7 @@ from typing import Any
 
 import pydicom
 from pydicom.filereader import read_partial
+from pydicom.tag import Tag
 
 from dataset_conversion.dicom.headers import may_be_dicom
 from dataset_conversion.dicom.series import Series
@@ -22,7 +23,7 @@ _KINDS = {
     "1.2.840.10008.5.1.4.1.1.66.5": "surface segmentation",
     "1.2.840.10008.5.1.4.1.1.481.3": RTSTRUCT,
 }
-_LAST = 0x0008103E  # SeriesDescription; tags are in ascending order
+_READ = [Tag(name) for name in ("SOPClassUID", "Modality", "SeriesDescription")]
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ def role_of(path: Path) -> Role | None:
                 return None
             stream.seek(0)
             header: Any = read_partial(
-                stream, stop_when=lambda tag, *_: tag > _LAST, force=True,
-                specific_tags=["SOPClassUID", "Modality", "SeriesDescription"],
+                stream, stop_when=lambda tag, *_: tag > _READ[-1], force=True,
+                specific_tags=_READ,
             )  # fmt: skip
             uid = str(header.get("SOPClassUID", "") or "")
             kind = _KINDS.get(uid) or (RTSTRUCT if header.get("Modality") == RTSTRUCT else None)

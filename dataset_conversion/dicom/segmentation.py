@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pydicom
 
-from dataset_conversion.dicom.multiframe import Frame, frames
+from dataset_conversion.dicom.multiframe import Frame, frames, part
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import place
 from dataset_conversion.io.label_maps import LabelMap
@@ -47,7 +47,9 @@ def read_segmentation(path: Path, grid: Header, how: Reading) -> LabelMap:
             )
         values = _names(path, header)
         groups = frames(header)
-        numbers = [_number(group) for group in header.get("PerFrameFunctionalGroupsSequence") or []]
+        shared = header.get("SharedFunctionalGroupsSequence") or []
+        own = header.get("PerFrameFunctionalGroupsSequence") or []
+        numbers = [_number([group, *shared]) for group in own]
     if len(groups) != len(pixels):
         raise DatasetError(
             f"{path}: {len(pixels)} frames, but positions of {len(groups)}; export it again"
@@ -99,9 +101,9 @@ def _names(path: Path, header: Any) -> dict[str, int]:
     return found
 
 
-def _number(group: Any) -> int | None:
-    sequence = group.get("SegmentIdentificationSequence")
-    return int(sequence[0].ReferencedSegmentNumber) if sequence else None
+def _number(groups: list[Any]) -> int | None:
+    found = part(groups, "SegmentIdentificationSequence")
+    return None if found is None else int(found.ReferencedSegmentNumber)
 
 
 def _indices(frame: Frame, plane: np.ndarray, grid: Header,
