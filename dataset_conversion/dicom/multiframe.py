@@ -82,17 +82,17 @@ def rescaling(holder: Any) -> tuple[float, float]:
 
 
 def _frame(groups: list[Any]) -> Frame:
-    slope, offset = rescaling(_part(groups, "PixelValueTransformationSequence"))
+    slope, offset = rescaling(part(groups, "PixelValueTransformationSequence"))
     return Frame(
-        numbers(_part(groups, "PlanePositionSequence"), "ImagePositionPatient", 3),
-        numbers(_part(groups, "PlaneOrientationSequence"), "ImageOrientationPatient", 6),
-        numbers(_part(groups, "PixelMeasuresSequence"), "PixelSpacing", 2),
+        numbers(part(groups, "PlanePositionSequence"), "ImagePositionPatient", 3),
+        numbers(part(groups, "PlaneOrientationSequence"), "ImageOrientationPatient", 6),
+        numbers(part(groups, "PixelMeasuresSequence"), "PixelSpacing", 2),
         slope,
         offset,
     )
 
 
-def _part(groups: list[Any], name: str) -> Any:
+def part(groups: list[Any], name: str) -> Any:
     """Return the first item of a sequence in the first group that has it."""
     for group in groups:
         if found := group.get(name):

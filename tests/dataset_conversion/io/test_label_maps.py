@@ -6,7 +6,8 @@ import SimpleITK as sitk
 
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import affine
-from dataset_conversion.io.label_maps import by_name, labels_of, looks_like_labels, read_mask
+from dataset_conversion.io.label_maps import by_name, looks_like_labels, read_mask
+from dataset_conversion.io.label_names import labels_of
 from dataset_conversion.labels import Labels
 from tests.dataset_conversion.making import AFFINE, ct, labels, nifti
 
