@@ -125,7 +125,9 @@ def find_patients(source: Path, options: FolderOptions, prefix: str, progress: P
     look = partial(_look, options=options, prefix=prefix, reading=reading)
     found, problems = scan(entries, look, options, progress)
     labels = _labels(found, options, reading)
-    missing = check_structures([i.patient.mask for i in found if i.patient.mask], labels, reading)
+    masks = [(i.patient.mask, i.segments) for i in found if i.patient.mask]
+    parts = [mask for mask, segments in masks if mask.structures and segments is not None]
+    missing = check_structures(parts, len(masks) - len(parts), labels, reading)
     found, more = _checked(found, labels, options, reading)
     groups, notes = _groups(found)
     unmasked = sum(item.patient.mask is None for item in found)

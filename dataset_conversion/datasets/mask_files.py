@@ -9,11 +9,12 @@ from pathlib import Path
 
 from dataset_conversion.cases.mask_alignment import is_part
 from dataset_conversion.datasets.dicom_masks import DicomFiles, dicom_source, split_dicom
-from dataset_conversion.datasets.mask_source import MaskSource, one_file
+from dataset_conversion.datasets.mask_source import MaskSource, joined, one_file
 from dataset_conversion.datasets.one_patient import check_one_patient
 from dataset_conversion.datasets.structure_files import Structures, find_structures, in_mask_folder
 from dataset_conversion.dicom.series import Series
 from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.label_maps import is_slicer
 from dataset_conversion.io.segments import Reading
 from dataset_conversion.io.volumes import read_header
 
@@ -89,6 +90,8 @@ class MaskFiles:
             self.dicom, self.binary, image, search.folder, search.pattern, search.how
         )
         sources = [one_file(path, search.how) for path in self.volumes]
+        if len(sources) > 1 and all(is_slicer(path) for path in self.volumes):
+            sources = [joined(sources, search.how, str(search.folder))]
         if self.structures is not None:
             sources.append(self.structures.source(search.how, str(search.folder)))
             notes += self.structures.notes()

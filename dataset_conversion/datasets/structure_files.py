@@ -75,6 +75,7 @@ def find_structures(volumes: Sequence[Path], folder: Path, patient: str, pattern
         DatasetError: two files of one structure, or several files in a mask folder of which none
             is a label.
     """
+    volumes = [path for path in volumes if not is_slicer(path)]  # these hold their own names
     inside = [path for path in volumes if apart or in_mask_folder(path, folder, pattern)]
     names = {path: name_of(path, patient, pattern, how) for path in volumes}
     if how.labels is None:
@@ -137,11 +138,13 @@ def _unless(pattern: str, word: re.Match[str]) -> str:
     return "" if re.search(pattern, word[0], re.IGNORECASE) else word[0]
 
 
-def check_structures(masks: Sequence[MaskSource], labels: Labels, how: Reading) -> list[str]:
+def check_structures(parts: Sequence[MaskSource], others: int, labels: Labels,
+                     how: Reading) -> list[str]:  # fmt: skip
     """Return notes on structures that some patients lack.
 
     Args:
-        masks: of all patients.
+        parts: the masks of one file per structure.
+        others: number of other masks.
         labels: the labels of the dataset.
         how: the user's choices.
 
@@ -149,7 +152,6 @@ def check_structures(masks: Sequence[MaskSource], labels: Labels, how: Reading) 
         DatasetError: a label has no file in any patient, although all masks have one file per
             structure.
     """
-    parts = [mask for mask in masks if mask.structures]
     drawn = [{folded(label_of(name, how.renames)) for name in mask.structures} for mask in parts]
     names = [
         name
@@ -158,7 +160,7 @@ def check_structures(masks: Sequence[MaskSource], labels: Labels, how: Reading) 
     ]
     lacking = {name: sum(folded(name) not in found for found in drawn) for name in names}
     absent = [name for name, count in lacking.items() if count == len(parts)]
-    if parts and absent and len(parts) == len(masks) and not labels.regions_class_order:
+    if parts and absent and not others and not labels.regions_class_order:
         stems = dict.fromkeys(name for m in parts for name in (*m.structures, *m.unlisted))
         raise DatasetError(
             f"the labels {listed(absent)} have no file in any patient; the files are named "
@@ -195,14 +197,8 @@ def _others(volumes: Sequence[Path], chosen: Sequence[Path], inside: Sequence[Pa
 def _read(files: Mapping[str, Path], how: Reading, who: str, grid: Header) -> LabelMap:
     """Read and merge the files; a single file with several values is an ordinary label map."""
     first = read_mask(next(iter(files.values())), grid, how)
-    if len(files) == 1 and (first.segments is not None or len(set(first.values) - {0}) > 1):
+    if len(files) == 1 and len(set(first.values) - {0}) > 1:
         return first
-    slicer = [path.name for path in files.values() if is_slicer(path)]
-    if slicer:
-        raise DatasetError(
-            f"{who}: {listed(slicer)}: segmentations of 3D Slicer with one structure per file; "
-            "save all structures as one .seg.nrrd, or each as .nii.gz"
-        )
     base = first.image
     voxels = {name: partial(_voxels, path, base, grid, how) for name, path in files.items()}
     values = {name: place for place, name in enumerate(files, 1)}

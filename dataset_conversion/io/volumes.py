@@ -157,6 +157,7 @@ def read_header(path: Path) -> Header:
         DatasetError: the header cannot be read, or is not three-dimensional.
     """
     try:
+        _check_format(path)
         if path.name.lower().endswith(NIFTI):
             with quiet_nibabel:
                 size, matrix = read_nifti_header(path)
