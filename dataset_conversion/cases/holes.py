@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from dataset_conversion.cases.slice_direction import slice_index
+from dataset_conversion.io.orientation import slice_index
 
 _LOST = 2  # slices: longest gap in a structure that is labelled on both sides of it
 _FEWEST = 5  # labelled slices, below which a short gap may separate two lesions

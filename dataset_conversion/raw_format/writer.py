@@ -8,9 +8,11 @@ from pathlib import Path
 
 from dataset_conversion.cases.case import Case, unique
 from dataset_conversion.cases.preprocess import Prepared, prepare
+from dataset_conversion.cases.slice_direction import grid_notes
 from dataset_conversion.errors import DatasetError, together
 from dataset_conversion.io.atomic_files import check_space, digest, digest_json, to_json, write_text
 from dataset_conversion.io.nifti_writer import write_image
+from dataset_conversion.io.orientation import SLICES_FIRST, stored_code
 from dataset_conversion.labels import values_of
 from dataset_conversion.parallel import Progress, Run, each
 from dataset_conversion.raw_format.copies import find_copies
@@ -175,8 +177,7 @@ class Conversion:
         """Write the files of the dataset itself and make it visible."""
         place = self.place
         place.sweep(done)
-        training = sum(self._trains(record) for record in done.values())
-        write_text(place.staged / DATASET, self.dataset.dataset_json(training), place.scratch)
+        write_text(place.staged / DATASET, self._dataset(done), place.scratch)
         if splits is None:
             (place.staged / SPLITS).unlink(missing_ok=True)
         else:
@@ -213,6 +214,15 @@ class Conversion:
     def _trains(record: Record) -> bool:
         return any(name.startswith("labelsTr/") for name in record.files)
 
+    def _dataset(self, done: Mapping[str, Record]) -> str:
+        training = sum(self._trains(record) for record in done.values())
+        return self.dataset.dataset_json(training, self._stored(done))
+
+    def _stored(self, done: Mapping[str, Record]) -> list[str]:
+        """Return the orientation of each case's files."""
+        wanted, grids = self.dataset.output.orientation, [record.grid for record in done.values()]
+        return [stored_code(grid["spacing"], grid["orientation"], wanted) for grid in grids]
+
     def _splits(self, done: Mapping[str, Record]) -> str | None:
         training = [c for c in self.cases if c.name in done and self._trains(done[c.name])]
         folds = self.dataset.splits.folds(training) if training else []
@@ -236,9 +246,8 @@ class Conversion:
     def _current(self, kept: Mapping[str, Record]) -> bool:
         """Return whether the finished dataset is, to the byte, what would be written now."""
         target = self.place.target
-        training = sum(self._trains(record) for record in kept.values())
         return (
-            _text(target / DATASET) == self.dataset.dataset_json(training)
+            _text(target / DATASET) == self._dataset(kept)
             and _text(target / SPLITS) == self._splits(kept)
             and (target / PREVIEW).exists()
             and _text(target / MANIFEST) == self._manifest(target, kept)
@@ -258,7 +267,19 @@ class Conversion:
         written = sum(case.name in done for case in worked)
         groups = {case.name: case.group for case in self.cases if case.name in done}
         report = summary(self.place.target, self.dataset.labels, done, self._splits(done), groups)
-        all_notes = [*self.dataset.notes, *self.dataset.labels.notes(), *notes, *report.notes]
+        grids = [record.grid for record in done.values()]
+        directions = grid_notes(
+            [(grid["spacing"], grid["orientation"]) for grid in grids],
+            slices_first=self.dataset.output.orientation == SLICES_FIRST,
+            sided=bool(self.dataset.labels.sided()),
+        )
+        all_notes = [
+            *self.dataset.notes,
+            *self.dataset.labels.notes(),
+            *notes,
+            *directions,
+            *report.notes,
+        ]
         return replace(
             report,
             written=written,
