@@ -15,6 +15,7 @@ from dataset_conversion.io.nifti_writer import write_image
 from dataset_conversion.io.orientation import SLICES_FIRST, stored_code
 from dataset_conversion.labels import values_of
 from dataset_conversion.parallel import Progress, Run, each
+from dataset_conversion.raw_format.channels import channel_warnings
 from dataset_conversion.raw_format.copies import find_copies
 from dataset_conversion.raw_format.description import ENDING, Description
 from dataset_conversion.raw_format.manifest import FILE as MANIFEST
@@ -149,7 +150,9 @@ class Conversion:
                 f"{'found' if sample.mask is not None else 'missing'}; the source changed during "
                 "the conversion: run it again"
             )
-        return prepare(sample, self.dataset.labels, self.dataset.output, case.where)
+        ready = prepare(sample, self.dataset.labels, self.dataset.output, case.where)
+        warnings = channel_warnings(self.dataset.channel_names, ready.facts)
+        return replace(ready, notes=(*ready.notes, *warnings))
 
     def _record(self, case: Case, ready: Prepared, files: dict[str, str]) -> Record:
         voxels = {str(value): count for value, count in ready.voxels.items()}
