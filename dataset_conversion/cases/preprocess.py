@@ -10,6 +10,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from dataset_conversion.cases.case import Output, Sample
+from dataset_conversion.cases.holes import holes
+from dataset_conversion.cases.intensities import Intensities, intensities
 from dataset_conversion.cases.mask_alignment import on_grid
 from dataset_conversion.cases.transforms import Images
 from dataset_conversion.errors import DatasetError
@@ -30,6 +32,7 @@ class Prepared:
         voxels: nnU-Net's label value -> number of voxels.
         notes: messages for the summary.
         grid: size (x, y, z), spacing in mm and orientation of the source's first channel.
+        facts: on the values of each channel, before the transforms.
     """
 
     images: Images
@@ -37,6 +40,7 @@ class Prepared:
     voxels: dict[int, int]
     notes: tuple[str, ...]
     grid: dict[str, Any]
+    facts: tuple[Intensities, ...] = ()
 
 
 def prepare(sample: Sample, labels: Labels, output: Output, who: str) -> Prepared:
@@ -69,6 +73,9 @@ def prepare(sample: Sample, labels: Labels, output: Output, who: str) -> Prepare
         source = sitk.GetArrayViewFromImage(turned)  # a view: keep `turned` alive
         array, voxels = labels.renumbered(source, histogram(source), who)
         mask = like(array, images[0])
+        gaps = holes(array, images[0].GetSpacing())
+        notes += [gaps] if gaps else []
+    facts = tuple(intensities(sitk.GetArrayViewFromImage(image)) for image in images)
     for step in output.steps:
         images, mask = step(images, mask)
     if mask is not None:
@@ -77,7 +84,7 @@ def prepare(sample: Sample, labels: Labels, output: Output, who: str) -> Prepare
             voxels = {**dict.fromkeys(voxels, 0), **histogram(array)}
         check_not_empty(holds_label(voxels, labels), output.allow_empty, who)
     typed = tuple(_typed(image, output.window) for image in images)
-    return Prepared(typed, mask, voxels, tuple(notes), _grid(first))
+    return Prepared(typed, mask, voxels, tuple(notes), _grid(first), facts)
 
 
 def holds_label(voxels: dict[int, int], labels: Labels) -> bool:

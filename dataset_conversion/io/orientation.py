@@ -63,10 +63,20 @@ def slice_plane(spacing: Sequence[float], code: str) -> str:
     >>> slice_plane((0.5, 3.3, 0.5), "LPS")
     'coronal'
     """
+    across = slice_index(spacing)
+    return "" if across is None else _ACROSS[code[across]]
+
+
+def slice_index(spacing: Sequence[float]) -> int | None:
+    """Return the axis (0, 1, 2 for x, y, z) across a volume's slices; None if there is none.
+
+    >>> slice_index((0.6, 3.3, 0.6)), slice_index((1.0, 1.0, 1.1))
+    (1, None)
+    """
     rounded = [round(float(mm), 5) for mm in spacing]  # as in the manifest
     order = sorted(range(3), key=lambda axis: rounded[axis])
     across, longer = order[2], order[1]
-    return _ACROSS[code[across]] if rounded[across] > LONGER * rounded[longer] else ""
+    return across if rounded[across] > LONGER * rounded[longer] else None
 
 
 def stored_code(spacing: Sequence[float], code: str, orientation: str) -> str:

@@ -15,6 +15,8 @@ from dataset_conversion.io.nifti_writer import write_image
 from dataset_conversion.io.orientation import SLICES_FIRST, stored_code
 from dataset_conversion.labels import values_of
 from dataset_conversion.parallel import Progress, Run, each
+from dataset_conversion.raw_format.channels import channel_warnings
+from dataset_conversion.raw_format.copies import find_copies
 from dataset_conversion.raw_format.description import ENDING, Description
 from dataset_conversion.raw_format.manifest import FILE as MANIFEST
 from dataset_conversion.raw_format.manifest import FORMAT, Record, patients, records, versions
@@ -57,7 +59,7 @@ class Conversion:
         pending = [case for case in self.cases if case.name not in kept]
         check_space(self.place.raw_root, sum(self._bytes(case) for case in pending))
         notes = fate(self.cases, old, kept, self.place, self.settings)
-        done = {**kept, **self._each(self._try, pending)}
+        done = self._without_copies({**kept, **self._each(self._try, pending)}, notes)
         return self._report(done, pending, notes)
 
     def write(self) -> Report:
@@ -81,6 +83,7 @@ class Conversion:
         resumed = self._fitting(pending, finished, place.staged)
         left = [case for case in pending if case.name not in resumed]
         done = {**kept, **resumed, **self._each(self._convert, left)}
+        done = self._without_copies(done, notes)
         self._stop_at_problems()
         if not any(name.startswith("labelsTr/") for r in done.values() for name in r.files):
             raise together([*self.problems, "no training case is left; nothing was written"])
@@ -123,6 +126,14 @@ class Conversion:
         self.problems += [problems[name] for name in sorted(problems)]
         return done
 
+    def _without_copies(self, done: dict[str, Record],
+                        notes: list[str]) -> dict[str, Record]:  # fmt: skip
+        """Return the cases without copies of one image; report these."""
+        found = find_copies([case for case in self.cases if case.name in done], done)
+        self.problems += found.problems
+        notes += found.notes
+        return {name: record for name, record in done.items() if name not in found.names}
+
     def _prepare(self, case: Case) -> Prepared:
         try:
             sample = case.load()
@@ -139,12 +150,14 @@ class Conversion:
                 f"{'found' if sample.mask is not None else 'missing'}; the source changed during "
                 "the conversion: run it again"
             )
-        return prepare(sample, self.dataset.labels, self.dataset.output, case.where)
+        ready = prepare(sample, self.dataset.labels, self.dataset.output, case.where)
+        warnings = channel_warnings(self.dataset.channel_names, ready.facts)
+        return replace(ready, notes=(*ready.notes, *warnings))
 
     def _record(self, case: Case, ready: Prepared, files: dict[str, str]) -> Record:
         voxels = {str(value): count for value, count in ready.voxels.items()}
         return Record(dict(case.sources), self.settings, files, voxels, ready.grid, self.made_with,
-                      list(ready.notes))  # fmt: skip
+                      list(ready.notes), [vars(fact) for fact in ready.facts])  # fmt: skip
 
     def _try(self, case: Case) -> Record:
         return self._record(case, self._prepare(case), dict.fromkeys(self._names(case), ""))
