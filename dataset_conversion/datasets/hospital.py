@@ -18,6 +18,7 @@ import SimpleITK as sitk
 from dataset_conversion.cases.case import Case, Sample
 from dataset_conversion.cases.preprocess import check_not_empty
 from dataset_conversion.datasets.case_ids import case_id, folder_id
+from dataset_conversion.datasets.images_only import IMAGES_ONLY, MODEL, NO_LABELS
 from dataset_conversion.datasets.options import Common, option
 from dataset_conversion.datasets.patient_folder import Patient, patient_folders, read_patient
 from dataset_conversion.datasets.scan import scan, stop_at
@@ -48,6 +49,8 @@ class FolderOptions(Common):
     keep_names: bool = option(
         False, "use folder names as case ids; they must not identify a person"
     )
+    images_only: bool = IMAGES_ONLY
+    model: Path | None = MODEL
 
 
 @dataclass(frozen=True)
@@ -93,11 +96,13 @@ def find_patients(source: Path, options: FolderOptions, prefix: str, progress: P
     folders = patient_folders(source)
     look = partial(_look, options=options, prefix=prefix)
     found, problems = scan(folders, look, options, progress)
-    labels = _labels(found, options, usual)
+    labels = NO_LABELS if options.images_only else _labels(found, options, usual)
     found, more = _checked(found, labels, options)
     groups, notes = _groups(found)
     unmasked = sum(item.patient.mask is None for item in found)
-    if unmasked:
+    if options.images_only:
+        notes = []  # on training and folds
+    elif unmasked:
         notes = [f"patients without a mask, written to imagesTs: {unmasked}", *notes]
     cases = [
         Case(
@@ -117,8 +122,9 @@ def find_patients(source: Path, options: FolderOptions, prefix: str, progress: P
 def _look(folder: Path, options: FolderOptions, prefix: str) -> _Found:
     """Find a patient's files, their digests, and the values of the mask."""
     patient = read_patient(
-        folder, mask_pattern=options.mask_pattern, modality=options.modality, series=options.series
-    )
+        folder, mask_pattern=options.mask_pattern, modality=options.modality, series=options.series,
+        images_only=options.images_only,
+    )  # fmt: skip
     image = digest_of(patient.image_files)
     sources = {"image": image}
     segments: dict[str, int] | None = None

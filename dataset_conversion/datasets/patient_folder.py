@@ -75,8 +75,8 @@ def patient_folders(source: Path) -> list[Path]:
     return folders
 
 
-def read_patient(folder: Path, *, mask_pattern: str, modality: str,
-                 series: str | None) -> Patient:  # fmt: skip
+def read_patient(folder: Path, *, mask_pattern: str, modality: str, series: str | None,
+                 images_only: bool = False) -> Patient:  # fmt: skip
     """Find a patient's image and mask by name or, if names are ambiguous, by content.
 
     Args:
@@ -84,6 +84,7 @@ def read_patient(folder: Path, *, mask_pattern: str, modality: str,
         mask_pattern: regular expression in the names of masks; case is ignored.
         modality: DICOM Modality.
         series: DICOM series to use if there are several, see `find_series`.
+        images_only: pass over masks, however many there are.
 
     Raises:
         DatasetError: no image or several, several masks, links, unreadable files, and the errors
@@ -108,6 +109,8 @@ def read_patient(folder: Path, *, mask_pattern: str, modality: str,
         images.append(found)
     if len(images) + len(masks) == 2 and len(images) != 1:
         images, masks = _by_content(images, masks, folder)
+    if images_only:
+        images, masks, notes = _without_masks(images, masks, notes)
     _check_counts(images, masks, folder)
     return Patient(folder, images[0], masks[0] if masks else None, tuple(notes))
 
@@ -132,6 +135,16 @@ def _by_content(images: Sequence[Path | Series], masks: Sequence[Path],
             "--mask-pattern with a pattern that occurs only in the names of masks"
         )
     return [p for p in both if p is not labels[0]], labels
+
+
+def _without_masks(images: list[Path | Series], masks: Sequence[Path],
+                   notes: Sequence[str]) -> tuple[list[Path | Series], list[Path], list[str]]:  # fmt: skip
+    """Pass over masks: those that were found, and among several volumes those that look like labels."""
+    kept = [p for p in images if not (isinstance(p, Path) and looks_like_labels(p))]
+    if len(images) == 1 or not kept:
+        kept = images
+    count = len(masks) + len(images) - len(kept)
+    return kept, [], [*notes, *(["masks in its folder are passed over"] if count else [])]
 
 
 def _check_counts(images: Sequence[Path | Series], masks: Sequence[Path], folder: Path) -> None:

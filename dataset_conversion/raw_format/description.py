@@ -72,6 +72,9 @@ class Description:
             # The axis of the array (z, y, x) as nnU-Net's reader returns it, before transposition.
             "nnunet_plugins": {
                 "orientation": self.output.orientation,
+                # New images of a trained model are treated alike: nnU-Net copies this into the model.
+                "window": list(self.output.window) if self.output.window else None,
+                "steps": [described(step) for step in self.output.steps],
                 "left_right_axis": 2 - right_left,
                 "sided_labels": self.labels.sided(),
             },
