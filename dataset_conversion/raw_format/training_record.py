@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dataset_conversion.cases.case import Output
+from dataset_conversion.cases.transforms import Resample
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.volumes import is_volume, read_header
 from dataset_conversion.raw_format.manifest import read_json, read_manifest
 
 ENTRY = "nnunet_plugins"
 _ORIENTATION = re.compile(r"[LRAPIS]{3}|slices-first")
+_CUT = "DropEmptySlices"  # depends on the mask
 _MOST = 50  # predictions of the validation that are looked at
 
 
@@ -46,6 +49,47 @@ class TrainingRecord:
     window: tuple[float, float] | None = None
     steps: tuple[Mapping[str, Any], ...] = ()
     ours: bool = False
+
+    def output(self, usual: str = "LPS") -> Output:
+        """Return how new images are written: with the window, voxel size and orientation of the training images.
+
+        Args:
+            usual: orientation to write if none is recorded.
+
+        Raises:
+            DatasetError: the window is needed and not recorded, or the training images went through a transform
+                that is not repeated on new images.
+        """
+        if self.ours and not self.recorded and "noNorm" in self.channels:
+            raise DatasetError(
+                f"{self.folder}: its dataset.json does not record the window of its training images (channel "
+                "noNorm); pass --window LOW HIGH to convert --images-only, as in their conversion"
+            )
+        names = [str(step.get("step")) for step in self.steps]
+        foreign = sorted(set(names) - {"Resample", _CUT})
+        if foreign:
+            raise DatasetError(
+                f"{self.folder}: its training images went through {', '.join(foreign)}, which is not repeated on "
+                "new images; convert them with the dataset of the training"
+            )
+        steps = tuple(
+            Resample(tuple(step["spacing"])) for step in self.steps if step["step"] == "Resample"
+        )
+        return Output(self.window, steps, self.orientation or usual)
+
+    def notes(self) -> list[str]:
+        """Return what the user must know about new images of this model."""
+        notes = []
+        if not self.recorded:
+            notes.append(
+                "the model's dataset.json does not record whether values were windowed or voxels resampled: the "
+                "options given here apply (--window, --spacing)"
+            )
+        if any(step.get("step") == _CUT for step in self.steps):
+            notes.append(
+                "the training images were cut to the slices with labels; new images keep all slices"
+            )
+        return notes
 
 
 def read_record(folder: Path) -> TrainingRecord:
