@@ -81,10 +81,10 @@ def _as_trained(dataset: Description, record: TrainingRecord) -> tuple[Descripti
         DatasetError: options that were given, or the channel, differ from the record.
     """
     given = dataset.output
-    notes = _check_channels(dataset, record)
     code, why = _orientation(given.orientation, record)
     if not record.recorded and (given.window or given.steps):
-        return replace(dataset, output=replace(given, orientation=code)), [*why, *record.notes()]
+        notes = [*why, *_check_channels(dataset, record), *record.notes()]
+        return replace(dataset, output=replace(given, orientation=code)), notes
     trained = record.output(code)
     if given.window not in (None, trained.window):
         raise _differs("window", given.window, trained.window, record)
@@ -95,7 +95,8 @@ def _as_trained(dataset: Description, record: TrainingRecord) -> tuple[Descripti
     if sizes[0] not in (None, sizes[1]):
         raise _differs("spacing", sizes[0], sizes[1], record)
     output = replace(given, window=trained.window, steps=trained.steps, orientation=code)
-    return replace(dataset, output=output), [*why, *notes, *record.notes()]
+    notes = [*why, *_check_channels(dataset, record), *record.notes()]
+    return replace(dataset, output=output), notes
 
 
 def _differs(name: str, given: Sequence[float] | None, trained: Sequence[float] | None,

@@ -76,9 +76,7 @@ class Report:
                 f"    {name}: {count:,} voxels in {counted(self.holders.get(name, 0), 'case')}"
             )
         lines.append(f"  spacings of the sources (x, y, z in mm): {listed(self.spacings)}")
-        lines.append(
-            f"  orientations: {listed(self.orientations)}; written as {self.orientation}"
-        )
+        lines.append(f"  orientations: {listed(self.orientations)}; written as {self.orientation}")
         lines += [f"  done to each case: {step}" for step in self.steps]
         lines += [f"  note: {note}" for note in self.notes]
         lines += [f"  left out: {problem}" for problem in self.problems]
