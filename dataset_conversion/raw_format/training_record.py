@@ -169,7 +169,7 @@ def revealed(folder: Path) -> Counter[str]:
     for path, _ in zip(files, range(_MOST), strict=False):
         try:
             found[read_header(path).orientation] += 1
-        except DatasetError:  # a damaged prediction is no evidence
+        except DatasetError:  # a damaged prediction shows nothing
             continue
     return found
 

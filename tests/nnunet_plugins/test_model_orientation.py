@@ -126,7 +126,7 @@ def test_files_in_the_models_orientation_are_used_as_they_are(tmp_path):
     assert [orientation(sitk.ReadImage(str(path))) for path in copies] == ["LPS", "LPS"]
 
 
-def test_a_result_of_another_size_is_no_result_of_the_image():
+def test_a_result_of_another_size_is_an_error():
     image = sitk.Image(4, 5, 6, sitk.sitkUInt8)
     with pytest.raises(UserError, match=r"has \(4, 5, 5\) voxels, its image \(4, 5, 6\)"):
         returned(sitk.Image(4, 5, 5, sitk.sitkUInt8), image)
