@@ -18,8 +18,8 @@ from dataset_conversion.datasets.options import Common, option
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.labels import Labels
 from dataset_conversion.parallel import Progress
-from dataset_conversion.raw_format.description import Description
-from dataset_conversion.raw_format.images_folder import ENDING, ImagesReport, write_images
+from dataset_conversion.raw_format.description import ENDING, Description
+from dataset_conversion.raw_format.images_folder import ImagesReport, write_images
 from dataset_conversion.raw_format.training_record import TrainingRecord, read_record, revealed
 
 IMAGES_ONLY: bool = option(
