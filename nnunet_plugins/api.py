@@ -70,8 +70,8 @@ def convert(
         raise UserError(
             f"convert: unknown format {source_format!r}; allowed: {', '.join(CONVERTERS)}"
         )
-    root = raw_root or (None if options.get("images_only") else os.environ.get("nnUNet_raw"))
-    if options.get("images_only") and not root:
+    root = raw_root or os.environ.get("nnUNet_raw")
+    if options.get("images_only") and (not raw_root or _is_raw_root(raw_root)):
         raise UserError("convert: --images-only needs -o DIR, a new folder for the images")
     if not root:
         raise UserError(
@@ -85,6 +85,11 @@ def convert(
         )
     chosen = found.options(**checked(found.options, options))
     return found.convert(Path(source), Path(root), dataset_id, name, chosen, progress)
+
+
+def _is_raw_root(folder: StrPath) -> bool:
+    raw = os.environ.get("nnUNet_raw")
+    return bool(raw) and Path(folder).resolve() == Path(str(raw)).resolve()
 
 
 def check(

@@ -60,7 +60,7 @@ def notes_on(images: Iterable[Path], code: str | None, model: Path) -> list[str]
     """Notes on images that are stored unlike a model's training images.
 
     Args:
-        images: the first image of each case.
+        images: the images of all cases.
         code: orientation that the model's dataset.json records; None without one.
         model: the model folder.
 

@@ -19,7 +19,7 @@ from dataset_conversion.errors import DatasetError
 from dataset_conversion.labels import Labels
 from dataset_conversion.parallel import Progress
 from dataset_conversion.raw_format.description import ENDING, Description
-from dataset_conversion.raw_format.images_folder import ImagesReport, write_images
+from dataset_conversion.raw_format.images_folder import ImagesReport, check_new, write_images
 from dataset_conversion.raw_format.training_record import TrainingRecord, read_record, revealed
 
 IMAGES_ONLY: bool = option(
@@ -50,8 +50,13 @@ def convert_images(find: Find, source: Path, target: Path, options: Common,
     Raises:
         DatasetError: the conversion is impossible, or options differ from what the model records.
     """
+    check_new(target)
     if options.key:
         check_key(Path(options.key), target)
+        if Path(options.key).exists():
+            raise DatasetError(
+                f"{options.key}: exists, and its cases would be lost; pass a new file with --key"
+            )
     model = getattr(options, "model", None)
     record = None if model is None else read_record(Path(model))
     dataset = find(source, options, 1, "Images", progress)

@@ -6,6 +6,7 @@ The images are oriented, windowed and resampled as those of a dataset. The folde
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -78,7 +79,7 @@ def write_images(dataset: Description, target: Path, run: Run, progress: Progres
         )
     target = Path(os.path.abspath(target))
     work = _Work(dataset, Staging(target.parent, target.name), ending, run, progress)
-    _check_new(target)
+    check_new(target)
     cases, clashes = unique(dataset.cases)
     problems = [*dataset.problems, *clashes]
     _stop_at(problems, cases, run)
@@ -105,20 +106,25 @@ def _write(work: _Work, cases: Sequence[Case], problems: list[str]) -> ImagesRep
     _stop_at(problems, done, work.run)
     shutil.rmtree(place.scratch)
     flush_folder(place.staged)
-    _check_new(place.target)
+    check_new(place.target)
     if place.target.exists():
         place.target.rmdir()
     place.staged.rename(place.target)
     return _report(work, done, problems)
 
 
-def _check_new(target: Path) -> None:
+def check_new(target: Path) -> None:
+    """Reject a target that holds files, or that nnU-Net would take for a dataset."""
     if target.is_file():
         raise DatasetError(f"{target}: is a file; pass a new folder with -o")
     if target.is_dir() and any(target.iterdir()):
         raise DatasetError(
             f"{target}: is not empty, and old images would be predicted with the new ones; pass a new folder with "
             "-o, or remove this one"
+        )
+    if re.match(r"Dataset\d{3}_", target.name):
+        raise DatasetError(
+            f"{target}: nnU-Net takes a folder of this name for a dataset; pass another name with -o"
         )
 
 

@@ -74,7 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
     model = find_model(arguments.model, arguments.folds, arguments.checkpoint)
     cases = find_inputs(arguments.input, model)  # before the model is loaded
     print(f"note   {model.warning}", file=sys.stderr)
-    for note in notes_on([paths[0] for paths in cases.values()], model.orientation, model.folder):
+    images = [path for paths in cases.values() for path in paths]
+    for note in notes_on(images, model.orientation, model.folder):
         print(f"note   {note}", file=sys.stderr)
     predictor = load(model, arguments.device)
 

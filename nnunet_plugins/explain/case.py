@@ -177,7 +177,7 @@ def explain(predictor: Any, model: Model, images: Sequence[Path], *, labels: Seq
         peaks,
         {name: placed(one) for name, one in zip(gates, maps[len(classes) :], strict=True)},
         chosen,
-        tuple(notes_on(images[:1], model.orientation, model.folder)),
+        tuple(notes_on(images, model.orientation, model.folder)),
     )
 
 

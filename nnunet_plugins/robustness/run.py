@@ -173,7 +173,8 @@ def measure(model: Model, predictor: Any, folder: Path, references: Path, asked:
             )
             for name, strength in conditions
         ]
-    notes = notes_on([paths[0] for paths in cases.values()], model.orientation, model.folder)
+    images = [path for paths in cases.values() for path in paths]
+    notes = notes_on(images, model.orientation, model.folder)
     return Robustness(
         tuple(points), setting, str(predictor.trainer_name), tuple(cases), tuple(notes)
     )

@@ -153,6 +153,8 @@ def test_the_key_and_the_names(tmp_path):
     rows = list(csv.reader(key.open()))
     assert rows == [["case", "source"], [case, str(tmp_path / "src" / "Quill_Ada")]]
     assert_absent((b"Quill", b"Ada"), tmp_path / "images")
+    with pytest.raises(DatasetError, match=r"key\.csv: exists, and its cases would be lost"):
+        new_images(tmp_path / "src", tmp_path / "other", key=key)
     with pytest.raises(DatasetError, match="the key is inside"):
         new_images(tmp_path / "src", tmp_path / "other", key=tmp_path / "other" / "key.csv")
 
@@ -291,6 +293,8 @@ def test_what_needs_another_option_stops(source, tmp_path):
         hospital_ct.convert(source, tmp_path / "raw", 1, options=options)
     with pytest.raises(DatasetError, match=r"no dataset\.json; pass the folder of a trained model"):
         new_images(source, tmp_path / "images", model=tmp_path / "nothing")
+    with pytest.raises(DatasetError, match="nnU-Net takes a folder of this name for a dataset"):
+        new_images(source, tmp_path / "Dataset007_New")
     with pytest.raises(DatasetError, match="the output is inside the source"):
         new_images(source, source / "images")
 
