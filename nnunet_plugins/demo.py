@@ -219,12 +219,15 @@ def own_data(dataset: str) -> tuple[str, ...]:
     """Return the commands for your own data in a dataset's format."""
     labels = " --labels labels.json" if dataset == "hospital-ct" else ""
     model = "-p MAGUNetPlans -tr MAGUNetTrainer"
+    hospital = dataset in ("hospital-ct", "sij-mri")
+    new = f"nnunet-plugins convert {dataset} NEW_SCANS --images-only -o NEW_IMAGES --model MODEL_FOLDER"
     return (
         'eval "$(nnunet-plugins env --root ~/nnunet)"        # once in each shell',
         "nnunet-plugins doctor",
         f"nnunet-plugins convert {dataset} YOUR_FOLDER -d 700{labels}",
         "nnunet-plugins plan 700 --network MAGUNet            # --preset cpu to try it without a GPU",
         f"nnUNetv2_train 700 3d_fullres 0 {model}",
+        *([new] if hospital else []),
         f"nnUNetv2_predict -i NEW_IMAGES -o PREDICTIONS -d 700 -c 3d_fullres -f 0 {model}",
         "nnunet-plugins evaluate PREDICTIONS REFERENCES -o scores.json",
     )

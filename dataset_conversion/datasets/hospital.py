@@ -18,6 +18,7 @@ from dataset_conversion.cases.case import Case, Sample
 from dataset_conversion.cases.preprocess import check_not_empty
 from dataset_conversion.datasets.case_ids import case_id, folder_id
 from dataset_conversion.datasets.entries import Entry
+from dataset_conversion.datasets.images_only import IMAGES_ONLY, MODEL, NO_LABELS
 from dataset_conversion.datasets.layouts import find_entries
 from dataset_conversion.datasets.options import Common, option
 from dataset_conversion.datasets.patient_folder import Patient, read_patient
@@ -82,6 +83,8 @@ class FolderOptions(Common):
     follow_links: bool = option(
         False, "read what symbolic links point to, e.g. the files of git-annex and DataLad"
     )
+    images_only: bool = IMAGES_ONLY
+    model: Path | None = MODEL
 
     @property
     def kind(self) -> str:
@@ -131,17 +134,19 @@ def find_patients(source: Path, options: FolderOptions, prefix: str, progress: P
         raise DatasetError(f"--mask-pattern {options.mask_pattern!r}: {error}") from error
     known = usual if options.labels is None else read_labels(Path(options.labels), options.drop)
     reading = _reading(options, known)
-    entries, layout = find_entries(source, options.mask_pattern, options.follow_links)
+    entries, layout = find_entries(
+        source, options.mask_pattern, options.follow_links, options.images_only
+    )
     look = partial(_look, options=options, prefix=prefix, reading=reading)
     found, problems = scan(entries, look, options, progress)
-    labels = _labels(found, options, reading)
-    masks = [(i.patient.mask, i.segments) for i in found if i.patient.mask]
-    parts = [mask for mask, segments in masks if mask.structures and segments is not None]
-    missing = check_structures(parts, len(masks) - len(parts), labels, reading)
+    labels = NO_LABELS if options.images_only else _labels(found, options, reading)
+    missing = _missing_structures(found, labels, reading)
     found, more = _checked(found, labels, options, reading)
     groups, notes = _groups(found)
     unmasked = sum(item.patient.mask is None for item in found)
-    if unmasked:
+    if options.images_only:
+        notes = []  # on training and folds
+    elif unmasked:
         notes = [f"patients without a mask, written to imagesTs: {unmasked}", *notes]
     cases = [
         Case(
@@ -158,6 +163,12 @@ def find_patients(source: Path, options: FolderOptions, prefix: str, progress: P
     return Patients(cases, labels, [*layout, *notes, *missing], [*problems, *more])
 
 
+def _missing_structures(found: Sequence[_Found], labels: Labels, reading: Reading) -> list[str]:
+    masks = [(i.patient.mask, i.segments) for i in found if i.patient.mask]
+    parts = [mask for mask, segments in masks if mask.structures and segments is not None]
+    return check_structures(parts, len(masks) - len(parts), labels, reading)
+
+
 def _reading(options: FolderOptions, labels: Labels | None) -> Reading:
     renames = read_renames(options.rename)
     if labels is not None:
@@ -169,7 +180,7 @@ def _look(entry: Entry, options: FolderOptions, prefix: str, reading: Reading) -
     """Find a patient's files, their digests, and the values of the mask."""
     patient = read_patient(
         entry, mask_pattern=options.mask_pattern, modality=options.modality, series=options.series,
-        reading=reading,
+        reading=reading, images_only=options.images_only,
     )  # fmt: skip
     grid = patient.grid
     image = digest_of(patient.image_files)

@@ -36,14 +36,15 @@ _FLAT = "images and masks in one folder"
 _NEXT = "masks next to the patients' folders"
 
 
-def find_entries(source: Path, pattern: str,
-                 follow_links: bool = False) -> tuple[list[Entry], list[str]]:  # fmt: skip
+def find_entries(source: Path, pattern: str, follow_links: bool = False,
+                 images_only: bool = False) -> tuple[list[Entry], list[str]]:  # fmt: skip
     """Return the patients in a source folder, and notes on its layout.
 
     Args:
         source: folder that holds all patients.
         pattern: regular expression in the names of masks; case is ignored.
         follow_links: follow symbolic links.
+        images_only: pass over the masks of paired layouts.
 
     Raises:
         DatasetError: not a folder, no patients, several layouts at once, no names that pair images
@@ -59,13 +60,14 @@ def find_entries(source: Path, pattern: str,
         _refuse_others(source, trees)
         _refuse(source, files, f"next to {trees.layout}; move them into these folders")
         images = image_items(trees, follow_links)
-        masks = mask_items(trees, images, Names(pattern), follow_links)
+        masks = [] if images_only else mask_items(trees, images, Names(pattern), follow_links)
         return _paired(source, trees.layout, images, masks, pattern, follow_links)
     if files and not folders:
-        return _flat(source, files, loose, pattern)
+        return _flat(source, files, loose, pattern, images_only)
     if files and all(named_mask(path.name, pattern) for path in files):
         images = [Item(path.name, (path,), path.name) for path in folders]
-        return _paired(source, _NEXT, images, file_items(files), pattern, follow_links)
+        masks = [] if images_only else file_items(files)
+        return _paired(source, _NEXT, images, masks, pattern, follow_links)
     _refuse(source, files, "not in a patient's folder; put each patient's image and mask into a "
             "separate folder")  # fmt: skip
     return _folders(source, folders, loose, follow_links)
@@ -127,8 +129,8 @@ def _refuse(source: Path, files: Sequence[Path], problem: str) -> None:
         raise DatasetError(f"{source}: {len(files)} images are {problem} ({shown})")
 
 
-def _flat(source: Path, files: Sequence[Path], loose: Sequence[Path],
-          pattern: str) -> tuple[list[Entry], list[str]]:  # fmt: skip
+def _flat(source: Path, files: Sequence[Path], loose: Sequence[Path], pattern: str,
+          images_only: bool) -> tuple[list[Entry], list[str]]:  # fmt: skip
     """Pair the files of a folder that holds all patients."""
     dicom = [path for path in files if kind_of(path) == "dicom"]
     names = Names(pattern)
@@ -142,7 +144,8 @@ def _flat(source: Path, files: Sequence[Path], loose: Sequence[Path],
               and named_mask(path.name, pattern)]  # fmt: skip
     masks = [path for path in files if named_mask(path.name, pattern)]
     images = [path for path in files if path not in masks]
-    return _paired(source, _FLAT, file_items(images), file_items([*masks, *unread]), pattern)
+    found = [] if images_only else file_items([*masks, *unread])
+    return _paired(source, _FLAT, file_items(images), found, pattern)
 
 
 def _paired(source: Path, layout: str, images: Sequence[Item], masks: Sequence[Item], pattern: str,

@@ -63,8 +63,8 @@ class Patient:
         return read_header(self.image)
 
 
-def read_patient(place: Entry | Path, *, mask_pattern: str, modality: str,
-                 series: str | None, reading: Reading = PLAIN) -> Patient:  # fmt: skip
+def read_patient(place: Entry | Path, *, mask_pattern: str, modality: str, series: str | None,
+                 reading: Reading = PLAIN, images_only: bool = False) -> Patient:  # fmt: skip
     """Find a patient's image and mask by name or, if names are ambiguous, by content.
 
     Args:
@@ -73,6 +73,7 @@ def read_patient(place: Entry | Path, *, mask_pattern: str, modality: str,
         modality: DICOM Modality.
         series: DICOM series to use if there are several, see `find_series`.
         reading: labels and the user's choices on masks.
+        images_only: pass over masks, however many there are.
 
     Raises:
         DatasetError: no image or several, several masks, a mask that is not read, DICOM files of
@@ -96,6 +97,11 @@ def read_patient(place: Entry | Path, *, mask_pattern: str, modality: str,
     )
     volumes = [path for path in volumes if path not in masks.files]
     images: list[Path | Series] = [*volumes, *([found] if found else [])]
+    if images_only:
+        images, passed = _without_masks(images, bool(masks))
+        _check_counts(images, masks.files, folder)
+        notes += [*more, *passed]
+        return Patient(folder, images[0], None, tuple(notes), entry.name, entry.group)
     unclear = len(images) + len(masks.volumes) == 2 and len(images) != 1
     if drawn is None and unclear and masks.plain:
         images, labels = _by_content(images, masks.volumes, folder)
@@ -160,6 +166,17 @@ def _by_content(images: Sequence[Path | Series], masks: Sequence[Path],
             "--mask-pattern with a pattern that occurs only in the names of masks"
         )
     return [p for p in both if p is not labels[0]], labels
+
+
+def _without_masks(
+    images: list[Path | Series], masked: bool
+) -> tuple[list[Path | Series], list[str]]:
+    """Pass over masks: those that were found, and among several volumes those that look like labels."""
+    kept = [p for p in images if not (isinstance(p, Path) and looks_like_labels(p))]
+    if len(images) == 1 or not kept:
+        kept = images
+    passed = masked or len(kept) < len(images)
+    return kept, ["masks in its folder are passed over"] if passed else []
 
 
 def _check_counts(images: Sequence[Path | Series], masks: Sequence[Path], folder: Path) -> None:

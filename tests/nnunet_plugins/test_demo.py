@@ -1,6 +1,7 @@
 """The demo's first step for every dataset, and the commands of the others; nothing is trained."""
 
 import json
+import shlex
 
 import pytest
 
@@ -37,6 +38,9 @@ def test_every_example_is_a_choice_of_the_command():
     for dataset in EXAMPLES:
         assert parser().parse_args(["demo", "--dataset", dataset]).dataset == dataset
         assert f"convert {dataset} " in "\n".join(own_data(dataset))
+        for line in own_data(dataset):
+            if line.startswith("nnunet-plugins "):
+                parser().parse_args(shlex.split(line, comments=True)[1:])
     assert parser().parse_args(["demo"]).dataset == "hospital-ct"
     with pytest.raises(SystemExit):
         parser().parse_args(["demo", "--dataset", "spine"])
