@@ -47,12 +47,7 @@ def read_nifti(path: Path) -> NiftiImage:
         Exception: anything that nibabel raises for damaged bytes.
     """
     image = parse_nifti(path)
-    header = image.header
-    kind = header.get_data_dtype()
-    if kind.fields is not None:
-        raise DatasetError(colour(path, len(kind.fields)))
-    if kind.kind == "c":
-        raise DatasetError(f"{path}: complex values; export magnitude values")
+    _check_values(path, image.header)
     shape = tuple(image.shape)
     if len(shape) > 3 and max(shape[3:]) == 1:
         shape = shape[:3]
@@ -65,20 +60,51 @@ def read_nifti(path: Path) -> NiftiImage:
         )
     if len(shape) < 3 or min(shape) < 1:
         raise DatasetError(not_a_volume(path, shape))
+    return _volumes(path, image, shape)[0]
+
+
+def read_nifti_channels(path: Path) -> list[NiftiImage]:
+    """Read each volume of a 4D file (x, y, z, channel).
+
+    Raises:
+        DatasetError: as `read_nifti`, except for 4D.
+        Exception: anything that nibabel raises for damaged bytes.
+    """
+    image = parse_nifti(path)
+    _check_values(path, image.header)
+    return _volumes(path, image, tuple(image.shape))
+
+
+def _check_values(path: Path, header: Any) -> None:
+    """Raise if a voxel is not one real number, or lengths are not in mm."""
+    kind = header.get_data_dtype()
+    if kind.fields is not None:
+        raise DatasetError(colour(path, len(kind.fields)))
+    if kind.kind == "c":
+        raise DatasetError(f"{path}: complex values; export magnitude values")
     unit = header.get_xyzt_units()[0]
     if unit not in ("mm", "unknown"):  # ITK would scale by it, nibabel does not
         raise DatasetError(f"{path}: its unit of length is {unit} (xyzt_units); save it in mm")
-    note = _check_orientation(path, header, shape)
+
+
+def _volumes(path: Path, image: Any, shape: tuple[int, ...]) -> list[NiftiImage]:
+    """Return the volumes (x, y, z) of an image of shape (x, y, z) or (x, y, z, volume)."""
+    note = _check_orientation(path, image.header, shape[:3])
     # Not from the header: nibabel removes the scale factors from it on opening.
     slope, offset = float(image.dataobj.slope), float(image.dataobj.inter)
-    raw = np.asarray(image.dataobj.get_unscaled()).reshape(shape)
-    return NiftiImage(
-        raw=np.ascontiguousarray(raw.T).astype(raw.dtype.newbyteorder("="), copy=False),
-        matrix=_FLIP @ image.affine,
-        slope=slope,
-        offset=offset,
-        note=note,
-    )
+    raw = np.asarray(image.dataobj.get_unscaled()).reshape(*shape[:3], -1, order="F")
+    return [
+        NiftiImage(
+            raw=np.ascontiguousarray(raw[..., number].T).astype(
+                raw.dtype.newbyteorder("="), copy=False
+            ),
+            matrix=_FLIP @ image.affine,
+            slope=slope,
+            offset=offset,
+            note=note,
+        )
+        for number in range(raw.shape[3])
+    ]
 
 
 def colour(path: Path, channels: int) -> str:
