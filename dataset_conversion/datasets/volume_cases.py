@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from dataset_conversion.cases.case import Case, Sample
 from dataset_conversion.cases.preprocess import check_not_empty
 from dataset_conversion.datasets.options import Common
 from dataset_conversion.datasets.paired_folders import checked
-from dataset_conversion.datasets.scan import scan, stop_at
+from dataset_conversion.datasets.scan import scan
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.atomic_files import digest
 from dataset_conversion.io.channels import read_channel_header, read_channels
@@ -105,9 +105,10 @@ def collect(files: Sequence[Files], content: Content, options: Common, progress:
         problems: found so far.
 
     Raises:
-        DatasetError: problems, unless the run keeps going; see `stop_at`.
+        DatasetError: all problems together, unless the run keeps going; see `stop_at`.
     """
-    found, more = scan(files, partial(_look, content=content), options, progress, problems)
+    later = replace(options, keep_going=True)  # all problems are reported at the end
+    found, more = scan(files, partial(_look, content=content), later, progress, problems)
     labels = content.labels
     if not isinstance(labels, Labels):
         labels = labels(sorted({value for item in found for value in item.values}))
@@ -154,7 +155,6 @@ def _with_known_values(found: Sequence[_Found], labels: Labels,
             good.append(item)
         except DatasetError as error:
             problems.append(str(error))
-    stop_at(problems, good, options)
     return good, problems
 
 
