@@ -55,11 +55,12 @@ def pairs_below(source: Path, name_of: Callable[[Path], Named | None],
             problems.append(f"{path}: not a file name of this dataset; remove or rename the file")
         else:
             found[named.is_mask].setdefault(named.scan, []).append(path)
-    for same in (*found[False].values(), *found[True].values()):
+    images, masks = found[False], found[True]
+    for scan in sorted({*images, *masks}):
+        same = max(images.get(scan, []), masks.get(scan, []), key=len)
         if len(same) > 1:
             names = " and ".join(str(path.relative_to(source)) for path in same)
-            problems.append(f"{source}: {names} have the name of the same image; keep one")
-    images, masks = found[False], found[True]
+            problems.append(f"{source}: {names} have the name of one scan; keep one")
     problems += [
         f"{path}: a mask without its image; add the image, or remove the mask"
         for scan in sorted(set(masks) - set(images))

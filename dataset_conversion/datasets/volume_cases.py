@@ -18,6 +18,7 @@ from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.atomic_files import digest
 from dataset_conversion.io.channels import read_channel_header, read_channels
 from dataset_conversion.io.label_maps import LabelMap, read_mask
+from dataset_conversion.io.volumes import read_header, read_image
 from dataset_conversion.labels import Labels
 from dataset_conversion.raw_format.raw_dataset import Progress
 
@@ -123,7 +124,9 @@ def collect(files: Sequence[Files], content: Content, options: Common, progress:
 
 def _look(files: Files, content: Content) -> _Found:
     """Read headers, digests and the mask of one case."""
-    headers = [read_channel_header(path) for path in files.images]
+    single = content.channels == 1
+    headers = [(read_header(path), 1) if single else read_channel_header(path)
+               for path in files.images]  # fmt: skip
     channels = sum(count for _, count in headers)
     if channels != content.channels:
         raise DatasetError(
@@ -176,8 +179,12 @@ def _load(files: Files, content: Content) -> Sample:
     """Read the channels and the mask."""
     images, notes = [], []
     for path in files.images:
-        channels, more = read_channels(path)
-        images += channels
+        if content.channels == 1:
+            image, more = read_image(path)
+            images.append(image)
+        else:
+            channels, more = read_channels(path)
+            images += channels
         notes += more
     if files.mask is None:
         return Sample(tuple(images), None, tuple(notes))
