@@ -31,7 +31,7 @@ from dataset_conversion.phantoms.truth import Truth, seen
 SIZES = {  # along the body's axes
     "small": Grid((84, 56, 20), (4.0, 3.0, 3.0)),
     "demo": Grid((126, 84, 30), (2.7, 2.0, 2.0)),
-    "full": Grid((500, 300, 160), (0.5, 0.5, 0.5)),
+    "full": Grid((400, 240, 60), (2.0, 0.6, 0.6)),
 }
 LAYOUTS = ("subjects", "miccai")
 LEVELS = 8
