@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 MOST_SHOWN = 10
@@ -27,6 +27,15 @@ def together(problems: Iterable[str]) -> DatasetError:
     rest = len(found) - MOST_SHOWN
     more = f"\n  ... and {rest} more" if rest > 0 else ""
     return DatasetError(f"{len(found)} problems:\n{shown}{more}")
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first five names and the number of the others.
+
+    >>> some(["a", "b", "c", "d", "e", "f"])
+    'a, b, c, d, e and 1 more'
+    """
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def disk_error(path: Path, error: OSError) -> DiskError:

@@ -73,9 +73,11 @@ class Output:
     Attributes:
         window: (low, high); values are clipped and mapped linearly to [0, 1] as float32.
         steps: transforms of a case, in order: crops, slices, resampling.
-        orientation: ITK's code for the directions of x, y, z; reached without resampling.
+        orientation: ITK's code for the directions of x, y, z, or slices-first (see
+            `oriented_to`); reached without resampling.
         allow_empty: accept masks without any label.
         resample_mask: resample masks on another grid if position and volumes prove that they belong to the image.
+        ignore_mask_header: a mask of its image's size that its header does not place gets the image's grid.
     """
 
     window: tuple[float, float] | None = None
@@ -83,6 +85,7 @@ class Output:
     orientation: str = "LPS"
     allow_empty: bool = False
     resample_mask: bool = False
+    ignore_mask_header: bool = False
 
     def changes(self) -> list[str]:
         """Describe what changes a case besides its orientation and labels.

@@ -11,43 +11,49 @@ from collections.abc import Sequence
 import numpy as np
 import SimpleITK as sitk
 
+from dataset_conversion.cases.mask_header import OPTION, header_lost, with_image_grid
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import affine, in_mm, like, orientation
+from dataset_conversion.labels import histogram
 
 ALIGNED = 0.1  # voxels: tolerance for a corner relative to the other grid
 VOLUME_CHANGE = 0.10  # how much a label may grow or shrink when resampled
 
 
-def on_grid(mask: sitk.Image, image: sitk.Image, who: str,
-            resample: bool = False) -> tuple[sitk.Image, str | None]:  # fmt: skip
+def on_grid(mask: sitk.Image, image: sitk.Image, who: str, resample: bool = False, *,
+            crop: bool = False, ignore_header: bool = False) -> tuple[sitk.Image, str | None]:  # fmt: skip
     """Place a label map on an image's grid; return it, and a note if it was on another grid.
 
     A mask that is a flipped, permuted or cropped part of the grid is copied voxel by voxel. A
-    mask on another grid inside the image (within one voxel) is resampled by nearest neighbour if
-    allowed. A shifted mask with the size and spacing of the image is never resampled: its header
-    must be wrong.
+    mask whose grid contains the image's grid is cropped to it if allowed. A mask on another grid
+    inside the image (within one voxel) is resampled by nearest neighbour if allowed. A shifted
+    mask with the size and spacing of the image is never resampled: its header must be wrong.
 
     Args:
         mask: label map.
         image: defines the grid.
         who: the source, for messages.
         resample: allow resampling.
+        crop: allow cropping.
+        ignore_header: if the header does not place the mask, take the image's grid for it; see
+            `with_image_grid`.
 
     Raises:
-        DatasetError: the two do not provably show the same part of the body, resampling is not
-            allowed, or it changes a label's volume by more than 10 %.
+        DatasetError: the two do not provably show the same part of the body, cropping leaves no
+            label, resampling is not allowed, or it changes a label's volume by more than 10 %.
     """
     to_image = np.linalg.inv(affine(image)) @ affine(mask)
-    size = np.asarray(image.GetSize())
     steps = _integer_map(to_image, mask.GetSize(), image.GetSize())
     if steps is not None:
         return _copied(mask, image, steps), _reordered(mask, image, steps)
-    moved = sorted(mask.GetSize()) == sorted(image.GetSize()) and np.allclose(
-        sorted(mask.GetSpacing()), sorted(image.GetSpacing()), rtol=2e-3
-    )
-    first, last = _range(to_image @ _corners(mask.GetSize(), 0.5))
-    inside = (first >= -1.5).all() and (last <= size + 0.5).all()
-    if moved or not inside:
+    if crop:
+        steps = _integer_map(np.linalg.inv(to_image), image.GetSize(), mask.GetSize())
+        if steps is not None:
+            return _cropped(mask, image, steps, who)
+    same_size = sorted(mask.GetSize()) == sorted(image.GetSize())
+    if ignore_header and (same_size or not resample):
+        return with_image_grid(mask, image, who)
+    if _moved(mask, image) or not _inside(mask, image, to_image):
         raise DatasetError(_misaligned(mask, image, who))
     if not resample:
         raise DatasetError(
@@ -77,7 +83,7 @@ def is_part(
 
 
 def _integer_map(to_image: np.ndarray, size: Sequence[int],
-                 limit: Sequence[int]) -> np.ndarray | None:  # fmt: skip
+                 limit: Sequence[int] | None) -> np.ndarray | None:  # fmt: skip
     """Return the index -> index matrix rounded to integers, None if it is not one or leaves `limit`."""
     steps: np.ndarray = np.round(to_image)
     corners = _corners(size, 0.0)
@@ -86,8 +92,24 @@ def _integer_map(to_image: np.ndarray, size: Sequence[int],
         return None
     if np.abs((to_image - steps)[:3] @ corners).max() > ALIGNED:
         return None
+    if limit is None:
+        return steps
     first, last = _range(steps @ corners)
     return steps if (first >= 0).all() and (last <= np.asarray(limit) - 1).all() else None
+
+
+def _moved(mask: sitk.Image, image: sitk.Image) -> bool:
+    """Return whether a mask of the image's size has a header that must be wrong."""
+    if sorted(mask.GetSize()) != sorted(image.GetSize()):
+        return False
+    same = np.allclose(sorted(mask.GetSpacing()), sorted(image.GetSpacing()), rtol=2e-3)
+    return bool(same) or header_lost(mask)
+
+
+def _inside(mask: sitk.Image, image: sitk.Image, to_image: np.ndarray) -> bool:
+    """Return whether a mask is inside its image, within one voxel."""
+    first, last = _range(to_image @ _corners(mask.GetSize(), 0.5))
+    return bool((first >= -1.5).all() and (last <= np.asarray(image.GetSize()) + 0.5).all())
 
 
 def _corners(size: Sequence[int], margin: float) -> np.ndarray:
@@ -118,6 +140,31 @@ def _copied(mask: sitk.Image, image: sitk.Image, steps: np.ndarray) -> sitk.Imag
     at = _range(steps @ _corners(mask.GetSize(), 0.0))[0].astype(int)
     full[tuple(slice(a, a + n) for a, n in zip(at, values.shape, strict=True))] = values
     return like(full.T, image)
+
+
+def _cropped(mask: sitk.Image, image: sitk.Image, steps: np.ndarray,
+             who: str) -> tuple[sitk.Image, str]:  # fmt: skip
+    """Crop a mask to an image's grid; `steps` is the index -> index matrix from image to mask."""
+    first, last = (ends.astype(int) for ends in _range(steps @ _corners(image.GetSize(), 0.0)))
+    part = mask[tuple(slice(int(a), int(b) + 1) for a, b in zip(first, last, strict=True))]
+    before = histogram(sitk.GetArrayViewFromImage(mask))
+    after = histogram(sitk.GetArrayViewFromImage(part))
+    total = {value: count for value, count in before.items() if value != 0}
+    cut = {v: n - after.get(v, 0) for v, n in total.items() if n > after.get(v, 0)}
+    if total and cut == total:
+        raise DatasetError(
+            f"{who}: the mask's grid contains the image's grid, but all {sum(cut.values())} label voxels "
+            f"(values {', '.join(map(str, cut))}) are outside the image; does the mask belong to this "
+            "image? Export it with the image as its reference geometry"
+        )
+    offset = np.eye(4)
+    offset[:3, 3] = first
+    inside = np.round(np.linalg.inv(steps) @ offset)
+    lost = [f"{count} of {total[value]} with value {value}" for value, count in cut.items()]
+    return _copied(part, image, inside), (
+        f"mask cropped to the image's grid, {_size(part)} of {_size(mask)} voxels; label voxels cut "
+        f"off outside the image: {', '.join(lost) or 'none'}"
+    )
 
 
 def _reordered(mask: sitk.Image, image: sitk.Image, steps: np.ndarray) -> str | None:
@@ -168,12 +215,28 @@ def _misaligned(mask: sitk.Image, image: sitk.Image, who: str) -> str:
         return centre[:3]
 
     offset = middle(mask) - middle(image)
-    return (
+    text = (
         f"{who}: the mask is not aligned with its image: the centres are {np.linalg.norm(offset):.1f} mm "
         f"apart ({in_mm(offset)} mm in x, y, z LPS); size {_size(mask)} against {_size(image)}, "
-        f"spacing {in_mm(mask.GetSpacing())} against {in_mm(image.GetSpacing())} mm. Export the mask "
-        "with this image as its reference geometry"
+        f"spacing {in_mm(mask.GetSpacing())} against {in_mm(image.GetSpacing())} mm. "
+        f"{_extent(mask, image)}Export the mask with this image as its reference geometry"
     )
+    if mask.GetSize() != image.GetSize():
+        return text
+    return (
+        f"{text}, or pass {OPTION} if it has the voxels of this image and only its header is wrong"
+    )
+
+
+def _extent(mask: sitk.Image, image: sitk.Image) -> str:
+    """Describe which of the image's voxels a mask covers, if the two grids share their voxels."""
+    to_image = np.linalg.inv(affine(image)) @ affine(mask)
+    steps = _integer_map(to_image, mask.GetSize(), None)
+    if steps is None or mask.GetSize() == image.GetSize():
+        return ""
+    ends = zip(*_range(steps @ _corners(mask.GetSize(), 0.0)), image.GetSize(), strict=True)
+    covered = [f"{a:.0f} to {b:.0f} of 0 to {n - 1}" for a, b, n in ends]
+    return f"In the image's voxels it covers {', '.join(covered)} along x, y, z: neither contains the other. "
 
 
 def _size(image: sitk.Image) -> str:

@@ -10,10 +10,13 @@ import numpy as np
 import SimpleITK as sitk
 
 from dataset_conversion.cases.case import Output, Sample
+from dataset_conversion.cases.holes import holes
+from dataset_conversion.cases.intensities import Intensities, intensities
 from dataset_conversion.cases.mask_alignment import on_grid
 from dataset_conversion.cases.transforms import Images
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import affine, like, orientation, oriented
+from dataset_conversion.io.orientation import stored_code
 from dataset_conversion.labels import Labels, histogram
 
 _SPACINGS = (0.01, 100.0)  # mm
@@ -29,6 +32,7 @@ class Prepared:
         voxels: nnU-Net's label value -> number of voxels.
         notes: messages for the summary.
         grid: size (x, y, z), spacing in mm and orientation of the source's first channel.
+        facts: on the values of each channel, before the transforms.
     """
 
     images: Images
@@ -36,6 +40,7 @@ class Prepared:
     voxels: dict[int, int]
     notes: tuple[str, ...]
     grid: dict[str, Any]
+    facts: tuple[Intensities, ...] = ()
 
 
 def prepare(sample: Sample, labels: Labels, output: Output, who: str) -> Prepared:
@@ -51,7 +56,9 @@ def prepare(sample: Sample, labels: Labels, output: Output, who: str) -> Prepare
         DatasetError: channels on different grids, implausible spacing, an image that is a mask,
             an empty mask without permission, and the errors of `on_grid` and `Labels.check`.
     """
-    images: Images = tuple(oriented(image, output.orientation) for image in sample.images)
+    first = sample.images[0]
+    code = stored_code(first.GetSpacing(), orientation(first), output.orientation)
+    images: Images = tuple(oriented(image, code) for image in sample.images)
     _check_channels(images, who)
     _check_spacing(images[0], who)
     for image in images:
@@ -59,12 +66,16 @@ def prepare(sample: Sample, labels: Labels, output: Output, who: str) -> Prepare
     notes = list(sample.notes)
     mask, voxels = None, dict.fromkeys(sorted(labels.remap.values()), 0)
     if sample.mask is not None:
-        placed, note = on_grid(sample.mask, sample.images[0], who, output.resample_mask)
+        placed, note = on_grid(sample.mask, first, who, output.resample_mask, crop=True,
+                               ignore_header=output.ignore_mask_header)  # fmt: skip
         notes += [note] if note else []
-        turned = oriented(placed, output.orientation)
+        turned = oriented(placed, code)
         source = sitk.GetArrayViewFromImage(turned)  # a view: keep `turned` alive
         array, voxels = labels.renumbered(source, histogram(source), who)
         mask = like(array, images[0])
+        gaps = holes(array, images[0].GetSpacing())
+        notes += [gaps] if gaps else []
+    facts = tuple(intensities(sitk.GetArrayViewFromImage(image)) for image in images)
     for step in output.steps:
         images, mask = step(images, mask)
     if mask is not None:
@@ -73,7 +84,7 @@ def prepare(sample: Sample, labels: Labels, output: Output, who: str) -> Prepare
             voxels = {**dict.fromkeys(voxels, 0), **histogram(array)}
         check_not_empty(holds_label(voxels, labels), output.allow_empty, who)
     typed = tuple(_typed(image, output.window) for image in images)
-    return Prepared(typed, mask, voxels, tuple(notes), _grid(sample.images[0]))
+    return Prepared(typed, mask, voxels, tuple(notes), _grid(first), facts)
 
 
 def holds_label(voxels: dict[int, int], labels: Labels) -> bool:

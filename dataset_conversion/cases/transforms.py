@@ -13,6 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.geometry import orientation
 
 Images = tuple[sitk.Image, ...]
 
@@ -113,7 +114,7 @@ class CentralSlice:
 
 @dataclass(frozen=True)
 class CropWidth:
-    """Crop images along y (front to back, in LPS) to `width` of `of` columns.
+    """Crop images from front to back to `width` of `of` columns.
 
     An image of another size keeps the same fraction of its columns. The brightest columns are
     kept; the window moves as little as needed to hold every label.
@@ -132,19 +133,22 @@ class CropWidth:
         Raises:
             DatasetError: the labels are wider than the crop.
         """
-        columns = images[0].GetHeight()
+        axis = next(i for i, letter in enumerate(orientation(images[0])) if letter in "AP")
+        others = tuple(2 - i for i in range(3) if i != axis)  # of the array
+        columns = images[0].GetSize()[axis]
         keep = round(columns * self.width / self.of)
         if keep >= columns:
             return images, mask
-        light = np.abs(sitk.GetArrayViewFromImage(images[0])).sum(axis=(0, 2), dtype=np.float64)
+        light = np.abs(sitk.GetArrayViewFromImage(images[0])).sum(axis=others, dtype=np.float64)
         sums = np.convolve(light, np.ones(keep), "valid")
         best = np.flatnonzero(sums >= sums.max() * (1 - 1e-9))
         first = int(best[len(best) // 2])  # the middle one of equally bright windows
         if mask is not None:
-            labelled = np.flatnonzero(sitk.GetArrayViewFromImage(mask).any(axis=(0, 2)))
+            labelled = np.flatnonzero(sitk.GetArrayViewFromImage(mask).any(axis=others))
             if labelled.size:
                 first = self._moved(first, keep, int(labelled[0]), int(labelled[-1]))
-        return _each(lambda volume: volume[:, first : first + keep, :], images, mask)
+        kept = [slice(first, first + keep) if i == axis else slice(None) for i in range(3)]
+        return _each(lambda volume: volume[tuple(kept)], images, mask)
 
     def _moved(self, first: int, keep: int, low: int, high: int) -> int:
         if high - low >= keep:

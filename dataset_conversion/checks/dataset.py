@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from dataset_conversion.io.atomic_files import digest
 from dataset_conversion.io.geometry import affine, in_mm
 from dataset_conversion.io.label_maps import read_mask
 from dataset_conversion.io.library_warnings import quiet_itk
+from dataset_conversion.io.orientation import SLICES_FIRST, stored_code
 from dataset_conversion.io.volumes import Header, header_of, is_volume, read_header, read_volume
 from dataset_conversion.labels import IGNORE, histogram, spans
 from dataset_conversion.parallel import Progress, each
@@ -100,7 +102,7 @@ def check(folder: Path, *, jobs: int = 1, allow_empty: bool = False,
     if never and looked:
         findings.append(Finding(f"labels {never} occur in no case", error=False))
     orientations = Counter(one.orientation for one in looked if one.orientation)
-    if len(orientations) > 1:
+    if len(orientations) > 1 and not _slices_first(layout, looked):
         text = f"orientations differ: {_counted(orientations)}; nnU-Net does not reorient and would train on both"
         findings.append(Finding(text, error=False))
     training = sum(case.training for case in layout.cases)
@@ -112,6 +114,15 @@ def check(folder: Path, *, jobs: int = 1, allow_empty: bool = False,
         holders,
         dict(Counter(in_mm(one.spacing) for one in looked if one.spacing)),
         dict(orientations),
+    )
+
+
+def _slices_first(layout: Layout, looked: Sequence[CheckedCase]) -> bool:
+    """Return whether each case has its slice axis first, as dataset.json records."""
+    return layout.orientation == SLICES_FIRST and all(
+        stored_code(one.spacing, one.orientation, SLICES_FIRST) == one.orientation
+        for one in looked
+        if one.orientation
     )
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dataset_conversion.checks.finding import Finding, some
+from dataset_conversion.checks.finding import Finding
 from dataset_conversion.checks.splits import against_preprocessed, in_splits
-from dataset_conversion.errors import DatasetError
+from dataset_conversion.errors import DatasetError, some
 from dataset_conversion.labels import BACKGROUND, IGNORE, label_values, values_of
 from dataset_conversion.raw_format.manifest import FILE as MANIFEST
 from dataset_conversion.raw_format.manifest import records
@@ -42,6 +42,7 @@ class Layout:
         labels: name -> values.
         digests: file -> SHA-256 at the conversion, if there is a manifest.
         allow_empty: whether the conversion accepted masks without a label.
+        orientation: that the conversion recorded in dataset.json, e.g. LPS or slices-first; "" if none.
         findings: on names and small files.
     """
 
@@ -51,6 +52,7 @@ class Layout:
     labels: dict[str, tuple[int, ...]] = field(default_factory=dict)
     digests: dict[Path, str] = field(default_factory=dict)
     allow_empty: bool = False
+    orientation: str = ""
     findings: list[Finding] = field(default_factory=list)
 
     def find(self, text: str, error: bool = True) -> None:
@@ -75,6 +77,7 @@ def read_layout(folder: Path, preprocessed: Path | None = None) -> Layout:
     _check_name(layout)
     layout.channels = _channels(layout, entry)
     layout.labels = _labels(layout, entry)
+    layout.orientation = _orientation(entry)
     ending = entry.get("file_ending")
     if not isinstance(ending, str) or not ending.startswith("."):
         layout.find(f"dataset.json: file_ending is {ending!r}; expected e.g. .nii.gz")
@@ -130,6 +133,12 @@ def _channels(layout: Layout, entry: Mapping[str, Any]) -> int:
     if sorted(names) != sorted(str(i) for i in range(len(names))):
         layout.find(f"dataset.json: channel_names has the keys {sorted(names)}; expected 0, 1, ...")
     return len(names)
+
+
+def _orientation(entry: Mapping[str, Any]) -> str:
+    recorded = entry.get("nnunet_plugins")
+    found = recorded.get("orientation") if isinstance(recorded, dict) else None
+    return found if isinstance(found, str) else ""
 
 
 def _labels(layout: Layout, entry: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from dataset_conversion.checks.finding import Finding, some
+from dataset_conversion.checks.finding import Finding
+from dataset_conversion.errors import some
 from dataset_conversion.raw_format.splits import FOLDS
 from dataset_conversion.raw_format.staging import SPLITS
 

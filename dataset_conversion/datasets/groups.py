@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dataset_conversion.cases.case import Case
 from dataset_conversion.datasets.patient_ids import joined, spelling
-from dataset_conversion.errors import DatasetError, together
+from dataset_conversion.errors import DatasetError, some, together
 from dataset_conversion.raw_format.raw_dataset import RawDataset
 
 NAMES = ("folder", "case", "file", "image", "scan", "id", "name", "source")
@@ -103,16 +103,16 @@ def apply(cases: Sequence[Case], table: Mapping[str, str], source: Path,
     missing = [case.where for case in cases if not rows[case.name]]
     unused = [name for name in table if not any(name in found for found in rows.values())]
     if missing:
-        more = f" (rows that name no case: {_few(unused)})" if unused else ""
+        more = f" (rows that name no case: {some(unused)})" if unused else ""
         raise DatasetError(
-            f"{path}: {len(missing)} of {len(cases)} cases are not in the table: {_few(missing)}{more}; "
+            f"{path}: {len(missing)} of {len(cases)} cases are not in the table: {some(missing)}{more}; "
             "add a row for each, with its folder's or file's name and its patient"
         )
     torn = [case.where for case in cases
             if len({_patient(table[row]) for row in rows[case.name]}) > 1]  # fmt: skip
     if torn:
         raise DatasetError(
-            f"{path}: rows of different patients name the same case: {_few(torn)}; keep one of them"
+            f"{path}: rows of different patients name the same case: {some(torn)}; keep one of them"
         )
     keys = {
         case.name: [f"group {case.group}", f"row {_patient(table[rows[case.name][0]])}"]
@@ -138,7 +138,7 @@ def _notes(cases: Sequence[Case], patients: Mapping[str, str], unused: int) -> l
     if torn:
         notes.append(
             "cases of one patient by the source (PatientID or number) with different patients in "
-            f"--groups, kept in one fold: {_few(torn)}"
+            f"--groups, kept in one fold: {some(torn)}"
         )
     return notes
 
@@ -220,7 +220,3 @@ def _columns(header: Sequence[str], path: Path) -> tuple[int, int]:
             "first row"
         )
     return names[0], patients[0]
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -19,6 +19,7 @@ from dataset_conversion.cases.case import Output
 from dataset_conversion.cases.transforms import Step
 from dataset_conversion.datasets.case_ids import read_salt
 from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.orientation import SLICES_FIRST
 from dataset_conversion.parallel import Run
 from dataset_conversion.raw_format.splits import Splits
 
@@ -162,6 +163,16 @@ class Common:
         False,
         "resample masks on another grid (nearest neighbour) if position and volumes prove that they fit",
     )
+    ignore_mask_header: bool = option(
+        False,
+        "give a mask that its header does not place the grid of its image, if both have the same size; such a "
+        "mask may be flipped without notice: compare left and right in preview.png with the source",
+    )
+    slices_first: bool = option(
+        False,
+        "store each volume with its slice axis first (axial as LPS, coronal as LIP, sagittal as PIR; default: "
+        "all as LPS), for data whose slices run along different body axes",
+    )
     key: Path | None = option(
         None, "write a table of case ids and sources, outside the dataset", type=Path, metavar="CSV"
     )
@@ -201,8 +212,18 @@ class Common:
 
     def output(self, *, window: tuple[float, float] | None = None, steps: tuple[Step, ...] = (),
                orientation: str = "LPS") -> Output:  # fmt: skip
-        """Return how cases are written."""
-        return Output(window, steps, orientation, self.allow_empty, self.resample_mask)
+        """Return how cases are written.
+
+        Raises:
+            DatasetError: `slices_first` in a conversion that needs an orientation of its own.
+        """
+        if self.slices_first and orientation != "LPS":
+            raise DatasetError(
+                f"--slices-first: this conversion stores every volume as {orientation}; leave the option out"
+            )
+        wanted = SLICES_FIRST if self.slices_first else orientation
+        return Output(window, steps, wanted, self.allow_empty, self.resample_mask,
+                      self.ignore_mask_header)  # fmt: skip
 
     @cached_property
     def secret(self) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any
 from dataset_conversion.cases.case import Case, Output
 from dataset_conversion.cases.transforms import described
 from dataset_conversion.io.atomic_files import to_json
+from dataset_conversion.io.orientation import SLICES_FIRST, left_right_axes
 from dataset_conversion.labels import Labels
 from dataset_conversion.raw_format.manifest import FORMAT
 from dataset_conversion.raw_format.splits import Splits
@@ -57,22 +58,32 @@ class Description:
             "steps": [described(step) for step in self.output.steps],
             "allow_empty": self.output.allow_empty,
             "resample_mask": self.output.resample_mask,
+            "ignore_mask_header": self.output.ignore_mask_header,
             **self.settings,
         }
 
-    def dataset_json(self, training: int) -> str:
-        """Return the text of dataset.json for a number of training cases."""
-        right_left = [axis in "LR" for axis in self.output.orientation].index(True)
+    def dataset_json(self, training: int, stored: Sequence[str] = ()) -> str:
+        """Return the text of dataset.json.
+
+        Args:
+            training: number of training cases.
+            stored: the codes in which the cases are stored; needed if each has its slice axis first.
+        """
+        wanted = self.output.orientation
+        by_case = {"orientations": sorted(set(stored))} if wanted == SLICES_FIRST else {}
+        left_right = left_right_axes(stored if by_case else [wanted])
         entry: dict[str, Any] = {
             "channel_names": {str(i): name for i, name in enumerate(self.channel_names)},
             **self.labels.for_nnunet(),
             "numTraining": training,
             "file_ending": ENDING,
             "overwrite_image_reader_writer": "SimpleITKIO",
-            # The axis of the array (z, y, x) as nnU-Net's reader returns it, before transposition.
+            # The axis of the array (z, y, x) as nnU-Net's reader returns it, before transposition;
+            # a list if it is not the same in all cases.
             "nnunet_plugins": {
-                "orientation": self.output.orientation,
-                "left_right_axis": 2 - right_left,
+                "orientation": wanted,
+                **by_case,
+                "left_right_axis": left_right[0] if len(left_right) == 1 else list(left_right),
                 "sided_labels": self.labels.sided(),
             },
         }

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from dataset_conversion.cases.case import Case
+from dataset_conversion.cases.intensities import Intensities
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.atomic_files import digest
 
 FILE = "conversion.json"
-FORMAT = 2  # of the manifest and the files of a case; a change converts again
+FORMAT = 3  # of the manifest and the files of a case; a change converts again
 _PACKAGES = ("nnunet-plugins", "numpy", "SimpleITK", "nibabel", "pydicom")
 
 
@@ -35,6 +36,7 @@ class Record:
         grid: the source's size, spacing (mm) and orientation.
         made_with: package versions.
         notes: for the user.
+        images: facts on the values of each channel, see `Intensities`; finds copies.
     """
 
     sources: dict[str, str]
@@ -44,6 +46,18 @@ class Record:
     grid: dict[str, Any]
     made_with: str
     notes: list[str] = field(default_factory=list)
+    images: list[dict[str, Any]] = field(default_factory=list)
+
+    def facts(self) -> list[Intensities]:
+        """Return the facts on the values of each channel.
+
+        Raises:
+            DatasetError: they are not in the form that this version writes.
+        """
+        try:
+            return [Intensities(**entry) for entry in self.images]
+        except TypeError as error:
+            raise DatasetError(damaged(Path(FILE))) from error
 
     def fits(self, case: Case, settings: str, names: Sequence[str], folder: Path) -> bool:
         """Return whether this conversion is still valid and its files are intact."""

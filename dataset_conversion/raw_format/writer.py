@@ -8,11 +8,15 @@ from pathlib import Path
 
 from dataset_conversion.cases.case import Case, unique
 from dataset_conversion.cases.preprocess import Prepared, prepare
+from dataset_conversion.cases.slice_direction import grid_notes
 from dataset_conversion.errors import DatasetError, together
 from dataset_conversion.io.atomic_files import check_space, digest, digest_json, to_json, write_text
 from dataset_conversion.io.nifti_writer import write_image
+from dataset_conversion.io.orientation import SLICES_FIRST, stored_code
 from dataset_conversion.labels import values_of
 from dataset_conversion.parallel import Progress, Run, each
+from dataset_conversion.raw_format.channels import channel_warnings
+from dataset_conversion.raw_format.copies import find_copies
 from dataset_conversion.raw_format.description import ENDING, Description
 from dataset_conversion.raw_format.manifest import FILE as MANIFEST
 from dataset_conversion.raw_format.manifest import FORMAT, Record, patients, records, versions
@@ -55,7 +59,7 @@ class Conversion:
         pending = [case for case in self.cases if case.name not in kept]
         check_space(self.place.raw_root, sum(self._bytes(case) for case in pending))
         notes = fate(self.cases, old, kept, self.place, self.settings)
-        done = {**kept, **self._each(self._try, pending)}
+        done = self._without_copies({**kept, **self._each(self._try, pending)}, notes)
         return self._report(done, pending, notes)
 
     def write(self) -> Report:
@@ -79,6 +83,7 @@ class Conversion:
         resumed = self._fitting(pending, finished, place.staged)
         left = [case for case in pending if case.name not in resumed]
         done = {**kept, **resumed, **self._each(self._convert, left)}
+        done = self._without_copies(done, notes)
         self._stop_at_problems()
         if not any(name.startswith("labelsTr/") for r in done.values() for name in r.files):
             raise together([*self.problems, "no training case is left; nothing was written"])
@@ -121,6 +126,14 @@ class Conversion:
         self.problems += [problems[name] for name in sorted(problems)]
         return done
 
+    def _without_copies(self, done: dict[str, Record],
+                        notes: list[str]) -> dict[str, Record]:  # fmt: skip
+        """Return the cases without copies of one image; report these."""
+        found = find_copies([case for case in self.cases if case.name in done], done)
+        self.problems += found.problems
+        notes += found.notes
+        return {name: record for name, record in done.items() if name not in found.names}
+
     def _prepare(self, case: Case) -> Prepared:
         try:
             sample = case.load()
@@ -137,12 +150,14 @@ class Conversion:
                 f"{'found' if sample.mask is not None else 'missing'}; the source changed during "
                 "the conversion: run it again"
             )
-        return prepare(sample, self.dataset.labels, self.dataset.output, case.where)
+        ready = prepare(sample, self.dataset.labels, self.dataset.output, case.where)
+        warnings = channel_warnings(self.dataset.channel_names, ready.facts)
+        return replace(ready, notes=(*ready.notes, *warnings))
 
     def _record(self, case: Case, ready: Prepared, files: dict[str, str]) -> Record:
         voxels = {str(value): count for value, count in ready.voxels.items()}
         return Record(dict(case.sources), self.settings, files, voxels, ready.grid, self.made_with,
-                      list(ready.notes))  # fmt: skip
+                      list(ready.notes), [vars(fact) for fact in ready.facts])  # fmt: skip
 
     def _try(self, case: Case) -> Record:
         return self._record(case, self._prepare(case), dict.fromkeys(self._names(case), ""))
@@ -165,8 +180,7 @@ class Conversion:
         """Write the files of the dataset itself and make it visible."""
         place = self.place
         place.sweep(done)
-        training = sum(self._trains(record) for record in done.values())
-        write_text(place.staged / DATASET, self.dataset.dataset_json(training), place.scratch)
+        write_text(place.staged / DATASET, self._dataset(done), place.scratch)
         if splits is None:
             (place.staged / SPLITS).unlink(missing_ok=True)
         else:
@@ -203,6 +217,15 @@ class Conversion:
     def _trains(record: Record) -> bool:
         return any(name.startswith("labelsTr/") for name in record.files)
 
+    def _dataset(self, done: Mapping[str, Record]) -> str:
+        training = sum(self._trains(record) for record in done.values())
+        return self.dataset.dataset_json(training, self._stored(done))
+
+    def _stored(self, done: Mapping[str, Record]) -> list[str]:
+        """Return the orientation of each case's files."""
+        wanted, grids = self.dataset.output.orientation, [record.grid for record in done.values()]
+        return [stored_code(grid["spacing"], grid["orientation"], wanted) for grid in grids]
+
     def _splits(self, done: Mapping[str, Record]) -> str | None:
         training = [c for c in self.cases if c.name in done and self._trains(done[c.name])]
         folds = self.dataset.splits.folds(training) if training else []
@@ -226,9 +249,8 @@ class Conversion:
     def _current(self, kept: Mapping[str, Record]) -> bool:
         """Return whether the finished dataset is, to the byte, what would be written now."""
         target = self.place.target
-        training = sum(self._trains(record) for record in kept.values())
         return (
-            _text(target / DATASET) == self.dataset.dataset_json(training)
+            _text(target / DATASET) == self._dataset(kept)
             and _text(target / SPLITS) == self._splits(kept)
             and (target / PREVIEW).exists()
             and _text(target / MANIFEST) == self._manifest(target, kept)
@@ -248,7 +270,19 @@ class Conversion:
         written = sum(case.name in done for case in worked)
         groups = {case.name: case.group for case in self.cases if case.name in done}
         report = summary(self.place.target, self.dataset.labels, done, self._splits(done), groups)
-        all_notes = [*self.dataset.notes, *self.dataset.labels.notes(), *notes, *report.notes]
+        grids = [record.grid for record in done.values()]
+        directions = grid_notes(
+            [(grid["spacing"], grid["orientation"]) for grid in grids],
+            slices_first=self.dataset.output.orientation == SLICES_FIRST,
+            sided=bool(self.dataset.labels.sided()),
+        )
+        all_notes = [
+            *self.dataset.notes,
+            *self.dataset.labels.notes(),
+            *notes,
+            *directions,
+            *report.notes,
+        ]
         return replace(
             report,
             written=written,

@@ -23,8 +23,9 @@ def allowed_mirror_axes(
     """The ``axes`` of a patch of ``rank`` 2 or 3 that may be mirrored, and the reason as text.
 
     The converters write to dataset.json which axis of the array read by nnU-Net is left-right
-    (``left_right_axis``) and which labels have a side (``sided_labels``). The plans transpose that array by
-    ``transpose_forward``; a 2D patch has its last two axes. If label names have sides but the dataset does not
+    (``left_right_axis``; a list if it is not the same in all cases: then none of them is mirrored) and which labels
+    have a side (``sided_labels``). The plans transpose that array by ``transpose_forward``; a 2D patch has its last
+    two axes. If label names have sides but the dataset does not
     state the left-right axis, no axis may be mirrored.
 
     >>> data = {"labels": {"background": 0, "hip_left": 1}, "nnunet_plugins": {"left_right_axis": 2}}
@@ -32,7 +33,7 @@ def allowed_mirror_axes(
     (0, 1)
 
     Raises:
-        UserError: left_right_axis is not 0, 1 or 2.
+        UserError: left_right_axis is not 0, 1 or 2, or a list of them.
     """
     entry = dataset_json.get(ENTRY, {})
     sided = entry.get("sided_labels")
@@ -42,23 +43,27 @@ def allowed_mirror_axes(
         return tuple(axes), f"mirroring axes {list(axes)}: no label has a side"
     names = ", ".join(sided)
     left_right = entry.get("left_right_axis")
-    if left_right not in (None, 0, 1, 2):
+    several = left_right if isinstance(left_right, list) else [left_right]
+    if left_right is not None and (not several or any(axis not in (0, 1, 2) for axis in several)):
         raise UserError(
-            f"dataset.json: {ENTRY}.left_right_axis is {left_right!r}; allowed: 0, 1 or 2 of the z, y, x array"
+            f"dataset.json: {ENTRY}.left_right_axis is {left_right!r}; allowed: 0, 1 or 2 of the z, y, x array, or a "
+            "list of them"
         )
     if left_right is None:
         return (), (
             f"mirroring is off: labels {names} have sides and dataset.json does not state which axis is "
             f'left-right ("{ENTRY}": {{"left_right_axis": 0, 1 or 2 of the z, y, x array}})'
         )
-    in_patch = list(transpose_forward).index(left_right) - (3 - rank)
-    kept = tuple(a for a in axes if a != in_patch)
-    if in_patch < 0:
+    in_patch = sorted(list(transpose_forward).index(axis) - (3 - rank) for axis in several)
+    kept = tuple(a for a in axes if a not in in_patch)
+    off = [str(axis) for axis in in_patch if axis >= 0]
+    if not off:
         return (
             kept,
             f"mirroring axes {list(kept)}: labels {names} have sides, left-right is across slices",
         )
+    noun = "axis" if len(off) == 1 else "axes"
     return kept, (
-        f"mirroring axes {list(kept)}: left-right (axis {in_patch} of the patch) is off, "
+        f"mirroring axes {list(kept)}: left-right ({noun} {' and '.join(off)} of the patch) is off, "
         f"labels {names} have sides"
     )

@@ -24,6 +24,7 @@ VARIANTS = [
     ("hospital-ct", {"split": "7:3"}),
     ("hospital-ct", {"window": (-200.0, 1200.0), "drop_empty_slices": True}),
     ("sij-mri", {"allow_empty": True}),
+    ("sij-mri", {"allow_empty": True, "slices_first": True}),
     ("sij-mri", {"allow_empty": True, "spacing": (5.0, 5.0, 14.0), "test": "7:3"}),
 ]
 

@@ -50,7 +50,13 @@ SCHEMES = {
     ),
     "nnunet": ("nnunet", {}, {1: 1, 2: 2, 3: 3}),
     "decathlon": ("decathlon", {}, {1: 1, 2: 2, 3: 3}),
+    "sij-mri slices first": ("sij-mri", {"keep_names": True, "slices_first": True}, {1: 1}),
+    "csig aspp slices first": (
+        "csig", {"scheme": "aspp", "crop": 464, "slices_first": True}, {v: v for v in range(1, 9)},
+    ),
 }  # fmt: skip
+
+CODES = {"sij-mri slices first": "LIP", "csig aspp slices first": "PIR"}
 
 # image's axes, mask's axes, how much longer, radians about x, y, z
 STORED = [
@@ -117,4 +123,4 @@ def test_every_voxel_keeps_its_position(phantoms, tmp_path, scheme, how):
         at = source / truth.image.relative_to(phantoms[0] / dataset)
         at = at.with_name("volume.nii.gz") if truth.image.is_dir() else at
         check_values(image, at, (lambda v: v * (v != -1000)) if dataset == "spider" else None)
-        assert orientation(image) == orientation(mask) == "LPS"
+        assert orientation(image) == orientation(mask) == CODES.get(scheme, "LPS")

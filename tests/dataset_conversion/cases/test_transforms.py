@@ -57,6 +57,18 @@ def test_the_crop_keeps_the_brightest_columns_and_moves_for_a_label():
         assert drawn is None or sitk.GetArrayFromImage(cut)[1, int(20 - first)].all()
 
 
+@pytest.mark.parametrize("code", ["PIR", "LIP"])
+def test_the_crop_is_from_front_to_back_in_any_orientation(code):
+    array = np.zeros((3, 100, 4), np.int16)
+    array[:, 60:90] = 7
+    (expected,), _ = CropWidth(464)((place(array, np.eye(4)),), None)
+    (image,), _ = CropWidth(464)((oriented(place(array, np.eye(4)), code),), None)
+    np.testing.assert_array_equal(
+        sitk.GetArrayFromImage(oriented(image)), sitk.GetArrayFromImage(expected)
+    )
+    assert oriented(image).GetOrigin() == expected.GetOrigin()
+
+
 def test_a_narrow_image_is_not_cropped():
     image = volume((2, 6, 2))
     assert CropWidth(880)((image,), None) == ((image,), None)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from dataset_conversion.cases.case import Output, Sample
@@ -15,6 +15,7 @@ from dataset_conversion.cases.preprocess import prepare
 from dataset_conversion.dicom.series import find_series, read_series
 from dataset_conversion.io.geometry import affine, orientation, oriented, place
 from dataset_conversion.io.nifti_writer import write_image
+from dataset_conversion.io.orientation import SLICES_FIRST, oriented_to, slice_axis
 from dataset_conversion.io.volumes import read_image
 from dataset_conversion.labels import Labels
 from dataset_conversion.phantoms.dicom import write_series
@@ -136,6 +137,35 @@ def test_a_cropped_mask_stays_in_place(matrix, shape, data):
         orientation(stored) == orientation(image) and part.GetSize() == image.GetSize()
     )
     assert_every_voxel_is_where_it_was(part, placed)
+
+
+@ANY
+@given(grids(), shapes(), st.data())
+def test_a_mask_of_an_uncropped_image_stays_in_place(matrix, shape, data):
+    array = blobs(shape, 6)
+    array[0, 0, 0] = 1
+    whole = place(array, matrix)
+    ends = [sorted((data.draw(st.integers(0, n - 1)), data.draw(st.integers(0, n - 1))))
+            for n in shape[::-1]]  # fmt: skip
+    part = whole[tuple(slice(low, high + 1) for low, high in ends)]
+    assume(sitk.GetArrayViewFromImage(part).any() and part.GetSize() != whole.GetSize())
+    stored = sitk.DICOMOrient(whole, data.draw(st.sampled_from(CODES)))
+    placed, note = on_grid(stored, part, "p", crop=True)
+    assert note is not None
+    assert note.startswith("mask cropped")
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(placed), sitk.GetArrayFromImage(part))
+    assert_every_voxel_is_where_it_was(part, placed)
+
+
+@ANY
+@given(grids(), shapes())
+def test_slices_first_moves_no_voxel(matrix, shape):
+    made = place(blobs(shape, 4), matrix)
+    turned = oriented_to(made, SLICES_FIRST)
+    assert_every_voxel_is_where_it_was(made, turned)
+    spacing = turned.GetSpacing()
+    if slice_axis(spacing, turned.GetDirection()):
+        assert spacing[2] == max(spacing)
 
 
 @ANY

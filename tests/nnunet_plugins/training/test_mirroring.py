@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
+from nnunet_plugins.errors import UserError
 from nnunet_plugins.training.mirroring import ENTRY, allowed_mirror_axes
 
 SIDED = {"background": 0, "hip_left": 1, "hip_right": 2}
@@ -44,6 +45,24 @@ def test_in_2d_both_axes_are_allowed_only_where_left_right_is_across_slices():
     entry = dataset(SIDED, left_right_axis=2, sided_labels=["hip_left"])
     free = [t for t in TRANSPOSES if allowed_mirror_axes((0, 1), entry, t, 2)[0] == (0, 1)]
     assert free == [(2, 0, 1), (2, 1, 0)]
+
+
+@pytest.mark.parametrize("rank", [2, 3])
+@pytest.mark.parametrize("transpose", TRANSPOSES)
+def test_axes_that_are_left_right_in_some_cases_are_all_forbidden(transpose, rank):
+    entry = dataset(SIDED, left_right_axis=[0, 2], sided_labels=["hip_left", "hip_right"])
+    kept, reason = allowed_mirror_axes(range(rank), entry, transpose, rank)
+    forbidden = {axis for way in (0, 2) for axis in axes_of_left_right(way, transpose, rank)}
+    assert set(range(rank)) - set(kept) == forbidden
+    assert all(str(axis) in reason for axis in forbidden)
+
+
+@pytest.mark.parametrize("axes", [[], [0, 3], ["x"], [None]])
+def test_a_list_of_axes_must_hold_axes(axes):
+    with pytest.raises(
+        UserError, match="allowed: 0, 1 or 2 of the z, y, x array, or a list of them"
+    ):
+        allowed_mirror_axes((0, 1, 2), dataset(SIDED, left_right_axis=axes), (0, 1, 2), 3)
 
 
 @pytest.mark.parametrize("asked", [(), (0,), (2,), (2, 0), (1, 0, 2)])

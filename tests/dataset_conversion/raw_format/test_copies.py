@@ -1,0 +1,142 @@
+"""The same image under two ids stops a conversion, however it is stored."""
+
+import gzip
+import shutil
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from dataset_conversion.datasets.hospital_ct import Options, convert
+from dataset_conversion.errors import DatasetError
+from tests.dataset_conversion.making import (
+    AFFINE,
+    ct,
+    image,
+    label_file,
+    labels,
+    nifti,
+    patient,
+    series,
+)
+
+pytestmark = pytest.mark.usefixtures("no_picture")
+
+
+@pytest.fixture
+def three(tmp_path):
+    """Patients p0 to p2, and p9 without an image, for a copy of p1."""
+    for number in range(3):
+        patient(tmp_path / "src" / f"p{number}", number)
+    nifti(tmp_path / "src" / "p9" / "mask.nii.gz", labels())
+    label_file(tmp_path / "labels.json")
+    return tmp_path / "src"
+
+
+def run(source, **how):
+    how = {"keep_names": True, **how}
+    options = Options(labels=source.parent / "labels.json", **how)
+    return convert(source, source.parent / "raw", 660, options=options)
+
+
+def packed(folder):
+    content = gzip.decompress((folder.parent / "p1" / "ct.nii.gz").read_bytes())
+    (folder / "ct.nii.gz").write_bytes(gzip.compress(content, 1))
+
+
+def unpacked(folder):
+    (folder / "ct.nii").write_bytes(gzip.decompress((folder.parent / "p1/ct.nii.gz").read_bytes()))
+
+
+def nrrd(folder):
+    sitk.WriteImage(image(ct(1)), str(folder / "ct.nrrd"))
+
+
+def floats(folder):
+    nifti(folder / "ct.nii.gz", ct(1).astype(np.float32))
+
+
+def scaled(folder):
+    nifti(folder / "ct.nii.gz", ct(1) + np.int16(1024))
+
+
+def dicom(folder):
+    series(folder / "ct", 1)
+
+
+def spacing(folder):
+    matrix = AFFINE @ np.diag([1.1, 1.1, 2.0, 1.0])
+    nifti(folder / "ct.nii.gz", ct(1), matrix)
+    nifti(folder / "mask.nii.gz", labels(), matrix)
+
+
+def reordered(folder):
+    sitk.WriteImage(sitk.DICOMOrient(image(ct(1)), "PIR"), str(folder / "ct.nii.gz"))
+
+
+def mirrored(folder):
+    nifti(folder / "ct.nii.gz", np.ascontiguousarray(ct(1)[:, :, ::-1]))
+
+
+@pytest.mark.parametrize(
+    "store",
+    [packed, unpacked, nrrd, floats, scaled, dicom, spacing, reordered, mirrored],
+    ids=lambda store: store.__name__,
+)
+def test_a_copy_in_any_form_stops_the_conversion(three, store):
+    store(three / "p9")
+    with pytest.raises(DatasetError, match=r"p1 and .*p9 hold the same image \(equal voxels\)"):
+        run(three)
+    assert [path.name for path in (three.parent / "raw").iterdir()] == [
+        ".Dataset660_SacroiliacCT.converting"
+    ]
+
+
+def test_a_dry_run_and_keep_going_report_copies(three):
+    packed(three / "p9")
+    tried = run(three, dry_run=True)
+    assert len(tried.problems) == 1
+    report = run(three, keep_going=True)
+    assert report.problems == tried.problems
+    assert report.cases == {"p0", "p2"}
+    again = run(three, keep_going=True)
+    assert again.problems == tried.problems
+    assert again.written == 0
+
+
+def test_a_copy_that_arrives_later_is_found_by_the_manifest(three):
+    shutil.rmtree(three / "p9")
+    assert run(three).written == 3
+    shutil.copytree(three / "p1", three / "p9")
+    packed(three / "p9")
+    with pytest.raises(DatasetError, match="hold the same image"):
+        run(three)
+    assert run(three, dry_run=True).cases == {"p0", "p2"}
+
+
+def test_copies_of_one_patient_are_noted(three):
+    packed(three / "p9")
+    table = three.parent / "groups.csv"
+    table.write_text("folder,patient\np0,a\np1,b\np2,c\np9,b\n")
+    report = run(three, groups=table)
+    assert "p1, p9 hold the same image, of one patient" in report.notes
+    assert len(report.cases) == 4
+
+
+def test_images_that_differ_only_in_air_are_noted(three):
+    array = ct(1)
+    array[array < -800] = -2000
+    nifti(three / "p9" / "ct.nii.gz", array)
+    assert any(note.startswith("p1, p9 hold nearly the same image") for note in run(three).notes)
+
+
+def test_missed_slices_of_a_mask_are_noted(three):
+    shutil.rmtree(three / "p9")
+    shape = (9, 12, 14)
+    mask = np.zeros(shape, np.uint8)
+    mask[::3, 3:8, 3:8] = 1
+    nifti(three / "p0" / "ct.nii.gz", ct(0, shape))
+    nifti(three / "p0" / "mask.nii.gz", mask)
+    notes = [note for note in run(three).notes if "no label in" in note]
+    assert len(notes) == 1
+    assert notes[0].startswith("p0: no label in 4 of the 7 slices")
