@@ -27,7 +27,7 @@ from dataset_conversion.datasets.converter import Converter
 from dataset_conversion.datasets.dataset_json import FILE, channel_names, labels_in, read_object
 from dataset_conversion.datasets.file_tree import volumes_below
 from dataset_conversion.datasets.options import Common, option
-from dataset_conversion.datasets.patient_folder import check_folder
+from dataset_conversion.datasets.source_files import check_folder
 from dataset_conversion.datasets.volume_cases import Content, Files, collect
 from dataset_conversion.datasets.volume_dataset import volume_dataset
 from dataset_conversion.errors import DatasetError, together

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset_conversion.datasets.patient_folder import check_folder, ignored, listed
+from dataset_conversion.datasets.source_files import check_folder, ignored, listed
 from dataset_conversion.io.volumes import UNREADABLE, is_volume
 
+#: A volume's ending inside a name, as in 'mask.nii (1).gz' or 'mask.nii.gz.part'.
+_PART = re.compile(r"\.(nii|nrrd|mha|mhd)(?![a-z0-9])")
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar")
 
 
@@ -95,9 +98,14 @@ def volumes_below(folder: Path) -> tuple[list[Path], list[str]]:
 def _not_read(path: Path) -> list[str]:
     """Return the problem with a file that may hold an image or a mask and is not read."""
     low = path.name.lower()
-    if low.endswith(UNREADABLE):
-        return [f"{path}: this format is not read; convert it to .mha or .nii.gz, or remove it"]
     ending = next((e for e in _ARCHIVES if low.endswith(e)), "")
-    if ending and not path.with_name(path.name[: -len(ending)]).is_dir():
-        return [f"{path}: an archive; unpack it, or remove it from the folder if it is unpacked"]
+    if ending:
+        unpacked = path.with_name(path.name[: -len(ending)]).is_dir()
+        fix = f"{path}: an archive; unpack it, or remove it from the folder if it is unpacked"
+        return [] if unpacked else [fix]
+    if low.endswith(UNREADABLE) or _PART.search(low):
+        return [
+            f"{path}: is not read: an unfinished or second download, or another format; rename it, "
+            "convert it to .mha or .nii.gz, or remove it"
+        ]
     return []

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dataset_conversion.cases.transforms import Step
 from dataset_conversion.datasets.options import Common, window_option
 from dataset_conversion.datasets.volume_cases import Collected
 from dataset_conversion.raw_format.preview import BONE
@@ -22,7 +23,8 @@ class CTOptions(Common):
 
 
 def volume_dataset(id: int, name: str, found: Collected, options: Common,
-                   channels: Sequence[str] = (CT,), *, notes: Sequence[str] = (),
+                   channels: Sequence[str] = (CT,), *, steps: tuple[Step, ...] = (),
+                   notes: Sequence[str] = (),
                    settings: Mapping[str, Any] | None = None) -> RawDataset:  # fmt: skip
     """Return a dataset.
 
@@ -32,6 +34,7 @@ def volume_dataset(id: int, name: str, found: Collected, options: Common,
         found: cases, labels and messages.
         options: the user's options; with a window, the values of CT are mapped to 0..1.
         channels: names of the channels.
+        steps: transforms of a case, in order.
         notes: for the summary, in addition to those of `found`.
         settings: what else changes the written voxels.
     """
@@ -43,7 +46,7 @@ def volume_dataset(id: int, name: str, found: Collected, options: Common,
         channel_names=("noNorm",) if window else tuple(channels),
         labels=found.labels,
         cases=found.cases,
-        output=options.output(window=window),
+        output=options.output(window=window, steps=steps),
         display=BONE if channels[0].upper() == CT else None,
         notes=[*found.notes, *notes],
         splits=options.splits(),

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import orthonormal, place
 from dataset_conversion.io.library_warnings import quiet_nibabel
-from dataset_conversion.io.nifti_reader import read_nifti_channels, read_nifti_header
+from dataset_conversion.io.nifti_reader import read_nifti, read_nifti_header
 from dataset_conversion.io.volumes import NIFTI, Header, read_header, read_image
 
 
@@ -43,20 +43,20 @@ def read_channels(path: Path) -> tuple[tuple[sitk.Image, ...], tuple[str, ...]]:
         return (image,), notes
     try:
         with quiet_nibabel:
-            found = read_nifti_channels(path)
+            found = read_nifti(path, stack=True)
     except DatasetError:
         raise
     except Exception as error:  # nibabel raises anything for damaged bytes
         raise DatasetError(f"{path}: is truncated or damaged; copy or export it again") from error
-    matrix, note = orthonormal(found[0].matrix, str(path))
+    matrix, note = orthonormal(found.matrix, str(path))
     images = []
-    for channel, volume in enumerate(found):
-        values = volume.raw
-        if (volume.slope, volume.offset) != (1.0, 0.0):
-            values = values.astype(np.float64) * volume.slope + volume.offset
+    for channel in range(found.raw.shape[-1]):
+        values = found.raw[..., channel]
+        if (found.slope, found.offset) != (1.0, 0.0):
+            values = values.astype(np.float64) * found.slope + found.offset
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             bad = int((~np.isfinite(values)).sum())
             raise DatasetError(f"{path}: {bad} voxels of channel {channel} are NaN or inf; "
                                "replace them and export again")  # fmt: skip
         images.append(place(values, matrix))
-    return tuple(images), tuple(text for text in (found[0].note, note) if text)
+    return tuple(images), tuple(text for text in (found.note, note) if text)

@@ -12,9 +12,9 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-from isal import igzip
 
 from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.gzip_content import content, is_gzip, named_wrong
 from dataset_conversion.io.metaimage import not_a_volume
 
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI's RAS+ to LPS
@@ -24,7 +24,7 @@ _SAME_WAY = 0.7  # least cosine between their axes
 
 @dataclass(frozen=True)
 class NiftiImage:
-    """Stored values (z, y, x), the 4 x 4 matrix to LPS mm, scale factors, and a note if any."""
+    """Stored values (z, y, x) or (z, y, x, n), the 4 x 4 matrix to LPS mm, scale factors, and a note if any."""
 
     raw: np.ndarray
     matrix: np.ndarray
@@ -35,76 +35,58 @@ class NiftiImage:
 
 def read_nifti_header(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
     """Return the size (x, y, z and possibly more) and the 4 x 4 matrix to LPS mm."""
-    image: Any = nib.load(path)
+    image = parse_nifti(path) if named_wrong(path) else nib.load(path)
     return tuple(image.shape), _FLIP @ image.affine
 
 
-def read_nifti(path: Path) -> NiftiImage:
+def read_nifti(path: Path, stack: bool = False) -> NiftiImage:
     """Read a three-dimensional volume.
+
+    Args:
+        path: the file.
+        stack: accept a fourth dimension and return it last, (z, y, x, n).
 
     Raises:
         DatasetError: colour, complex values, 4D, 2D, no orientation, or contradicting ones.
         Exception: anything that nibabel raises for damaged bytes.
     """
     image = parse_nifti(path)
-    _check_values(path, image.header)
+    header = image.header
+    kind = header.get_data_dtype()
+    if kind.fields is not None:
+        raise DatasetError(colour(path, len(kind.fields)))
+    if kind.kind == "c":
+        raise DatasetError(f"{path}: complex values; export magnitude values")
     shape = tuple(image.shape)
     if len(shape) > 3 and max(shape[3:]) == 1:
         shape = shape[:3]
     if len(shape) == 5 and shape[3] == 1:  # a vector per voxel, as ITK writes colour
-        raise DatasetError(colour(path, shape[4]))
-    if len(shape) > 3:
+        shape = shape[:3] + shape[4:]
+        if not stack:
+            raise DatasetError(colour(path, shape[3]))
+    if len(shape) > 3 + stack:
         raise DatasetError(
             f"{path}: {len(shape)}D with {shape[3]} volumes ({'x'.join(map(str, shape))}); 4D: "
             f"choose volume k (0 to {shape[3] - 1}) and save it as a separate file"
         )
     if len(shape) < 3 or min(shape) < 1:
         raise DatasetError(not_a_volume(path, shape))
-    return _volumes(path, image, shape)[0]
-
-
-def read_nifti_channels(path: Path) -> list[NiftiImage]:
-    """Read each volume of a 4D file (x, y, z, channel).
-
-    Raises:
-        DatasetError: as `read_nifti`, except for 4D.
-        Exception: anything that nibabel raises for damaged bytes.
-    """
-    image = parse_nifti(path)
-    _check_values(path, image.header)
-    return _volumes(path, image, tuple(image.shape))
-
-
-def _check_values(path: Path, header: Any) -> None:
-    """Raise if a voxel is not one real number, or lengths are not in mm."""
-    kind = header.get_data_dtype()
-    if kind.fields is not None:
-        raise DatasetError(colour(path, len(kind.fields)))
-    if kind.kind == "c":
-        raise DatasetError(f"{path}: complex values; export magnitude values")
     unit = header.get_xyzt_units()[0]
     if unit not in ("mm", "unknown"):  # ITK would scale by it, nibabel does not
         raise DatasetError(f"{path}: its unit of length is {unit} (xyzt_units); save it in mm")
-
-
-def _volumes(path: Path, image: Any, shape: tuple[int, ...]) -> list[NiftiImage]:
-    """Return the volumes (x, y, z) of an image of shape (x, y, z) or (x, y, z, volume)."""
-    note = _check_orientation(path, image.header, shape[:3])
+    note = _check_orientation(path, header, shape[:3])
     # Not from the header: nibabel removes the scale factors from it on opening.
     slope, offset = float(image.dataobj.slope), float(image.dataobj.inter)
-    raw = np.asarray(image.dataobj.get_unscaled()).reshape(*shape[:3], -1, order="F")
-    return [
-        NiftiImage(
-            raw=np.ascontiguousarray(raw[..., number].T).astype(
-                raw.dtype.newbyteorder("="), copy=False
-            ),
-            matrix=_FLIP @ image.affine,
-            slope=slope,
-            offset=offset,
-            note=note,
-        )
-        for number in range(raw.shape[3])
-    ]
+    raw = np.asarray(image.dataobj.get_unscaled()).reshape(shape)
+    return NiftiImage(
+        raw=np.ascontiguousarray(raw.T if len(shape) == 3 else raw.transpose(2, 1, 0, 3)).astype(
+            raw.dtype.newbyteorder("="), copy=False
+        ),
+        matrix=_FLIP @ image.affine,
+        slope=slope,
+        offset=offset,
+        note=note,
+    )
 
 
 def colour(path: Path, channels: int) -> str:
@@ -145,9 +127,12 @@ def _check_orientation(path: Path, header: Any, shape: tuple[int, ...]) -> str |
 
 
 def parse_nifti(path: Path) -> Any:
-    """Open a NIfTI file; a compressed one is decompressed to its end, which checks the CRC."""
-    if not path.name.lower().endswith(".gz"):
+    """Open a NIfTI file; a compressed one is decompressed to its end, which checks the CRC.
+
+    Content decides on the compression, not the name.
+    """
+    if not (is_gzip(path) or named_wrong(path)):
         return nib.load(path)
-    content = igzip.decompress(path.read_bytes())  # type: ignore[no-untyped-call]
-    second = b"n+2" in content[4:8]
-    return (nib.Nifti2Image if second else nib.Nifti1Image).from_bytes(content)
+    whole = content(path)
+    second = b"n+2" in whole[4:8]
+    return (nib.Nifti2Image if second else nib.Nifti1Image).from_bytes(whole)

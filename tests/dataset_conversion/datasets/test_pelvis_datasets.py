@@ -157,12 +157,15 @@ def test_a_mask_alone_an_archive_and_a_strange_name_stop_together(clinic, tmp_pa
     (source / "CTPelvic1K_dataset7_mask.tar.gz").write_bytes(b"unpacked next to it")
     (source / "CTPelvic1K_dataset5_mask.tar.gz").write_bytes(b"not unpacked")
     shutil.copy(clinic.truths[1].image, source / "scout.nii.gz")
+    second = there(clinic, source, clinic.truths[2])
+    second.rename(second.with_name(second.name.replace(".nii.gz", ".nii (1).gz")))
     with pytest.raises(DatasetError) as stopped:
         run(ctpelvic1k, source, tmp_path / "raw")
     text = str(stopped.value)
-    assert text.startswith("3 problems")
+    assert text.startswith("4 problems")
     assert "dataset6_CLINIC_0001_mask_4label.nii.gz: a mask without its image" in text
     assert "CTPelvic1K_dataset5_mask.tar.gz: an archive; unpack it" in text
+    assert "_mask_4label.nii (1).gz: is not read: an unfinished or second download" in text
     assert "scout.nii.gz: not a file name of this dataset" in text
 
 
