@@ -40,7 +40,7 @@ def convert(
     """Convert a dataset to nnU-Net's raw format, as `nnunet-plugins convert` does.
 
     Args:
-        source_format: ``hospital-ct``, ``sij-mri``, ``spider`` or ``csig``.
+        source_format: a name in `dataset_conversion.datasets.registry.CONVERTERS`, e.g. ``hospital-ct``.
         source: folder of the dataset as it was downloaded or exported.
         dataset_id: nnU-Net's dataset id, 1 to 999; not used with ``images_only=True``.
         name: dataset name; the converter's default without one.
@@ -59,9 +59,9 @@ def convert(
         DatasetError: a value of an option is not allowed, or the source cannot be converted; the message names
             the option or file, the cause and the fix.
 
-    >>> convert("hospital", ".", 660)
+    >>> convert("hospital", ".", 660)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    nnunet_plugins.errors.UserError: convert: unknown format 'hospital'; allowed: spider, csig, hospital-ct, sij-mri
+    nnunet_plugins.errors.UserError: convert: unknown format 'hospital'; allowed: spider, csig, hospital-ct, ...
     """
     from dataset_conversion.datasets.options import checked, declared
     from dataset_conversion.datasets.registry import CONVERTERS, converter

@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-from dataset_conversion.cases.case import Case, Sample
 from dataset_conversion.cases.transforms import CropWidth
 from dataset_conversion.datasets.converter import Converter
 from dataset_conversion.datasets.level_order import check_order
 from dataset_conversion.datasets.options import Common, option
-from dataset_conversion.datasets.paired_folders import Key, Pair, checked, find_folder, find_pairs
-from dataset_conversion.datasets.scan import scan
+from dataset_conversion.datasets.paired_folders import Key, find_folder, find_pairs
+from dataset_conversion.datasets.volume_cases import Content, Files, collect
+from dataset_conversion.datasets.volume_dataset import volume_dataset
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.io.label_maps import read_mask
-from dataset_conversion.io.volumes import read_header, read_image
+from dataset_conversion.io.label_maps import LabelMap, read_mask
 from dataset_conversion.labels import Labels, read_labels
 from dataset_conversion.raw_format.raw_dataset import Progress, RawDataset
 
@@ -84,19 +83,13 @@ def find(source: Path, options: Options, id: int, name: str,
     values = (labels.names.get(level) for level in LEVELS)
     upwards = [value for value in values if isinstance(value, int)]
     other = "all or aspp" if options.scheme == "reversed" else "reversed"
-    look = partial(_look, upwards=upwards, other=other)
-    cases, more = scan(pairs, look, options, progress)
-    cases, problems = checked(cases, ("image",), [*problems, *more], options)
-    return RawDataset(
-        id=id,
-        name=name,
-        channel_names=("T2",),
-        labels=labels,
-        cases=cases,
-        output=options.output(steps=(CropWidth(options.crop, _FULL),) if options.crop else ()),
-        splits=options.splits(),
-        problems=problems,
-    )
+    content = Content(labels, read_mask=partial(_read, upwards=upwards, other=other))
+    files = [
+        Files(f"case{pair.key[0]}", str(pair.key[0]), (pair.image,), pair.mask) for pair in pairs
+    ]
+    found = collect(files, content, options, progress, problems)
+    steps = (CropWidth(options.crop, _FULL),) if options.crop else ()
+    return volume_dataset(id, name, found, options, ("T2",), steps=steps)
 
 
 def _key(pattern: re.Pattern[str], name: str) -> Key | None:
@@ -113,30 +106,13 @@ def _labels(options: Options) -> Labels:
     return Labels(kept, drop=tuple(sorted({*background, *options.drop})))
 
 
-def _look(pair: Pair, upwards: list[int], other: str) -> Case:
-    number = pair.key[0]
-    return Case(
-        name=f"case{number}",
-        group=str(number),
-        where=str(pair.image),
-        sources=pair.digests(),
-        labelled=pair.mask is not None,
-        voxels=read_header(pair.image).voxels,
-        load=partial(_load, pair, upwards, other),
-    )
-
-
-def _load(pair: Pair, upwards: list[int], other: str) -> Sample:
-    image, notes = read_image(pair.image)
-    if pair.mask is None:
-        return Sample((image,), None, notes)
-    mask = read_mask(pair.mask)
+def _read(files: Files, path: Path, upwards: list[int], other: str) -> LabelMap:
+    mask = read_mask(path)
     fix = (
         f"pass another numbering (--scheme {other}, or --labels JSON), or correct the file if head "
         "and feet are exchanged"
     )
-    order = check_order(mask.image, upwards, str(pair.mask), fix)
-    return Sample((image,), mask.image, (*notes, *mask.notes, *order))
+    return replace(mask, notes=(*mask.notes, *check_order(mask.image, upwards, str(path), fix)))
 
 
 CONVERTER = Converter(name="CSIG", options=Options, find=find)

@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-import numpy as np
 import SimpleITK as sitk
 
+from dataset_conversion.datasets.label_positions import positions
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.io.geometry import affine
-
-_FEW = 200_000  # voxels that suffice to locate the labels
 
 
 def check_order(mask: sitk.Image, upwards: Sequence[int], who: str, fix: str) -> list[str]:
@@ -33,11 +30,12 @@ def check_order(mask: sitk.Image, upwards: Sequence[int], who: str, fix: str) ->
     Raises:
         DatasetError: most neighbours are in the wrong order.
 
+    >>> import numpy as np
     >>> mask = sitk.GetImageFromArray(np.arange(3, dtype=np.uint8).reshape(3, 1, 1))
     >>> check_order(mask, [1, 2], "mask", "renumber it")
     []
     """
-    heights = _heights(mask)
+    heights = {value: float(found.centre[2]) for value, found in positions(mask).items()}
     present = [value for value in upwards if value in heights]
     wrong = [(low, high) for low, high in pairwise(present) if heights[high] <= heights[low]]
     if 2 * len(wrong) > max(len(present) - 1, 0):
@@ -48,19 +46,3 @@ def check_order(mask: sitk.Image, upwards: Sequence[int], who: str, fix: str) ->
             f"the wrong order): {fix}"
         )
     return [f"label {high} is below label {low}, against the numbering" for low, high in wrong]
-
-
-def _heights(mask: sitk.Image) -> dict[int, float]:
-    """Return the mean height of each value (LPS z, mm)."""
-    array = sitk.GetArrayViewFromImage(mask)
-    step = max(1, int((array.size / _FEW) ** (1 / 3)))
-    steps = [min(step, max(1, n // 8)) for n in array.shape]
-    few = array[tuple(slice(None, None, s) for s in steps)]
-    found = np.nonzero(few)
-    values = few[found]
-    index = np.stack([axis * s for axis, s in zip(found[::-1], reversed(steps), strict=True)])
-    matrix = affine(mask)
-    height = matrix[2, :3] @ index + matrix[2, 3]
-    counts = np.bincount(values)
-    sums = np.bincount(values, height)
-    return {int(v): float(sums[v] / counts[v]) for v in np.flatnonzero(counts)}

@@ -41,6 +41,31 @@ CONVERTERS = {
         "sacroiliac-joint MRI with fat metaplasia",
         "folder with one folder per patient: a DICOM series or a volume, and a mask",
     ),
+    "verse": Entry(
+        "dataset_conversion.datasets.verse",
+        "VerSe'19 and VerSe'20 spine CT, either layout",
+        "folder with rawdata/ and derivatives/ below it, or with verse012.nii.gz and verse012_seg.nii.gz",
+    ),
+    "ctpelvic1k": Entry(
+        "dataset_conversion.datasets.ctpelvic1k",
+        "CTPelvic1K pelvic CT: sacrum, hips, lumbar spine",
+        "folder with ..._data.nii.gz and ..._mask_4label.nii.gz below it",
+    ),
+    "pengwin": Entry(
+        "dataset_conversion.datasets.pengwin",
+        "PENGWIN pelvic fracture CT: sacrum and hips, fragments joined",
+        "folder with PENGWIN_CT_train_images_part1/ and PENGWIN_CT_train_labels/ of .mha files",
+    ),
+    "nnunet": Entry(
+        "dataset_conversion.datasets.nnunet_raw",
+        "an existing dataset in nnU-Net's raw format, e.g. to split it by patient",
+        "folder DatasetXXX_Name with dataset.json, imagesTr/ and labelsTr/",
+    ),
+    "decathlon": Entry(
+        "dataset_conversion.datasets.decathlon",
+        "a task of the Medical Segmentation Decathlon",
+        "folder TaskXX_Name with imagesTr/ and labelsTr/, and dataset.json",
+    ),
 }
 
 

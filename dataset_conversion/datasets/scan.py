@@ -14,7 +14,8 @@ Result = TypeVar("Result")
 
 
 def scan(items: Sequence[Item], look: Callable[[Item], Result], options: Common,
-         progress: Progress | None = None) -> tuple[list[Result], list[str]]:  # fmt: skip
+         progress: Progress | None = None,
+         before: Sequence[str] = ()) -> tuple[list[Result], list[str]]:  # fmt: skip
     """Return the results of `look`, in the items' order, and the messages of its errors.
 
     Args:
@@ -22,6 +23,7 @@ def scan(items: Sequence[Item], look: Callable[[Item], Result], options: Common,
         look: reads headers and hashes files; raises DatasetError.
         options: number of parallel jobs, and whether to continue after an error.
         progress: wraps the items, e.g. tqdm.
+        before: problems found before, which come first.
 
     Raises:
         DatasetError: see `stop_at`.
@@ -34,7 +36,7 @@ def scan(items: Sequence[Item], look: Callable[[Item], Result], options: Common,
             errors[place] = str(result)
         else:
             results[place] = result
-    problems = [errors[i] for i in sorted(errors)]
+    problems = [*before, *(errors[i] for i in sorted(errors))]
     stop_at(problems, results, options)
     return [results[i] for i in sorted(results)], problems
 

@@ -20,6 +20,7 @@ from dataset_conversion.cases.case import Case, Sample
 from dataset_conversion.cases.padding import without_padding
 from dataset_conversion.cases.transforms import CentralSlice
 from dataset_conversion.datasets.converter import Converter
+from dataset_conversion.datasets.label_schemes import merged
 from dataset_conversion.datasets.level_order import check_order
 from dataset_conversion.datasets.options import Common, option
 from dataset_conversion.datasets.paired_folders import Key, Pair, checked, find_folder, find_pairs
@@ -28,7 +29,6 @@ from dataset_conversion.datasets.spider_overview import SEQUENCES, key_of, read_
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.label_maps import read_mask
 from dataset_conversion.io.volumes import read_header, read_image
-from dataset_conversion.labels import Labels
 from dataset_conversion.raw_format.raw_dataset import Progress, RawDataset
 
 __all__ = ["CONVERTER", "Options", "convert"]
@@ -109,7 +109,7 @@ def find(source: Path, options: Options, id: int, name: str,
         id=id,
         name=name,
         channel_names=_channel_names(options, sequences),
-        labels=_labels(options),
+        labels=merged(SCHEMES[options.scheme], options.drop),
         cases=cases,
         # nnU-Net expects the slices along the first axis of the array (z, y, x): z must run sideways.
         output=options.output(steps=steps, orientation="PIR" if options.central_slice else "LPS"),
@@ -135,18 +135,6 @@ def _sequences(options: Options) -> tuple[str, ...]:
 def _channel_names(options: Options, sequences: Sequence[str]) -> tuple[str, ...]:
     shown = tuple(sequence.upper() for sequence in sequences)
     return shown if options.channels or len(shown) == 1 else ("MRI",)
-
-
-def _labels(options: Options) -> Labels:
-    """Return the scheme without dropped values."""
-    names: dict[str, int] = {}
-    merge: dict[int, int] = {}
-    for name, values in SCHEMES[options.scheme].items():
-        kept = [value for value in values if value not in options.drop]
-        if kept:
-            names[name] = kept[0]
-            merge.update(dict.fromkeys(kept[1:], kept[0]))
-    return Labels(names, drop=options.drop, merge=merge)
 
 
 def _look(pair: Pair) -> _Series:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dataset_conversion.phantoms import csig, sij_ct, sij_mri, spider
+from dataset_conversion.phantoms import (
+    csig,
+    ctpelvic1k,
+    pengwin,
+    raw_folders,
+    sij_ct,
+    sij_mri,
+    spider,
+    verse,
+)
 from dataset_conversion.phantoms.truth import Truth
 
 # Each takes a folder and a number of patients, then size, seed and fault by name.
@@ -13,4 +22,9 @@ WRITERS: dict[str, Callable[..., list[Truth]]] = {
     "csig": csig.write_patients,
     "hospital-ct": sij_ct.write_patients,
     "sij-mri": sij_mri.write_patients,
+    "verse": verse.write_patients,
+    "ctpelvic1k": ctpelvic1k.write_patients,
+    "pengwin": pengwin.write_patients,
+    "nnunet": raw_folders.write_raw,
+    "decathlon": raw_folders.write_decathlon,
 }

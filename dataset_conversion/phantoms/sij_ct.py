@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 
-import numpy as np
 import SimpleITK as sitk
 
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import place
 from dataset_conversion.phantoms.dicom import write_series
 from dataset_conversion.phantoms.faults import inject
-from dataset_conversion.phantoms.sij_anatomy import (
-    FIELD,
-    LEFT,
-    RIGHT,
-    SACRUM,
-    Person,
-    labels_at,
-    scan,
-)
+from dataset_conversion.phantoms.pelvis_ct import pelvis
+from dataset_conversion.phantoms.sij_anatomy import LEFT, RIGHT, SACRUM
 from dataset_conversion.phantoms.sizes import Grid, size_of
-from dataset_conversion.phantoms.truth import Truth, seen
+from dataset_conversion.phantoms.truth import Truth
 
 SIZES = {
     "small": Grid((20, 64, 64), (5.92, 5.92, 5.0)),
@@ -68,35 +59,19 @@ def write_patients(folder: Path, count: int = 4, *, size: str = "small",
     folder.mkdir(parents=True, exist_ok=True)
     truths = []
     for number in range(count):
-        rng = np.random.default_rng((seed, number))
-        person = Person.random(np.random.default_rng((seed, number)))  # the same that `scan` draws
-        hu, labels = scan(shape, spacing, rng)
-        affine = np.diag([*spacing, 1.0])
-        extent = (np.array(shape[::-1]) - 1) * np.array(spacing)
-        affine[:3, 3] = np.round([-extent[0] / 2, -extent[1] / 2, -700 - 10 * rng.random()], 3)
+        one = pelvis(shape, spacing, seed, number)
         patient = folder / f"patient{number + 1:03d}"
         who = {
             "PatientName": f"{_NAMES[number % len(_NAMES)]}{number + 1}",
             "PatientID": f"PHANTOM-{seed}-{number + 1:03d}",
         }
-        write_series(patient / "ct", hu, affine, key=f"sij/{seed}/{number}", tags=who)
+        write_series(patient / "ct", one.hu, one.affine, key=f"sij/{seed}/{number}", tags=who)
         mask = patient / _MASKS[masks] if number < masked else None
         if mask:
-            _write_mask(place(labels, affine), mask)
-        low = affine[:3, 3] - 0.5 * np.array(spacing)
-        high = low + np.array(shape[::-1]) * np.array(spacing)
-        known = partial(seen, partial(_at, person, low, high), low, high)
-        truths.append(Truth(patient.name, patient.name, patient / "ct", mask, known))
+            _write_mask(place(one.labels, one.affine), mask)
+        truths.append(Truth(patient.name, patient.name, patient / "ct", mask, one.known))
     (folder / LABELS_FILE).write_text(json.dumps(LABELS, indent=2) + "\n", encoding="utf-8")
     return inject(fault, truths) if fault else truths
-
-
-def _at(person: Person, low: np.ndarray, high: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Return the labels at world points (..., 3) of a scan with these outermost corners."""
-    scale = FIELD / (high[0] - low[0])
-    own = (np.asarray(points, np.float64) - 0.5 * (low + high)) * scale
-    height = (points[..., 2] - low[2]) / (high[2] - low[2])
-    return labels_at(person, own[..., 0], own[..., 1], height)
 
 
 def _write_mask(mask: sitk.Image, path: Path) -> None:

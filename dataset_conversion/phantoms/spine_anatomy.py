@@ -229,9 +229,8 @@ def scan(spine: Spine, axes: Sequence[np.ndarray], contrast: Contrast,
         contrast: `T1` or `T2`.
         rng: source of texture, bias field and noise.
     """
-    xs, ys, zs = axes
-    way, behind = spine.along_behind(ys[None, :], zs[:, None])
-    parts = np.stack([spine.parts(float(x), way, behind) for x in xs], axis=2)
+    _, behind = spine.along_behind(axes[1][None, :], axes[2][:, None])
+    parts = parts_on(spine, axes)
     cloud = clouds(parts.shape, rng, (14, 16, 8))
     bright = _brightness(spine, parts, behind, contrast, cloud)
     bright = softened(bright, (0, 1))
@@ -239,6 +238,13 @@ def scan(spine: Spine, axes: Sequence[np.ndarray], contrast: Contrast,
     coil = np.exp(-np.clip(60 - behind, 0, None) / 230.0).astype(np.float32)
     bias = 1 + 0.10 * clouds(parts.shape, rng, (3, 3, 3))
     return rician(bright * bias * coil[..., None] * 1.35, NOISE, rng), parts
+
+
+def parts_on(spine: Spine, axes: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the codes (z, y, x) of a grid with voxels at positions (mm) along x, y and z."""
+    xs, ys, zs = axes
+    way, behind = spine.along_behind(ys[None, :], zs[:, None])
+    return np.stack([spine.parts(float(x), way, behind) for x in xs], axis=2)
 
 
 def _brightness(spine: Spine, parts: np.ndarray, behind: np.ndarray, contrast: Contrast,

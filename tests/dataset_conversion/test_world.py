@@ -40,6 +40,16 @@ SCHEMES = {
     "csig reversed": ("csig", {"scheme": "reversed"}, {v: v for v in range(1, 6)}),
     "hospital-ct": ("hospital-ct", {"keep_names": True}, {1: 1, 2: 2, 3: 3}),
     "sij-mri": ("sij-mri", {"keep_names": True}, {1: 1}),
+    "verse levels": ("verse", {}, {**{v: v for v in range(1, 26)}, 28: 26}),
+    "verse binary": ("verse", {"scheme": "binary"}, dict.fromkeys((*range(1, 26), 28), 1)),
+    "ctpelvic1k": ("ctpelvic1k", {}, {v: v for v in range(1, 5)}),
+    "pengwin": (
+        "pengwin", {},
+        {**dict.fromkeys(range(1, 11), 1), **dict.fromkeys(range(11, 21), 2),
+         **dict.fromkeys(range(21, 31), 3)},
+    ),
+    "nnunet": ("nnunet", {}, {1: 1, 2: 2, 3: 3}),
+    "decathlon": ("decathlon", {}, {1: 1, 2: 2, 3: 3}),
     "sij-mri slices first": ("sij-mri", {"keep_names": True, "slices_first": True}, {1: 1}),
     "csig aspp slices first": (
         "csig", {"scheme": "aspp", "crop": 464, "slices_first": True}, {v: v for v in range(1, 9)},

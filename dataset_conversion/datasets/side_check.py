@@ -1,0 +1,71 @@
+"""Verify labels of the left and the right side from their positions in the body.
+
+Datasets number the sides differently, and a header may exchange them. Either gives a valid dataset
+in which every side is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import SimpleITK as sitk
+
+from dataset_conversion.datasets.label_positions import joint, positions
+from dataset_conversion.errors import DatasetError
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Values of a bone on either side, and of a bone between them.
+
+    Attributes:
+        bone: name of the bone, for messages.
+        left: its values on the patient's left.
+        right: its values on the patient's right.
+        middle: values of the bone between, used where one side is not in the scan.
+    """
+
+    bone: str
+    left: Collection[int]
+    right: Collection[int]
+    middle: Collection[int]
+
+
+def check_sides(mask: sitk.Image, sides: Sides, who: str, fix: str) -> list[str]:
+    """Compare the positions of both sides in physical space (LPS: x grows to the patient's left).
+
+    Args:
+        mask: label map with the source's values.
+        sides: what is on which side.
+        who: the mask, for messages.
+        fix: what to do if the sides are exchanged, for messages.
+
+    Returns:
+        A note if the mask does not allow the comparison.
+
+    Raises:
+        DatasetError: the left bone is not to the left of the right one.
+
+    >>> import numpy as np
+    >>> mask = sitk.GetImageFromArray(np.array([[[2, 1, 3]]], np.uint8))
+    >>> check_sides(mask, Sides("hip", left=[3], right=[2], middle=[1]), "mask", "renumber it")
+    []
+    """
+    found = positions(mask)
+    left, right = joint(found, sides.left), joint(found, sides.right)
+    if left is None and right is None:
+        return []
+    middle = joint(found, sides.middle)
+    first = f"left {sides.bone}" if left is not None else "bone in the middle"
+    second = f"right {sides.bone}" if right is not None else "bone in the middle"
+    one, other = (middle if side is None else side for side in (left, right))
+    if one is None or other is None:
+        return [f"only one {sides.bone} is labelled and no bone in the middle: side not verified"]
+    apart = float(one[0] - other[0])
+    if apart <= 0:
+        raise DatasetError(
+            f"{who}: by the positions in the file the {first} is {-apart:.0f} mm to the patient's "
+            f"right of the {second}; {fix}"
+        )
+    return []

@@ -1,0 +1,55 @@
+"""The dataset that is written from cases of volumes; the options of the public CT datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dataset_conversion.cases.transforms import Step
+from dataset_conversion.datasets.options import Common, window_option
+from dataset_conversion.datasets.volume_cases import Collected
+from dataset_conversion.raw_format.preview import BONE
+from dataset_conversion.raw_format.raw_dataset import RawDataset
+
+CT = "CT"
+
+
+@dataclass(frozen=True)
+class CTOptions(Common):
+    """Options of a public CT dataset."""
+
+    window: tuple[float, float] | None = window_option()
+
+
+def volume_dataset(id: int, name: str, found: Collected, options: Common,
+                   channels: Sequence[str] = (CT,), *, steps: tuple[Step, ...] = (),
+                   notes: Sequence[str] = (),
+                   settings: Mapping[str, Any] | None = None) -> RawDataset:  # fmt: skip
+    """Return a dataset.
+
+    Args:
+        id: 1 to 999.
+        name: letters and digits.
+        found: cases, labels and messages.
+        options: the user's options; with a window, the values of CT are mapped to 0..1.
+        channels: names of the channels.
+        steps: transforms of a case, in order.
+        notes: for the summary, in addition to those of `found`.
+        settings: what else changes the written voxels.
+    """
+    window = options.window if isinstance(options, CTOptions) else None
+    return RawDataset(
+        id=id,
+        name=name,
+        # noNorm: nnU-Net silently uses z-scores for channel names that it does not know.
+        channel_names=("noNorm",) if window else tuple(channels),
+        labels=found.labels,
+        cases=found.cases,
+        output=options.output(window=window, steps=steps),
+        display=BONE if channels[0].upper() == CT else None,
+        notes=[*found.notes, *notes],
+        splits=options.splits(),
+        problems=found.problems,
+        settings=dict(settings or {}),
+    )
