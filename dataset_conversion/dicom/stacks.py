@@ -12,10 +12,11 @@ from dataset_conversion.dicom.volumes_in_series import Part, interleaved
 
 
 def is_stack(part: Part) -> bool:
-    """Check whether a part may be a volume: two or more grey images with a position."""
+    """Check whether a part may be a volume: grey images of two or more places."""
     first = part.first
-    grey = first.samples == 1 and not first.palette
-    return len(part.slices) > 1 and grey and not (first.screen and first.missing)
+    if first.samples != 1 or first.palette or (first.screen and first.missing):
+        return False
+    return len({item.position or number for number, item in enumerate(part.slices)}) > 1
 
 
 def passed_over(part: Part, stacks: Sequence[Part]) -> bool:
