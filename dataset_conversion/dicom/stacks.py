@@ -8,7 +8,8 @@ import numpy as np
 
 from dataset_conversion.dicom.headers import Slice
 from dataset_conversion.dicom.slice_geometry import stack_of
-from dataset_conversion.dicom.volumes_in_series import Part, interleaved
+from dataset_conversion.dicom.splits import interleaved
+from dataset_conversion.dicom.volumes_in_series import Part
 
 
 def is_stack(part: Part) -> bool:
@@ -20,7 +21,7 @@ def is_stack(part: Part) -> bool:
 
 
 def passed_over(part: Part, stacks: Sequence[Part]) -> bool:
-    """Check whether a part is no volume next to stacks: a scout, a screen, or colours.
+    """Check whether a part next to stacks is a scout, a screen, or colours.
 
     A single image that continues a stack of its series, or lacks a position but is otherwise as
     its slices, is a slice with a damaged header and is not passed over.

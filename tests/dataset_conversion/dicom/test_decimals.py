@@ -83,8 +83,8 @@ def test_an_unclear_slope_stops(tmp_path):
 @pytest.mark.parametrize(
     ("text", "count", "values"),
     [
-        ("1.5", 1, (1.5,)), ("1,5", 1, (1.5,)), ("-1,5e1\\2", 2, (-15.0, 2.0)), ("1.5\\", 2, None),
-        ("nan", 1, None), ("1\\2\\3", 2, None), ("\\", 1, None),
+        ("1.5", 1, (1.5,)), ("1,5", 1, (1.5,)), ("-1,5e1\\2", 2, (-15.0, 2.0)), ("1.5\\", 2, ()),
+        ("nan", 1, ()), ("1\\2\\3", 2, ()), ("\\", 1, None),
     ],
 )  # fmt: skip
 def test_parse(text, count, values):

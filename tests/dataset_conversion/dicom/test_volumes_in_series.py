@@ -129,7 +129,7 @@ def test_phases_that_differ_in_time_only_are_numbered(tmp_path, name):
         files = sorted(tmp_path.glob(f"V{phase}*.dcm"))
 
         def edit(data, index, phase=phase):
-            setattr(data, name, str(100 * phase + index))  # each slice has its own time
+            setattr(data, name, f"{100000 * phase + index:06d}")  # each slice has its own time
 
         change(files, edit)
     assert listed(tmp_path)[0] == ["phase 1", "phase 2", "phase 3"]
@@ -197,12 +197,12 @@ def test_three_angled_stacks(tmp_path):
 
 
 def test_parallel_stacks_far_apart(tmp_path):
-    z = np.array([0, 2.5, 20, 22.5, 40, 42.5])
-    series(tmp_path, positions=AFFINE[:3, 3] + np.stack([0 * z, 0.1 * z, z], axis=1))
+    z = np.array([0, 2.5, 5, 20, 22.5, 25])
+    series(tmp_path, positions=AFFINE[:3, 3] + np.stack([0 * z, 4 * (z > 10), z], axis=1))
     offered, message = listed(tmp_path)
-    assert "3 stacks (different position)" in message
+    assert "2 stacks (different position)" in message
     assert "copy the missing slices" in message
-    np.testing.assert_array_equal(values(tmp_path, description=offered[1]), ct()[2:4])
+    np.testing.assert_array_equal(values(tmp_path, description=offered[1]), ct()[3:])
 
 
 def test_planes_choose_between_orientations(tmp_path):
@@ -378,3 +378,68 @@ def test_none_does_not_accept_another_modality(tmp_path):
     with pytest.raises(DatasetError, match="Modality is MR, expected none; pass --modality MR"):
         find(tmp_path, modality="none")
     assert place(ct(), AFFINE).GetSize() == find(tmp_path, modality="any")[0].size
+
+
+@pytest.mark.parametrize("shift", [1.25, 0.7], ids=["halfway", "uneven"])
+@pytest.mark.parametrize("name", ["InstanceNumber", "AcquisitionTime", "per slice"])
+def test_two_passes_that_differ_in_time_or_number_only(tmp_path, shift, name):
+    series(tmp_path, 1, tags={"SliceThickness": 2.5})
+    second(tmp_path, 2, shift, SliceThickness=2.5)
+    for late, prefix in enumerate(("IM", "B")):
+
+        def edit(data, index, late=late):
+            if name != "InstanceNumber":
+                data.InstanceNumber = 1
+                each = index if name == "per slice" else 0
+                data.AcquisitionTime = f"12{late:02d}{each:02d}.25"
+
+        change(sorted(tmp_path.glob(f"{prefix}*.dcm")), edit)
+    offered, message = listed(tmp_path, fits=fits)
+    assert "2 volumes (different time)" in message
+    assert offered[:2] == ["phase 1", "phase 2"]
+    np.testing.assert_array_equal(values(tmp_path, description="phase 2"), ct(2))
+    if shift == 1.25:
+        assert find(tmp_path, description=offered[2])[0].size == (14, 12, 12)
+
+
+@pytest.mark.parametrize(
+    "thickness", [1.25, 2.5], ids=["MR in two concatenations", "overlapping CT"]
+)
+def test_slices_between_others_that_are_one_scan(tmp_path, thickness):
+    array = ct(shape=(12, 12, 14))
+    matrix = AFFINE.copy()
+    matrix[2, 2] = 1.25
+    files = write_series(tmp_path, array, matrix, key="t")
+
+    def edit(data, index):
+        data.SliceThickness = thickness
+        order = index if thickness > 2 else index // 2 + 6 * (index % 2)
+        data.AcquisitionTime, data.InstanceNumber = f"12{order:04d}", index + 1
+
+    change(files, edit)
+    found, notes = find(tmp_path)
+    assert notes == []
+    assert found.size == (14, 12, 12)
+
+
+def test_invalid_numbers_in_attributes_that_only_tell_volumes_apart_do_not_stop(tmp_path):
+    files = series(tmp_path, tags={"EchoTime": "2.400", "KVP": "120.0"})
+    for path in files:
+        content = path.read_bytes()
+        assert b"2.400" in content
+        path.write_bytes(content.replace(b"2.400", b"2,400").replace(b"120.0", b"x20.0"))
+    found, notes = find(tmp_path, description="EchoTime=2.4")
+    assert notes == []
+    assert found.slices[0].traits["KVP"] == "x20.0"
+
+
+def test_an_offered_choice_is_unique_among_all_series(tmp_path):
+    series(tmp_path / "a", 1, key="a", tags={"SeriesDescription": "T1", "EchoNumbers": 1})
+    second(tmp_path / "a", 2, EchoNumbers=2, SeriesDescription="T1")
+    change(
+        (tmp_path / "a").glob("B*"),
+        lambda d, i: setattr(d, "SeriesInstanceUID", _uid(tmp_path / "a")),
+    )
+    series(tmp_path / "b", 3, key="b", tags={"SeriesDescription": "T2", "EchoNumbers": 2})
+    offered, _ = listed(tmp_path, description="T1")
+    np.testing.assert_array_equal(values(tmp_path, description=offered[1]), ct(2))
