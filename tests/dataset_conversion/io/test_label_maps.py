@@ -145,7 +145,7 @@ def one_hot(path, order=(1, 2)):
 def test_one_label_per_volume_stops_until_the_labels_are_given(tmp_path):
     path = one_hot(tmp_path / "m.nii.gz", (2, 1))
     with pytest.raises(
-        DatasetError, match=r"2 volumes of 0 and 1, one label per volume.*--volumes"
+        DatasetError, match=r"2 volumes of 0 and 1 .*one label per volume.*--volumes"
     ):
         read_mask(path)
     with pytest.raises(DatasetError, match=r"one label per volume, but --volumes has 1 names"):
