@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataset_conversion.datasets.source_files import check_not_pointer
-from dataset_conversion.dicom.headers import may_be_dicom
+from dataset_conversion.dicom.headers import SUFFIXES, may_be_dicom
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.volumes import READABLE, UNREADABLE, data_files, is_volume
 
@@ -21,6 +21,8 @@ _SIDE = frozenset((
     ".pptx", ".htm", ".html", ".css", ".js", ".url", ".webloc", ".exe", ".dll", ".msi", ".bat", ".cmd",
     ".com", ".sh", ".jar", ".class", ".py", ".pyc", ".m", ".r", ".ipynb", ".db", ".sqlite", ".inf",
     ".ico", ".chm", ".hlp", ".so", ".dylib", ".plist", ".md5", ".sha1", ".sha256", ".sha512", ".par2",
+    ".ttf", ".otf", ".ocx", ".sys", ".lng", ".lang", ".res", ".resx", ".manifest", ".cab", ".cat", ".pdb",
+    ".properties", ".qm", ".mo", ".po", ".vbs", ".ps1", ".wav", ".mp3",
     ".label", ".ctbl", ".itksnap", ".mrml", ".bval", ".bvec", ".eml", ".msg",
 ))  # fmt: skip
 _PICTURES = frozenset((".jpg", ".jpeg", ".png", ".gif", ".bmp", ".svg", ".webp", ".heic", ".mp4",
@@ -140,9 +142,15 @@ def stem(name: str) -> str:
 
 
 def named_volume(name: str) -> bool:
-    """Check whether the name of a file is that of a volume, in a format that is read or not."""
+    """Check whether the name of a file is that of a volume, in a format that is read or not.
+
+    >>> named_volume("P1.nii.gz"), named_volume("P1.gipl"), named_volume("IM1.dcm")
+    (True, True, False)
+    """
     low = name.lower()
-    return ".tmp" not in low and (low.endswith(READABLE) or _is_unread(low))
+    if ".tmp" in low:
+        return False
+    return low.endswith(READABLE) or (_is_unread(low) and not low.endswith(SUFFIXES))
 
 
 def named_mask(name: str, pattern: str) -> bool:
@@ -180,10 +188,9 @@ def check_passed_over(files: SortedFiles, who: str, pattern: str, *, image: bool
             f"{who}: has the name of a mask, but is not read: {_fixes(masks)}, remove it, or rename it if it "
             "is not a mask"
         )
-    notes = [
-        f"a file of a format that is not read was passed over ({ending or 'no extension'})"
-        for ending in sorted({path.suffix.lower() for path in files.others})
-    ]
+    endings = sorted({path.suffix.lower() or "no extension" for path in files.others})
+    notes = [f"files of formats that are not read were passed over ({', '.join(endings)})"]
+    notes = notes if endings else []
     if files.archives:
         notes.append("an archive was passed over")
     if not mask and any(re.search(pattern, path.name, re.IGNORECASE) for path in files.side):

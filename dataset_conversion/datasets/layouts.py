@@ -19,9 +19,16 @@ from pathlib import Path
 
 from dataset_conversion.datasets.entries import Entry, folder_entry, problem_entry
 from dataset_conversion.datasets.file_kinds import kind_of, named_mask, stem
-from dataset_conversion.datasets.name_pairs import Item, Names, file_items, match
-from dataset_conversion.datasets.source_files import check_folder, children, files_below, listed
-from dataset_conversion.datasets.trees import find_trees, image_items, mask_items
+from dataset_conversion.datasets.name_pairs import Item, Names, file_items, match, without_channel
+from dataset_conversion.datasets.source_files import check_folder, children, listed
+from dataset_conversion.datasets.trees import (
+    Trees,
+    count_volumes,
+    find_trees,
+    holds_data,
+    image_items,
+    mask_items,
+)
 from dataset_conversion.errors import DatasetError, together
 from dataset_conversion.io.volumes import data_files, is_volume
 
@@ -49,6 +56,7 @@ def find_entries(source: Path, pattern: str,
     files = _volumes(loose)
     trees = find_trees(folders, pattern)
     if trees:
+        _refuse_others(source, trees)
         _refuse(source, files, f"next to {trees.layout}; move them into these folders")
         images = image_items(trees, follow_links)
         masks = mask_items(trees, images, Names(pattern), follow_links)
@@ -61,6 +69,21 @@ def find_entries(source: Path, pattern: str,
     _refuse(source, files, "not in a patient's folder; put each patient's image and mask into a "
             "separate folder")  # fmt: skip
     return _folders(source, folders, loose, follow_links)
+
+
+def check_not_a_source(folder: Path, pattern: str) -> None:
+    """Reject a patient's folder that is itself a source of another layout.
+
+    Raises:
+        DatasetError: its subfolders are trees of masks and of several images.
+    """
+    if not folder.is_dir():
+        return
+    trees = find_trees([path for path in children(folder, True) if path.is_dir()], pattern)
+    if trees and trees.masks and not trees.others and count_volumes(trees.images) > 1:
+        raise DatasetError(
+            f"{folder}: not one patient's folder, but {trees.layout}; pass it as the source"
+        )
 
 
 def _folders(source: Path, folders: Sequence[Path], loose: Sequence[Path],
@@ -76,16 +99,11 @@ def _folders(source: Path, folders: Sequence[Path], loose: Sequence[Path],
         raise together([f"{source}: holds no patients; expected one folder per patient", *shown])
     notes = []
     if any(path.name.lower() == "dicomdir" for path in listed(source)):
-        full = [folder for folder in folders if _holds_data(folder, follow_links)]
+        full = [folder for folder in folders if holds_data(folder)]
         if full and len(full) < len(folders):
             notes = ["folders of a DICOM CD without images were passed over"]
             folders = full
     return [*(folder_entry(path, follow_links) for path in folders), *problems], notes
-
-
-def _holds_data(folder: Path, follow_links: bool) -> bool:
-    kinds = ("volumes", "dicom", "unread", "archives")
-    return any(kind_of(path) in kinds for path in files_below(folder, follow_links))
 
 
 def _volumes(loose: Sequence[Path]) -> list[Path]:
@@ -93,6 +111,14 @@ def _volumes(loose: Sequence[Path]) -> list[Path]:
     found = [path for path in loose if kind_of(path) in ("volumes", "dicom", "unread")]
     data = data_files([path for path in found if is_volume(path)])
     return [path for path in found if path not in data]
+
+
+def _refuse_others(source: Path, trees: Trees) -> None:
+    if trees.others:
+        shown = ", ".join(folder.name for folder in trees.others)
+        raise DatasetError(
+            f"{source}: recognised as {trees.layout}, but other folders hold images too: {shown}; move them away"
+        )
 
 
 def _refuse(source: Path, files: Sequence[Path], problem: str) -> None:
@@ -125,6 +151,7 @@ def _paired(source: Path, layout: str, images: Sequence[Item], masks: Sequence[I
     if not images:
         raise DatasetError(f"{source}: recognised as {layout}, but there are no images; add them")
     names = Names(pattern)
+    images = without_channel(images, masks, names)
     pairs, problems = match(images, masks, names)
     drawn = sum(pair.mask is not None for pair in pairs)
     if masks and not drawn:

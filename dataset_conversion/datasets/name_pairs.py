@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dataset_conversion.datasets.file_kinds import MASK_WORD, stem, words
+from dataset_conversion.errors import DatasetError
 
 _IMAGE_WORD = re.compile(
     r"ct|cta|cbct|mr|mri|img|imgs|images?|scans?|vol|volumes?|data|orig|original|raw|bild|图像|影像",
     re.IGNORECASE,
 )
+
+_CHANNEL = re.compile(r"(.+)_(\d{4})")
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,28 @@ def match(images: Sequence[Item], masks: Sequence[Item],
         else:
             found += pairs
     return sorted(found, key=lambda pair: pair.image.name), sorted(problems)
+
+
+def without_channel(images: Sequence[Item], masks: Sequence[Item], names: Names) -> list[Item]:
+    """Remove nnU-Net's channel (_0000) from the names of images, if the masks have names without it.
+
+    Raises:
+        DatasetError: images of several channels.
+    """
+    known = {names.key(mask.name) for mask in masks}
+    found = [_CHANNEL.fullmatch(image.name) for image in images]
+    plain = [item and item[1] for item in found]
+    fits = any(name and names.key(name) in known for name in plain)
+    if not fits or any(names.key(image.name) in known for image in images):
+        return list(images)
+    channels = sorted({item[2] for item in found if item})
+    if len(channels) > 1:
+        raise DatasetError(
+            f"{images[0].paths[0].parent}: images of several channels (_{', _'.join(channels)}), expected one; "
+            "keep the files of one channel"
+        )
+    return [replace(image, name=name or image.name)
+            for image, name in zip(images, plain, strict=True)]  # fmt: skip
 
 
 def _paired(images: Sequence[Item], masks: Sequence[Item], names: Names) -> list[Match] | None:

@@ -17,6 +17,7 @@ from dataset_conversion.datasets.file_kinds import (
     check_passed_over,
     sort_files,
 )
+from dataset_conversion.datasets.layouts import check_not_a_source
 from dataset_conversion.datasets.mask_files import Search, find_mask_files
 from dataset_conversion.datasets.mask_source import MaskSource
 from dataset_conversion.datasets.one_patient import check_one_patient
@@ -83,6 +84,8 @@ def read_patient(place: Entry | Path, *, mask_pattern: str, modality: str,
     files, apart = sort_files(own), sort_files(drawn or [])
     check_formats(files, str(folder))
     check_formats(apart, str(folder))
+    if drawn is None and len(files.volumes) > 2:
+        check_not_a_source(folder, mask_pattern)
     volumes, named, notes = _roles(files, apart, mask_pattern, paired=drawn is not None)
     search = Search(folder, entry.name, mask_pattern, reading, series)
     drawn_dicom = None if drawn is None else apart.dicom

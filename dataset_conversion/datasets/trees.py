@@ -42,12 +42,14 @@ class Trees:
         images: folders of images.
         masks: folders of masks.
         bids: whether a subfolder sub-x is a patient.
+        others: folders next to them that hold images too.
     """
 
     layout: str
     images: tuple[Path, ...]
     masks: tuple[Path, ...]
     bids: bool = False
+    others: tuple[Path, ...] = ()
 
 
 def find_trees(folders: Sequence[Path], pattern: str) -> Trees | None:
@@ -58,7 +60,7 @@ def find_trees(folders: Sequence[Path], pattern: str) -> Trees | None:
         pattern: regular expression in the names of masks.
 
     Raises:
-        DatasetError: several folders of BIDS hold masks, or other folders are next to the trees.
+        DatasetError: several folders of BIDS hold masks.
     """
     return _bids(folders) or _two(folders, pattern)
 
@@ -68,13 +70,6 @@ def _bids(folders: Sequence[Path]) -> Trees | None:
     subjects = [folder for folder in folders if _SUBJECT.fullmatch(folder.name)]
     if "derivatives" not in by_name or not ("rawdata" in by_name or subjects):
         return None
-    others = [f.name for name, f in by_name.items()
-              if f not in subjects and name not in ("rawdata", "derivatives", *_BIDS_OTHERS)]  # fmt: skip
-    if others:
-        raise DatasetError(
-            f"{folders[0].parent}: BIDS (rawdata or sub-*, derivatives) with other folders: {', '.join(others)}; "
-            "move them away"
-        )
     masks = _subject_folders(by_name["derivatives"])
     if len(masks) > 1:
         shown = ", ".join(str(folder) for folder in masks)
@@ -83,17 +78,18 @@ def _bids(folders: Sequence[Path]) -> Trees | None:
         )
     raw = by_name.get("rawdata")
     images = tuple(_subject_folders(raw)) if raw else tuple(subjects)
-    return Trees(
-        "BIDS (images in rawdata or sub-*, masks in derivatives)", images, tuple(masks), bids=True
-    )
+    layout = "BIDS (images in rawdata or sub-*, masks in derivatives)"
+    rest = [folder for name, folder in by_name.items()
+            if folder not in subjects and name not in ("rawdata", "derivatives", *_BIDS_OTHERS)]  # fmt: skip
+    return Trees(layout, images, tuple(masks), True, _full(rest))
 
 
-def _subject_folders(folder: Path) -> list[Path]:
-    """Return the folders that hold sub-*, at or below a folder."""
+def _subject_folders(folder: Path, levels: int = 3) -> list[Path]:
+    """Return the folders that hold sub-*: a folder, or those below it down to a number of levels."""
     below = [path for path in children(folder, True) if path.is_dir()]
-    if not below or any(_SUBJECT.fullmatch(path.name) for path in below):
+    if not (below and levels) or any(_SUBJECT.fullmatch(path.name) for path in below):
         return [folder]
-    return [found for path in below for found in _subject_folders(path)]
+    return [found for path in below for found in _subject_folders(path, levels - 1)]
 
 
 def _two(folders: Sequence[Path], pattern: str) -> Trees | None:
@@ -102,11 +98,29 @@ def _two(folders: Sequence[Path], pattern: str) -> Trees | None:
     rest = [folder for folder in folders if folder not in (*masks, *images)]
     if images and rest and all(re.search(pattern, f.name, re.IGNORECASE) for f in rest):
         masks, rest = [*masks, *rest], []
-    if not (images and masks) or rest:
+    if not images or not (masks or (not rest and any(_several(folder) for folder in images))):
         return None
-    shown = [", ".join(f"{folder.name}/" for folder in found) for found in (images, masks)]
-    layout = f"images in {shown[0]} and masks in {shown[1]}"
-    return Trees(layout, tuple(images), tuple(masks))
+    layout = f"images in {_shown(images)}" + (f" and masks in {_shown(masks)}" if masks else "")
+    return Trees(layout, tuple(images), tuple(masks), False, _full(rest))
+
+
+def _full(folders: Sequence[Path]) -> tuple[Path, ...]:
+    return tuple(folder for folder in folders if holds_data(folder))
+
+
+def holds_data(folder: Path) -> bool:
+    """Check whether images or archives are below a folder."""
+    kinds = ("volumes", "dicom", "unread", "archives")
+    return any(kind_of(path) in kinds for path in files_below(folder, True))
+
+
+def _several(folder: Path) -> bool:
+    """Check whether a folder holds volumes of several patients."""
+    return sum(named_volume(path.name) for path in children(folder, True)) > 1
+
+
+def _shown(folders: Sequence[Path]) -> str:
+    return ", ".join(f"{folder.name}/" for folder in folders)
 
 
 def _is_tree(name: str, role: re.Pattern[str]) -> bool:
@@ -150,6 +164,11 @@ def _is_subject(trees: Trees, tree: Path) -> bool:
 def _volumes(path: Path, follow_links: bool) -> list[Path]:
     """Return a file, or the files below a folder, that are volumes by name, read or not."""
     return _headers([file for file in files_below(path, follow_links) if named_volume(file.name)])
+
+
+def count_volumes(folders: Sequence[Path]) -> int:
+    """Return the number of files below folders that are volumes by name."""
+    return sum(len(_volumes(folder, True)) for folder in folders)
 
 
 def _not_side(path: Path, follow_links: bool) -> list[Path]:
