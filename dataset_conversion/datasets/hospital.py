@@ -23,7 +23,7 @@ from dataset_conversion.datasets.options import Common, option
 from dataset_conversion.datasets.patient_folder import Patient, read_patient
 from dataset_conversion.datasets.scan import scan, stop_at
 from dataset_conversion.datasets.structure_files import check_structures
-from dataset_conversion.dicom.series import Series, read_series
+from dataset_conversion.dicom.series import Series, read_series_and_notes
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.atomic_files import digest_json, digest_of
 from dataset_conversion.io.label_maps import LabelMap, by_name
@@ -51,10 +51,14 @@ class FolderOptions(Common):
         r"mask|seg|label", "pattern in names of masks (default: %(default)s)", metavar="REGEX"
     )
     series: str | None = option(
-        None, "which of several DICOM series: part of its description, or the end of its UID",
+        None, "which of several DICOM volumes: part of the series' description, the end of its UID, or "
+        "an attribute, such as EchoTime=2.4, 'acquisition 2' or 'stack 1'",
         metavar="TEXT",
     )  # fmt: skip
-    modality: str = option("CT", "DICOM modality and channel name (default: %(default)s)")
+    modality: str = option(
+        "CT", "DICOM modality and channel name (default: %(default)s); any accepts all, none an "
+        "absent one, both with CT as channel name",
+    )  # fmt: skip
     keep_names: bool = option(
         False, "use folder names as case ids; they must not identify a person"
     )
@@ -77,6 +81,11 @@ class FolderOptions(Common):
     follow_links: bool = option(
         False, "read what symbolic links point to, e.g. the files of git-annex and DataLad"
     )
+
+    @property
+    def kind(self) -> str:
+        """The modality that the images are taken as."""
+        return self.modality
 
 
 @dataclass(frozen=True)
@@ -141,7 +150,7 @@ def find_patients(source: Path, options: FolderOptions, prefix: str, progress: P
             sources=item.sources,
             labelled=item.patient.mask is not None,
             voxels=item.voxels,
-            load=partial(_load, item.patient, labels, reading, options.modality),
+            load=partial(_load, item.patient, labels, reading, options.kind),
         )
         for item in found
     ]
@@ -258,7 +267,8 @@ def _load(patient: Patient, labels: Labels, reading: Reading, modality: str) -> 
     who = str(patient.folder)
     notes = list(patient.notes)
     if isinstance(patient.image, Series):
-        image = read_series(patient.image, who)
+        image, found = read_series_and_notes(patient.image, who)
+        notes += found
     else:
         image, more = read_image(patient.image)
         notes += more

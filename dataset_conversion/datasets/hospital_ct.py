@@ -14,6 +14,7 @@ from dataset_conversion.cases.transforms import DropEmptySlices
 from dataset_conversion.datasets.converter import Converter
 from dataset_conversion.datasets.hospital import FolderOptions, find_patients
 from dataset_conversion.datasets.options import option, window_option
+from dataset_conversion.dicom.series import ABSENT, ANY
 from dataset_conversion.raw_format.preview import BONE
 from dataset_conversion.raw_format.raw_dataset import Progress, RawDataset
 
@@ -29,6 +30,11 @@ class Options(FolderOptions):
         False, "remove slices above and below all labels, as in the papers"
     )
 
+    @property
+    def kind(self) -> str:
+        """The modality; CT if any or an absent one is accepted."""
+        return "CT" if self.modality.casefold() in (ANY, ABSENT) else self.modality
+
 
 def find(source: Path, options: Options, id: int, name: str,
          progress: Progress | None) -> RawDataset:  # fmt: skip
@@ -41,11 +47,11 @@ def find(source: Path, options: Options, id: int, name: str,
         id=id,
         name=name,
         # noNorm: nnU-Net silently uses z-scores for channel names that it does not know.
-        channel_names=("noNorm" if options.window else options.modality,),
+        channel_names=("noNorm" if options.window else options.kind,),
         labels=labels,
         cases=found.cases,
         output=options.output(window=options.window, steps=steps),
-        display=BONE if options.modality.upper() == "CT" else None,
+        display=BONE if options.kind.upper() == "CT" else None,
         notes=found.notes,
         splits=options.splits(),
         problems=found.problems,

@@ -6,20 +6,29 @@ shown or written.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pydicom
 from pydicom.uid import UID
 
-from dataset_conversion.dicom.multiframe import frames, numbers, rescaling, value
+from dataset_conversion.dicom.decimals import read_decimals
+from dataset_conversion.dicom.elements import value
+from dataset_conversion.dicom.multiframe import frames, geometry
+from dataset_conversion.dicom.padding import Padding, padding_of
+from dataset_conversion.dicom.traits import shown, traits_of
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.library_warnings import quiet_pydicom
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
 _NON_IMAGE = frozenset(("SEG", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD", "SR", "PR", "KO", "REG",
                        "DOC", "FID", "RWV", "AU", "ECG", "PLAN"))  # fmt: skip
+# Secondary Capture (single-frame, and the multi-frame classes below it), and names of screens in ImageType.
+_SECONDARY = "1.2.840.10008.5.1.4.1.1.7."
+_SCREENS = re.compile(r"SCREEN|DOSE")
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0"
 
 
@@ -30,7 +39,9 @@ class Slice:
     `position`, `orientation` (both LPS mm) and `pixel` (mm between rows, between columns) are None
     if the header lacks them. `matrix` is (rows, columns). `slope` and `offset` rescale the values.
     `frame` counts from 0 and is None in a single-frame file. `headless`: without preamble.
-    `palette`: the values index colours.
+    `palette`: the values index colours. `screen`: a picture of a screen. `units`: value of the last
+    digit of each number of `position`. `commas`: attributes with decimal commas. `bad`: attributes
+    that cannot be read, and their text. `traits`: see `traits_of`. `thickness` in mm, 0 if missing.
     """
 
     path: Path
@@ -51,6 +62,15 @@ class Slice:
     slope: float = 1.0
     offset: float = 0.0
     palette: bool = False
+    screen: bool = False
+    study: str = ""
+    number: str = ""
+    thickness: float = 0.0
+    units: tuple[float, ...] = (0.0, 0.0, 0.0)
+    commas: tuple[str, ...] = ()
+    bad: tuple[tuple[str, str], ...] = ()
+    traits: Mapping[str, str] = field(default_factory=dict)
+    padding: Padding | None = None
 
     @property
     def name(self) -> str:
@@ -139,8 +159,9 @@ def _refuse_if_named_dicom(path: Path) -> None:
 
 def _slices(path: Path, header: Any, modality: str, headless: bool) -> list[Slice]:
     kind = [str(part).upper() for part in value(header, "ImageType", None) or []]
-    slope, offset = rescaling(header)
     meta = getattr(header, "file_meta", None)
+    traits = traits_of(header)
+    thickness = read_decimals(header, "SliceThickness", 1)
     base = Slice(
         path=path,
         uid=str(value(header, "SeriesInstanceUID", "") or ""),
@@ -151,18 +172,20 @@ def _slices(path: Path, header: Any, modality: str, headless: bool) -> list[Slic
         matrix=(int(value(header, "Rows")), int(value(header, "Columns"))),
         samples=int(value(header, "SamplesPerPixel", 1) or 1),
         frames=int(value(header, "NumberOfFrames", 1) or 1),
-        position=numbers(header, "ImagePositionPatient", 3),
-        orientation=numbers(header, "ImageOrientationPatient", 6),
-        pixel=numbers(header, "PixelSpacing", 2),
         headless=headless,
         syntax=str(getattr(meta, "TransferSyntaxUID", "") or ""),
-        slope=slope,
-        offset=offset,
         palette="PALETTE" in str(value(header, "PhotometricInterpretation", "")).upper(),
+        screen=_SCREENS.search(" ".join(kind)) is not None
+        or f"{value(header, 'SOPClassUID') or _stored_class(header)}.".startswith(_SECONDARY),
+        study=str(value(header, "StudyInstanceUID", "") or ""),
+        number=shown("SeriesNumber", value(header, "SeriesNumber", "")),
+        thickness=thickness.values[0] if thickness and thickness.values else 0.0,
+        padding=padding_of(header),
+        **vars(geometry(header, traits)),
     )
     return [
         replace(base, frame=index if base.frames > 1 else None, **vars(frame))
-        for index, frame in enumerate(frames(header))
+        for index, frame in enumerate(frames(header, traits))
     ] or [base]
 
 

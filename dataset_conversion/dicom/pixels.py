@@ -37,7 +37,8 @@ def read_pixels(slices: Sequence[Slice], affine: np.ndarray, who: str) -> sitk.I
     Raises:
         DatasetError: no decoder, damaged pixels, or ITK reads another geometry.
     """
-    if any(item.headless or item.frame is not None for item in slices):
+    # GDCM reads '1,5' as 1.
+    if any(item.headless or item.frame is not None or item.commas for item in slices):
         return place(_by_pydicom(slices, who), affine)
     try:
         image = _by_itk(slices)
@@ -49,7 +50,7 @@ def read_pixels(slices: Sequence[Slice], affine: np.ndarray, who: str) -> sitk.I
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     direction = affine[:3, :3] / spacing
     seen = (image.GetOrigin(), image.GetDirection(), image.GetSpacing()[:2])
-    expected = (affine[:3, 3], direction.ravel(), spacing[:2])
+    expected = (slices[0].position, direction.ravel(), spacing[:2])
     if not all(np.allclose(s, e, atol=2e-2) for s, e in zip(seen, expected, strict=True)):
         raise DatasetError(
             f"{who}: ITK reads another geometry than the slices' headers give (origin "

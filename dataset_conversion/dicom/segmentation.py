@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pydicom
 
-from dataset_conversion.dicom.multiframe import Frame, frames, part
+from dataset_conversion.dicom.elements import part
+from dataset_conversion.dicom.multiframe import Geometry, frames
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import place
 from dataset_conversion.io.label_maps import LabelMap
@@ -47,7 +48,7 @@ def read_segmentation(path: Path, grid: Header, how: Reading) -> LabelMap:
                 "the segmentation with one label per voxel"
             )
         values = _names(path, header)
-        groups = frames(header)
+        groups = frames(header, {})
         shared = header.get("SharedFunctionalGroupsSequence") or []
         own = header.get("PerFrameFunctionalGroupsSequence") or []
         numbers = [_number([group, *shared]) for group in own]
@@ -107,7 +108,7 @@ def _number(groups: list[Any]) -> int | None:
     return None if found is None else int(found.ReferencedSegmentNumber)
 
 
-def _indices(frame: Frame, plane: np.ndarray, grid: Header,
+def _indices(frame: Geometry, plane: np.ndarray, grid: Header,
              path: Path) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Return the image's indices (z, y, x) of a frame's non-zero pixels, and their values."""
     if frame.position is None or frame.orientation is None or frame.pixel is None:

@@ -10,9 +10,23 @@ import numpy as np
 import SimpleITK as sitk
 
 from dataset_conversion.dicom.headers import NonImage, Slice, read_slices
+from dataset_conversion.dicom.padding import without_padding
+from dataset_conversion.dicom.patients import check_one_patient
 from dataset_conversion.dicom.pixels import read_pixels
+from dataset_conversion.dicom.selection import (
+    ambiguous,
+    choice,
+    listed,
+    matching,
+    quoted,
+    split_text,
+)
 from dataset_conversion.dicom.slice_geometry import sort_slices
+from dataset_conversion.dicom.stacks import is_stack, passed_over, rivals
+from dataset_conversion.dicom.volumes_in_series import Part, separate
 from dataset_conversion.errors import DatasetError, together
+
+ANY, ABSENT = "any", "none"
 
 
 @dataclass(frozen=True)
@@ -47,16 +61,59 @@ def find_series(files: Sequence[Path], who: str, *, modality: str | None = "CT",
     Args:
         files: candidates; other formats are skipped.
         who: the patient's folder, for messages.
-        modality: Modality of the series; None accepts any.
-        description: part of the SeriesDescription, or the end of the series UID.
+        modality: Modality of the series; "none" is an absent one; None or "any" accepts any.
+        description: text that chooses one of several volumes, see `selection`: part of the
+            SeriesDescription, the end of the series UID, or an attribute such as 'EchoTime=2.4'.
         fits: tests whether the patient's mask is aligned with a series, to choose between several.
 
     Returns:
         The series, and notes on what was skipped (without names of persons or folders).
 
     Raises:
-        DatasetError: no series or several match, or the slices do not form a regular volume.
+        DatasetError: no volume or several match, the slices do not form a regular volume,
+            attributes cannot be read, or the files belong to several patients.
     """
+    slices, notes = _read(files, who)
+    text, joined = split_text(description)
+    parts = separate(slices, joined)
+    scouts = [part for part in parts if part.first.localizer]
+    parts = _of_modality([part for part in parts if part not in scouts], who, modality, notes)
+    if text is not None and (parts or scouts):
+        parts = _named(parts, scouts, who, text)
+    elif scouts:
+        notes.append("passed over scout images (LOCALIZER)")
+    if not parts:
+        return None, notes
+    check_one_patient([item for part in parts for item in part.slices] if text else slices, who)
+    parts = _stacks_of(parts, notes)
+    hint = ""
+    if len(parts) > 1 and fits is not None:
+        parts, hint = _fitting(parts, who, fits, notes)
+    if len(parts) > 1:
+        raise DatasetError(f"{who}: {ambiguous(parts)}{hint}")
+    return _verified(parts[0], who, notes), notes
+
+
+def read_series(series: Series, who: str) -> sitk.Image:
+    """Read the rescaled pixels (for CT: HU) as a float32 volume, padding set to air.
+
+    Raises:
+        DatasetError: see `read_pixels`.
+    """
+    return read_series_and_notes(series, who)[0]
+
+
+def read_series_and_notes(series: Series, who: str) -> tuple[sitk.Image, tuple[str, ...]]:
+    """Read as `read_series` does; return the volume, and notes on its padding.
+
+    Raises:
+        DatasetError: see `read_pixels`.
+    """
+    return without_padding(read_pixels(series.slices, series.affine, who), series.slices)
+
+
+def _read(files: Sequence[Path], who: str) -> tuple[list[Slice], list[str]]:
+    """Read all headers; return the images, and notes on objects that are not read."""
     slices: list[Slice] = []
     others: list[NonImage] = []
     problems = []
@@ -72,115 +129,102 @@ def find_series(files: Sequence[Path], who: str, *, modality: str | None = "CT",
             slices += found or []
     if problems:
         raise together(problems)
-    notes = [
+    return slices, [
         f"a DICOM {kind} object is not read; export segmentations as NIfTI or .seg.nrrd"
         for kind in sorted({other.modality for other in others})
         if kind in ("SEG", "RTSTRUCT")
     ]
-    groups = _matching(
-        _grouped([s for s in slices if not s.localizer]), who, modality, description, notes
-    )
-    if not groups:
-        return None, notes
-    if len(groups) > 1 and fits is not None:
-        groups = _fitting(groups, who, fits, notes)
-    if len(groups) > 1:
-        raise DatasetError(
-            f"{who}: {len(groups)} DICOM series, expected one; {_listed(groups)}; choose with "
-            "--series TEXT (part of the description, or the end of the UID)"
-        )
-    ordered, affine = sort_slices(groups[0], who)
-    return Series(tuple(ordered), affine), notes
 
 
-def read_series(series: Series, who: str) -> sitk.Image:
-    """Read the rescaled pixels (for CT: HU) as a float32 volume.
-
-    Raises:
-        DatasetError: see `read_pixels`.
-    """
-    return read_pixels(series.slices, series.affine, who)
-
-
-def _grouped(slices: Sequence[Slice]) -> list[list[Slice]]:
-    """Group by series UID, matrix and orientation (the UID alone is not enough: it may be empty)."""
-    groups: list[list[Slice]] = []
-    for item in slices:
-        for group in groups:
-            if _alike(group[0], item):
-                group.append(item)
-                break
-        else:
-            groups.append([item])
-    return groups
-
-
-def _alike(a: Slice, b: Slice) -> bool:
-    if (a.uid, a.matrix, a.modality) != (b.uid, b.matrix, b.modality):
-        return False
-    if a.orientation is None or b.orientation is None:
-        return a.orientation is b.orientation
-    return bool(np.allclose(a.orientation, b.orientation, atol=1e-3))
-
-
-def _matching(groups: list[list[Slice]], who: str, modality: str | None, description: str | None,
-           notes: list[str]) -> list[list[Slice]]:  # fmt: skip
-    """Return the groups that match modality and text; see `find_series`."""
-    if not groups:
-        return []
-    fitting = [g for g in groups
-               if modality is None or g[0].modality.upper() == modality.upper()]  # fmt: skip
+def _of_modality(parts: list[Part], who: str, modality: str | None, notes: list[str]) -> list[Part]:
+    """Return the parts of a modality."""
+    if not parts or modality is None or modality.casefold() == ANY:
+        return parts
+    wanted = "" if modality.casefold() == ABSENT else modality.upper()
+    fitting = [part for part in parts if part.first.modality.upper() == wanted]
+    found = sorted({part.first.modality or ABSENT for part in parts if part not in fitting})
     if not fitting:
-        found = sorted({g[0].modality or "none" for g in groups})
+        choices = " or ".join(f"--modality {name}" for name in found)
+        names = ["absent" if name == ABSENT else name for name in found]
         raise DatasetError(
-            f"{who}: DICOM Modality is {', '.join(found)}, expected {modality}; pass "
-            f"--modality {found[0]} if that is intended, or remove the series"
+            f"{who}: DICOM Modality is {', '.join(names)}, expected {modality}; pass {choices} if "
+            f"that is intended (--modality {ANY} accepts all), or remove the series"
         )
-    if len(fitting) < len(groups):
-        others = sorted({g[0].modality for g in groups if g not in fitting})
-        notes.append(f"skipped DICOM series of modality {', '.join(others)}")
-    if description is None:
-        return fitting
-    text = description.casefold()
-    named = [g for g in fitting if text in g[0].description.casefold()
-             or (g[0].uid and g[0].uid.endswith(description))]  # fmt: skip
+    if found:
+        notes.append(f"skipped DICOM series of modality {', '.join(found)}")
+    return fitting
+
+
+def _named(parts: list[Part], scouts: list[Part], who: str, text: str) -> list[Part]:
+    """Return the parts that match a text; scouts if nothing else does."""
+    named = matching(parts, text) or matching(scouts, text)
     if not named:
-        raise DatasetError(f"{who}: no series matches --series {description!r}; {_listed(fitting)}")
+        every = parts or scouts
+        raise DatasetError(
+            f"{who}: no series matches --series {text!r}; found: {listed(every, every)}"
+        )
     return named
 
 
-def _fitting(groups: list[list[Slice]], who: str, fits: Callable[[Series], bool],
-             notes: list[str]) -> list[list[Slice]]:  # fmt: skip
-    """Return the series that the mask is aligned with; all groups if that is not exactly one."""
+def _stacks_of(parts: list[Part], notes: list[str]) -> list[Part]:
+    """Return the parts that may be volumes, if there are any; pass over single images and screens."""
+    stacks = [part for part in parts if is_stack(part)]
+    over = [part for part in parts if part not in stacks and passed_over(part, stacks)]
+    if not stacks or not over:
+        return parts
+    images = sum(len(part.slices) for part in over)
+    notes.append(
+        f"passed over next to a stack: single images or screens, such as scouts ({images})"
+    )
+    return [part for part in parts if part not in over]
+
+
+def _fitting(parts: list[Part], who: str, fits: Callable[[Series], bool],
+             notes: list[str]) -> tuple[list[Part], str]:  # fmt: skip
+    """Return the part that the mask is aligned with, else all parts and a hint for the message.
+
+    A mask does not choose between volumes of one series that show the same region in the same
+    spacing, such as two passes: another patient's mask could choose another kernel or contrast.
+    """
     aligned = []
-    for group in groups:
+    for part in parts:
         try:
-            ordered, affine = sort_slices(group, who)
+            series = _verified(part, who, [])
         except DatasetError:
             continue
-        if fits(Series(tuple(ordered), affine)):
-            aligned.append(group)
+        if fits(series):
+            aligned.append(part)
     if len(aligned) != 1:
-        return groups
-    notes.append(f"of {len(groups)} DICOM series, used the one that the mask is aligned with")
-    return aligned
+        return parts, ""
+    if rivals(aligned[0], parts):
+        term = choice(aligned[0], parts)
+        return parts, f" (the mask is aligned with {quoted(term)})" if term else ""
+    several = f"{len(parts)} DICOM series"
+    if len({part.series for part in parts}) == 1:
+        several = f"{len(parts)} volumes in one DICOM series"
+    notes.append(f"of {several}, used the one that the mask is aligned with")
+    return aligned, ""
 
 
-def _listed(groups: list[list[Slice]]) -> str:
-    return "found: " + ", ".join(_described(group) for group in groups)
-
-
-def _described(group: list[Slice]) -> str:
-    first = group[0]
-    size = f"{first.matrix[0]}x{first.matrix[1]}"
-    name = repr(first.description) if first.description else "without description"
-    uid = f"UID ..{first.uid[-8:]}" if first.uid else "no UID"
-    return f"{len(group)} slices of {size} {name} ({uid}{_facing(first)})"
-
-
-def _facing(item: Slice) -> str:
-    if item.orientation is None:
-        return ", no orientation"
-    normal = np.cross(item.orientation[:3], item.orientation[3:])
-    plane = ("sagittal", "coronal", "axial")[int(np.abs(normal).argmax())]
-    return f", {plane}"
+def _verified(part: Part, who: str, notes: list[str]) -> Series:
+    """Check a part's attributes and geometry, and note what was corrected."""
+    bad: dict[str, list[str]] = {}
+    for item in part.slices:
+        for name, text in item.bad:
+            bad.setdefault(name, []).append(text)
+    if bad:
+        shown = ", ".join(
+            f"{name} {texts[0]!r} (in {len(texts)} slices)" for name, texts in bad.items()
+        )
+        raise DatasetError(
+            f"{who}: {shown} cannot be read; expected numbers with a decimal point, separated by "
+            r"backslashes, as in '0.75\0.75'; export the series again from the archive"
+        )
+    ordered, affine, more = sort_slices(part.slices, who)
+    commas = sorted({name for item in ordered for name in item.commas})
+    if commas:
+        notes.append(f"decimal commas read as decimal points: {', '.join(commas)}")
+    if part.uids > 1:
+        notes.append("each slice has its own SeriesInstanceUID: taken as one series")
+    notes += more
+    return Series(tuple(ordered), affine)

@@ -13,6 +13,7 @@ from dataset_conversion.io.atomic_files import check_space, digest, digest_json,
 from dataset_conversion.io.nifti_writer import write_image
 from dataset_conversion.labels import values_of
 from dataset_conversion.parallel import Progress, Run, each
+from dataset_conversion.raw_format.channels import channel_warnings
 from dataset_conversion.raw_format.description import ENDING, Description
 from dataset_conversion.raw_format.manifest import FILE as MANIFEST
 from dataset_conversion.raw_format.manifest import FORMAT, Record, patients, records, versions
@@ -137,6 +138,8 @@ class Conversion:
                 f"{'found' if sample.mask is not None else 'missing'}; the source changed during "
                 "the conversion: run it again"
             )
+        warnings = channel_warnings(self.dataset.channel_names, sample.images)
+        sample = replace(sample, notes=(*sample.notes, *warnings))
         return prepare(sample, self.dataset.labels, self.dataset.output, case.where)
 
     def _record(self, case: Case, ready: Prepared, files: dict[str, str]) -> Record:

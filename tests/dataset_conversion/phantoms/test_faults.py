@@ -106,7 +106,8 @@ def test_each_fault_is_handled_as_the_table_states(pristine, tmp_path, dataset, 
     else:
         report = convert(dataset, source, raw)
         assert not report.problems
-        if name != "almost orthonormal":  # the voxels do move, by less than a tenth of one
+        # The voxels do move, by less than a tenth of one; padding changes; pydicom does not read commas.
+        if name not in ("almost orthonormal", "padding", "decimal commas"):
             check_voxels(report, truths[0], dataset)
         if fault.says:
             assert re.search(fault.says, str(report))

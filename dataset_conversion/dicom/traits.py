@@ -1,0 +1,95 @@
+"""Attributes that tell volumes of one DICOM series apart: echo, kernel, contrast, part, phase, ...
+
+Values are kept as text without blanks, numbers rounded to 0.01, as they are shown and chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydicom.tag import Tag
+
+from dataset_conversion.dicom.decimals import parse
+from dataset_conversion.dicom.elements import part, value
+
+#: Slices that differ in one of these belong to different volumes, in order of preference for a choice.
+DEFINING = ("ImageType", "ComplexImageComponent", "EchoTime", "EchoNumbers", "ConvolutionKernel",
+            "ContrastBolusAgent", "DiffusionBValue", "TemporalPositionIdentifier", "InversionTime",
+            "FlipAngle", "KVP", "ProtocolName", "SequenceName")  # fmt: skip
+#: These also differ between slices of one volume, e.g. for each position of the table.
+COUNTING = ("AcquisitionNumber", "StackID")
+#: These order the images of one position in time.
+ORDERING = ("TriggerTime", "AcquisitionTime", "ContentTime", "InstanceNumber")
+_NUMERIC = frozenset(("EchoTime", "EchoNumbers", "DiffusionBValue", "InversionTime", "FlipAngle", "KVP",
+                      "TemporalPositionIdentifier", "AcquisitionNumber", *ORDERING))  # fmt: skip
+# Attribute -> (sequence of a frame's functional groups, its name there).
+_IN_FRAMES = {
+    "ImageType": (("CTImageFrameTypeSequence", "MRImageFrameTypeSequence"), "FrameType"),
+    "ComplexImageComponent": (("MRImageFrameTypeSequence",), "ComplexImageComponent"),
+    "EchoTime": (("MREchoSequence",), "EffectiveEchoTime"),
+    "ConvolutionKernel": (("CTReconstructionSequence",), "ConvolutionKernel"),
+    "DiffusionBValue": (("MRDiffusionSequence",), "DiffusionBValue"),
+    "TemporalPositionIdentifier": (("FrameContentSequence",), "TemporalPositionIndex"),
+    "FlipAngle": (("MRTimingAndRelatedParametersSequence",), "FlipAngle"),
+    "KVP": (("CTXRayDetailsSequence",), "KVP"),
+    "AcquisitionNumber": (("FrameContentSequence",), "FrameAcquisitionNumber"),
+    "StackID": (("FrameContentSequence",), "StackID"),
+    "TriggerTime": (("CardiacSynchronizationSequence",), "NominalCardiacTriggerDelayTime"),
+}
+# b-values of manufacturers: tag of the creator, creator, tag.
+_B_VALUES = (
+    (Tag(0x0019, 0x0010), "SIEMENS MR HEADER", Tag(0x0019, 0x100C)),
+    (Tag(0x0043, 0x0010), "GEMS_PARM_01", Tag(0x0043, 0x1039)),
+    (Tag(0x2001, 0x0010), "Philips Imaging DD 001", Tag(0x2001, 0x1003)),
+)
+
+
+def traits_of(header: Any) -> dict[str, str]:
+    """Return the attributes of a file that are not empty."""
+    found = {name: value(header, name) for name in (*DEFINING, *COUNTING, *ORDERING)}
+    if found["DiffusionBValue"] is None:
+        found["DiffusionBValue"] = _private_b_value(header)
+    return _texts(found)
+
+
+def traits_of_frame(groups: Sequence[Any]) -> dict[str, str]:
+    """Return the attributes that a frame's functional groups contain."""
+    found = {}
+    for name, (sequences, own) in _IN_FRAMES.items():
+        for sequence in sequences:
+            item = part(groups, sequence)
+            if item is not None:
+                found[name] = value(item, own)
+    return _texts(found)
+
+
+def shown(name: str, stored: Any) -> str:
+    r"""Return a value as text, as it is compared and shown.
+
+    >>> shown("EchoTime", "3.5999999999999996"), shown("ImageType", ["ORIGINAL", "PRIMARY", "W"])
+    ('3.6', 'ORIGINAL\\PRIMARY\\W')
+    """
+    several = not isinstance(stored, str | bytes) and hasattr(stored, "__iter__")
+    text = "\\".join(str(item).strip(" \0") for item in (stored if several else [stored]))
+    if name not in _NUMERIC:
+        return text
+    number = parse(text, 1)
+    return text if number is None or number.bad else f"{round(number.values[0], 2):.12g}"
+
+
+def _texts(found: Mapping[str, Any]) -> dict[str, str]:
+    texts = {name: shown(name, stored) for name, stored in found.items() if stored is not None}
+    return {name: text for name, text in texts.items() if text}
+
+
+def _private_b_value(header: Any) -> Any:
+    for block, creator, tag in _B_VALUES:
+        if tag in header and block in header and str(header[block].value).strip() == creator:
+            stored = header[tag].value
+            several = not isinstance(stored, str | bytes) and hasattr(stored, "__iter__")
+            first = next(iter(stored), None) if several else stored
+            # GE adds 1e9 to the values of some protocols.
+            number = None if first is None or isinstance(first, bytes) else float(first)
+            return number if number is None else number % 1e9
+    return None
