@@ -21,6 +21,7 @@ from dataset_conversion.io.label_maps import LabelMap
 from dataset_conversion.io.library_warnings import quiet_pydicom
 from dataset_conversion.io.segments import Reading, merge
 from dataset_conversion.io.volumes import Header
+from dataset_conversion.labels import folded
 
 BINARY, LABELMAP = "BINARY", "LABELMAP"
 ALIGNED = 0.1  # voxels: tolerance of a frame's corner relative to the image's grid
@@ -93,7 +94,7 @@ def _names(path: Path, header: Any) -> dict[str, int]:
         name = str(item.get("SegmentLabel", "") or "").strip()
         if number == 0:
             continue
-        if not name or name in found:
+        if not name or folded(name) in map(folded, found):
             raise DatasetError(
                 f"{path}: segment {number} has the name {name!r}, blank or that of another; name the "
                 "segments and export it again"
