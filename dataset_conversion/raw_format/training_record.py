@@ -104,8 +104,8 @@ class TrainingRecord:
         notes = []
         if not self.recorded:
             notes.append(
-                "the model's dataset.json does not record whether the training images were windowed or resampled; new "
-                "images are not, unless --window or --spacing is passed to convert"
+                "the model's dataset.json does not record whether the training images were windowed or resampled; "
+                "new images are not, unless --window or --spacing is passed to convert"
             )
         if any(step.get("step") == _CUT for step in self.steps):
             notes.append(
