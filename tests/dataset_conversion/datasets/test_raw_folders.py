@@ -179,7 +179,7 @@ def test_four_dimensional_images_become_channels(tmp_path):
     both = np.stack([ct(1), ct(2)], axis=0)  # channel, z, y, x
     nifti(source / "imagesTr" / "a.nii.gz", both)
     nifti(source / "labelsTr" / "a.nii.gz", labels())
-    nifti(source / "imagesTs" / "b.nii.gz", both[::-1] + 1)
+    nifti(source / "imagesTs" / "b.nii.gz", np.stack([ct(3), ct(4)]))
     entry = {"modality": {"0": "FLAIR", "1": "T1w"}, "labels": {"0": "background", "1": "x", "2": "y"},
              "training": [{"image": "./imagesTr/a.nii.gz", "label": "./labelsTr/a.nii.gz"}],
              "test": ["./imagesTs/b.nii.gz"]}  # fmt: skip
