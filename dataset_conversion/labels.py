@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,6 +139,15 @@ class Labels:
         return [name for name in self.names if has_side(name)]
 
 
+def folded(name: str) -> str:
+    """Return a label name for comparison: without case, with one space for spaces and underscores.
+
+    >>> folded(" Hip_LEFT ") == folded("hip left"), folded("hip-left") == folded("hip left")
+    (True, False)
+    """
+    return " ".join(unicodedata.normalize("NFC", name).casefold().replace("_", " ").split())
+
+
 def histogram(array: np.ndarray) -> dict[int, int]:
     """Return value -> count of an array of integers from 0 to 65535.
 
@@ -261,10 +271,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _check(names: Mapping[str, Value], order: Sequence[int], drop: Sequence[int]) -> None:
     if names[BACKGROUND] != 0:
         raise DatasetError(f"background has the value {names[BACKGROUND]}; it must be 0")
-    folded = [name.strip().casefold() for name in names]
-    twice = sorted(name for name in names if folded.count(name.strip().casefold()) > 1)
-    if twice or "" in folded:
-        raise DatasetError(f"label names must be unique and not blank: {twice or ['']}")
+    same = [folded(name) for name in names]
+    twice = sorted(name for name in names if same.count(folded(name)) > 1)
+    if twice or "" in same:
+        raise DatasetError(
+            "label names must be unique (without case, spaces and underscores alike) and not blank: "
+            f"{twice or ['']}"
+        )
     regions = {name: v for name, v in names.items() if not isinstance(v, int)}
     single = {name: v for name, v in names.items() if isinstance(v, int)}
     if IGNORE in regions:

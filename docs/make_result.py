@@ -15,8 +15,10 @@ import numpy as np
 import SimpleITK as sitk
 from matplotlib.figure import Figure
 
+from dataset_conversion.raw_format.label_colours import LABELS
+
 TARGET = Path(__file__).parent / "images" / "result.png"
-COLOURS = ("#f2b134", "#4cc9f0", "#f72585")  # of the preview: sacrum, left and right ilium
+COLOURS = LABELS[:3]  # of the preview: sacrum, left and right ilium
 NAMES = ("sacrum", "left ilium", "right ilium")
 FINE = 1.0  # mm of the picture
 BONE = (-350, 750)  # HU shown black and white

@@ -30,7 +30,7 @@ Progress = Callable[[Any], Iterable[Any]]
 def convert(
     source_format: str,
     source: StrPath,
-    dataset_id: int,
+    dataset_id: int | None = None,
     *,
     name: str | None = None,
     raw_root: StrPath | None = None,
@@ -42,12 +42,14 @@ def convert(
     Args:
         source_format: a name in `dataset_conversion.datasets.registry.CONVERTERS`, e.g. ``hospital-ct``.
         source: folder of the dataset as it was downloaded or exported.
-        dataset_id: nnU-Net's dataset id, 1 to 999.
+        dataset_id: nnU-Net's dataset id, 1 to 999; not used with ``images_only=True``.
         name: dataset name; the converter's default without one.
-        raw_root: where ``Dataset<id>_<name>`` is written; nnUNet_raw by default.
+        raw_root: where ``Dataset<id>_<name>`` is written; nnUNet_raw by default. With ``images_only=True``, the new
+            folder for the images, as ``nnUNetv2_predict -i`` takes it.
         progress: wraps the list of sources, then the list of cases, e.g. ``tqdm.tqdm``.
         options: options of the dataset, named as on the command line with underscores, e.g.
-            ``labels="labels.json"``, ``split="5-fold"``, ``jobs=4``, ``dry_run=True``.
+            ``labels="labels.json"``, ``split="5-fold"``, ``jobs=4``, ``dry_run=True``, or
+            ``images_only=True, model="MODEL_FOLDER"``.
 
     Returns:
         A report whose text is what the command prints; `problems` lists the cases that were left out.
@@ -69,6 +71,8 @@ def convert(
             f"convert: unknown format {source_format!r}; allowed: {', '.join(CONVERTERS)}"
         )
     root = raw_root or os.environ.get("nnUNet_raw")
+    if options.get("images_only") and (not raw_root or _is_raw_root(raw_root)):
+        raise UserError("convert: --images-only needs -o DIR, a new folder for the images")
     if not root:
         raise UserError(
             'nnUNet_raw is not set; pass -o DIR, or run eval "$(nnunet-plugins env --root FOLDER)" first'
@@ -81,6 +85,11 @@ def convert(
         )
     chosen = found.options(**checked(found.options, options))
     return found.convert(Path(source), Path(root), dataset_id, name, chosen, progress)
+
+
+def _is_raw_root(folder: StrPath) -> bool:
+    raw = os.environ.get("nnUNet_raw")
+    return bool(raw) and Path(folder).resolve() == Path(str(raw)).resolve()
 
 
 def check(

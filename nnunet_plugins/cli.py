@@ -110,7 +110,3 @@ def main(argv: Sequence[str] | None = None) -> int:
 def console() -> NoReturn:
     """Entry point of the installed command."""
     sys.exit(main())
-
-
-if __name__ == "__main__":
-    console()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -153,17 +154,28 @@ class Demo:
             )
         program = Path(sys.executable).with_name(command[0])
         start = time.monotonic()
-        with log.open("w", encoding="utf-8") as stream:
-            status = subprocess.run(
-                [str(program) if program.exists() else command[0], *self._absolute(command[1:])],
-                cwd=self.folder, env=environment, stdout=stream, stderr=subprocess.STDOUT, check=False,
-            ).returncode  # fmt: skip
-        if status:
+        with subprocess.Popen(
+            [str(program) if program.exists() else command[0], *self._absolute(command[1:])],
+            cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            encoding="utf-8", errors="replace",
+        ) as process:  # fmt: skip
+            self._follow(process.stdout or (), log)
+        if process.returncode:
             tail = "\n".join(log.read_text(encoding="utf-8").splitlines()[-8:])
             raise UserError(
-                f"demo: {name} ended with status {status}; its log {log} ends with:\n{tail}"
+                f"demo: {name} ended with status {process.returncode}; its log {log} ends with:\n{tail}"
             )
         self.say(f"  {'':<10} {time.monotonic() - start:.0f} s")
+
+    def _follow(self, lines: Iterable[str], log: Path) -> None:
+        """Write a step's output to its log, and report each epoch that begins."""
+        with log.open("w", encoding="utf-8") as stream:
+            for line in lines:
+                stream.write(line)
+                epoch = re.search(r"Epoch (\d+)\s*$", line)
+                if epoch:
+                    total = self.epochs or self.example.epochs
+                    self.say(f"  {'':<10} epoch {int(epoch[1]) + 1} of {total}")
 
     def _absolute(self, arguments: Sequence[str]) -> list[str]:
         """Replace nnUNet_raw by the folder of that name in the demo's nnU-Net root."""
@@ -207,12 +219,15 @@ def own_data(dataset: str) -> tuple[str, ...]:
     """Return the commands for your own data in a dataset's format."""
     labels = " --labels labels.json" if dataset == "hospital-ct" else ""
     model = "-p MAGUNetPlans -tr MAGUNetTrainer"
+    hospital = dataset in ("hospital-ct", "sij-mri")
+    new = f"nnunet-plugins convert {dataset} NEW_SCANS --images-only -o NEW_IMAGES --model MODEL_FOLDER"
     return (
         'eval "$(nnunet-plugins env --root ~/nnunet)"        # once in each shell',
         "nnunet-plugins doctor",
         f"nnunet-plugins convert {dataset} YOUR_FOLDER -d 700{labels}",
         "nnunet-plugins plan 700 --network MAGUNet            # --preset cpu to try it without a GPU",
         f"nnUNetv2_train 700 3d_fullres 0 {model}",
+        *([new] if hospital else []),
         f"nnUNetv2_predict -i NEW_IMAGES -o PREDICTIONS -d 700 -c 3d_fullres -f 0 {model}",
         "nnunet-plugins evaluate PREDICTIONS REFERENCES -o scores.json",
     )

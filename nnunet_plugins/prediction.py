@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import pickle
+import tempfile
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,9 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import SimpleITK as sitk
+
+from dataset_conversion.raw_format.training_record import orientation_in
 from nnunet_plugins.environment import register_trainers
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.model_orientation import read, returned, turned
 from nnunet_plugins.other_plugins import broken_file, listed_folders
+from nnunet_plugins.plans_file import read_object
 
 CHECKPOINT = "checkpoint_final.pth"
 #: What nnU-Net and torch raise on a model folder that is damaged or of an unknown trainer.
@@ -57,6 +62,11 @@ class Model:
         return len(self.dataset["channel_names"])
 
     @property
+    def orientation(self) -> str | None:
+        """Orientation of the training images, as our converters record it; None if it is not recorded."""
+        return orientation_in(self.dataset, self.folder / "dataset.json")
+
+    @property
     def warning(self) -> str:
         """Security warning to show before the model is loaded."""
         return (
@@ -92,13 +102,12 @@ def find_model(
             f"{folder}: fold {', '.join(missing) or 'none'} has no {checkpoint}; trained folds: "
             f"{', '.join(sorted(trained)) or 'none'} (choose with -f, or another file with -chk)"
         )
-    try:
-        dataset = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-        dataset["labels"], dataset["file_ending"], dataset["channel_names"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    dataset = read_object(folder / "dataset.json")
+    missing = [key for key in ("labels", "file_ending", "channel_names") if key not in dataset]
+    if missing:
         raise UserError(
-            f"{folder / 'dataset.json'}: damaged ({error!r}); copy the model again"
-        ) from error
+            f"{folder / 'dataset.json'}: {' and '.join(missing)} missing; copy the model again"
+        )
     return Model(folder, tuple(chosen), checkpoint, dataset)
 
 
@@ -162,7 +171,7 @@ def load(model: Model, device: str, *, mirroring: bool = True) -> Any:
 
 
 def predict(predictor: Any, images: Sequence[Path], target: Path) -> Path:
-    """Predict one case and return the path of the label map.
+    """Predict one case as it is stored and return the path of the label map; see `predict_on_grid`.
 
     Args:
         predictor: from `load`.
@@ -173,6 +182,30 @@ def predict(predictor: Any, images: Sequence[Path], target: Path) -> Path:
     with quiet():
         predictor.predict_from_files_sequential([[str(image) for image in images]], [str(target)])
     return target.with_name(target.name + predictor.dataset_json["file_ending"])
+
+
+def predict_on_grid(predictor: Any, model: Model, images: Sequence[Path], target: Path) -> Path:
+    """Predict one case in the model's orientation; the label map is on the grid of the first image.
+
+    Args:
+        predictor: from `load`.
+        model: the model folder.
+        images: one file per channel, in any orientation.
+        target: output path without its ending.
+
+    Raises:
+        UserError: an image cannot be read.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".turned.") as scratch:
+        folder = Path(scratch)
+        files = turned(images, model.orientation, folder)
+        if files == list(images):
+            return predict(predictor, images, target)
+        found = predict(predictor, files, folder / "out" / target.name)
+        placed = target.with_name(found.name)
+        sitk.WriteImage(returned(sitk.ReadImage(str(found)), read(images[0])), str(placed))
+    return placed
 
 
 def find_device(name: str) -> str:

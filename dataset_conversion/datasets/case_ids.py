@@ -9,6 +9,11 @@ from pathlib import Path
 from dataset_conversion.errors import DatasetError
 
 _DIGITS = 8  # hex digits of a case id
+#: Characters of a case id: file names have 255 bytes, of which an image's take 12 ('_0000.nii.gz'), its
+#: unfinished file 11, and nnU-Net's and viewers' files derived from it the rest.
+LONGEST = 200
+_RESERVED = frozenset(("CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT")
+                                                     for n in range(10))))  # fmt: skip
 
 
 def case_id(prefix: str, sha256: str, secret: bytes = b"") -> str:
@@ -28,22 +33,37 @@ def case_id(prefix: str, sha256: str, secret: bytes = b"") -> str:
     return f"{prefix}_{mixed.hexdigest()}"
 
 
-def folder_id(folder: Path) -> str:
+def folder_id(where: Path, name: str = "") -> str:
     """Return a folder's name as a case id.
 
+    Args:
+        where: the folder, for messages.
+        name: instead of the folder's name.
+
     Raises:
-        DatasetError: no character of the name is allowed in a case id.
+        DatasetError: no character of the name is allowed in a case id, the name is too long for the
+            files of a case, or Windows reserves it.
 
     >>> folder_id(Path("scans/Patient 7"))
     'Patient_7'
     """
-    name = re.sub(r"[^A-Za-z0-9-]+", "_", folder.name).strip("_-")
-    if not name:
+    own = name or where.name
+    found = re.sub(r"[^A-Za-z0-9-]+", "_", own).strip("_-")
+    if not found:
         raise DatasetError(
-            f"{folder}: its name has no character that a case id allows (A-Z, a-z, 0-9, - and _); "
+            f"{where}: its name has no character that a case id allows (A-Z, a-z, 0-9, - and _); "
             "rename it, or omit --keep-names"
         )
-    return name
+    if len(found) > LONGEST:
+        raise DatasetError(
+            f"{where}: its name has {len(found)} characters, a case id at most {LONGEST} (file names may "
+            "have 255 bytes); rename it, or omit --keep-names"
+        )
+    if found.upper() in _RESERVED:
+        raise DatasetError(
+            f"{where}: Windows reserves the name {found}; rename it, or omit --keep-names"
+        )
+    return found
 
 
 def read_salt(path: Path) -> bytes:

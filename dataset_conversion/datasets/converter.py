@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dataset_conversion.datasets.groups import read_groups, with_groups
+from dataset_conversion.datasets.images_only import convert_images
 from dataset_conversion.datasets.key_file import check_key, write_key
 from dataset_conversion.datasets.options import Common
 from dataset_conversion.errors import DatasetError
@@ -43,8 +44,9 @@ class Converter:
     options: type[Common]
     find: Find
 
-    def convert(self, source: Path, raw_root: Path, dataset_id: int, name: str | None = None,
-                options: Any = None, progress: Progress | None = None) -> Report:  # fmt: skip
+    def convert(self, source: Path, raw_root: Path, dataset_id: int | None,
+                name: str | None = None, options: Any = None,
+                progress: Progress | None = None) -> Report:  # fmt: skip
         """Convert a source to `raw_root/Dataset<id>_<name>`.
 
         A second run converts only new or changed cases. An interrupted run can be continued and
@@ -52,8 +54,8 @@ class Converter:
 
         Args:
             source: the dataset as downloaded or exported.
-            raw_root: nnUNet_raw.
-            dataset_id: 1 to 999.
+            raw_root: nnUNet_raw; with the option images_only, the new folder of the images.
+            dataset_id: 1 to 999; not used with images_only.
             name: letters and digits; default: the converter's name.
             options: instance of `self.options`.
             progress: wraps the list of sources, then the list of cases, e.g. tqdm.
@@ -64,16 +66,26 @@ class Converter:
         """
         options = options or self.options()
         source, raw_root, name = Path(source), Path(raw_root), name or self.name
-        target = raw_root / dataset_folder(dataset_id, name)
+        images_only = getattr(options, "images_only", False)
+        if dataset_id is None and not images_only:
+            raise DatasetError("no dataset id; pass -d ID, from 1 to 999")
+        if getattr(options, "model", None) is not None and not images_only:
+            raise DatasetError(
+                "--model: used for new images only; pass --images-only, or leave it out"
+            )
         inside = raw_root.resolve()
         if inside == source.resolve() or source.resolve() in inside.parents:
             raise DatasetError(
-                f"{raw_root}: nnUNet_raw is inside the source {source}, where it would be taken "
-                "for data; choose a folder elsewhere"
+                f"{raw_root}: {'the output' if images_only else 'nnUNet_raw'} is inside the source {source}, "
+                "where it would be taken for data; choose a folder elsewhere"
             )
+        _ = options.secret  # report an unreadable salt once, not for every patient
+        if images_only:
+            return convert_images(self.find, source, raw_root, options, progress)
+        dataset_id = int(dataset_id or 0)
+        target = raw_root / dataset_folder(dataset_id, name)
         if options.key:
             check_key(Path(options.key), target)
-        _ = options.secret  # report an unreadable salt once, not for every patient
         table = read_groups(Path(options.groups)) if options.groups else None
         dataset = self.find(source, options, dataset_id, name, progress)
         if table is not None:

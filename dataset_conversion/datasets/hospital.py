@@ -12,21 +12,32 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import SimpleITK as sitk
 
 from dataset_conversion.cases.case import Case, Sample
 from dataset_conversion.cases.preprocess import check_not_empty
 from dataset_conversion.datasets.case_ids import case_id, folder_id
+from dataset_conversion.datasets.entries import Entry
+from dataset_conversion.datasets.images_only import IMAGES_ONLY, MODEL, NO_LABELS
+from dataset_conversion.datasets.layouts import find_entries
 from dataset_conversion.datasets.options import Common, option
-from dataset_conversion.datasets.patient_folder import Patient, patient_folders, read_patient
+from dataset_conversion.datasets.patient_folder import Patient, read_patient
 from dataset_conversion.datasets.patient_ids import by_patient
 from dataset_conversion.datasets.scan import scan, stop_at
+from dataset_conversion.datasets.structure_files import check_structures
 from dataset_conversion.dicom.series import Series, read_series_and_notes
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.io.atomic_files import digest, digest_of
-from dataset_conversion.io.label_maps import LabelMap, by_name, labels_of, read_mask, translation
-from dataset_conversion.io.volumes import read_header, read_image
+from dataset_conversion.io.atomic_files import digest_json, digest_of
+from dataset_conversion.io.label_maps import LabelMap, by_name
+from dataset_conversion.io.label_names import (
+    check_drop,
+    check_renames,
+    labels_of,
+    read_renames,
+    translation,
+)
+from dataset_conversion.io.segments import Reading
+from dataset_conversion.io.volumes import header_of, read_image
 from dataset_conversion.labels import Labels, read_labels, template
 from dataset_conversion.raw_format.raw_dataset import Progress
 
@@ -53,6 +64,27 @@ class FolderOptions(Common):
     keep_names: bool = option(
         False, "use folder names as case ids; they must not identify a person"
     )
+    rename: tuple[str, ...] = option(
+        (), "labels of structures whose names in the masks differ, e.g. 'Sacrum bone=sacrum'; background as "
+        "the label removes a structure", type=str, nargs="+", metavar="NAME=LABEL",
+    )  # fmt: skip
+    overlaps: str | None = option(
+        None, "where structures of a mask overlap, keep the one that comes first or last in the labels "
+        "(default: an error)", choices=("first", "last"),
+    )  # fmt: skip
+    volumes: tuple[str, ...] = option(
+        (), "labels of the volumes of 4D masks with one label per volume, in their order", type=str, nargs="+",
+        metavar="LABEL",
+    )  # fmt: skip
+    mask_outside: float | None = option(
+        None, "masks are DICOM series of images in which this value stands for all that is outside the "
+        "structure", type=float, metavar="VALUE",
+    )  # fmt: skip
+    follow_links: bool = option(
+        False, "read what symbolic links point to, e.g. the files of git-annex and DataLad"
+    )
+    images_only: bool = IMAGES_ONLY
+    model: Path | None = MODEL
 
     @property
     def kind(self) -> str:
@@ -100,14 +132,21 @@ def find_patients(source: Path, options: FolderOptions, prefix: str, progress: P
         re.compile(options.mask_pattern)
     except re.error as error:
         raise DatasetError(f"--mask-pattern {options.mask_pattern!r}: {error}") from error
-    folders = patient_folders(source)
-    look = partial(_look, options=options, prefix=prefix)
-    found, problems = scan(folders, look, options, progress)
-    labels = _labels(found, options, usual)
-    found, more = _checked(found, labels, options)
+    known = usual if options.labels is None else read_labels(Path(options.labels), options.drop)
+    reading = _reading(options, known)
+    entries, layout = find_entries(
+        source, options.mask_pattern, options.follow_links, options.images_only
+    )
+    look = partial(_look, options=options, prefix=prefix, reading=reading)
+    found, problems = scan(entries, look, options, progress)
+    labels = NO_LABELS if options.images_only else _labels(found, options, reading)
+    missing = _missing_structures(found, labels, reading)
+    found, more = _checked(found, labels, options, reading)
     groups, notes = _groups(found)
     unmasked = sum(item.patient.mask is None for item in found)
-    if unmasked:
+    if options.images_only:
+        notes = []  # on training and folds
+    elif unmasked:
         notes = [f"patients without a mask, written to imagesTs: {unmasked}", *notes]
     cases = [
         Case(
@@ -117,59 +156,75 @@ def find_patients(source: Path, options: FolderOptions, prefix: str, progress: P
             sources=item.sources,
             labelled=item.patient.mask is not None,
             voxels=item.voxels,
-            load=partial(_load, item.patient, labels, options.kind),
+            load=partial(_load, item.patient, labels, reading, options.kind),
         )
         for item in found
     ]
-    return Patients(cases, labels, notes, [*problems, *more])
+    return Patients(cases, labels, [*layout, *notes, *missing], [*problems, *more])
 
 
-def _look(folder: Path, options: FolderOptions, prefix: str) -> _Found:
+def _missing_structures(found: Sequence[_Found], labels: Labels, reading: Reading) -> list[str]:
+    masks = [(i.patient.mask, i.segments) for i in found if i.patient.mask]
+    parts = [mask for mask, segments in masks if mask.structures and segments is not None]
+    return check_structures(parts, len(masks) - len(parts), labels, reading)
+
+
+def _reading(options: FolderOptions, labels: Labels | None) -> Reading:
+    renames = read_renames(options.rename)
+    if labels is not None:
+        check_renames(renames, labels)
+    return Reading(labels, renames, options.overlaps, options.volumes, options.mask_outside)
+
+
+def _look(entry: Entry, options: FolderOptions, prefix: str, reading: Reading) -> _Found:
     """Find a patient's files, their digests, and the values of the mask."""
     patient = read_patient(
-        folder, mask_pattern=options.mask_pattern, modality=options.modality, series=options.series
-    )
+        entry, mask_pattern=options.mask_pattern, modality=options.modality, series=options.series,
+        reading=reading, images_only=options.images_only,
+    )  # fmt: skip
+    grid = patient.grid
     image = digest_of(patient.image_files)
     sources = {"image": image}
     segments: dict[str, int] | None = None
     values: tuple[int, ...] = ()
     if patient.mask:
-        sources["mask"] = digest(patient.mask)
-        mask = read_mask(patient.mask)
+        sources["mask"] = patient.mask.digest()
+        if choices := reading.choices():
+            sources["reading of the mask"] = digest_json(choices)
+        mask = patient.mask.read(grid)
         segments = dict(mask.segments) if mask.segments is not None else None
         values = tuple(mask.values)
-    if isinstance(patient.image, Series):
-        voxels = int(np.prod(patient.image.size))
-    else:
-        voxels = read_header(patient.image).voxels
-    name = folder_id(folder) if options.keep_names else case_id(prefix, image, options.secret)
-    return _Found(patient, name, sources, voxels, values, segments)
+    name = (
+        folder_id(entry.where, entry.name)
+        if options.keep_names
+        else case_id(prefix, image, options.secret)
+    )
+    return _Found(patient, name, sources, grid.voxels, values, segments)
 
 
-def _labels(found: Sequence[_Found], options: FolderOptions, usual: Labels | None) -> Labels:
-    """Return labels from the user's file, else the default, else the masks' segment names."""
-    masked = [item for item in found if item.patient.mask]
+def _labels(found: Sequence[_Found], options: FolderOptions, reading: Reading) -> Labels:
+    """Return the known labels, from a file or by default, else the masks' segment names."""
+    masked = [(item, item.patient.mask) for item in found if item.patient.mask]
     if not masked:
         raise DatasetError(
             f"none of {len(found)} patients has a mask, so there is nothing to train on. Masks are "
             f"recognised by their names (--mask-pattern {options.mask_pattern!r})"
         )
-    if options.labels is not None:
-        return read_labels(Path(options.labels), options.drop)
-    if usual is not None:
-        return usual
-    plain = [item for item in masked if item.segments is None]
+    check_drop([item.segments for item, _ in masked], options.drop)
+    if reading.labels is not None:
+        return reading.labels
+    plain = [(item, mask) for item, mask in masked if item.segments is None]
     if plain:
-        values = sorted({v for item in plain for v in item.values} - set(options.drop))
+        values = sorted({v for item, _ in plain for v in item.values} - set(options.drop))
         raise DatasetError(
-            f"{plain[0].patient.mask}: masks without segment names hold the label values {values}; save "
+            f"{plain[0][1].path}: masks without segment names hold the label values {values}; save "
             f"their names to a file and pass it with --labels, e.g.\n{template(values)}"
         )
-    return labels_of([item.segments or {} for item in masked], options.drop)
+    return labels_of([item.segments or {} for item, _ in masked], options.drop, reading.renames)
 
 
-def _checked(found: Sequence[_Found], labels: Labels,
-             options: FolderOptions) -> tuple[list[_Found], list[str]]:  # fmt: skip
+def _checked(found: Sequence[_Found], labels: Labels, options: FolderOptions,
+             reading: Reading) -> tuple[list[_Found], list[str]]:  # fmt: skip
     """Check the values of every mask, and that no image occurs twice, before anything is written."""
     same: dict[str, list[_Found]] = {}
     for item in found:
@@ -183,7 +238,7 @@ def _checked(found: Sequence[_Found], labels: Labels,
                 problems.append(f"{folders} hold the same image; remove one")
             continue
         try:
-            _check_values(item, labels, options)
+            _check_values(item, labels, options, reading)
             good.append(item)
         except DatasetError as error:
             problems.append(str(error))
@@ -191,11 +246,12 @@ def _checked(found: Sequence[_Found], labels: Labels,
     return good, problems
 
 
-def _check_values(item: _Found, labels: Labels, options: FolderOptions) -> None:
+def _check_values(item: _Found, labels: Labels, options: FolderOptions,
+                  reading: Reading) -> None:  # fmt: skip
     if item.patient.mask is None:
         return
     who = str(item.patient.folder)
-    known = translation(item.segments, item.values, labels, who)
+    known = translation(item.segments, item.values, labels, who, reading.renames)
     values = [known.get(value, value) for value in item.values]
     labels.check(values, who)
     has_label = bool(set(values) - {0, labels.ignore, *labels.drop})
@@ -206,10 +262,10 @@ def _groups(found: Sequence[_Found]) -> tuple[dict[str, str], list[str]]:
     """Return the group of each case by its folder and its PatientID, and notes."""
     images = {item.name: item.patient.image for item in found}
     ids = {name: image.patient for name, image in images.items() if isinstance(image, Series)}
-    return by_patient({item.name: item.patient.folder.name for item in found}, ids)
+    return by_patient({item.name: item.patient.group for item in found}, ids)
 
 
-def _load(patient: Patient, labels: Labels, modality: str) -> Sample:
+def _load(patient: Patient, labels: Labels, reading: Reading, modality: str) -> Sample:
     """Read a patient's image and mask."""
     who = str(patient.folder)
     notes = list(patient.notes)
@@ -224,5 +280,5 @@ def _load(patient: Patient, labels: Labels, modality: str) -> Sample:
         notes.append(f"no value below 0 HU (lowest {lowest:g}): was the rescale intercept lost?")
     if patient.mask is None:
         return Sample((image,), None, tuple(notes))
-    mask: LabelMap = by_name(read_mask(patient.mask), labels, who)
+    mask: LabelMap = by_name(patient.mask.read(header_of(image)), labels, who, reading.renames)
     return Sample((image,), mask.image, (*notes, *mask.notes))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dataset_conversion.cases.case import Case
+from dataset_conversion.datasets.file_kinds import kind_of, stem
 from dataset_conversion.datasets.options import Common
-from dataset_conversion.datasets.patient_folder import check_folder, ignored, listed
 from dataset_conversion.datasets.scan import stop_at
+from dataset_conversion.datasets.source_files import check_folder, ignored, is_leftover, listed
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.io.atomic_files import digest
-from dataset_conversion.io.volumes import UNREADABLE, is_volume
+from dataset_conversion.io.atomic_files import digest_of
+from dataset_conversion.io.volumes import READABLE, data_files, files_of, is_volume
 
 Key = tuple[int, str]  # patient's number, and what distinguishes the images of one patient
 
@@ -28,7 +29,7 @@ class Pair:
     def digests(self) -> dict[str, str]:
         """Return the SHA-256 of the image and of the mask, if there is one."""
         files = {"image": self.image, "mask": self.mask}
-        return {role: digest(path) for role, path in files.items() if path}
+        return {role: digest_of(files_of(path)) for role, path in files.items() if path}
 
 
 def find_folder(source: Path, name: str) -> Path:
@@ -85,22 +86,42 @@ def find_pairs(images: Path, masks: Path, image_key: Callable[[str], Key | None]
 def _by_key(folder: Path, key_of: Callable[[str], Key | None]) -> tuple[dict[Key, Path], list[str]]:
     """Return the files of a folder by key, and problems; files that share a key are left out."""
     by_key: dict[Key, list[Path]] = {}
-    problems = [
-        f"{path}: this format is not read; convert it to .mha or .nii.gz, or remove it"
-        for path in sorted(listed(folder))
-        if path.name.lower().endswith(UNREADABLE) and not ignored(path.name)
-    ]
-    for path in _volumes(folder):
+    volumes, problems = _volumes(folder), []
+    for path in volumes:
         key = key_of(path.name)
         if key is None:
             problems.append(f"{path}: not a file name of this dataset; remove or rename the file")
         else:
             by_key.setdefault(key, []).append(path)
+    data = {file for path in volumes for file in _data_of(path)}
+    problems += [
+        f"{path}: this format is not read; convert it to .mha or .nii.gz, or remove it"
+        for path in sorted(listed(folder))
+        if path not in data and _is_unread(path, key_of, by_key)
+    ]
     for paths in by_key.values():
         if len(paths) > 1:
             names = " and ".join(path.name for path in paths)
             problems.append(f"{folder}: {names} denote the same image; keep one")
     return {key: paths[0] for key, paths in by_key.items() if len(paths) == 1}, problems
+
+
+def _is_unread(path: Path, key_of: Callable[[str], Key | None], known: Container[Key]) -> bool:
+    """Check whether a file may be a volume of the dataset that is not read."""
+    if is_leftover(path.name) or path.is_dir() or is_volume(path):
+        return False
+    kind = kind_of(path)
+    keys = {key_of(f"{stem(path.name)}{ending}") for ending in READABLE} - {None}
+    missing = any(key not in known for key in keys if key)
+    return kind == "unread" or (kind not in ("side", "dicom") and missing)
+
+
+def _data_of(path: Path) -> set[Path]:
+    """Return a header's data file; of a damaged header, which is reported when it is read, the usual ones."""
+    try:
+        return data_files([path])
+    except DatasetError:
+        return {path.with_suffix(".raw"), path.with_suffix(".zraw")}
 
 
 def _volumes(folder: Path) -> list[Path]:

@@ -2,123 +2,157 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from dataset_conversion.cases.mask_alignment import is_part
+import numpy as np
+
+from dataset_conversion.datasets.entries import Entry, folder_entry
+from dataset_conversion.datasets.file_kinds import (
+    SortedFiles,
+    check_formats,
+    check_passed_over,
+    sort_files,
+)
+from dataset_conversion.datasets.layouts import check_not_a_source
+from dataset_conversion.datasets.mask_files import Search, find_mask_files
+from dataset_conversion.datasets.mask_source import MaskSource
+from dataset_conversion.datasets.one_patient import check_one_patient
 from dataset_conversion.dicom.series import Series, find_series
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.label_maps import is_slicer, looks_like_labels
-from dataset_conversion.io.volumes import UNREADABLE, is_volume, read_header
+from dataset_conversion.io.segments import PLAIN, Reading
+from dataset_conversion.io.volumes import Header, files_of, read_header, read_volume
 
-_SYSTEM_FILES = frozenset(("thumbs.db", "desktop.ini", "dicomdir"))
+_FEW = 50  # distinct values; label maps have fewer, images more
 
 
 @dataclass(frozen=True)
 class Patient:
-    """The image of a patient (a file or a DICOM series) and its mask, if there is one."""
+    """The image of a patient (a file or a DICOM series) and its mask, if there is one.
+
+    Attributes:
+        folder: the patient's folder, or the image's file where patients have no folders.
+        image: a volume or a DICOM series.
+        mask: its files and how they are read.
+        notes: for the user.
+        name: see `Entry`.
+        group: see `Entry`.
+    """
 
     folder: Path
     image: Path | Series
-    mask: Path | None
+    mask: MaskSource | None
     notes: tuple[str, ...] = ()
+    name: str = ""
+    group: str = ""
 
     @property
     def image_files(self) -> tuple[Path, ...]:
         """All files of the image."""
-        return self.image.paths if isinstance(self.image, Series) else (self.image,)
+        return self.image.paths if isinstance(self.image, Series) else files_of(self.image)
+
+    @property
+    def grid(self) -> Header:
+        """Size and geometry of the image, from its headers."""
+        if isinstance(self.image, Series):
+            return Header(self.image.size, self.image.affine)
+        return read_header(self.image)
 
 
-def ignored(name: str) -> bool:
-    """Check whether a file or folder is not data: dot files, temporary and system files.
-
-    >>> ignored(".DS_Store"), ignored("ct.nii.gz")
-    (True, False)
-    """
-    low = name.lower()
-    return low.startswith(".") or ".tmp" in low or low in _SYSTEM_FILES
-
-
-def check_folder(source: Path, expected: str) -> None:
-    """Reject a source that is not a folder, e.g. an archive; `expected` describes the folder."""
-    if source.is_file():
-        raise DatasetError(
-            f"{source}: is a file; unpack it if it is an archive, and pass {expected}"
-        )
-    if not source.is_dir():
-        raise DatasetError(f"{source}: no such folder; pass {expected}")
-
-
-def patient_folders(source: Path) -> list[Path]:
-    """Return the patients' folders in a source folder, sorted.
-
-    Raises:
-        DatasetError: not a folder, no patients, or images outside a patient's folder.
-    """
-    check_folder(source, "the folder that holds the patients")
-    entries = sorted(path for path in listed(source) if not ignored(path.name))
-    loose = [path for path in entries if path.is_file() and _is_data(path)]
-    if loose:
-        raise DatasetError(
-            f"{source}: {len(loose)} images are not in a patient's folder ({loose[0].name}, ...); put each "
-            "patient's image and mask into a separate folder"
-        )
-    for path in entries:
-        _refuse_link(path)
-    folders = [path for path in entries if path.is_dir()]
-    if not folders:
-        raise DatasetError(f"{source}: holds no patients; expected one folder per patient")
-    return folders
-
-
-def read_patient(folder: Path, *, mask_pattern: str, modality: str,
-                 series: str | None) -> Patient:  # fmt: skip
+def read_patient(place: Entry | Path, *, mask_pattern: str, modality: str, series: str | None,
+                 reading: Reading = PLAIN, images_only: bool = False) -> Patient:  # fmt: skip
     """Find a patient's image and mask by name or, if names are ambiguous, by content.
 
     Args:
-        folder: the patient's folder.
+        place: the patient's files, from `find_entries`, or its folder.
         mask_pattern: regular expression in the names of masks; case is ignored.
         modality: DICOM Modality.
         series: DICOM series to use if there are several, see `find_series`.
+        reading: labels and the user's choices on masks.
+        images_only: pass over masks, however many there are.
 
     Raises:
-        DatasetError: no image or several, several masks, links, unreadable files, and the errors
-            of `find_series`.
+        DatasetError: no image or several, several masks, a mask that is not read, DICOM files of
+            several patients, links, unreadable files, and the errors of `find_series`.
     """
-    files = _files(folder)
-    strange = [path for path in files if path.name.lower().endswith(UNREADABLE)]
-    if strange:
-        raise DatasetError(
-            f"{folder}: {_names(strange, folder)}: this format is not read; convert it to "
-            ".nii.gz, .nrrd or .mha, or remove it"
-        )
-    volumes = [path for path in files if is_volume(path)]
-    others = [path for path in files if not is_volume(path)]
-    masks = [p for p in volumes if is_slicer(p) or re.search(mask_pattern, p.name, re.IGNORECASE)]
-    fits = partial(_aligned, masks[0]) if len(masks) == 1 else None
-    found, notes = find_series(
-        others, str(folder), modality=modality, description=series, fits=fits
+    entry = place if isinstance(place, Entry) else folder_entry(place)
+    folder = entry.where
+    own, drawn = entry.files()
+    files, apart = sort_files(own), sort_files(drawn or [])
+    check_formats(files, str(folder))
+    check_formats(apart, str(folder))
+    if drawn is None and len(files.volumes) > 2:
+        check_not_a_source(folder, mask_pattern)
+    volumes, named, notes = _roles(files, apart, mask_pattern, paired=drawn is not None)
+    search = Search(folder, entry.name, mask_pattern, reading, series)
+    drawn_dicom = None if drawn is None else apart.dicom
+    candidates = files.volumes if drawn is None else apart.volumes
+    masks = find_mask_files(search, candidates, named, files.dicom, drawn_dicom)
+    found, more = _series(
+        masks.dicom.images, folder, modality=modality, description=series, fits=masks.fits()
     )
-    images: list[Path | Series] = [path for path in volumes if path not in masks]
-    if found is not None:
-        images.append(found)
-    if len(images) + len(masks) == 2 and len(images) != 1:
-        images, masks = _by_content(images, masks, folder)
-    _check_counts(images, masks, folder)
-    return Patient(folder, images[0], masks[0] if masks else None, tuple(notes))
+    volumes = [path for path in volumes if path not in masks.files]
+    images: list[Path | Series] = [*volumes, *([found] if found else [])]
+    if images_only:
+        images, passed = _without_masks(images, bool(masks))
+        _check_counts(images, masks.files, folder)
+        notes += [*more, *passed]
+        return Patient(folder, images[0], None, tuple(notes), entry.name, entry.group)
+    unclear = len(images) + len(masks.volumes) == 2 and len(images) != 1
+    if drawn is None and unclear and masks.plain:
+        images, labels = _by_content(images, masks.volumes, folder)
+        masks = replace(masks, volumes=tuple(labels))
+    notes += [*more, *_not_read(files, apart, folder, mask_pattern, bool(images), bool(masks))]
+    _check_counts(images, masks.files, folder)
+    if drawn == [] and isinstance(images[0], Path):
+        check_not_labels(images[0])
+    mask, more = masks.source(images[0])
+    notes += more
+    return Patient(folder, images[0], mask, tuple(notes), entry.name, entry.group)
 
 
-def _aligned(mask: Path, series: Series) -> bool:
-    """Check whether a mask's header puts it on a series' grid; a damaged one is reported later."""
+def _roles(files: SortedFiles, apart: SortedFiles, pattern: str,
+           paired: bool) -> tuple[list[Path], list[Path], list[str]]:  # fmt: skip
+    """Return images, masks and notes: by place where masks have their own, else by name."""
+    if not paired:
+        masks = [path for path in files.volumes if is_slicer(path) or _fits(path, pattern)]
+        return [path for path in files.volumes if path not in masks], masks, []
+    masks = list(apart.volumes)
+    fitting = [path for path in masks if _fits(path, pattern)]
+    if len(masks) > 1 and 0 < len(fitting) < len(masks):
+        return list(files.volumes), fitting, ["volumes next to the mask were passed over"]
+    return list(files.volumes), masks, []
+
+
+def _fits(path: Path, pattern: str) -> bool:
+    return re.search(pattern, path.name, re.IGNORECASE) is not None
+
+
+def _series(files: Sequence[Path], folder: Path, **how: Any) -> tuple[Series | None, list[str]]:
+    """Find the series among DICOM files of one patient; see `find_series`."""
     try:
-        header = read_header(mask)
+        found, notes = find_series(files, str(folder), **how)
     except DatasetError:
-        return False
-    return is_part(header.matrix, header.size, series.affine, series.size)
+        check_one_patient(files, folder)  # several series are often several patients
+        raise
+    used = len(found.paths) if found else 0
+    if used < len(files) or (found and len({item.patient for item in found.slices}) > 1):
+        check_one_patient(files, folder)
+    return found, notes
+
+
+def _not_read(files: SortedFiles, apart: SortedFiles, folder: Path, pattern: str, image: bool,
+              mask: bool) -> list[str]:  # fmt: skip
+    """Reject files that may be the missing image or mask; return notes on others."""
+    who = str(folder)
+    notes = check_passed_over(files, who, pattern, image=image, mask=mask)
+    # Every file in the place of a mask may be one.
+    more = check_passed_over(apart, who, "" if not mask else pattern, image=True, mask=mask)
+    return list(dict.fromkeys([*notes, *more]))
 
 
 def _by_content(images: Sequence[Path | Series], masks: Sequence[Path],
@@ -134,16 +168,23 @@ def _by_content(images: Sequence[Path | Series], masks: Sequence[Path],
     return [p for p in both if p is not labels[0]], labels
 
 
+def _without_masks(
+    images: list[Path | Series], masked: bool
+) -> tuple[list[Path | Series], list[str]]:
+    """Pass over masks: those that were found, and among several volumes those that look like labels."""
+    kept = [p for p in images if not (isinstance(p, Path) and looks_like_labels(p))]
+    if len(images) == 1 or not kept:
+        kept = images
+    passed = masked or len(kept) < len(images)
+    return kept, ["masks in its folder are passed over"] if passed else []
+
+
 def _check_counts(images: Sequence[Path | Series], masks: Sequence[Path], folder: Path) -> None:
-    if len(masks) > 1:
-        raise DatasetError(
-            f"{folder}: {len(masks)} masks, expected one: {_names(masks, folder)}; keep one, or "
-            "narrow --mask-pattern"
-        )
     if len(images) > 1:
         raise DatasetError(
             f"{folder}: {len(images)} images, expected one: {_names(images, folder)}; keep one "
-            "(each patient needs a separate folder), or make --mask-pattern match the masks"
+            "(each patient needs a separate folder), make --mask-pattern match the masks, or name the "
+            "structures in --labels if each file is the mask of one"
         )
     if not images and masks:
         raise DatasetError(
@@ -152,55 +193,30 @@ def _check_counts(images: Sequence[Path | Series], masks: Sequence[Path], folder
         )
     if not images:
         raise DatasetError(
-            f"{folder}: no image found (a DICOM series, .nii, .nii.gz, .nrrd or .mha); add it, or "
+            f"{folder}: no image found (a DICOM series, .nii, .nii.gz, .nrrd, .mha or .mhd); add it, or "
             "remove the folder"
         )
 
 
-def _files(folder: Path) -> list[Path]:
-    found = []
-    for path in sorted(listed(folder)):
-        if ignored(path.name):
-            continue
-        _refuse_link(path)
-        found += _files(path) if path.is_dir() else [path]
-    return found
+def check_not_labels(path: Path) -> None:
+    """Reject an image without a mask that looks like a label map: its own image is missing.
 
-
-def listed(folder: Path) -> list[Path]:
-    """Return the entries of a folder."""
-    try:
-        return list(folder.iterdir())
-    except OSError as error:
-        raise DatasetError(f"{folder}: cannot be listed ({error.strerror})") from error
-
-
-def _refuse_link(path: Path) -> None:
-    if path.is_symlink():
-        gone = "" if path.exists() else " to nowhere"
+    Raises:
+        DatasetError: it holds few distinct whole numbers, or cannot be read.
+    """
+    values = np.unique(read_volume(path).values)
+    if len(values) <= _FEW and values.min() >= 0 and (values == np.rint(values)).all():
         raise DatasetError(
-            f"{path}: a symbolic link{gone}; replace it with the file or folder itself (a link may "
-            "leave the folder, or show one patient twice)"
+            f"{path}: is taken for an image without a mask, but holds only {len(values)} distinct values; if it "
+            "is a mask, give it the name of its image and a word such as mask, else remove it"
         )
-    if not os.access(path, os.R_OK):
-        raise DatasetError(f"{path}: permission denied; fix its permissions")
-
-
-def _is_data(path: Path) -> bool:
-    if is_volume(path):
-        return True
-    try:
-        with path.open("rb") as stream:
-            return stream.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
 
 
 def _names(items: Sequence[Path | Series], folder: Path) -> str:
     shown = [
         f"a DICOM series of {len(item.slices)} slices"
         if isinstance(item, Series)
-        else str(item.relative_to(folder))
+        else str(item.relative_to(folder) if item.is_relative_to(folder) else item)
         for item in items
     ]
     return ", ".join(shown)

@@ -1,6 +1,7 @@
 """Convert SPIDER lumbar MRI (Zenodo 10159290, arXiv 2306.12217) to nnU-Net's raw format.
 
-Names are `<patient>_t1.mha`, `<patient>_t2.mha`, `<patient>_t2_SPACE.mha` in images/ and masks/.
+Names are `<patient>_t1.mha`, `<patient>_t2.mha`, `<patient>_t2_SPACE.mha` in images/ and masks/;
+.mhd with .raw is read too.
 Vertebrae are numbered upwards from the lowest visible one, which may be L4, L5 or L6: a label
 does not imply a level of the spine.
 """

@@ -11,7 +11,7 @@ from dataset_conversion.datasets.paired_folders import Key, Pair
 from dataset_conversion.errors import DatasetError
 
 SEQUENCES = ("t1", "t2", "t2_SPACE")
-_NAME = re.compile(r"0*(\d+)_(t1|t2|t2_space)\.mha", re.IGNORECASE)
+_NAME = re.compile(r"0*(\d+)_(t1|t2|t2_space)\.(mha|mhd)", re.IGNORECASE)
 _SUBSETS = {"training": "train", "validation": "val"}
 
 

@@ -105,7 +105,7 @@ def read_slices(path: Path) -> list[Slice] | NonImage | None:
     try:
         with path.open("rb") as stream, quiet_pydicom():  # invalid values are checked below
             headless = stream.read(132)[128:] != b"DICM"
-            if headless and not _may_be_dicom(path):
+            if headless and not may_be_dicom(path):
                 return None
             stream.seek(0)
             header = pydicom.dcmread(stream, stop_before_pixels=True, force=True)
@@ -132,11 +132,17 @@ def read_slices(path: Path) -> list[Slice] | NonImage | None:
         ) from error
 
 
-def _may_be_dicom(path: Path) -> bool:
-    """Check whether a file without a preamble is DICOM: by its name, or a group 0002/0008 at the start."""
+def may_be_dicom(path: Path) -> bool:
+    """Check whether a file may be DICOM: by its name, the preamble, or a group 0002/0008 at the start.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if path.name.lower().endswith(SUFFIXES):
+        return True
     with path.open("rb") as stream:
-        start = stream.read(4)
-    return path.name.lower().endswith(SUFFIXES) or start[:2] in (b"\x08\x00", b"\x02\x00")
+        start = stream.read(132)
+    return start[128:] == b"DICM" or start[:2] in (b"\x08\x00", b"\x02\x00")
 
 
 def _stored_class(header: Any) -> str:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.io.geometry import like
-from dataset_conversion.io.volumes import Volume, read_volume
-from dataset_conversion.labels import Labels, histogram
+from dataset_conversion.io.geometry import like, place
+from dataset_conversion.io.label_names import HIGHEST, NO_RENAMES, Renames, translation
+from dataset_conversion.io.segments import PLAIN, Merged, Reading, merge
+from dataset_conversion.io.volumes import Header, Volume, read_volume
+from dataset_conversion.labels import BACKGROUND, Labels, folded, histogram
 
 ROUNDING = 1e-3
 MOST_VALUES = 256  # with more distinct values it is not a label map
-HIGHEST = 65535
 
 
 @dataclass(frozen=True)
@@ -53,48 +54,48 @@ def is_slicer(path: Path) -> bool:
     return path.name.lower().endswith(".seg.nrrd")
 
 
-def read_mask(path: Path) -> LabelMap:
+def read_mask(path: Path, grid: Header | None = None, how: Reading = PLAIN) -> LabelMap:
     """Read a label map.
+
+    Args:
+        path: the volume.
+        grid: size and affine of the image, for an empty segmentation of 3D Slicer: it has one
+            voxel, and its position means nothing.
+        how: the user's labels and choices.
 
     Raises:
         DatasetError: as `read_volume`; scale factors, fractions, negative values, more than 256
-            distinct values, colour, overlapping segments.
+            distinct values, colour, overlapping segments, volumes without names.
     """
-    volume = read_volume(path)
+    volume = read_volume(path, stack=True)
     if (volume.slope, volume.offset) != (1.0, 0.0):
         raise DatasetError(_scaled(path, volume))
-    segments = _segments(path, volume.fields) if path.name.lower().endswith(".nrrd") else []
-    if volume.raw.ndim != 3 and not segments:
-        raise DatasetError(
-            f"{path}: {volume.raw.shape[-1]} values per voxel (RGB?); a mask has one label per voxel: "
-            "export a label map"
-        )
+    slicer = path.name.lower().endswith(".nrrd")
+    segments = _segments(path, volume.fields) if slicer else []
     array = _integers(path, volume.raw)
-    named: dict[str, int] | None = None
+    if is_slicer(path) and grid is not None and array.shape[:3] == (1, 1, 1) and not array.any():
+        return empty(grid, [segment.name for segment in segments])
     if segments:
-        array, named = _merged(path, array, segments)
-    return LabelMap(like(array, volume.grid), named, volume.notes)
+        found = _merged(path, array, segments, how)
+        notes = (*volume.notes, *found.notes)
+        return LabelMap(like(found.array, volume.grid), found.values, notes)
+    if array.ndim != 3:
+        found = _stacked(path, array, how)
+        notes = (*volume.notes, *found.notes)
+        return LabelMap(like(found.array, volume.grid), found.values, notes)
+    unnamed = is_slicer(path) and not array.any()
+    return LabelMap(like(array, volume.grid), {} if unnamed else None, volume.notes)
 
 
-def looks_like_labels(path: Path) -> bool:
-    """Return whether a volume could be a label map.
-
-    Raises:
-        DatasetError: it cannot be read.
-    """
-    volume = read_volume(path)
-    if volume.raw.ndim != 3:
-        return False
-    try:
-        _integers(path, volume.values)
-    except DatasetError:
-        return False
-    return True
+def empty(grid: Header, names: Sequence[str]) -> LabelMap:
+    """Return an empty mask on a grid, with the names of segments that have no voxels."""
+    zeros = np.zeros(grid.size[::-1], np.uint8)
+    return LabelMap(place(zeros, grid.matrix), {name: i for i, name in enumerate(names, 1)})
 
 
-def by_name(mask: LabelMap, labels: Labels, who: str) -> LabelMap:
+def by_name(mask: LabelMap, labels: Labels, who: str, renames: Renames = NO_RENAMES) -> LabelMap:
     """Renumber a mask's segments to the values that the labels list; see `translation`."""
-    known = translation(mask.segments, mask.values, labels, who)
+    known = translation(mask.segments, mask.values, labels, who, renames)
     if all(old == new for old, new in known.items()):
         return mask
     table = np.arange(HIGHEST + 1, dtype=np.uint16)
@@ -105,60 +106,18 @@ def by_name(mask: LabelMap, labels: Labels, who: str) -> LabelMap:
     )
 
 
-def translation(segments: Mapping[str, int] | None, used: Collection[int], labels: Labels,
-                who: str) -> dict[int, int]:  # fmt: skip
-    """Map a file's segment values to the values that the labels list for their names.
-
-    Names are compared without case. If no name matches, or there are none, the result is empty:
-    the values of the file apply.
-
-    Args:
-        segments: name -> value in the file.
-        used: values that occur in the file.
-        labels: names and values to use.
-        who: the case, for messages.
+def looks_like_labels(path: Path) -> bool:
+    """Return whether a volume could be a label map.
 
     Raises:
-        DatasetError: some names match, but another one has voxels and is not dropped.
+        DatasetError: it cannot be read.
     """
-    listed = {name.strip().casefold(): v for name, v in labels.names.items() if isinstance(v, int)}
-    found = {n: listed.get(n.strip().casefold()) for n in segments or {}}
-    if segments is None or all(value is None for value in found.values()):
-        return {}
-    result, unknown = {}, []
-    for name, old in segments.items():
-        new = found[name]
-        result[old] = 0 if new is None else new
-        if new is None and old in used and old not in labels.drop:
-            unknown.append(name)
-    if unknown:
-        drops = " ".join(str(segments[name]) for name in unknown)
-        raise DatasetError(
-            f"{who}: segments {unknown} are not listed (known: {', '.join(labels.names)}); add "
-            f"them to the labels file, or pass --drop {drops} to send them to background"
-        )
-    return result
-
-
-def labels_of(segments: Iterable[Mapping[str, int]], drop: tuple[int, ...] = ()) -> Labels:
-    """Return labels for the segments of many files, matched by name (without case).
-
-    They are ordered by the lowest value that any file gives a name, then by name, so the order of
-    the files does not matter.
-    """
-    lowest: dict[str, int] = {}
-    spelling: dict[str, set[str]] = {}
-    for file in segments:
-        for name, value in file.items():
-            if value in drop:
-                continue
-            key = name.strip().casefold()
-            lowest[key] = min(value, lowest.get(key, value))
-            spelling.setdefault(key, set()).add(name.strip())
-    order = sorted(lowest, key=lambda key: (lowest[key], key))
-    # A dropped value stays unused, so that it still means what the user dropped.
-    free = (value for value in range(1, HIGHEST) if value not in drop)
-    return Labels({min(spelling[key]): next(free) for key in order}, drop=drop)
+    volume = read_volume(path, stack=True)
+    try:
+        labels = _integers(path, volume.values)
+    except DatasetError:
+        return False
+    return labels.ndim == 3 or int(labels.max(initial=0)) <= 1
 
 
 def _integers(path: Path, raw: np.ndarray) -> np.ndarray:
@@ -222,12 +181,12 @@ def _segments(path: Path, fields: Mapping[str, str]) -> list[_Segment]:
         ) from error
 
 
-def _merged(path: Path, array: np.ndarray,
-            segments: list[_Segment]) -> tuple[np.ndarray, dict[str, int]]:  # fmt: skip
-    """Merge the layers (z, y, x, layer) into one map; segments may not overlap."""
+def _merged(path: Path, array: np.ndarray, segments: list[_Segment],
+            how: Reading) -> Merged:  # fmt: skip
+    """Merge the layers (z, y, x, layer) into one map."""
     layers = array[..., None] if array.ndim == 3 else array
-    names = [segment.name.casefold() for segment in segments]
-    twice = sorted({s.name for s in segments if names.count(s.name.casefold()) > 1})
+    names = [folded(segment.name) for segment in segments]
+    twice = sorted({s.name for s in segments if names.count(folded(s.name)) > 1})
     if twice:
         raise DatasetError(
             f"{path}: segment names {twice} occur more than once; rename them in 3D Slicer"
@@ -237,25 +196,41 @@ def _merged(path: Path, array: np.ndarray,
             f"{path}: segments are in several layers, but one layer is stored; save it again"
         )
     _check_all_named(path, layers, segments)
+    values = {s.name: s.value for s in segments}
     if layers.shape[-1] == 1:
-        return np.ascontiguousarray(layers[..., 0]), {s.name: s.value for s in segments}
-    values = [segment.value for segment in segments]
-    clash = len(set(values)) < len(values)
-    merged = np.zeros(layers.shape[:3], np.uint16)
-    named: dict[str, int] = {}
-    for place, segment in enumerate(segments, 1):
-        here = layers[..., segment.layer] == segment.value
-        taken = merged[here]
-        if taken.any():
-            other = next(n for n, v in named.items() if v == taken[taken > 0][0])
-            raise DatasetError(
-                f"{path}: segments {other!r} and {segment.name!r} overlap in "
-                f"{int((taken > 0).sum())} voxels; in 3D Slicer's Segment Editor set Masking, "
-                "Modify other segments: Overwrite all, and correct them"
-            )
-        named[segment.name] = place if clash else segment.value
-        merged[here] = named[segment.name]
-    return merged, named
+        return Merged(np.ascontiguousarray(layers[..., 0]), values, ())
+    if len(set(values.values())) < len(values):
+        values = {name: place for place, name in enumerate(values, 1)}
+    voxels = {s.name: partial(_voxels, layers, s.layer, s.value) for s in segments}
+    return merge(layers.shape[:3], voxels, values, how, str(path))
+
+
+def _voxels(layers: np.ndarray, layer: int, value: int) -> np.ndarray:
+    found: np.ndarray = layers[..., layer] == value
+    return found
+
+
+def _stacked(path: Path, array: np.ndarray, how: Reading) -> Merged:
+    """Merge the volumes (z, y, x, volume) of a mask with one label per volume."""
+    count = array.shape[-1]
+    if int(array.max(initial=0)) > 1:
+        raise DatasetError(
+            f"{path}: {count} values per voxel (RGB, or a 4D mask?) of up to {array.max()}; a mask "
+            "has one label per voxel, or one label per volume with the values 0 and 1: export a "
+            "label map"
+        )
+    if len(how.volumes) != count:
+        given = (
+            f"--volumes has {len(how.volumes)} names" if how.volumes else "their names are unknown"
+        )
+        raise DatasetError(
+            f"{path}: 4D with {count} volumes of 0 and 1, one label per volume, but {given}; to merge "
+            f"them, pass --volumes with the {count} labels in the order of the volumes "
+            f"({BACKGROUND} for one to leave out)"
+        )
+    voxels = {name: partial(_voxels, array, i, 1) for i, name in enumerate(how.volumes)}
+    values = {name: place for place, name in enumerate(how.volumes, 1)}
+    return merge(array.shape[:3], voxels, values, how, str(path))
 
 
 def _check_all_named(path: Path, layers: np.ndarray, segments: list[_Segment]) -> None:

@@ -1,4 +1,4 @@
-"""Read MetaImage (.mha) files, the format of SPIDER.
+"""Read MetaImage: .mha, the format of SPIDER, and .mhd, a header with its values in a second file.
 
 ITK's reader returns wrong voxels for a compressed file with a flipped bit, and a badly damaged header
 crashes it.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 from isal import isal_zlib
@@ -36,8 +36,9 @@ class MetaHeader:
         dtype: of the stored values.
         channels: values per voxel.
         packed: whether the values are compressed.
-        start: offset of the values in bytes.
+        start: offset of the values in bytes; -1 if they are the end of a file of their own.
         fields: all header fields as text.
+        data: file of the values; None if they follow the header.
     """
 
     size: tuple[int, ...]
@@ -47,6 +48,7 @@ class MetaHeader:
     packed: bool
     start: int
     fields: dict[str, str]
+    data: Path | None = None
 
     @property
     def bytes(self) -> int:
@@ -70,26 +72,29 @@ def not_a_volume(path: Path, size: Sequence[int]) -> str:
 def read_meta_header(path: Path) -> MetaHeader:
     """Read a header.
 
+    The values are in the same file (ElementDataFile = LOCAL), or in one other file in the folder of
+    the header or below it.
+
     Raises:
-        DatasetError: it is invalid, not three-dimensional, or the values are in another file.
+        DatasetError: it is invalid, not three-dimensional, or the values are in several files or
+            outside the folder.
         OSError: the file cannot be read.
     """
     with path.open("rb") as stream:
         head = stream.read(_HEAD)
-    end = re.search(rb"(?im)^ElementDataFile[ \t]*=[ \t]*(.*?)[ \t\r]*\n", head)
-    if end is None:
+    end = re.search(rb"(?im)^ElementDataFile[ \t]*=[ \t]*(.*?)[ \t\r]*(?:\n|\Z)", head)
+    if end is None or not (end[0].endswith(b"\n") or path.suffix.lower() == ".mhd"):
         raise DatasetError(f"{path}: its MetaImage header is truncated or damaged; copy it again")
-    if end[1] != b"LOCAL":
-        raise DatasetError(
-            f"{path}: its values are in another file; save it as one .mha or .nii.gz file"
-        )
     fields: dict[str, str] = {}
     for line in head[: end.end()].decode("latin-1").splitlines():
         name, _, value = line.partition("=")
         key = name.strip().lower()
         fields[_SAME.get(key, key)] = value.strip()
     try:
-        return _header(path, fields, end.end())
+        named = end[1].decode("utf-8")
+        local = named.upper() == "LOCAL"
+        data = None if local else _data_file(path, named)
+        return _header(path, fields, end.end() if local else _skipped(fields), data)
     except DatasetError:
         raise
     except (KeyError, ValueError, OverflowError) as error:
@@ -102,12 +107,11 @@ def read_meta_values(path: Path, header: MetaHeader) -> np.ndarray:
     """Read the values: (z, y, x), or (z, y, x, channel) if there are several channels.
 
     Raises:
-        DatasetError: fewer or more bytes than the header states, or a wrong checksum.
+        DatasetError: fewer or more bytes than the header states, a wrong checksum, or a missing
+            data file.
         OSError: the file cannot be read.
     """
-    with path.open("rb") as stream:
-        stream.seek(header.start)
-        content = stream.read()
+    content = _content(path, header)
     if header.packed:
         unpack = isal_zlib.decompressobj(
             31 if content[:2] == b"\x1f\x8b" else 15
@@ -122,13 +126,75 @@ def read_meta_values(path: Path, header: MetaHeader) -> np.ndarray:
         complete = len(content) >= header.bytes
         content = content[: header.bytes]
     if not complete:
-        raise DatasetError(f"{path}: is truncated or damaged; copy or export it again")
+        raise DatasetError(
+            f"{header.data or path}: is truncated or damaged; copy or export it again"
+        )
     shape = header.size[::-1] + ((header.channels,) if header.channels > 1 else ())
     values = np.frombuffer(content, header.dtype).reshape(shape)
     return values.astype(header.dtype.newbyteorder("="), copy=False)
 
 
-def _header(path: Path, fields: dict[str, str], start: int) -> MetaHeader:
+def check_data_file(path: Path, data: Path) -> None:
+    """Reject a header whose data file is missing.
+
+    Raises:
+        DatasetError: the message names header and data file.
+    """
+    if not data.is_file():
+        raise DatasetError(
+            f"{path}: its values are in {data.name}, which is missing; copy it into the folder of the header, "
+            "under this name"
+        )
+
+
+def _content(path: Path, header: MetaHeader) -> bytes:
+    """Return the stored values; a data file of its own holds nothing else."""
+    if header.data is None:
+        with path.open("rb") as stream:
+            stream.seek(header.start)
+            return stream.read()
+    check_data_file(path, header.data)
+    content = header.data.read_bytes()
+    if header.packed:
+        return content[max(header.start, 0) :]
+    start = len(content) - header.bytes if header.start == -1 else header.start
+    if start < 0 or len(content) - start != header.bytes:
+        raise DatasetError(
+            f"{header.data}: {len(content) - max(start, 0)} bytes of values, but its header {path.name} states "
+            f"{header.bytes}; copy or export both again"
+        )
+    return content[start:]
+
+
+def _skipped(fields: dict[str, str]) -> int:
+    """Return the bytes before the values in a file of their own; -1: the values are its end."""
+    skipped = int(fields.get("headersize", "0"))
+    if skipped < -1:
+        raise ValueError(f"HeaderSize {skipped}")
+    return skipped
+
+
+def _data_file(path: Path, named: str) -> Path:
+    """Return the file of the values.
+
+    Raises:
+        DatasetError: several files, or one that is not in the folder of the header or below it.
+    """
+    if named.upper().split()[:1] == ["LIST"] or "%" in named:
+        raise DatasetError(
+            f"{path}: its values are in several files (ElementDataFile = {named}); save it as one .mha or "
+            ".nii.gz file"
+        )
+    parts = PureWindowsPath(named)  # knows drives and both slashes
+    if not named or parts.drive or parts.root or ".." in parts.parts:
+        raise DatasetError(
+            f"{path}: ElementDataFile = {named!r} is not in the folder of the header; copy the data file there "
+            "and enter its name without a folder"
+        )
+    return path.parent.joinpath(*parts.parts)
+
+
+def _header(path: Path, fields: dict[str, str], start: int, data: Path | None) -> MetaHeader:
     rank = int(fields["ndims"])
     size = tuple(int(text) for text in fields["dimsize"].split())
     if len(size) != rank or min(size) < 1:
@@ -150,9 +216,10 @@ def _header(path: Path, fields: dict[str, str], start: int) -> MetaHeader:
     matrix[:3, :3] = direction * spacing
     matrix[:3, 3] = _numbers(fields.get("offset", "0 0 0"), 3)
     channels = int(fields.get("elementnumberofchannels", "1"))
-    skipped = int(fields.get("headersize", "0"))
-    if channels < 1 or skipped not in (0, -1):
-        raise ValueError(f"ElementNumberOfChannels {channels}, HeaderSize {skipped}")
+    if channels < 1 or (data is None and _skipped(fields) > 0):
+        raise ValueError(
+            f"ElementNumberOfChannels {channels}, HeaderSize {fields.get('headersize')}"
+        )
     return MetaHeader(
         size=size,
         matrix=matrix,
@@ -161,6 +228,7 @@ def _header(path: Path, fields: dict[str, str], start: int) -> MetaHeader:
         packed=fields.get("compresseddata", "False").lower() == "true",
         start=start,
         fields=fields,
+        data=data,
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import SimpleITK as sitk
 
+from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import orientation as code_of
 from dataset_conversion.io.geometry import oriented
 
@@ -29,6 +30,7 @@ _ACROSS = {
     "L": "sagittal",
     "R": "sagittal",
 }
+_AXES = ["axial", "coronal", "sagittal"]
 
 
 def slice_axis(spacing: Sequence[float], direction: Sequence[float] | np.ndarray) -> str:
@@ -103,7 +105,18 @@ def oriented_to(image: sitk.Image, orientation: str) -> sitk.Image:
         image: any orientation.
         orientation: three letters such as LPS, or `SLICES_FIRST`: axial slices as LPS, coronal as LIP,
             sagittal as PIR, and volumes without a slice axis as LPS.
+
+    Raises:
+        DatasetError: not such an orientation.
     """
+    if (
+        orientation != SLICES_FIRST
+        and sorted(_ACROSS.get(letter, "") for letter in orientation) != _AXES
+    ):
+        raise DatasetError(
+            f"orientation {orientation!r}: allowed are {SLICES_FIRST}, and three letters, one each of L or R, "
+            "A or P and I or S, such as LPS"
+        )
     return oriented(image, stored_code(image.GetSpacing(), code_of(image), orientation))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,15 +11,22 @@ import SimpleITK as sitk
 
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import affine, like, orthonormal, place
+from dataset_conversion.io.gzip_content import head
 from dataset_conversion.io.library_warnings import quiet_itk, quiet_nibabel
-from dataset_conversion.io.metaimage import not_a_volume, read_meta_header, read_meta_values
+from dataset_conversion.io.metaimage import (
+    check_data_file,
+    not_a_volume,
+    read_meta_header,
+    read_meta_values,
+)
 from dataset_conversion.io.nifti_reader import colour, parse_nifti, read_nifti, read_nifti_header
-from dataset_conversion.io.nrrd_integrity import damaged
+from dataset_conversion.io.nrrd_reader import read_nrrd, read_nrrd_header
 
 NIFTI = (".nii.gz", ".nii")
-READABLE = (*NIFTI, ".nrrd", ".mha")
+META = (".mha", ".mhd")
+READABLE = (*NIFTI, ".nrrd", *META)
 _ONE = np.zeros((1, 1, 1), np.uint8)
-UNREADABLE = (".hdr", ".img", ".img.gz", ".mhd", ".nhdr", ".mgz", ".mgh", ".raw", ".zraw")
+UNREADABLE = (".hdr", ".img", ".img.gz", ".nhdr", ".mgz", ".mgh", ".raw", ".zraw")
 
 
 @dataclass(frozen=True)
@@ -26,7 +34,7 @@ class Volume:
     """A volume as stored.
 
     Attributes:
-        raw: stored values (z, y, x), for segments with layers as a fourth axis.
+        raw: stored values (z, y, x), with layers of segments or volumes of a 4D file as a fourth axis.
         grid: a volume of one voxel with the geometry (LPS mm).
         slope: scale factor.
         offset: added after scaling.
@@ -54,17 +62,46 @@ def is_volume(path: Path) -> bool:
     return path.name.lower().endswith(READABLE)
 
 
-def read_volume(path: Path) -> Volume:
+def files_of(path: Path) -> tuple[Path, ...]:
+    """Return the files of a volume: itself and, for a MetaImage header, its data file.
+
+    Raises:
+        DatasetError: the header is invalid, or the data file is missing.
+    """
+    if not path.name.lower().endswith(META):
+        return (path,)
+    try:
+        data = read_meta_header(path).data
+    except OSError as error:
+        raise DatasetError(_broken(path, _reason(error))) from error
+    if data is None:
+        return (path,)
+    check_data_file(path, data)
+    return (path, data)
+
+
+def data_files(paths: Iterable[Path]) -> set[Path]:
+    """Return the data files of those volumes that are MetaImage headers.
+
+    Raises:
+        DatasetError: see `files_of`.
+    """
+    return {file for path in paths for file in files_of(path)[1:]}
+
+
+def read_volume(path: Path, stack: bool = False) -> Volume:
     """Read a three-dimensional volume.
+
+    Args:
+        path: the file.
+        stack: accept four dimensions; the volumes become the last axis of `raw`.
 
     Raises:
         DatasetError: unreadable, truncated, NaN or inf, 4D, colour, sheared, no orientation.
     """
     try:
-        nifti = path.name.lower().endswith(NIFTI)
-        meta = path.name.lower().endswith(".mha")
         with quiet_nibabel, quiet_itk:
-            volume = _read_nifti(path) if nifti else _read_meta(path) if meta else _read_itk(path)
+            volume = _read(path, stack)
     except DatasetError:
         raise
     except EOFError as error:
@@ -120,21 +157,16 @@ def read_header(path: Path) -> Header:
         DatasetError: the header cannot be read, or is not three-dimensional.
     """
     try:
+        _check_format(path)
         if path.name.lower().endswith(NIFTI):
             with quiet_nibabel:
                 size, matrix = read_nifti_header(path)
-        elif path.name.lower().endswith(".mha"):
+        elif path.name.lower().endswith(META):
             header = read_meta_header(path)
             size, matrix = header.size, header.matrix
         else:
-            reader = sitk.ImageFileReader()
-            reader.SetFileName(str(path))
             with quiet_itk:
-                reader.ReadImageInformation()
-            size, matrix = reader.GetSize(), np.eye(4)
-            if len(size) == 3:
-                matrix[:3, :3] = np.reshape(reader.GetDirection(), (3, 3)) * reader.GetSpacing()
-                matrix[:3, 3] = reader.GetOrigin()
+                size, matrix = read_nrrd_header(path)
     except DatasetError:
         raise
     except Exception as error:  # the libraries raise anything for damaged bytes
@@ -172,8 +204,27 @@ def read_image(path: Path) -> tuple[sitk.Image, tuple[str, ...]]:
     return like(volume.values, volume.grid), volume.notes
 
 
-def _read_nifti(path: Path) -> Volume:
-    found = read_nifti(path)
+def _read(path: Path, stack: bool) -> Volume:
+    _check_format(path)
+    if path.name.lower().endswith(NIFTI):
+        return _read_nifti(path, stack)
+    return _read_meta(path) if path.name.lower().endswith(META) else _read_nrrd(path, stack)
+
+
+def _check_format(path: Path) -> None:
+    """Reject an empty file, and one whose content is another format than its name gives."""
+    start = head(path, 348)
+    if path.stat().st_size == 0:
+        raise DatasetError(_broken(path, "is empty"))
+    found = ".nrrd" if start.startswith(b"NRRD") else ".nii" if start[344:347] == b"n+1" else None
+    if found and found not in path.name.lower():
+        raise DatasetError(
+            f"{path}: its content is that of a {found} file; rename it to {path.name}{found}"
+        )
+
+
+def _read_nifti(path: Path, stack: bool) -> Volume:
+    found = read_nifti(path, stack)
     matrix, note = orthonormal(found.matrix, str(path))
     notes = tuple(text for text in (found.note, note) if text)
     return Volume(found.raw, place(_ONE, matrix), found.slope, found.offset, {}, notes)
@@ -186,23 +237,11 @@ def _read_meta(path: Path) -> Volume:
     return Volume(raw, place(_ONE, matrix), 1.0, 0.0, header.fields, (note,) if note else ())
 
 
-def _read_itk(path: Path) -> Volume:
-    if path.stat().st_size == 0:
-        raise DatasetError(_broken(path, "is empty"))
-    if damaged(path):
-        raise DatasetError(_broken(path, "is truncated or damaged"))
-    image = sitk.ReadImage(str(path))
-    if image.GetDimension() != 3:
-        raise DatasetError(not_a_volume(path, image.GetSize()))
-    matrix, note = orthonormal(affine(image), str(path))
-    return Volume(
-        raw=sitk.GetArrayFromImage(image),
-        grid=place(_ONE, matrix) if note else like(_ONE, image),
-        slope=1.0,
-        offset=0.0,
-        fields={key: image.GetMetaData(key) for key in image.GetMetaDataKeys()},
-        notes=(note,) if note else (),
-    )
+def _read_nrrd(path: Path, stack: bool) -> Volume:
+    found = read_nrrd(path, stack)
+    matrix, note = orthonormal(affine(found.grid), str(path))
+    grid = place(_ONE, matrix) if note else like(_ONE, found.grid)
+    return Volume(found.raw, grid, 1.0, 0.0, found.fields, (note,) if note else ())
 
 
 def _broken(path: Path, reason: str) -> str:

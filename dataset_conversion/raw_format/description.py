@@ -83,6 +83,9 @@ class Description:
             "nnunet_plugins": {
                 "orientation": wanted,
                 **by_case,
+                # New images of a trained model are treated alike: nnU-Net copies this into the model.
+                "window": list(self.output.window) if self.output.window else None,
+                "steps": [described(step) for step in self.output.steps],
                 "left_right_axis": left_right[0] if len(left_right) == 1 else list(left_right),
                 "sided_labels": self.labels.sided(),
             },

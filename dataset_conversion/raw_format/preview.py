@@ -13,15 +13,13 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from dataset_conversion.errors import disk_error
 from dataset_conversion.io.planes import PLANES
+from dataset_conversion.raw_format.label_colours import LABELS
 from dataset_conversion.raw_format.preview_planes import Cut, Cuts, cut
 
 FILE = "preview.png"
 MOST_ROWS = 24
 BONE = (-450.0, 1050.0)  # HU shown as black and white
 _GROUND, _INK, _FAINT = "#0d1117", "#e6edf3", "#8b949e"
-_COLOURS = ("#f2b134", "#4cc9f0", "#f72585", "#80ed99", "#b388ff", "#ff7f51",
-            "#00b4a0", "#ffd6e0", "#c0e218", "#5c8dff", "#d4a373", "#e63946", "#2a9d3f", "#ffee93",
-            "#a8dadc", "#9d0208", "#7209b7", "#e0aaff", "#606c38", "#ff99c8")  # fmt: skip
 _CELL, _GAP, _LEFT = 297, 10, 52  # pixels
 _WIDE = _LEFT + 3 * _CELL + 2 * _GAP + 14
 _HEAD, _FOOT, _LINE = 108, 35, 33
@@ -104,7 +102,7 @@ def choose(rows: Sequence[Row]) -> list[Row]:
 
 def colour(values: Sequence[int], value: int) -> str:
     """Return the colour of a label value among all values."""
-    return _COLOURS[sorted(values).index(value) % len(_COLOURS)]
+    return LABELS[sorted(values).index(value) % len(LABELS)]
 
 
 def _lines(rows: Sequence[Row],

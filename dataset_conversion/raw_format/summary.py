@@ -75,10 +75,8 @@ class Report:
             lines.append(
                 f"    {name}: {count:,} voxels in {counted(self.holders.get(name, 0), 'case')}"
             )
-        lines.append(f"  spacings of the sources (x, y, z in mm): {_counted(self.spacings)}")
-        lines.append(
-            f"  orientations: {_counted(self.orientations)}; written as {self.orientation}"
-        )
+        lines.append(f"  spacings of the sources (x, y, z in mm): {listed(self.spacings)}")
+        lines.append(f"  orientations: {listed(self.orientations)}; written as {self.orientation}")
         lines += [f"  done to each case: {step}" for step in self.steps]
         lines += [f"  note: {note}" for note in self.notes]
         lines += [f"  left out: {problem}" for problem in self.problems]
@@ -112,7 +110,7 @@ def summary(dataset: Path, labels: Labels, done: Mapping[str, Record], splits: s
     counts = {name: sum(total[part] for part in parts) for name, parts in values.items()}
     test = frozenset(n for n, r in done.items() if any(f.startswith("imagesTs") for f in r.files))
     spacings = Counter(in_mm(record.grid["spacing"]) for record in done.values())
-    notes = _notes(done)
+    notes = by_note({name: record.notes for name, record in done.items()})
     never = [name for name, count in counts.items() if count == 0]
     if never:
         others = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
@@ -156,11 +154,15 @@ def fate(cases: Sequence[Case], old: Mapping[str, Record], kept: Mapping[str, Re
     return notes
 
 
-def _notes(done: Mapping[str, Record]) -> list[str]:
-    """Return the cases' notes; a note that several cases share is listed once."""
+def by_note(notes: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the notes of cases; a note that several cases share is listed once.
+
+    >>> by_note({"a": ["mask resampled"], "b": ["mask resampled"]})
+    ['a, b: mask resampled']
+    """
     cases: dict[str, list[str]] = {}
-    for name, record in sorted(done.items()):
-        for note in record.notes:
+    for name, found in sorted(notes.items()):
+        for note in found:
             cases.setdefault(note, []).append(name)
     return [
         f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}: {note}"
@@ -173,7 +175,12 @@ def _new(labels: Labels, name: str) -> tuple[int, ...]:
     return tuple({labels.remap[value] for value in values_of(labels.names[name])})
 
 
-def _counted(counts: Mapping[str, int]) -> str:
+def listed(counts: Mapping[str, int]) -> str:
+    """Return counted texts, the most frequent first.
+
+    >>> listed({"RAS": 1, "LPS": 7})
+    'LPS (7), RAS (1)'
+    """
     most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     shown = [f"{text} ({count})" for text, count in most[:_MOST]]
     rest = len(most) - _MOST

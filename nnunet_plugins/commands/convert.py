@@ -42,12 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         one.dataset = name
         one.add_argument("source", metavar="SRC", type=Path, help=entry.source)
         one.add_argument(
-            "-d", dest="dataset_id", type=int, required=True, metavar="ID",
-            help="dataset id, 1 to 999",
+            "-d", dest="dataset_id", type=int, metavar="ID",
+            help="dataset id, 1 to 999; required except with --images-only",
         )  # fmt: skip
         one.add_argument(
             "-o", dest="raw_root", type=Path, metavar="DIR",
-            help="output folder (default: $nnUNet_raw)",
+            help="output folder (default: $nnUNet_raw); with --images-only, a new folder for the images",
         )  # fmt: skip
 
 

@@ -72,6 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
     stem = re.sub(r"_0000$", "", arguments.case.name[: -len(model.ending)])
     for path in _write(arguments.output, stem, found, predictor.trainer_name, arguments.everywhere):
         print(f"written  {path}")
+    for note in found.notes:
+        print(f"note     {note}")
     for name, peak in found.peaks.items():
         if not peak:
             print(f"note     {name}: the map is empty: the network predicts no voxel of this class, or nothing "

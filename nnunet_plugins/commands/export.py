@@ -1,4 +1,4 @@
-"""Write predictions as .seg.nrrd, DICOM SEG and STL; each file is read back and compared."""
+"""Write predictions as NIfTI, .seg.nrrd, DICOM SEG and STL; each file is read back and compared."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from nnunet_plugins.commands.model_arguments import add_weights
 
-FORMATS = ("seg.nrrd", "dicom-seg", "stl")
+FORMATS = ("nii.gz", "seg.nrrd", "dicom-seg", "stl")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--to", nargs="+", choices=FORMATS,
-        help="formats (default: seg.nrrd and stl; with a series, dicom-seg as well)",
+        help="formats (default: seg.nrrd and stl; with a series, dicom-seg as well; with --key, nii.gz and "
+        "dicom-seg)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--key", metavar="CSV", type=Path,
+        help="key of convert --key: every case is written on the grid of its patient's own image",
     )  # fmt: skip
     parser.add_argument(
         "--dicom", metavar="DIR", type=Path,
@@ -65,13 +70,13 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError("export: expected either PRED or --from-dicom DIR with --model DIR")
     if not 0 <= arguments.smooth <= 100:
         raise UserError(f"--smooth {arguments.smooth}: 0 to 100 iterations are allowed")
-    with_series = arguments.dicom is not None or arguments.from_dicom is not None
-    usual = (("seg.nrrd", "dicom-seg") if arguments.from_dicom else FORMATS) if with_series else (
-        "seg.nrrd", "stl")  # fmt: skip
+    if arguments.key and (arguments.dicom or arguments.from_dicom):
+        raise UserError("export: --key finds the series; leave out --dicom and --from-dicom")
     request = Request(
-        formats=tuple(arguments.to or usual),
+        formats=tuple(arguments.to or _usual(arguments)),
         output=arguments.output,
         dicom=arguments.dicom,
+        key=arguments.key,
         series=arguments.series,
         dataset_json=arguments.djfile,
         smoothing=arguments.smooth,
@@ -98,6 +103,15 @@ def run(arguments: argparse.Namespace) -> int:
         written = [export_dicom(arguments.from_dicom, model, predictor, named, name=arguments.name)]
     print(_listed(written))
     return 0
+
+
+def _usual(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """The formats without --to."""
+    if arguments.key:
+        return ("nii.gz", "dicom-seg")
+    if arguments.from_dicom:
+        return ("seg.nrrd", "dicom-seg")
+    return ("seg.nrrd", "dicom-seg", "stl") if arguments.dicom else ("seg.nrrd", "stl")
 
 
 def _listed(written: Any) -> str:

@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _list() -> str:
     from nnunet_plugins.text_table import columns
 
-    networks = [("network", "rank", "what", "proposed in")]
+    networks = [("network", "dims", "what", "proposed in")]
     networks += [(r.network, r.ranks, r.what, r.paper) for r in ROWS]
     papers = [("paper", "compares with")]
     papers += [(paper, " ".join(names)) for paper, names in _compared().items()]

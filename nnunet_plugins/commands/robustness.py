@@ -58,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from nnunet_plugins.errors import UserError
+    from nnunet_plugins.model_orientation import notes_on
     from nnunet_plugins.prediction import find_model, load
     from nnunet_plugins.robustness.curves import draw, table
     from nnunet_plugins.robustness.perturbations import Setting, check_strengths
@@ -71,8 +72,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"--window {window[0]:g} {window[1]:g}: the first must be below the second")
     check_strengths(asked)
     model = find_model(arguments.model, arguments.folds, arguments.checkpoint)
-    find_inputs(arguments.input, model)  # before the model is loaded
+    cases = find_inputs(arguments.input, model)  # before the model is loaded
     print(f"note   {model.warning}", file=sys.stderr)
+    images = [path for paths in cases.values() for path in paths]
+    for note in notes_on(images, model.orientation, model.folder):
+        print(f"note   {note}", file=sys.stderr)
     predictor = load(model, arguments.device)
 
     def progress(steps: list[Any]) -> Any:

@@ -36,7 +36,7 @@ def _owner(name: str) -> Finding:
         fix = "pip install --force-reinstall --no-deps nnunet-plugins"
         return Finding("broken", name, detail, fix)
     if getattr(module, "__owner__", None) == "nnunet-plugins":
-        return Finding("ok", name, "is ours")
+        return Finding("ok", name, "belongs to nnunet-plugins")
     paths = [getattr(module, "__file__", None), *getattr(module, "__path__", [])]
     place = next((str(path) for path in paths if path), "unknown location")
     detail = f"another package of this name shadows ours: {place}"

@@ -12,11 +12,13 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.orientation import oriented_to
 from dataset_conversion.io.volumes import NIFTI, nifti_values
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels
 
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
+Geometry = dict[str, tuple[float, ...]]
 NAMED = 10  # names that a message lists before it counts the rest
 
 
@@ -41,12 +43,22 @@ class LabelMap:
 
     path: Path
     voxels: NDArray[Any]
-    geometry: dict[str, tuple[float, ...]]
+    geometry: Geometry
 
     @property
     def spacing(self) -> tuple[float, ...]:
         """Voxel size in mm, in the order of the array's axes."""
         return self.geometry["spacing"][::-1]
+
+    @property
+    def orientation(self) -> str:
+        """ITK's code of the directions of x, y and z; '' for an image of 2 axes."""
+        if len(self.geometry["size"]) != 3:
+            return ""
+        code: str = SimpleITK.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(
+            self.geometry["direction"]
+        )
+        return code
 
     @property
     def image(self) -> SimpleITK.Image:
@@ -143,6 +155,27 @@ def read(path: Path) -> LabelMap:
     return LabelMap(path, voxels, geometry)
 
 
+def with_axes_of(prediction: LabelMap, reference: LabelMap) -> tuple[LabelMap, str]:
+    """Return a prediction with the axes of its reference, and a text if their orientations differ.
+
+    Voxels are copied, not resampled. A prediction on another grid is returned as it is.
+    """
+    theirs, ours = prediction.orientation, reference.orientation
+    if not theirs or not ours or theirs == ours:
+        return prediction, ""
+    turned = oriented_to(prediction.image, ours)
+    geometry = {
+        "size": turned.GetSize(),
+        "spacing": turned.GetSpacing(),
+        "origin": turned.GetOrigin(),
+        "direction": turned.GetDirection(),
+    }
+    if _difference(geometry, reference.geometry):
+        return prediction, ""
+    voxels = SimpleITK.GetArrayFromImage(turned)
+    return LabelMap(prediction.path, voxels, geometry), f"{theirs} instead of {ours}"
+
+
 def check_geometry(prediction: LabelMap, reference: LabelMap) -> None:
     """Check that both label maps are on the same grid.
 
@@ -152,7 +185,22 @@ def check_geometry(prediction: LabelMap, reference: LabelMap) -> None:
     Raises:
         UserError: the grids differ; the message has both values.
     """
-    theirs, ours = prediction.geometry, reference.geometry
+    found = _difference(prediction.geometry, reference.geometry)
+    if found:
+        what, a, b = found
+        unit = " mm" if what in ("spacing", "origin") else ""
+        raise UserError(
+            f"{prediction.path}: {what} {_numbers(a)}{unit} differs from the reference's "
+            f"{_numbers(b)}{unit} ({reference.path}); both must have the same grid: predict from "
+            "the image that the reference was drawn on, or resample the prediction onto the "
+            "reference (nearest neighbour)"
+        )
+
+
+def _difference(
+    theirs: Geometry, ours: Geometry
+) -> tuple[str, tuple[float, ...], tuple[float, ...]] | None:
+    """The first part of two geometries that differs, with both values."""
     smallest = min(ours["spacing"])
     allowed = {
         "size": 0.0,
@@ -163,13 +211,8 @@ def check_geometry(prediction: LabelMap, reference: LabelMap) -> None:
     for what, tolerance in allowed.items():
         a, b = theirs[what], ours[what]
         if len(a) != len(b) or not np.allclose(a, b, rtol=0, atol=tolerance):
-            unit = " mm" if what in ("spacing", "origin") else ""
-            raise UserError(
-                f"{prediction.path}: {what} {_numbers(a)}{unit} differs from the reference's "
-                f"{_numbers(b)}{unit} ({reference.path}); both must have the same grid: predict from "
-                "the image that the reference was drawn on, or resample the prediction onto the "
-                "reference (nearest neighbour)"
-            )
+            return what, a, b
+    return None
 
 
 def check_known(

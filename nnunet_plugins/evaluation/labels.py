@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataset_conversion.errors import DatasetError
+from dataset_conversion.labels import label_values, values_of
 from nnunet_plugins.errors import UserError
 
 MOST = 255  # labels that may be taken from the files if no dataset.json names them
@@ -90,7 +92,7 @@ def read_labels(path: Path, source: str) -> Labels:
             f'{path}: has no "labels" like {{"background": 0, "name": 1}}; '
             "pass nnU-Net's dataset.json with -djfile FILE"
         )
-    labels = {name: _values(path, name, value) for name, value in declared.items()}
+    labels = _values(path, declared)
     ignore = labels.pop("ignore", None)
     if ignore is not None and len(ignore) != 1:
         raise UserError(f"{path}: the ignore label must be one value, not {list(ignore)}")
@@ -100,17 +102,18 @@ def read_labels(path: Path, source: str) -> Labels:
     return Labels(foreground, ignore[0] if ignore else None, source)
 
 
-def _values(path: Path, name: str, value: object) -> tuple[int, ...]:
-    values = value if isinstance(value, list) else [value]
-    whole = all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in values)
-    if not values or not whole:
+def _values(path: Path, declared: Mapping[str, object]) -> dict[str, tuple[int, ...]]:
+    """Read names and values as the converters do; a region needs no order here, as only unions are scored."""
+    try:
+        labels = {name: values_of(value) for name, value in label_values(declared).items()}
+    except DatasetError as error:
         raise UserError(
-            f"{path}: label {name!r} is {value!r}; allowed is an integer from 0, or a list of "
-            'them for a region (nnU-Net v1 used the reverse order, {"1": "name"}: convert it)'
-        )
-    if len(values) > 1 and 0 in values:
-        raise UserError(
-            f"{path}: region {name!r} = {value!r} holds the background 0; a region is scored as "
-            "the union of foreground values: remove the 0"
-        )
-    return tuple(values)
+            f'{path}: {error} (nnU-Net v1 used the reverse order, {{"1": "name"}}: convert it)'
+        ) from error
+    for name, values in labels.items():
+        if len(values) > 1 and 0 in values:
+            raise UserError(
+                f"{path}: region {name!r} = {list(values)} holds the background 0; a region is scored as "
+                "the union of foreground values: remove the 0"
+            )
+    return labels

@@ -21,7 +21,7 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int = 1) -
         UserError: the processes cannot start, one was killed, or ``jobs`` is less than 1.
     """
     if jobs < 1:
-        raise UserError(f"-j {jobs}: at least one process is required")
+        raise UserError(f"{jobs} processes (-j, jobs): allowed are 1 and more")
     if jobs == 1 or len(items) < 2:
         yield from map(work, items)
         return
@@ -34,11 +34,11 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int = 1) -
     except BrokenProcessPool as error:
         if not started.is_set():  # each process imports the main script first
             raise UserError(
-                f"jobs={jobs}: the worker processes could not start, as each runs the script again; put the call "
-                "under if __name__ == '__main__': in a file, or pass jobs=1"
+                f"{jobs} processes (jobs): the worker processes could not start, as each runs the script again; put "
+                "the call under if __name__ == '__main__': in a file, or pass jobs=1"
             ) from error
         raise UserError(
-            f"-j {jobs}: a process was killed, most likely because memory ran out; pass -j 1"
+            f"{jobs} processes (-j, jobs): one was killed, most likely because memory ran out; use 1"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from nnunet_plugins.evaluation.cases import (
     find_pairs,
     read,
     values_in,
+    with_axes_of,
 )
 from nnunet_plugins.evaluation.labels import Labels, find_labels, labels_from_values
 from nnunet_plugins.evaluation.metrics import TOLERANCE, compare, metric_names
@@ -46,7 +48,8 @@ def evaluate(
 
     Files are paired by name. Labels come from `dataset_json`, else from a dataset.json next to the predictions
     (nnU-Net copies it there), else from one next to or above the references, else they are the values found. Regions
-    are unions of their values. Voxels where the reference is the ignore label are background in both label maps.
+    are unions of their values. A prediction that is stored in another orientation is compared at the positions of its
+    reference. Voxels where the reference is the ignore label are background in both label maps.
     `metrics.EMPTY_RULE` defines the scores of empty masks.
 
     Args:
@@ -105,7 +108,20 @@ def score_pairs(
     work = partial(score_case, labels=labels, tolerance=tolerance, pixels=pixels)
     shown = progress(pairs) if progress else pairs
     scored = [case for _, case in zip(shown, each(work, pairs, jobs), strict=True)]
+    notes = [*notes, *_turned(scored)]
     return Scores(labels, tuple(scored), tuple(notes), tolerance, metric_names(pixels=pixels))
+
+
+def _turned(cases: Sequence[CaseScores]) -> list[str]:
+    """A note on predictions that are stored in another orientation than their references."""
+    found = [case for case in cases if case.stored]
+    if not found:
+        return []
+    ways = ", ".join(sorted({case.stored for case in found}))
+    return [
+        f"{len(found)} of {len(cases)} predictions are stored in another orientation than their references ({ways}): "
+        "compared voxel by voxel at the same positions"
+    ]
 
 
 def score_case(
@@ -117,8 +133,10 @@ def score_case(
         UserError: the two files cannot be compared.
     """
     predicted, true = read(pair.prediction), read(pair.reference)
+    predicted, stored = with_axes_of(predicted, true)
     check_geometry(predicted, true)
-    return score_voxels(pair.name, predicted, true, labels, tolerance=tolerance, pixels=pixels)
+    scores = score_voxels(pair.name, predicted, true, labels, tolerance=tolerance, pixels=pixels)
+    return replace(scores, stored=stored)
 
 
 def score_voxels(

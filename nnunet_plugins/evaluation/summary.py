@@ -43,6 +43,7 @@ class CaseScores:
         labels: name -> scores.
         background: voxel counts of the background.
         agreeing: voxels with the correct label, background included.
+        stored: how the orientation of the prediction's file differs from the reference's; '' if it does not.
     """
 
     name: str
@@ -50,6 +51,7 @@ class CaseScores:
     labels: dict[str, MaskScores]
     background: Counts
     agreeing: int
+    stored: str = ""
 
 
 @dataclass(frozen=True)

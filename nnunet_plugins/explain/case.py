@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,12 @@ import SimpleITK as sitk
 import torch
 from torch import Tensor, nn
 
-from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import like
-from dataset_conversion.io.volumes import is_volume, read_image
+from dataset_conversion.io.volumes import is_volume
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.explain.layers import Layer, find_layer, layers_of
 from nnunet_plugins.explain.maps import Progress, attention, attention_names, grad_cam, slide
+from nnunet_plugins.model_orientation import notes_on, read, returned, turned
 from nnunet_plugins.prediction import Model, quiet
 
 
@@ -32,6 +33,7 @@ class Explanation:
         peaks: class -> that maximum; 0 if the network predicts no voxel of the class.
         attention: module -> coefficients in 0 to 1.
         layer: layer of the Grad-CAM.
+        notes: remarks for the reader.
     """
 
     image: sitk.Image
@@ -39,6 +41,7 @@ class Explanation:
     peaks: dict[str, float]
     attention: dict[str, sitk.Image]
     layer: Layer
+    notes: tuple[str, ...] = ()
 
 
 def plain_network(predictor: Any) -> nn.Module:
@@ -109,7 +112,7 @@ def explain(predictor: Any, model: Model, images: Sequence[Path], *, labels: Seq
             ) -> Explanation:  # fmt: skip
     """Compute the Grad-CAM of classes at a layer, and the attention maps, of an entire case.
 
-    Maps are averaged over the folds.
+    Maps are averaged over the folds. The case is explained in the model's orientation; the maps are on its own grid.
 
     Args:
         predictor: nnU-Net's predictor with the model loaded.
@@ -132,19 +135,18 @@ def explain(predictor: Any, model: Model, images: Sequence[Path], *, labels: Seq
     classes = find_classes(predictor, labels)
     network = plain_network(predictor)
     chosen = find_layer(list_layers(predictor, model), layer)
-    try:
-        image, _ = read_image(images[0])
-    except DatasetError as error:
-        raise UserError(str(error)) from error
+    image = read(images[0])
     settings = predictor.configuration_manager
-    with quiet():
+    with tempfile.TemporaryDirectory(prefix="nnunet-plugins.") as scratch, quiet():
+        files = turned(images, model.orientation, Path(scratch))
         data, _, properties = settings.preprocessor_class(verbose=False).run_case(
-            [str(path) for path in images],
+            [str(path) for path in files],
             None,
             predictor.plans_manager,
             settings,
             predictor.dataset_json,
         )
+        seen = read(files[0])
     values = torch.from_numpy(np.ascontiguousarray(data)).float()
     gates = attention_names(network)
     cam = grad_cam(network, chosen.name, list(classes.values()),
@@ -160,20 +162,22 @@ def explain(predictor: Any, model: Model, images: Sequence[Path], *, labels: Seq
         found = slide(predictor, values, work, progress)
         total = [a + b for a, b in zip(total, found, strict=True)] if total else found
     maps = [
-        _on_grid(one / len(predictor.list_of_parameters), properties, predictor, image)
+        _on_grid(one / len(predictor.list_of_parameters), properties, predictor, seen)
         for one in total
     ]
     peaks = {name: float(one.max()) for name, one in zip(classes, maps, strict=False)}
     scaled = [one / (peaks[name] or 1.0) for name, one in zip(classes, maps, strict=False)]
+
+    def placed(values: np.ndarray) -> sitk.Image:
+        return returned(like(values.astype(np.float32), seen), image)
+
     return Explanation(
         image,
-        {
-            name: like(one.astype(np.float32), image)
-            for name, one in zip(classes, scaled, strict=True)
-        },
+        {name: placed(one) for name, one in zip(classes, scaled, strict=True)},
         peaks,
-        {name: like(one, image) for name, one in zip(gates, maps[len(classes) :], strict=True)},
+        {name: placed(one) for name, one in zip(gates, maps[len(classes) :], strict=True)},
         chosen,
+        tuple(notes_on(images, model.orientation, model.folder)),
     )
 
 

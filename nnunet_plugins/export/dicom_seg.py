@@ -169,9 +169,11 @@ def _compare(path: Path, array: np.ndarray, segments: Sequence[Segment], source:
     frames = np.atleast_3d(found.pixel_array) if found.NumberOfFrames == 1 else found.pixel_array
     frames = frames.reshape(-1, *array.shape[1:])
     seen = {segment.number: np.zeros(len(array), bool) for segment in segments}
+    shared = found.SharedFunctionalGroupsSequence[0]  # holds what is the same for all frames
     for frame, group in zip(frames, found.PerFrameFunctionalGroupsSequence, strict=True):
-        number = int(group.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
-        at = np.array(group.PlanePositionSequence[0].ImagePositionPatient, float)
+        stated = {item.keyword: item.value[0] for one in (shared, group) for item in one}
+        number = int(stated["SegmentIdentificationSequence"].ReferencedSegmentNumber)
+        at = np.array(stated["PlanePositionSequence"].ImagePositionPatient, float)
         index = np.linalg.inv(affine) @ (*at, 1)
         z = round(float(index[2]))
         if np.abs(index[:3] - (0, 0, z)).max() > 0.1 or not 0 <= z < len(array):

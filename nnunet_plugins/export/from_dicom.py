@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import SimpleITK as sitk
 
+from dataset_conversion.cases.case import Sample
+from dataset_conversion.cases.preprocess import prepare
+from dataset_conversion.datasets.images_only import NO_LABELS
 from dataset_conversion.io.atomic_files import digest_of
-from dataset_conversion.io.geometry import oriented
 from dataset_conversion.io.label_maps import read_mask
+from dataset_conversion.io.volumes import header_of
+from dataset_conversion.raw_format.training_record import read_record
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import read_labels
+from nnunet_plugins.export.own_grid import on_own_grid
 from nnunet_plugins.export.run import Request, Written, export_case
 from nnunet_plugins.export.source_series import find_source
 from nnunet_plugins.prediction import Model, predict
@@ -22,7 +28,8 @@ def export_dicom(folder: Path, model: Model, predictor: Any, request: Request, *
                  name: str | None = None) -> Written:  # fmt: skip
     """Predict a series and write the result on its source's grid.
 
-    The volume is read as `convert` reads it (gantry tilt and gaps are errors) and predicted in LPS.
+    The volume is read as `convert` reads it (gantry tilt and gaps are errors) and predicted with the orientation,
+    window and voxel size of the model's training images; the orientation is LPS where the model records none.
 
     Args:
         folder: folder of the series.
@@ -33,18 +40,27 @@ def export_dicom(folder: Path, model: Model, predictor: Any, request: Request, *
 
     Raises:
         UserError: the model needs several channels or another file format.
-        DatasetError: no series, several series, or no series that is a regular volume.
+        DatasetError: no series, several series, or no series that is a regular volume; or the model needs a window
+            that it does not record.
     """
     if model.channels != 1:
         raise UserError(
             f"{model.folder}: the model needs {model.channels} images per case, and a DICOM folder contains one: "
             "convert the series, predict with nnUNetv2_predict, then export with --dicom"
         )
+    record = read_record(model.folder)
+    output = record.output()
     source = find_source(folder, wanted=request.series)
     case = name or f"case_{digest_of(source.series.paths)[:8]}"
     labels = read_labels(model.folder / "dataset.json", "the model's dataset.json")
     with tempfile.TemporaryDirectory(prefix="nnunet-plugins.") as scratch:
         image = Path(scratch) / f"{case}_0000{model.ending}"
-        sitk.WriteImage(oriented(source.volume()), str(image))
+        (ready,) = prepare(Sample((source.volume(),)), NO_LABELS, output, source.who).images
+        sitk.WriteImage(ready, str(image))
         found = read_mask(predict(predictor, [image], Path(scratch) / "out" / case)).image
-    return export_case(case, found, labels, request, source)
+    placed, note = on_own_grid(found, header_of(source.grid()), case)
+    done = export_case(case, placed, labels, request, source)
+    notes = [note] if note else []
+    if record.orientation is None:
+        notes.append("the model's dataset.json records no orientation: predicted as LPS")
+    return replace(done, notes=(*notes, *record.notes(), *done.notes))

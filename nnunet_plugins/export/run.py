@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,18 @@ import numpy as np
 import SimpleITK as sitk
 
 from dataset_conversion.io.label_maps import read_mask
+from dataset_conversion.io.nifti_writer import write_image
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.export.dicom_seg import Algorithm, write_dicom_seg
 from nnunet_plugins.export.mesh import write_stl
+from nnunet_plugins.export.own_grid import on_own_grid
+from nnunet_plugins.export.patients import Own, find_own
 from nnunet_plugins.export.segments import Segment, check_declared, find_names, make_segments
 from nnunet_plugins.export.slicer import write_seg_nrrd
 from nnunet_plugins.export.source_series import Source, find_source
 
-FORMATS = ("seg.nrrd", "dicom-seg", "stl")
+FORMATS = ("nii.gz", "seg.nrrd", "dicom-seg", "stl")
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 
 
@@ -32,6 +35,7 @@ class Request:
         formats: some of `FORMATS`.
         output: folder for the files; created if missing.
         dicom: the source series' folder; for several cases, a folder with one such folder per case.
+        key: file of `convert --key`: every label map is written on the grid of its patient's own image.
         series: text that selects one of several series.
         dataset_json: provides the labels' names; searched in and above the prediction's folder by default.
         smoothing: iterations of the meshes' filter.
@@ -41,6 +45,7 @@ class Request:
     formats: tuple[str, ...]
     output: Path
     dicom: Path | None = None
+    key: Path | None = None
     series: str | None = None
     dataset_json: Path | None = None
     smoothing: int = 10
@@ -65,12 +70,23 @@ def export(prediction: Path, request: Request,
         DatasetError: a label map that cannot be read, or is not on its series' grid.
     """
     cases = find_cases(prediction)
-    if "dicom-seg" in request.formats and request.dicom is None:
+    if "dicom-seg" in request.formats and request.dicom is None and request.key is None:
         raise UserError(
-            "export: DICOM SEG refers to the series that was predicted; pass --dicom SERIES_DIR, or leave "
-            "dicom-seg out of --to"
+            "export: DICOM SEG refers to the series that was predicted; pass --dicom SERIES_DIR or --key CSV, or "
+            "leave dicom-seg out of --to"
+        )
+    if "nii.gz" in request.formats and any(
+        path.parent.resolve() == request.output.resolve() for path in cases.values()
+    ):
+        raise UserError(
+            f"export: -o {request.output}: is the folder of the predictions, which would be replaced; pass another"
         )
     labels = find_names(prediction, request.dataset_json)
+    if request.key is not None:
+        own = find_own(cases, request.key, request.series)
+        _check_series(own, request)
+        listed = progress(cases.items()) if progress else cases.items()
+        return [_export_own(name, path, own[name], labels, request) for name, path in listed]
     sources = {name: _series_folder(name, len(cases), request) for name in cases}
     written = []
     for name, path in progress(cases.items()) if progress else cases.items():
@@ -81,6 +97,28 @@ def export(prediction: Path, request: Request,
             source = find_source(folder, prediction=image, wanted=request.series)
         written.append(export_case(name, image, labels, request, source))
     return written
+
+
+def _check_series(own: Mapping[str, Own], request: Request) -> None:
+    """Stop if DICOM SEG is the only format and no patient has a series."""
+    if set(request.formats) == {"dicom-seg"} and not any(one.source for one in own.values()):
+        raise UserError(
+            "export: no patient of the key has a DICOM series of one file per slice; pass --to nii.gz"
+        )
+
+
+def _export_own(name: str, path: Path, own: Own, labels: Labels, request: Request) -> Written:
+    """Write one label map on the grid of its patient's image; DICOM SEG if that is a series."""
+    placed, note = on_own_grid(read_mask(path).image, own.header, name)
+    formats = request.formats
+    notes = [note] if note else []
+    if own.source is None and "dicom-seg" in formats:
+        formats = tuple(one for one in formats if one != "dicom-seg")
+        notes.append(
+            "no DICOM SEG: the patient's image is not a DICOM series of one file per slice"
+        )
+    done = export_case(name, placed, labels, replace(request, formats=formats), own.source)
+    return replace(done, notes=(*notes, *done.notes))
 
 
 def export_case(name: str, image: sitk.Image, labels: Labels, request: Request,
@@ -106,6 +144,10 @@ def export_case(name: str, image: sitk.Image, labels: Labels, request: Request,
     if absent:
         notes.append(f"without a voxel: {', '.join(absent)}")
     files = []
+    if "nii.gz" in request.formats:
+        request.output.mkdir(parents=True, exist_ok=True)
+        files.append(request.output / f"{name}.nii.gz")
+        write_image(image, files[-1], request.output)
     if "seg.nrrd" in request.formats:
         files.append(request.output / f"{name}.seg.nrrd")
         write_seg_nrrd(files[-1], image, segments)

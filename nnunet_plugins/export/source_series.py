@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from pydicom.uid import CTImageStorage, MRImageStorage
 
 from dataset_conversion.cases.mask_alignment import is_part, on_grid
-from dataset_conversion.datasets.patient_folder import ignored
+from dataset_conversion.datasets.source_files import ignored
 from dataset_conversion.dicom.series import Series, find_series, read_series
 from dataset_conversion.io.atomic_files import digest
 from dataset_conversion.io.geometry import place

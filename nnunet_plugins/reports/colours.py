@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-_LABELS = (
-    "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
-    "#88CCEE", "#117733", "#DDCC77", "#882255", "#44AA99", "#332288", "#AA4499", "#999933",
-    "#EE8866", "#BBCC33", "#FFAABB", "#77AADD", "#AAAA00",
-)  # fmt: skip
+from dataset_conversion.raw_format.label_colours import LABELS
+
 #: Colours of the kinds of voxels; their outlines differ as well, see `overlays`.
 AGREEMENT, MISSED, FALSE_ALARM, OTHER_LABEL = "#56B4E9", "#D55E00", "#F0E442", "#CC79A7"
 LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -14,4 +11,4 @@ LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 def label_colours(count: int) -> list[str]:
     """Colours for labels; they repeat after 20, because more cannot be distinguished."""
-    return [_LABELS[i % len(_LABELS)] for i in range(count)]
+    return [LABELS[i % len(LABELS)] for i in range(count)]

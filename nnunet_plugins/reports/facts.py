@@ -150,16 +150,16 @@ def environment_rows(source: Source) -> Rows:
     """Versions used by the training, as far as they are recorded, and by this report."""
     rows: Rows = []
     if source.facts:
-        rows.append(("torch of the training", text_of(source.facts.get("torch"))))
+        rows.append(("torch (training)", text_of(source.facts.get("torch"))))
         cudnn = _none(source.debug.get("cudnn_version"))
-        rows.append(("cuDNN of the training", text_of(cudnn)))
+        rows.append(("cuDNN (training)", text_of(cudnn)))
     for name in _PACKAGES:
         try:
-            rows.append((f"{name} of this report", version(name)))
+            rows.append((f"{name} (report)", version(name)))
         except PackageNotFoundError:
             continue
-    rows.append(("Python of this report", platform.python_version()))
-    rows.append(("system of this report", f"{platform.system()} {platform.machine()}"))
+    rows.append(("Python (report)", platform.python_version()))
+    rows.append(("system (report)", f"{platform.system()} {platform.machine()}"))
     return rows
 
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from dataset_conversion.errors import DatasetError
-from dataset_conversion.io.volumes import is_volume, read_image
+from dataset_conversion.io.volumes import is_volume
 from nnunet_plugins import __version__
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation import Scores, evaluate
-from nnunet_plugins.prediction import Model, predict
-from nnunet_plugins.robustness.perturbations import PERTURBATIONS, Changed, Setting, check_strengths
+from nnunet_plugins.model_orientation import notes_on, read, turned
+from nnunet_plugins.prediction import Model, predict, predict_on_grid
+from nnunet_plugins.robustness.perturbations import PERTURBATIONS, Setting, check_strengths
 
 FORMAT, FORMAT_VERSION = "nnunet-plugins robustness", 1
 CLEAN = "none"
@@ -123,6 +123,8 @@ def measure(model: Model, predictor: Any, folder: Path, references: Path, asked:
             setting: Setting, progress: Progress | None = None) -> Robustness:  # fmt: skip
     """Predict and score every case under every condition; the input files are only read.
 
+    Images are predicted in the model's orientation, so that the orientation in which they are stored does not matter.
+
     Args:
         model: the model folder.
         predictor: nnU-Net's predictor with the model loaded.
@@ -157,7 +159,8 @@ def measure(model: Model, predictor: Any, folder: Path, references: Path, asked:
         for name, strength, case in progress(steps) if progress else steps:
             target = place / f"{name}_{strength:g}" / f"{case}{model.ending}"
             target.parent.mkdir(exist_ok=True)
-            _one(predictor, cases[case], paired[case], target, (name, strength, case), setting)
+            step = (name, strength, case)
+            _one(predictor, model, cases[case], paired[case], target, step, setting)
         points = [
             Point(
                 name,
@@ -170,34 +173,29 @@ def measure(model: Model, predictor: Any, folder: Path, references: Path, asked:
             )
             for name, strength in conditions
         ]
-    return Robustness(tuple(points), setting, str(predictor.trainer_name), tuple(cases))
+    images = [path for paths in cases.values() for path in paths]
+    notes = notes_on(images, model.orientation, model.folder)
+    return Robustness(
+        tuple(points), setting, str(predictor.trainer_name), tuple(cases), tuple(notes)
+    )
 
 
-def _one(predictor: Any, images: list[Path], reference: Path, target: Path, step: tuple[str, float, str],
-         setting: Setting) -> None:  # fmt: skip
+def _one(predictor: Any, model: Model, images: list[Path], reference: Path, target: Path,
+         step: tuple[str, float, str], setting: Setting) -> None:  # fmt: skip
     """Perturb and predict one case, and map the prediction back."""
     name, strength, case = step
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".work.") as scratch:
         work = Path(scratch)
-        changed = Changed([])
-        if name != CLEAN:
-            changed = PERTURBATIONS[name].change(
-                [_read(path) for path in images], strength, setting, setting.random(name, case)
-            )
-            images = [work / path.name for path in images]
-            for path, image in zip(images, changed.images, strict=True):
-                sitk.WriteImage(image, str(path))
-        found = predict(predictor, images, work / "out" / case)
         if name == CLEAN:
-            os.replace(found, target)
-        else:
-            placed = changed.on_grid(sitk.ReadImage(str(found)), sitk.ReadImage(str(reference)))
-            sitk.WriteImage(placed, str(target))
-
-
-def _read(path: Path) -> sitk.Image:
-    try:
-        image, _ = read_image(path)
-    except DatasetError as error:
-        raise UserError(str(error)) from error
-    return sitk.Cast(image, sitk.sitkFloat32)
+            os.replace(predict_on_grid(predictor, model, images, work / "out" / case), target)
+            return
+        # Turned before they are changed: random numbers do not depend on the order of the axes.
+        files = turned(images, model.orientation, work)
+        volumes = [sitk.Cast(read(path), sitk.sitkFloat32) for path in files]
+        changed = PERTURBATIONS[name].change(volumes, strength, setting, setting.random(name, case))
+        worse = [work / f"changed_{path.name}" for path in images]
+        for path, image in zip(worse, changed.images, strict=True):
+            sitk.WriteImage(image, str(path))
+        found = predict(predictor, worse, work / "out" / case)
+        placed = changed.on_grid(sitk.ReadImage(str(found)), sitk.ReadImage(str(reference)))
+        sitk.WriteImage(placed, str(target))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -69,3 +70,31 @@ def tree(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def slicer(path: Path, array: np.ndarray, segments: list) -> Path:  # type: ignore[type-arg]
+    """Write a .seg.nrrd: array (z, y, x) or (z, y, x, layer), segments (name, layer, value)."""
+    fields = []
+    for i, (name, layer, value) in enumerate(segments):
+        fields.append(f"Segment{i}_ID:=Segment_{i + 1}\nSegment{i}_Name:={name}")
+        if layer is not None:
+            fields.append(f"Segment{i}_Layer:={layer}\nSegment{i}_LabelValue:={value}")
+    layers = array.shape[3] if array.ndim == 4 else None
+    z, y, x = array.shape[:3]
+    steps = " ".join(f"({','.join(str(v) for v in AFFINE[:3, i])})" for i in range(3))
+    head = [
+        "NRRD0004",
+        "type: unsigned char",
+        f"dimension: {4 if layers else 3}",
+        "space: left-posterior-superior",
+        f"sizes: {f'{layers} ' if layers else ''}{x} {y} {z}",
+        f"space directions: {'none ' if layers else ''}{steps}",
+        f"kinds: {'list ' if layers else ''}domain domain domain",
+        "encoding: gzip",
+        f"space origin: ({','.join(str(v) for v in AFFINE[:3, 3])})",
+        *fields,
+    ]
+    body = gzip.compress(np.ascontiguousarray(array, np.uint8).tobytes())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(("\n".join(head) + "\n\n").encode() + body)
+    return path

@@ -61,6 +61,26 @@ def raw(tmp_path_factory):
         yield root / "nnUNet_raw" / "Dataset660_SacroiliacCT"
 
 
+def test_new_images_of_a_model(raw, tmp_path):
+    report = convert(
+        "hospital-ct",
+        raw.parents[1] / "hospital",
+        raw_root=tmp_path / "images",
+        images_only=True,
+        model=raw,
+    )
+    assert report.dataset == tmp_path / "images"
+    for path in report.dataset.iterdir():
+        assert path.read_bytes() == (raw / "imagesTr" / path.name).read_bytes()
+    for root in (None, raw.parent):
+        with pytest.raises(UserError, match="--images-only needs -o DIR, a new folder"):
+            convert("hospital-ct", tmp_path, raw_root=root, images_only=True)
+    with pytest.raises(DatasetError, match="no dataset id; pass -d ID"):
+        convert("hospital-ct", raw.parents[1] / "hospital", raw_root=tmp_path)
+    with pytest.raises(UserError, match="csig has no option 'images_only'"):
+        convert("csig", tmp_path, raw_root=tmp_path, images_only=True)
+
+
 def test_the_package_imports_nothing_heavy_and_lists_its_functions():
     code = (
         "import sys, nnunet_plugins\n"

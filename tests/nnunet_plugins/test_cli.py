@@ -35,7 +35,7 @@ def python(*arguments, **environ):
 
 
 def test_help_imports_no_heavy_module():
-    done = python("-X", "importtime", "-m", "nnunet_plugins.cli", "--help")
+    done = python("-X", "importtime", "-m", "nnunet_plugins", "--help")
     assert done.returncode == 0
     assert set(COMMANDS) <= {
         line.split()[0] for line in done.stdout.splitlines() if line[:4] == "    "
@@ -87,7 +87,7 @@ def trainers():
 def test_networks_lists_each_network_once(networks, capsys):
     assert main(["networks"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["network", "rank", "what", "proposed", "in"]
+    assert lines[0].split() == ["network", "dims", "what", "proposed", "in"]
     assert max(map(len, lines)) <= 100
     assert sorted(line.split()[0] for line in lines[1 : lines.index("")]) == sorted(networks)
 
@@ -268,11 +268,11 @@ def test_interruption_is_130(said, monkeypatch):
 
 
 def test_debug_shows_the_traceback():
-    plain = python("-m", "nnunet_plugins.cli", "env")
+    plain = python("-m", "nnunet_plugins", "env")
     assert plain.returncode == 2
     assert plain.stderr.startswith("nnunet-plugins env: env: not set: nnUNet_raw")
     assert "Traceback" not in plain.stderr
-    debug = python("-m", "nnunet_plugins.cli", "--debug", "env")
+    debug = python("-m", "nnunet_plugins", "--debug", "env")
     assert debug.returncode != 0
     assert debug.stderr.startswith("Traceback")
     assert "UserError: env: not set: nnUNet_raw" in debug.stderr
@@ -298,7 +298,7 @@ def test_a_rejected_argument_is_named_with_status_2(arguments, words, capsys):
 
 def test_an_ascii_terminal_still_gets_output(tmp_path):
     done = python(
-        "-m", "nnunet_plugins.cli", "env", "--root", str(tmp_path / "ü"), PYTHONIOENCODING="ascii"
+        "-m", "nnunet_plugins", "env", "--root", str(tmp_path / "ü"), PYTHONIOENCODING="ascii"
     )
     assert done.returncode == 0, done.stderr
 
@@ -339,7 +339,7 @@ cli.console()
 
 def test_a_closed_stdout_is_not_an_error():
     done = subprocess.run(
-        f"{sys.executable} -m nnunet_plugins.cli ablation list >&-",
+        f"{sys.executable} -m nnunet_plugins ablation list >&-",
         shell=True, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
@@ -349,7 +349,7 @@ def test_a_broken_pipe_is_silent():
     # As in `nnunet-plugins ablation list | head -1`.
     reading, writing = os.pipe()
     process = subprocess.Popen(
-        [sys.executable, "-m", "nnunet_plugins.cli", "ablation", "list"],
+        [sys.executable, "-m", "nnunet_plugins", "ablation", "list"],
         stdout=writing,
         stderr=subprocess.PIPE,
     )
@@ -363,7 +363,7 @@ def test_a_broken_pipe_is_silent():
 def test_a_missing_package_is_one_line(tmp_path):
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\")\n")
     done = subprocess.run(
-        [sys.executable, "-m", "nnunet_plugins.cli", "networks", "--paper"],
+        [sys.executable, "-m", "nnunet_plugins", "networks", "--paper"],
         capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 2

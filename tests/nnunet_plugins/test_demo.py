@@ -1,12 +1,14 @@
 """The demo's first step for every dataset, and the commands of the others; nothing is trained."""
 
 import json
+import shlex
 
 import pytest
 
 from dataset_conversion.phantoms.catalogue import WRITERS
 from nnunet_plugins.cli import main, parser
 from nnunet_plugins.demo import EXAMPLES, Demo, own_data
+from nnunet_plugins.errors import UserError
 
 
 @pytest.mark.parametrize("dataset", list(EXAMPLES))
@@ -36,6 +38,9 @@ def test_every_example_is_a_choice_of_the_command():
     for dataset in EXAMPLES:
         assert parser().parse_args(["demo", "--dataset", dataset]).dataset == dataset
         assert f"convert {dataset} " in "\n".join(own_data(dataset))
+        for line in own_data(dataset):
+            if line.startswith("nnunet-plugins "):
+                parser().parse_args(shlex.split(line, comments=True)[1:])
     assert parser().parse_args(["demo"]).dataset == "hospital-ct"
     with pytest.raises(SystemExit):
         parser().parse_args(["demo", "--dataset", "spine"])
@@ -44,3 +49,14 @@ def test_every_example_is_a_choice_of_the_command():
 def test_examples_have_distinct_ids_and_folders():
     assert len({example.id for example in EXAMPLES.values()}) == len(EXAMPLES)
     assert len({example.source for example in EXAMPLES.values()}) == len(EXAMPLES)
+
+
+def test_epochs_are_reported_while_they_run_and_the_log_is_complete(tmp_path, monkeypatch):
+    said: list[str] = []
+    program = "print('2026: Epoch 0 '); print('2026: Epoch time: 3 s'); print('2026: Epoch 1 ')"
+    demo = Demo(tmp_path, "cpu", 2, said.append)
+    demo._step("train", "python", "-c", program)
+    assert [line.strip() for line in said[1:3]] == ["epoch 1 of 2", "epoch 2 of 2"]
+    assert (tmp_path / "logs" / "2_train.txt").read_text().count("\n") == 3
+    with pytest.raises(UserError, match=r"predict ended with status 3; .*ends with:\nbad"):
+        demo._step("predict", "python", "-c", "print('bad'); raise SystemExit(3)")

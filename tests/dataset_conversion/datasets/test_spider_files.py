@@ -7,6 +7,7 @@ import SimpleITK as sitk
 
 from dataset_conversion.datasets.spider import Options, convert
 from dataset_conversion.errors import DatasetError
+from tests.dataset_conversion.making import tree
 
 pytestmark = pytest.mark.usefixtures("no_picture")
 
@@ -62,13 +63,56 @@ def test_misleading_names(spider_copy, tmp_path, name, message):
     assert not {"9_t3", "300_t2"} & report.cases
 
 
-def test_files_in_an_unsupported_format_stop(spider_copy, tmp_path):
+def as_mhd(source, *names):
     for folder in ("images", "masks"):
-        path = spider_copy / folder / "1_t1.mha"
-        sitk.WriteImage(sitk.ReadImage(str(path)), str(path.with_suffix(".mhd")))
-        path.unlink()
-    with pytest.raises(DatasetError, match=r"images/1_t1.mhd: this format is not read; convert it"):
+        for name in names:
+            path = source / folder / f"{name}.mha"
+            sitk.WriteImage(sitk.ReadImage(str(path)), str(path.with_suffix(".mhd")))
+            path.unlink()
+
+
+def test_headers_with_data_files_give_the_same_cases(spider, spider_copy, tmp_path):
+    others = shutil.ignore_patterns("4_*", "5_*")
+    run(shutil.copytree(spider[0], tmp_path / "mha", ignore=others), tmp_path / "one")
+    as_mhd(spider_copy, "1_t1", "1_t2")
+    report = run(spider_copy, tmp_path / "two")
+    assert report.problems == ()
+    one, two = (tree(tmp_path / raw / "Dataset670_SPIDER") for raw in ("one", "two"))
+    assert {k: v for k, v in one.items() if k.endswith(".gz")} == {
+        k: v for k, v in two.items() if k.endswith(".gz")
+    }
+    before = report.skipped
+    raw = spider_copy / "masks" / "1_t1.raw"
+    content = bytearray(raw.read_bytes())
+    content[content.index(1)] = 2
+    raw.write_bytes(content)
+    again = run(spider_copy, tmp_path / "two")
+    assert (again.written, before) == (1, 0)  # the digest covers the data file
+
+
+def test_data_files_that_are_missing_or_without_a_header_stop(spider_copy, tmp_path):
+    as_mhd(spider_copy, "1_t1", "1_t2")
+    (spider_copy / "images" / "1_t1.raw").unlink()
+    (spider_copy / "masks" / "1_t2.mhd").unlink()
+    with pytest.raises(DatasetError) as error:
         run(spider_copy, tmp_path / "raw")
+    assert "images/1_t1.mhd: its values are in 1_t1.raw, which is missing" in str(error.value)
+    (spider_copy / "images" / "1_t1.mhd").unlink()
+    (spider_copy / "masks" / "1_t1.mhd").unlink()
+    with pytest.raises(DatasetError) as error:
+        run(spider_copy, tmp_path / "raw")
+    assert "masks/1_t2.raw: this format is not read" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["1_t1.gipl", "1_t1.zip", "1_t1.mha (1)", "1_t1.npy", "1_t1.mha.part"]
+)
+def test_masks_in_an_unsupported_format_stop(spider_copy, tmp_path, name):
+    path = spider_copy / "masks" / "1_t1.mha"
+    path.rename(path.with_name(name))
+    with pytest.raises(DatasetError) as error:
+        run(spider_copy, tmp_path / "raw")
+    assert f"masks/{name}: this format is not read; convert it" in str(error.value)
 
 
 @pytest.mark.parametrize("factor", [1e-3, 1e3])

@@ -1,41 +1,18 @@
 import gzip
 
+import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import affine
-from dataset_conversion.io.label_maps import by_name, labels_of, looks_like_labels, read_mask
+from dataset_conversion.io.label_maps import by_name, looks_like_labels, read_mask
+from dataset_conversion.io.label_names import labels_of, read_renames
+from dataset_conversion.io.segments import Reading
+from dataset_conversion.io.volumes import Header
 from dataset_conversion.labels import Labels
-from tests.dataset_conversion.making import AFFINE, ct, labels, nifti
-
-
-def slicer(path, array, segments):
-    """Write a .seg.nrrd: array (z, y, x) or (z, y, x, layer), segments (name, layer, value)."""
-    fields = []
-    for i, (name, layer, value) in enumerate(segments):
-        fields.append(f"Segment{i}_ID:=Segment_{i + 1}\nSegment{i}_Name:={name}")
-        if layer is not None:
-            fields.append(f"Segment{i}_Layer:={layer}\nSegment{i}_LabelValue:={value}")
-    layers = array.shape[3] if array.ndim == 4 else None
-    z, y, x = array.shape[:3]
-    steps = " ".join(f"({','.join(str(v) for v in AFFINE[:3, i])})" for i in range(3))
-    head = [
-        "NRRD0004",
-        "type: unsigned char",
-        f"dimension: {4 if layers else 3}",
-        "space: left-posterior-superior",
-        f"sizes: {f'{layers} ' if layers else ''}{x} {y} {z}",
-        f"space directions: {'none ' if layers else ''}{steps}",
-        f"kinds: {'list ' if layers else ''}domain domain domain",
-        "encoding: gzip",
-        f"space origin: ({','.join(str(v) for v in AFFINE[:3, 3])})",
-        *fields,
-    ]
-    body = gzip.compress(np.ascontiguousarray(array, np.uint8).tobytes())
-    path.write_bytes(("\n".join(head) + "\n\n").encode() + body)
-    return path
+from tests.dataset_conversion.making import AFFINE, ct, labels, nifti, slicer
 
 
 def array_of(mask):
@@ -77,7 +54,7 @@ def test_content_distinguishes_labels_from_images(tmp_path):
 
 
 def test_a_colour_mask_stops(tmp_path):
-    rgb = sitk.GetImageFromArray(np.zeros((4, 5, 6, 3), np.uint8), isVector=True)
+    rgb = sitk.GetImageFromArray(np.full((4, 5, 6, 3), 200, np.uint8), isVector=True)
     sitk.WriteImage(rgb, str(tmp_path / "m.nrrd"))
     with pytest.raises(DatasetError, match="3 values per voxel"):
         read_mask(tmp_path / "m.nrrd")
@@ -120,18 +97,93 @@ def test_names_take_precedence_over_values(tmp_path):
     np.testing.assert_array_equal(array_of(by_name(mask, wanted, "p")), swapped)
 
 
-def test_values_apply_if_no_name_matches(tmp_path):
+def test_values_never_apply_if_names_do_not_match(tmp_path):
     mask = read_mask(slicer(tmp_path / "m.seg.nrrd", labels(), [("x", 0, 1), ("y", 0, 2)]))
-    same = by_name(mask, Labels({"sacrum": 1, "ilium": 2}), "p")
-    np.testing.assert_array_equal(array_of(same), labels())
+    wanted = Labels({"sacrum": 1, "ilium": 2})
+    with pytest.raises(
+        DatasetError, match=r"p: 'x', 'y' .*in the mask: 'x', 'y'; labels: .*'sacrum', 'ilium'"
+    ):
+        by_name(mask, wanted, "p")
+    renamed = by_name(mask, wanted, "p", read_renames(["x=ilium", "Y=sacrum"]))
+    np.testing.assert_array_equal(array_of(renamed), np.array([0, 2, 1])[labels()])
 
 
 def test_a_segment_that_is_not_listed_stops_or_is_dropped(tmp_path):
     mask = read_mask(slicer(tmp_path / "m.seg.nrrd", labels(), [("a", 0, 1), ("b", 0, 2)]))
-    with pytest.raises(DatasetError, match=r"p: segments \['b'\] are not listed.*--drop 2"):
+    with pytest.raises(DatasetError, match=r"p: 'b' .*--rename 'b=LABEL'"):
         by_name(mask, Labels({"a": 5}), "p")
     dropped = by_name(mask, Labels({"a": 5}, drop=(2,)), "p")
     np.testing.assert_array_equal(array_of(dropped), (labels() == 1) * 5)
+    removed = by_name(mask, Labels({"a": 5}), "p", read_renames(["b=background"]))
+    np.testing.assert_array_equal(array_of(removed), (labels() == 1) * 5)
+
+
+@pytest.mark.parametrize("segments", [[("fat", 0, 1)], []])
+def test_a_segmentation_of_one_voxel_is_empty_on_the_grid_of_the_image(tmp_path, segments):
+    path = slicer(tmp_path / "m.seg.nrrd", np.zeros((1, 1, 1), np.uint8), segments)
+    mask = read_mask(path, Header((14, 12, 6), AFFINE))
+    assert mask.values == [0]
+    assert mask.image.GetSize() == (14, 12, 6)
+    np.testing.assert_allclose(affine(mask.image), AFFINE)
+    assert mask.segments == {name: value for name, _, value in segments}
+
+
+def test_a_segmentation_without_segments_has_names_for_all_its_values(tmp_path):
+    path = slicer(tmp_path / "m.seg.nrrd", np.zeros_like(labels()), [])
+    assert read_mask(path).segments == {}
+
+
+def one_hot(path, order=(1, 2)):
+    made = nib.Nifti1Image(
+        np.stack([(labels() == v).T for v in order], axis=-1).astype(np.uint8),
+        np.diag([-1.0, -1, 1, 1]) @ AFFINE,
+    )
+    nib.save(made, path)
+    return path
+
+
+def test_one_label_per_volume_stops_until_the_labels_are_given(tmp_path):
+    path = one_hot(tmp_path / "m.nii.gz", (2, 1))
+    with pytest.raises(
+        DatasetError, match=r"2 volumes of 0 and 1, one label per volume.*--volumes"
+    ):
+        read_mask(path)
+    with pytest.raises(DatasetError, match=r"one label per volume, but --volumes has 1 names"):
+        read_mask(path, how=Reading(volumes=("a",)))
+    mask = read_mask(path, how=Reading(volumes=("B", "A")))
+    table = np.zeros(3, np.uint8)
+    table[[1, 2]] = mask.segments["A"], mask.segments["B"]
+    np.testing.assert_array_equal(array_of(mask), table[labels()])
+    np.testing.assert_allclose(affine(mask.image), AFFINE)
+
+
+def test_background_as_a_volume_is_left_out(tmp_path):
+    path = one_hot(tmp_path / "m.nii.gz", (0, 1, 2))
+    mask = read_mask(path, how=Reading(volumes=("background", "A", "B")))
+    np.testing.assert_array_equal(array_of(mask) > 0, labels() > 0)
+
+
+def test_values_in_4d_that_are_not_binary_stop(tmp_path):
+    made = nib.Nifti1Image(np.full((3, 4, 5, 2), 7, np.uint8), np.eye(4))
+    nib.save(made, tmp_path / "m.nii.gz")
+    with pytest.raises(
+        DatasetError, match=r"2 values per voxel \(RGB, or a 4D mask\?\) of up to 7"
+    ):
+        read_mask(tmp_path / "m.nii.gz", how=Reading(volumes=("a", "b")))
+
+
+def test_content_finds_a_mask_of_one_label_per_volume(tmp_path):
+    assert looks_like_labels(one_hot(tmp_path / "a.nii.gz"))
+
+
+def test_an_order_of_labels_decides_on_overlapping_layers(tmp_path):
+    layers = np.stack([labels() == 1, labels() > 0], axis=-1)
+    path = slicer(tmp_path / "m.seg.nrrd", layers, [("A", 0, 1), ("B", 1, 1)])
+    wanted = Labels({"b": 1, "a": 2})
+    first, last = (read_mask(path, how=Reading(wanted, overlaps=o)) for o in ("first", "last"))
+    np.testing.assert_array_equal(array_of(first) == first.segments["B"], labels() > 0)
+    np.testing.assert_array_equal(array_of(last) == last.segments["A"], labels() == 1)
+    assert "structures overlap ('A', 'B'): the last label of each voxel is kept" in last.notes
 
 
 def test_files_agree_by_name_in_any_order():

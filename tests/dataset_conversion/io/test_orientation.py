@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import affine, orientation, place
 from dataset_conversion.io.orientation import (
     SLICES_FIRST,
@@ -72,6 +73,14 @@ def test_without_a_slice_axis_the_volume_is_stored_as_lps():
 
 def test_a_code_is_reached_as_before():
     assert orientation(oriented_to(stack("coronal"), "RAS")) == "RAS"
+
+
+@pytest.mark.parametrize("code", ["", "LP", "LRS", "lps", "slices_first", "LPSS"])
+def test_other_codes_stop(code):
+    with pytest.raises(
+        DatasetError, match=f"orientation '{code}': allowed are slices-first, and three"
+    ):
+        oriented_to(stack("axial"), code)
 
 
 def test_the_manifest_s_rounded_spacing_gives_the_same_code():

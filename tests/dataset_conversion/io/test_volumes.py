@@ -175,3 +175,22 @@ def test_files_that_are_not_volumes_stop(tmp_path):
         (tmp_path / name).write_bytes(b"not a volume")
         with pytest.raises(DatasetError, match=name):
             read_image(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["v.nii", "v.nii.gz"])
+def test_content_decides_on_compression_not_the_name(tmp_path, name):
+    right = nifti(tmp_path / "right.nii.gz", ct()).read_bytes()
+    wrong = right if name == "v.nii" else gzip.decompress(right)
+    (tmp_path / name).write_bytes(wrong)
+    image, _ = read_image(tmp_path / name)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), ct())
+    np.testing.assert_allclose(read_header(tmp_path / name).matrix, AFFINE, atol=1e-5)
+
+
+def test_a_wrongly_named_file_that_is_truncated_stops(tmp_path):
+    right = nifti(tmp_path / "right.nii.gz", ct()).read_bytes()
+    (tmp_path / "v.nii").write_bytes(right[: len(right) // 2])
+    (tmp_path / "w.nii.gz").write_bytes(gzip.decompress(right)[:-100])
+    for name in ("v.nii", "w.nii.gz"):
+        with pytest.raises(DatasetError, match="truncated or damaged"):
+            read_image(tmp_path / name)

@@ -60,7 +60,8 @@ def test_the_folder_has_the_layout_that_nnunet_expects(tmp_path):
         "file_ending": ".nii.gz",
         "overwrite_image_reader_writer": "SimpleITKIO",
         "nnunet_plugins": {
-            "orientation": "LPS", "left_right_axis": 2, "sided_labels": ["left ilium"]},
+            "orientation": "LPS", "window": None, "steps": [], "left_right_axis": 2,
+            "sided_labels": ["left ilium"]},
     }  # fmt: skip
     array, matrix = read(folder / "imagesTr" / "b_0000.nii.gz")
     np.testing.assert_array_equal(array, ct(2))

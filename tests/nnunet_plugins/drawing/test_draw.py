@@ -21,7 +21,7 @@ ARCHITECTURE, PATCH = topology_for((1.0, 1.0), (64, 64), 8)
 SIZES = [(64, 64), (32, 32), (16, 16), (8, 8), (4, 4)]
 
 
-def setup(network: str) -> Setup:
+def setup_for(network: str) -> Setup:
     if 2 in find(network).ranks:
         return Setup(ARCHITECTURE, PATCH, 2, network=network)
     architecture, patch = topology_for((1.0, 1.0, 1.0), (32, 32, 32), 8)
@@ -29,7 +29,7 @@ def setup(network: str) -> Setup:
 
 
 def test_a_unet_has_an_encoder_and_a_decoder_part_per_size() -> None:
-    drawing = decompose(setup("ModularUNet"))
+    drawing = decompose(setup_for("ModularUNet"))
     assert [part.size for part in drawing.down] == SIZES
     assert [part.channels for part in drawing.down] == [8, 16, 32, 64, 128]
     assert sorted(drawing.up, reverse=True) == SIZES[:-1]
@@ -39,20 +39,20 @@ def test_a_unet_has_an_encoder_and_a_decoder_part_per_size() -> None:
 
 
 def test_blocks_are_found_at_their_stage() -> None:
-    mag = decompose(setup("MAGUNet"))
+    mag = decompose(setup_for("MAGUNet"))
     assert mag.down[0].blocks == ["MultiScaleFusion"]
     assert mag.down[-1].blocks == ["DualAttention"]
     assert set(mag.gates) == set(SIZES[:-1])
     assert set(mag.gates.values()) == {"LargeKernelGate"}
-    aspp = decompose(setup("ASPPUNet"))
+    aspp = decompose(setup_for("ASPPUNet"))
     assert [part.blocks for part in aspp.down] == [["ASPP"]] * 4 + [[]]
-    dual = decompose(setup("InceptionDualUNet"))
+    dual = decompose(setup_for("InceptionDualUNet"))
     assert dual.down[0].blocks == ["Inception"]
     assert dual.down[-1].heads == ["auxiliary"]
 
 
 def test_stages_and_head_of_other_libraries_networks_are_found() -> None:
-    deep = decompose(setup("DeepLabV3Plus"))
+    deep = decompose(setup_for("DeepLabV3Plus"))
     assert [(part.size, part.channels) for part in deep.down[:3]] == [
         ((32, 32), 64),
         ((16, 16), 256),
@@ -60,7 +60,7 @@ def test_stages_and_head_of_other_libraries_networks_are_found() -> None:
     ]
     assert deep.down[1].blocks == ["Bottleneck"] * 3
     assert deep.up[16, 16].heads == ["logits"]
-    unetr = decompose(setup("UNETR"))
+    unetr = decompose(setup_for("UNETR"))
     assert unetr.skips == SIZES[:-1]
     assert unetr.down[-1].blocks == ["TransformerBlock"] * 12
     assert unetr.up[64, 64].heads == ["logits"]
@@ -77,13 +77,13 @@ def test_a_failed_drawing_keeps_the_old_file(
     target = tmp_path / "network.svg"
     target.write_text("previous content")
     with pytest.raises(UserError, match="No space left"):
-        draw(decompose(setup("SEUNet")), "SEUNet", "", target)
+        draw(decompose(setup_for("SEUNet")), "SEUNet", "", target)
     assert [path.name for path in tmp_path.iterdir()] == ["network.svg"]
     assert target.read_text() == "previous content"
 
 
 def test_math_markup_in_names_is_shown_literally(tmp_path: Path) -> None:
-    draw(decompose(setup("SEUNet")), "SEUNet", r"$\frac{$", tmp_path / "network.png")
+    draw(decompose(setup_for("SEUNet")), "SEUNet", r"$\frac{$", tmp_path / "network.png")
 
 
 @pytest.mark.parametrize("network", [
@@ -91,7 +91,7 @@ def test_math_markup_in_names_is_shown_literally(tmp_path: Path) -> None:
 ])  # fmt: skip
 def test_every_network_can_be_drawn(network: str, tmp_path: Path) -> None:
     rank = "2d" if 2 in find(network).ranks else "3d_fullres"
-    step = setup(network)
+    step = setup_for(network)
     configuration = {
         "architecture": step.architecture,
         "patch_size": step.patch,

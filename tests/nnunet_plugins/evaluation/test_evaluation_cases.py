@@ -105,6 +105,35 @@ def test_another_direction(tmp_path, save, spine):
         evaluate(tmp_path / "p.mha", reference)
 
 
+@pytest.mark.parametrize("code", ["RAS", "PIR", "ASL"])
+def test_a_prediction_with_other_axes_is_compared_at_the_same_positions(
+    tmp_path, save, spine, code
+):
+    import SimpleITK
+
+    cut = np.where(np.arange(12) < 5, 0, spine)  # one side is missing
+    for name, voxels in (("a", spine), ("b", spine)):
+        save(tmp_path / "r" / f"{name}.mha", voxels)
+        save(tmp_path / "p" / f"{name}.mha", cut if name == "a" else voxels)
+    plain = evaluate(tmp_path / "p", tmp_path / "r")
+    assert plain.notes == ()
+    path = str(tmp_path / "p" / "a.mha")
+    SimpleITK.WriteImage(SimpleITK.DICOMOrient(SimpleITK.ReadImage(path), code), path)
+    turned = evaluate(tmp_path / "p", tmp_path / "r")
+    assert turned.to_dict() | {"notes": []} == plain.to_dict()
+    assert 0.5 < turned.mean_foreground_dice < 1
+    (note,) = turned.notes
+    assert (
+        f"1 of 2 predictions are stored in another orientation than their references ({code} instead of LPS)"
+        in note
+    )
+    shifted = SimpleITK.ReadImage(path)
+    shifted.SetOrigin([at + 1 for at in shifted.GetOrigin()])
+    SimpleITK.WriteImage(shifted, path)
+    with pytest.raises(UserError, match=r"a\.mha: .* differs from the reference's"):
+        evaluate(tmp_path / "p", tmp_path / "r")
+
+
 def test_rounding_of_headers_is_allowed(tmp_path, save, spine):
     prediction = save(tmp_path / "p.mha", spine, spacing=(3.0, 0.5, 0.80001), origin=(1e-4, 0, 0))
     assert evaluate(prediction, save(tmp_path / "r.mha", spine)).mean_foreground_dice == 1
@@ -205,8 +234,8 @@ def test_large_values_keep_their_names(tmp_path, save, spine, declare):
         ({"0": "background", "1": "bone"}, "v1 used the reverse order"),
         ({"background": 0}, "no label except the background"),
         ({"background": 0, "all": [0, 1]}, "holds the background 0"),
-        ({"background": 0, "x": 1.5}, r"label 'x' is 1\.5"),
-        ({"background": 0, "x": []}, r"label 'x' is \[\]"),
+        ({"background": 0, "x": 1.5}, r"'x' has the value 1\.5; expected an integer"),
+        ({"background": 0, "x": []}, r"'x' has the value \[\]; expected"),
         ({"background": 0, "x": 1, "ignore": [2, 3]}, "ignore label must be one value"),
         ({}, 'has no "labels"'),
     ],

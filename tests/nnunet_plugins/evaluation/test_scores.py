@@ -146,14 +146,14 @@ def test_an_error_in_a_process_is_a_user_error(folders, save, spine):
 
 
 def test_a_process_that_is_killed(folders):
-    with pytest.raises(UserError, match=r"-j 2: a process was killed, .*pass -j 1"):
+    with pytest.raises(UserError, match=r"2 processes \(-j, jobs\): one was killed, .*use 1"):
         list(each(os._exit, [1, 1], 2))
 
 
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"jobs": 0}, "-j 0: at least one process"),
+        ({"jobs": 0}, r"0 processes .*: allowed are 1 and more"),
         ({"tolerance": -1.0}, "--tolerance -1.0: a distance in mm"),
         ({"tolerance": float("nan")}, "--tolerance nan"),
     ],

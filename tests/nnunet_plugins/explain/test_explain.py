@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
+from dataset_conversion.io.geometry import oriented
 from nnunet_plugins.cli import main
 from nnunet_plugins.explain.case import explain, find_classes
 from nnunet_plugins.explain.overlay import draw
@@ -154,6 +156,29 @@ def test_a_mistake_is_one_line(model, tmp_path, capsys, arguments, said):
     assert said in error[-1]
     assert all(line.startswith("note") for line in error[:-1])
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.integration
+def test_maps_do_not_depend_on_how_the_image_is_stored(model, tmp_path):
+    data, folder = model
+    found = find_model(folder)
+    recorded = {**found.dataset, "nnunet_plugins": {"orientation": "LPS"}}
+    chosen = replace(found, dataset=recorded)
+    predictor, case = load(chosen, "cpu"), image_of(data, tmp_path)
+    straight = explain(predictor, chosen, [case], everywhere=True)
+    stored = sitk.DICOMOrient(sitk.ReadImage(str(case)), "PIR")
+    sitk.WriteImage(stored, str(tmp_path / "other.nii.gz"))
+    other = explain(predictor, chosen, [tmp_path / "other.nii.gz"], everywhere=True)
+    assert straight.notes == ()
+    assert "stored as PIR (1): each is predicted as LPS" in other.notes[0]
+    pairs = [(straight.cams["bone"], other.cams["bone"])]
+    pairs += [(straight.attention[name], other.attention[name]) for name in straight.attention]
+    for first, second in pairs:
+        assert second.GetSize() == stored.GetSize()
+        np.testing.assert_allclose(second.GetDirection(), stored.GetDirection(), atol=1e-6)
+        np.testing.assert_allclose(
+            sitk.GetArrayFromImage(oriented(second)), sitk.GetArrayFromImage(first), atol=1e-4
+        )
 
 
 @pytest.mark.integration

@@ -162,4 +162,4 @@ def test_a_damaged_model_is_one_line(model, tmp_path, capsys):
     assert (
         main(["export", "--from-dicom", str(series), "--model", str(other), "-device", "cpu"]) == 2
     )
-    assert "damaged" in capsys.readouterr().err
+    assert "dataset.json: file_ending missing; copy the model again" in capsys.readouterr().err

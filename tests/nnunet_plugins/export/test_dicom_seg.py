@@ -272,6 +272,19 @@ def test_a_real_series(shared_data, tmp_path):
     assert any("has no StudyInstanceUID" in note for note in case.notes)
 
 
+@pytest.mark.parametrize("slices", [slice(2, 5), slice(3, 4)])
+def test_a_model_of_one_label(tmp_path, slices):
+    """What all frames have in common, such as the segment's number, is stated once."""
+    series, prediction, array = patient(tmp_path)
+    one = np.zeros_like(array)
+    one[slices, 4:9, 3:8] = 1
+    names = {"background": 0, "fat metaplasia": 1}
+    write_labels(prediction.parent, "case1", oriented(place(one, grid("LPS"))), names)
+    _, found = write(prediction, series, tmp_path / "out")
+    assert int(found.pixel_array.sum()) == int(one.sum())
+    assert [item.SegmentLabel for item in found.SegmentSequence] == ["fat metaplasia"]
+
+
 def test_lps_and_as_scanned_give_the_same_object(tmp_path):
     series, prediction, array = patient(tmp_path, "AIR")
     _, one = write(prediction, series, tmp_path / "one")

@@ -69,8 +69,8 @@ def test_the_plan_and_the_training_are_listed(text: str) -> None:
     assert found["seconds per step (median, data loading included)"] == "1.000"
     assert found["total hours"] == f"{2 * 22 / 3600:.2f}"
     assert found["device"] == "cuda:0 Some GPU"
-    assert found["torch of the training"] == "2.9.1"
-    assert found["cuDNN of the training"] == "not recorded"
+    assert found["torch (training)"] == "2.9.1"
+    assert found["cuDNN (training)"] == "not recorded"
     assert text.count("<svg") == 4
 
 

@@ -1,0 +1,5 @@
+"""``python -m nnunet_plugins`` is ``nnunet-plugins``."""
+
+from nnunet_plugins.cli import console
+
+console()
