@@ -76,7 +76,7 @@ def find(source: Path, options: Options, id: int, name: str,
          progress: Progress | None) -> RawDataset:  # fmt: skip
     """Pair images and masks and return the dataset; writes nothing."""
     expected = "the folder that holds the unpacked CTPelvic1K_dataset6_data and masks"
-    pairs, problems = pairs_below(source, _named, expected)
+    pairs, problems = pairs_below(source, _named, expected, options.follow_links)
     read = partial(_read, exchanged=options.hips_exchanged)
     content = Content(merged(LABELS, options.drop), read_mask=read)
     found = collect([_files(pair) for pair in pairs], content, options, progress, problems)

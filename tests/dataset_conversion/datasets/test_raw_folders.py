@@ -235,6 +235,24 @@ def test_a_task_without_dataset_json(task, tmp_path):
     check_case(report.dataset, truths[0], SAME)
 
 
+@pytest.mark.parametrize(
+    ("module", "write"), [(nnunet_raw, write_raw), (decathlon, write_decathlon)]
+)
+def test_links_are_followed_on_request(tmp_path, module, write):
+    source = tmp_path / "src"
+    truth = write(source, 2)[0]
+    kept = tmp_path / "annex"
+    truth.image.rename(kept)
+    truth.image.symlink_to(kept)
+    with pytest.raises(DatasetError, match=r"a symbolic link; pass --follow-links"):
+        run(module, source, tmp_path / "raw")
+    assert len(run(module, source, tmp_path / "raw", follow_links=True).cases) == 2
+    truth.image.unlink()
+    truth.image.write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(DatasetError, match="a Git LFS pointer, not the file"):
+        run(module, source, tmp_path / "raw2")
+
+
 def test_a_folder_without_images_is_not_a_task(tmp_path):
     (tmp_path / "src" / "images").mkdir(parents=True)
     with pytest.raises(DatasetError, match="no image in imagesTr; pass the folder that holds it"):
