@@ -7,11 +7,12 @@ or are named like the masks with `_data`. Masks of sub-dataset 7 may lack `datas
 
 Values: 1 sacrum, 2 right hip, 3 left hip, 4 lumbar spine, as in the authors' own converter
 (nnunet/dataset_conversion/JstPelvisSegmentation_5label.py of github.com/MIRACLE-Center/CTPelvic1K).
-Public sources disagree: other code exchanges 2 and 3, and one author reports that the sub-datasets
-differ. So the sides are verified from the positions of the labels, and `--hips-exchanged` names the
-sub-datasets with the other order. The files themselves were not seen; names are from Zenodo
-4588403 and public code. Patients are known for sub-dataset 2 (the UID); others are taken as one
-scan each, though users report scans of one patient in 6 and 7. Cite doi 10.1007/s11548-021-02363-8.
+Public sources disagree: the loader of github.com/constantinpape/torch-em reports that 2 is on the
+patient's left in every scan of sub-datasets 6 and 7, and other code that the sub-datasets differ.
+So the sides are verified from the positions of the labels, and `--hips-exchanged` names the
+sub-datasets with the other order. The files themselves were not seen; names are from Zenodo 4588403
+and public code. Patients are known for sub-dataset 2 (the UID); the others are taken as one scan
+each, though users report scans of one patient in 6 and 7. Cite doi 10.1007/s11548-021-02363-8.
 """
 
 from __future__ import annotations
@@ -75,12 +76,15 @@ def find(source: Path, options: Options, id: int, name: str,
          progress: Progress | None) -> RawDataset:  # fmt: skip
     """Pair images and masks and return the dataset; writes nothing."""
     expected = "the folder that holds the unpacked CTPelvic1K_dataset6_data and masks"
-    pairs, problems = pairs_below(source, _named, expected)
+    pairs, problems = pairs_below(source, _named, expected, options.follow_links)
     read = partial(_read, exchanged=options.hips_exchanged)
     content = Content(merged(LABELS, options.drop), read_mask=read)
     found = collect([_files(pair) for pair in pairs], content, options, progress, problems)
-    settings = {"hips_exchanged": sorted(set(options.hips_exchanged))}
-    return volume_dataset(id, name, found, options, settings=settings)
+    exchanged = sorted(set(options.hips_exchanged))
+    order = "2 right, 3 left" + (f"; exchanged in sub-datasets {exchanged}" if exchanged else "")
+    notes = [f"hips: {order}; public sources disagree, so sides were verified by position"]
+    settings = {"hips_exchanged": exchanged}
+    return volume_dataset(id, name, found, options, notes=notes, settings=settings)
 
 
 def _named(path: Path) -> Named | None:

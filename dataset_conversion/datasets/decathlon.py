@@ -26,10 +26,10 @@ import SimpleITK as sitk
 from dataset_conversion.datasets.converter import Converter
 from dataset_conversion.datasets.dataset_json import FILE, channel_names, labels_in, read_object
 from dataset_conversion.datasets.file_tree import volumes_below
-from dataset_conversion.datasets.options import Common, option
+from dataset_conversion.datasets.options import option
 from dataset_conversion.datasets.source_files import check_folder
 from dataset_conversion.datasets.volume_cases import Content, Files, collect
-from dataset_conversion.datasets.volume_dataset import volume_dataset
+from dataset_conversion.datasets.volume_dataset import VolumeOptions, volume_dataset
 from dataset_conversion.errors import DatasetError, together
 from dataset_conversion.io.channels import read_channels
 from dataset_conversion.labels import Labels, read_labels
@@ -44,7 +44,7 @@ _ENDING = re.compile(r"\.(nii|nii\.gz|nrrd|mha)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Options(Common):
+class Options(VolumeOptions):
     """Labels and channels, where dataset.json is missing or to be replaced."""
 
     labels: Path | None = option(
@@ -65,7 +65,7 @@ def find(source: Path, options: Options, id: int, name: str,
     check_folder(source, "a folder of the Decathlon such as Task04_Hippocampus")
     path = source / FILE
     entry = read_object(path) if path.is_file() else None
-    volumes, problems = _volumes(source)
+    volumes, problems = _volumes(source, options.follow_links)
     pairs = _by_name(source, volumes) if entry is None else _listed(source, entry)
     files, more = _files(pairs, volumes)
     problems += more
@@ -90,13 +90,13 @@ def find(source: Path, options: Options, id: int, name: str,
     return volume_dataset(id, name, found, options, channels, notes=notes)
 
 
-def _volumes(source: Path) -> tuple[set[Path], list[str]]:
+def _volumes(source: Path, follow_links: bool) -> tuple[set[Path], list[str]]:
     """Return all volumes in the folders of the Decathlon, and problems with other files."""
     volumes: set[Path] = set()
     problems: list[str] = []
     for folder in (source / name for name in ("imagesTr", "labelsTr", "imagesTs")):
         if folder.is_dir():
-            found, more = volumes_below(folder)
+            found, more = volumes_below(folder, follow_links)
             volumes.update(found)
             problems += more
     return volumes, problems

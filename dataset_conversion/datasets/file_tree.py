@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset_conversion.datasets.source_files import check_folder, ignored, listed
-from dataset_conversion.io.volumes import UNREADABLE, is_volume
-
-#: A volume's ending inside a name, as in 'mask.nii (1).gz' or 'mask.nii.gz.part'.
-_PART = re.compile(r"\.(nii|nrrd|mha|mhd)(?![a-z0-9])")
-_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar")
+from dataset_conversion.datasets.file_kinds import kind_of, stem
+from dataset_conversion.datasets.source_files import (
+    check_folder,
+    check_not_pointer,
+    files_below,
+    ignored,
+)
+from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.volumes import is_volume
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class FoundPair:
 
 
 def pairs_below(source: Path, name_of: Callable[[Path], Named | None],
-                expected: str) -> tuple[list[FoundPair], list[str]]:  # fmt: skip
+                expected: str,
+                follow_links: bool = False) -> tuple[list[FoundPair], list[str]]:  # fmt: skip
     """Pair the volumes below a folder.
 
     Args:
@@ -41,16 +44,17 @@ def pairs_below(source: Path, name_of: Callable[[Path], Named | None],
         name_of: path relative to the folder -> scan and role; None for a name that the dataset
             does not use.
         expected: description of the folder, for messages.
+        follow_links: read what symbolic links point to.
 
     Returns:
         Pairs sorted by scan, and problems: unknown names, several files for one image, masks
         without an image, files that are not read, links, and archives that are not unpacked.
 
     Raises:
-        DatasetError: no such folder, or one that cannot be listed.
+        DatasetError: no such folder.
     """
     check_folder(source, expected)
-    paths, problems = volumes_below(source)
+    paths, problems = volumes_below(source, follow_links)
     found: dict[bool, dict[str, list[Path]]] = {False: {}, True: {}}
     for path in paths:
         named = name_of(path.relative_to(source))
@@ -75,35 +79,28 @@ def pairs_below(source: Path, name_of: Callable[[Path], Named | None],
     return pairs, problems
 
 
-def volumes_below(folder: Path) -> tuple[list[Path], list[str]]:
+def volumes_below(folder: Path, follow_links: bool = False) -> tuple[list[Path], list[str]]:
     """Return the volumes below a folder, sorted, and problems with other files."""
-    volumes: list[Path] = []
-    problems: list[str] = []
-    for path in sorted(listed(folder)):
-        if ignored(path.name):
-            continue
-        if path.is_symlink():
-            problems.append(f"{path}: a symbolic link; replace it with the file or folder itself")
-        elif path.is_dir():
-            below, more = volumes_below(path)
-            volumes += below
-            problems += more
-        elif is_volume(path):
-            volumes.append(path)
-        else:
-            problems += _not_read(path)
+    try:
+        files = [path for path in files_below(folder, follow_links) if not ignored(path.name)]
+    except DatasetError as error:  # a link, or a folder that cannot be read
+        return [], [str(error)]
+    volumes = [path for path in files if is_volume(path)]
+    problems = [text for path in files if not is_volume(path) for text in _not_read(path)]
+    for path in volumes:
+        try:
+            check_not_pointer(path)
+        except DatasetError as error:
+            problems.append(str(error))
     return volumes, problems
 
 
 def _not_read(path: Path) -> list[str]:
     """Return the problem with a file that may hold an image or a mask and is not read."""
-    low = path.name.lower()
-    ending = next((e for e in _ARCHIVES if low.endswith(e)), "")
-    if ending:
-        unpacked = path.with_name(path.name[: -len(ending)]).is_dir()
-        fix = f"{path}: an archive; unpack it, or remove it from the folder if it is unpacked"
-        return [] if unpacked else [fix]
-    if low.endswith(UNREADABLE) or _PART.search(low):
+    kind = kind_of(path)
+    if kind == "archives" and not path.with_name(stem(path.name)).is_dir():
+        return [f"{path}: an archive; unpack it, or remove it from the folder if it is unpacked"]
+    if kind == "unread":
         return [
             f"{path}: is not read: an unfinished or second download, or another format; rename it, "
             "convert it to .mha or .nii.gz, or remove it"

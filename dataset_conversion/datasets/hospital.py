@@ -20,7 +20,7 @@ from dataset_conversion.datasets.case_ids import case_id, folder_id
 from dataset_conversion.datasets.entries import Entry
 from dataset_conversion.datasets.images_only import IMAGES_ONLY, MODEL, NO_LABELS
 from dataset_conversion.datasets.layouts import find_entries
-from dataset_conversion.datasets.options import Common, option
+from dataset_conversion.datasets.options import Common, follow_links_option, option
 from dataset_conversion.datasets.patient_folder import Patient, read_patient
 from dataset_conversion.datasets.patient_ids import by_patient
 from dataset_conversion.datasets.scan import scan, stop_at
@@ -80,9 +80,7 @@ class FolderOptions(Common):
         None, "masks are DICOM series of images in which this value stands for all that is outside the "
         "structure", type=float, metavar="VALUE",
     )  # fmt: skip
-    follow_links: bool = option(
-        False, "read what symbolic links point to, e.g. the files of git-annex and DataLad"
-    )
+    follow_links: bool = follow_links_option()
     images_only: bool = IMAGES_ONLY
     model: Path | None = MODEL
 

@@ -19,10 +19,9 @@ from typing import Any
 from dataset_conversion.datasets.converter import Converter
 from dataset_conversion.datasets.dataset_json import FILE, channel_names, labels_in, read_object
 from dataset_conversion.datasets.file_tree import volumes_below
-from dataset_conversion.datasets.options import Common
 from dataset_conversion.datasets.source_files import check_folder
 from dataset_conversion.datasets.volume_cases import Content, Files, collect
-from dataset_conversion.datasets.volume_dataset import volume_dataset
+from dataset_conversion.datasets.volume_dataset import VolumeOptions, volume_dataset
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.volumes import READABLE
 from dataset_conversion.raw_format.manifest import FILE as MANIFEST
@@ -31,10 +30,10 @@ from dataset_conversion.raw_format.staging import SPLITS
 
 __all__ = ["CONVERTER", "Options", "convert"]
 
-Options = Common
+Options = VolumeOptions
 
 
-def find(source: Path, options: Common, id: int, name: str,
+def find(source: Path, options: VolumeOptions, id: int, name: str,
          progress: Progress | None) -> RawDataset:  # fmt: skip
     """Find the files of each case and return the dataset; writes nothing."""
     check_folder(source, "a folder of nnU-Net's raw format, DatasetXXX_Name")
@@ -51,7 +50,7 @@ def find(source: Path, options: Common, id: int, name: str,
     else:
         folders = ["Tr", "Ts"]
     for folder in folders:
-        cases, more = _cases(source, folder, ending, len(channels))
+        cases, more = _cases(source, folder, ending, len(channels), options.follow_links)
         files += cases
         problems += more
     notes = _notes(source, entry, sum(one.subset != "test" and bool(one.mask) for one in files))
@@ -71,10 +70,12 @@ def _ending(entry: Mapping[str, Any], path: Path) -> str:
 
 
 def _cases(source: Path, folder: str, ending: str,
-           channels: int) -> tuple[list[Files], list[str]]:  # fmt: skip
+           channels: int, links: bool) -> tuple[list[Files], list[str]]:  # fmt: skip
     """Return the cases of imagesTr and labelsTr, or of imagesTs and labelsTs, and problems."""
-    images, problems = _by_case(source / f"images{folder}", rf"(.+)_(\d{{4}}){re.escape(ending)}")
-    masks, more = _by_case(source / f"labels{folder}", rf"(.+)(){re.escape(ending)}")
+    images, problems = _by_case(
+        source / f"images{folder}", rf"(.+)_(\d{{4}}){re.escape(ending)}", links
+    )
+    masks, more = _by_case(source / f"labels{folder}", rf"(.+)(){re.escape(ending)}", links)
     problems += more
     problems += [
         f"{path}: a label map without its image; add the image, or remove the label map"
@@ -99,12 +100,13 @@ def _cases(source: Path, folder: str, ending: str,
     return files, problems
 
 
-def _by_case(folder: Path, pattern: str) -> tuple[dict[str, dict[str, Path]], list[str]]:
+def _by_case(folder: Path, pattern: str,
+             follow_links: bool) -> tuple[dict[str, dict[str, Path]], list[str]]:  # fmt: skip
     """Return case -> number of the channel -> file, and problems with other files."""
     if not folder.is_dir():
         return {}, []
     found: dict[str, dict[str, Path]] = {}
-    paths, problems = volumes_below(folder)
+    paths, problems = volumes_below(folder, follow_links)
     for path in paths:
         match = re.fullmatch(pattern, path.name)
         if match and path.parent == folder:

@@ -130,6 +130,13 @@ def window_option() -> Any:
     )
 
 
+def follow_links_option() -> Any:
+    """Make the option `follow_links`, for sources that may come from git-annex or DataLad."""
+    return option(
+        False, "read what symbolic links point to, e.g. the files of git-annex and DataLad"
+    )
+
+
 @dataclass(frozen=True)
 class Common:
     """Options of every converter; see also `Splits`, `Output` and `Run`.

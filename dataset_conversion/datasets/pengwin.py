@@ -46,7 +46,7 @@ def find(source: Path, options: CTOptions, id: int, name: str,
          progress: Progress | None) -> RawDataset:  # fmt: skip
     """Pair images and labels by number and return the dataset; writes nothing."""
     expected = "the folder that holds PENGWIN_CT_train_images_part1/ and PENGWIN_CT_train_labels/"
-    pairs, problems = pairs_below(source, _named, expected)
+    pairs, problems = pairs_below(source, _named, expected, options.follow_links)
     files = [Files(pair.scan, pair.scan, (pair.image,), pair.mask) for pair in pairs]
     content = Content(merged(BONES, options.drop), read_mask=_read)
     return volume_dataset(id, name, collect(files, content, options, progress, problems), options)

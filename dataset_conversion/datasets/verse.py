@@ -70,7 +70,8 @@ class Options(CTOptions):
 def find(source: Path, options: Options, id: int, name: str,
          progress: Progress | None) -> RawDataset:  # fmt: skip
     """Pair images and masks and return the dataset; writes nothing."""
-    pairs, problems = pairs_below(source, _named, "the folder that holds rawdata/ and derivatives/")
+    expected = "the folder that holds rawdata/ and derivatives/"
+    pairs, problems = pairs_below(source, _named, expected, options.follow_links)
     files = [_files(source, pair) for pair in pairs]
     series = [one for one in files if not one.group.startswith("sub-")]
     if series and len(series) < len(files):

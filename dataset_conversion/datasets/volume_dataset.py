@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataset_conversion.cases.transforms import Step
-from dataset_conversion.datasets.options import Common, window_option
+from dataset_conversion.datasets.options import Common, follow_links_option, window_option
 from dataset_conversion.datasets.volume_cases import Collected
 from dataset_conversion.raw_format.preview import BONE
 from dataset_conversion.raw_format.raw_dataset import RawDataset
@@ -16,7 +16,14 @@ CT = "CT"
 
 
 @dataclass(frozen=True)
-class CTOptions(Common):
+class VolumeOptions(Common):
+    """Options of every dataset of volumes that are found by their names."""
+
+    follow_links: bool = follow_links_option()
+
+
+@dataclass(frozen=True)
+class CTOptions(VolumeOptions):
     """Options of a public CT dataset."""
 
     window: tuple[float, float] | None = window_option()

@@ -16,7 +16,7 @@ from dataset_conversion.phantoms.sij_ct import SIZES
 from dataset_conversion.phantoms.sizes import size_of
 from dataset_conversion.phantoms.truth import Truth
 
-_LUMBAR = -620.0  # LPS mm; above it, the bone in the middle is taken for the lumbar spine
+_LUMBAR = -640.0  # LPS mm; above it, the bone in the middle is taken for the lumbar spine
 _UID = "1.3.6.1.4.1.9328.50.4"
 
 

@@ -26,6 +26,12 @@ VARIANTS = [
     ("sij-mri", {"allow_empty": True}),
     ("sij-mri", {"allow_empty": True, "slices_first": True}),
     ("sij-mri", {"allow_empty": True, "spacing": (5.0, 5.0, 14.0), "test": "7:3"}),
+    ("verse", {"scheme": "levels"}),
+    ("verse", {"scheme": "binary", "split": "own"}),
+    ("ctpelvic1k", {}),
+    ("pengwin", {"window": (-200.0, 1200.0)}),
+    ("nnunet", {}),
+    ("decathlon", {"test": "7:3"}),
 ]
 
 

@@ -179,7 +179,7 @@ def test_four_dimensional_images_become_channels(tmp_path):
     both = np.stack([ct(1), ct(2)], axis=0)  # channel, z, y, x
     nifti(source / "imagesTr" / "a.nii.gz", both)
     nifti(source / "labelsTr" / "a.nii.gz", labels())
-    nifti(source / "imagesTs" / "b.nii.gz", both[::-1] + 1)
+    nifti(source / "imagesTs" / "b.nii.gz", np.stack([ct(3), ct(4)]))
     entry = {"modality": {"0": "FLAIR", "1": "T1w"}, "labels": {"0": "background", "1": "x", "2": "y"},
              "training": [{"image": "./imagesTr/a.nii.gz", "label": "./labelsTr/a.nii.gz"}],
              "test": ["./imagesTs/b.nii.gz"]}  # fmt: skip
@@ -233,6 +233,24 @@ def test_a_task_without_dataset_json(task, tmp_path):
         "right ilium",
     ]
     check_case(report.dataset, truths[0], SAME)
+
+
+@pytest.mark.parametrize(
+    ("module", "write"), [(nnunet_raw, write_raw), (decathlon, write_decathlon)]
+)
+def test_links_are_followed_on_request(tmp_path, module, write):
+    source = tmp_path / "src"
+    truth = write(source, 2)[0]
+    kept = tmp_path / "annex"
+    truth.image.rename(kept)
+    truth.image.symlink_to(kept)
+    with pytest.raises(DatasetError, match=r"a symbolic link; pass --follow-links"):
+        run(module, source, tmp_path / "raw")
+    assert len(run(module, source, tmp_path / "raw", follow_links=True).cases) == 2
+    truth.image.unlink()
+    truth.image.write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(DatasetError, match="a Git LFS pointer, not the file"):
+        run(module, source, tmp_path / "raw2")
 
 
 def test_a_folder_without_images_is_not_a_task(tmp_path):

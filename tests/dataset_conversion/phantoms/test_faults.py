@@ -40,6 +40,9 @@ DATASETS = {
     "decathlon": (decathlon, {}, {1: 1, 2: 2, 3: 3}, 2),
 }
 
+# A training image without a label map is an error there: see test_raw_folders.py.
+LISTED = ("nnunet", "decathlon")
+
 
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory):
@@ -82,6 +85,8 @@ def occurring():
     }  # fmt: skip
     for dataset, (image, mask) in kinds.items():
         for name, fault in FAULTS.items():
+            if name == "mask missing" and dataset in LISTED:
+                continue
             if (mask if fault.where == "mask" else image) in fault.kinds:
                 yield pytest.param(dataset, name, id=f"{dataset}: {name}")
 
