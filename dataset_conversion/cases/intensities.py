@@ -20,6 +20,7 @@ _SHARE = 4  # the highest levels are those that hold a quarter of the voxels,
 _FEWEST = 8  # and at least eight
 _RANGE = 1 << 22  # most levels that are counted one by one
 _SAMPLE = 1 << 16  # voxels from which the distance of two levels is estimated
+_PART = 1 << 20  # voxels that are counted at a time
 _WHOLE = 0.05  # steps: largest distance of a value from its level
 _AIR, _TISSUE = -900.0, -50.0  # HU
 
@@ -233,9 +234,9 @@ def _values(codes: np.ndarray) -> np.ndarray:
 
 
 def _counts(codes: np.ndarray) -> np.ndarray:
-    """Return the number of voxels of each code; slice by slice, as numpy makes each code 8 bytes."""
-    length = int(codes.max()) + 1
-    counts = np.zeros(length, np.int64)
-    for part in codes if codes.ndim > 2 else [codes]:
-        counts += np.bincount(part.ravel(), minlength=length)
+    """Return the number of voxels of each code; in parts, as numpy makes each code 8 bytes."""
+    flat = codes.reshape(-1)
+    counts = np.zeros(int(flat.max()) + 1, np.int64)
+    for start in range(0, flat.size, _PART):
+        counts += np.bincount(flat[start : start + _PART], minlength=len(counts))
     return counts
