@@ -190,7 +190,10 @@ def _shifted(array: np.ndarray) -> np.ndarray:
 def _step(array: np.ndarray, low: float) -> float:
     """Estimate the distance of two neighbouring levels from a part of the voxels; 0 if there are none."""
     flat = array.reshape(-1)
-    some = np.unique(flat[:: max(1, flat.size // _SAMPLE)].astype(np.float64)) - low
+    part = flat[:: max(1, flat.size // _SAMPLE)].astype(np.float64)
+    if low == np.rint(low) and (part == np.rint(part)).all():
+        return 1.0
+    some = np.unique(part) - low
     gaps = np.diff(some)
     gaps = gaps[gaps > 1e-6 * some[-1]]  # below it is rounding of float32
     if not gaps.size:

@@ -20,25 +20,43 @@ def channel_findings(layout: Layout, looked: Sequence[CheckedCase]) -> list[Find
     A channel that holds label values in every case may be intended, e.g. a rough segmentation as
     an input; it gives one warning.
     """
-    owners = {one.label_key: one.case.name for one in reversed(looked) if one.label_key}
-    own = {one.case.name: one.label_key for one in looked}
     top = max((value for values in layout.labels.values() for value in values), default=0)
     findings: list[Finding] = []
     for channel in sorted({channel for one in looked for channel in one.facts}):
         facts = {one.case.name: one.facts[channel] for one in looked if channel in one.facts}
-        like = [name for name, fact in facts.items() if _like_labels(fact, top)]
-        copied = [name for name, fact in facts.items() if fact.key in owners]
-        for name in copied:
-            key = facts[name].key
-            whose = "its own label map" if own[name] == key else f"the label map of {owners[key]}"
-            findings.append(
-                Finding(f"channel {channel} holds {whose}; replace it with the image", name)
+        copied = _label_maps(channel, facts, looked)
+        like = [n for n, fact in facts.items() if n in copied or _like_labels(fact, top)]
+        if like and len(like) == len(facts):
+            text = (
+                f"channel {channel} holds at most {max(facts[n].levels for n in like)} different values "
+                "in every case: are these label maps, not images?"
             )
-        findings += _few_values(channel, facts, [n for n in like if n not in copied], top)
+            findings.append(Finding(text, error=layout.channels == 1 and bool(copied)))
+        else:
+            findings += copied.values()
+            findings += _few_values(channel, facts, [n for n in like if n not in copied], top)
         rest = {name: fact for name, fact in facts.items() if name not in like}
         if channel < len(layout.channel_names):
             findings += _normalisation(channel, layout.channel_names[channel], rest)
     return findings
+
+
+def _label_maps(channel: int, facts: Mapping[str, Intensities],
+                looked: Sequence[CheckedCase]) -> dict[str, Finding]:  # fmt: skip
+    """Return a finding for each image with the values and voxel numbers of a label map."""
+    own = {one.case.name: one.label_key for one in looked}
+    owners = {key: name for name, key in reversed(own.items()) if key}
+    found = {}
+    for name, fact in facts.items():
+        if fact.key and fact.key in owners:
+            whose = (
+                "its own label map"
+                if own[name] == fact.key
+                else f"the label map of {owners[fact.key]}"
+            )
+            text = f"channel {channel} holds {whose}; replace it with the image"
+            found[name] = Finding(text, name)
+    return found
 
 
 def _like_labels(fact: Intensities, top: int) -> bool:
@@ -50,14 +68,6 @@ def _like_labels(fact: Intensities, top: int) -> bool:
 
 def _few_values(channel: int, facts: Mapping[str, Intensities], like: Sequence[str],
                 top: int) -> list[Finding]:  # fmt: skip
-    if not like:
-        return []
-    if len(like) == len(facts):
-        text = (
-            f"channel {channel} holds at most {max(facts[name].levels for name in like)} different "
-            "values in every case: are these label maps, not images?"
-        )
-        return [Finding(text, error=False)]
     findings = []
     for name in like:
         fact = facts[name]
