@@ -17,7 +17,7 @@ def copy_findings(layout: Layout, looked: Sequence[CheckedCase]) -> list[Finding
     """Return a finding for each image that several cases hold.
 
     Copies in training and test, or on both sides of a fold, are errors; other copies are warnings,
-    and so are images of different patients that differ only in low values.
+    and so are nearly equal images of different patients.
     """
     images = [
         Image(one.case.name, str(layout.patients.get(one.case.name, one.case.name)), fact,
@@ -39,8 +39,8 @@ def copy_findings(layout: Layout, looked: Sequence[CheckedCase]) -> list[Finding
     for similar in near:
         names = tuple(image.case for image in similar)
         text = (
-            f"{some(names)} hold nearly the same image (only low values differ): are they of one "
-            "patient?"
+            f"{some(names)} hold nearly the same image (they differ in scale, offset, or the value "
+            "of air or padding): are they of one patient?"
         )
         findings.append(Finding(text, error=False))
     return findings
