@@ -30,6 +30,8 @@ def holes(mask: np.ndarray, spacing: Sequence[float]) -> str:
     >>> holes(mask, (1, 1, 3))[:70]
     'no label in 4 of the 7 slices from the first to the last labelled one;'
     """
+    if min(mask.shape) == 1:  # one slice
+        return ""
     axis = slice_index(spacing)
     for one in range(3) if axis is None else [axis]:
         slices = np.moveaxis(mask, 2 - one, 0)
