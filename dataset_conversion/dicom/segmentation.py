@@ -42,9 +42,11 @@ def read_segmentation(path: Path, grid: Header, how: Reading) -> LabelMap:
     with quiet_pydicom():
         header, pixels = _parsed(path)
         kind = str(header.get("SegmentationType", "") or "").upper()
+        if not kind or "SegmentSequence" not in header:
+            raise DatasetError(f"{path}: the DICOM SEG is truncated or damaged; copy it again")
         if kind not in (BINARY, LABELMAP):
             raise DatasetError(
-                f"{path}: a DICOM SEG of type {kind or 'unknown'} (allowed: {BINARY}, {LABELMAP}); export "
+                f"{path}: a DICOM SEG of type {kind} (allowed: {BINARY}, {LABELMAP}); export "
                 "the segmentation with one label per voxel"
             )
         values = _names(path, header)

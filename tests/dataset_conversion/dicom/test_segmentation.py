@@ -78,7 +78,10 @@ def test_a_frame_of_an_unknown_segment_stops(path):
         read_segmentation(change(path, edit), GRID, PLAIN)
 
 
-def test_a_truncated_file_stops(path):
-    path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(DatasetError, match=r"seg\.dcm: the DICOM SEG cannot be read"):
+@pytest.mark.parametrize("length", [-40, 1000])
+def test_a_truncated_file_stops(path, length):
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(
+        DatasetError, match=r"seg\.dcm: the DICOM SEG (cannot be read|is truncated)"
+    ):
         read_segmentation(path, GRID, PLAIN)
