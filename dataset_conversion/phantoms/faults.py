@@ -99,7 +99,7 @@ FAULTS: Mapping[str, Fault] = {
     "angled stacks": Fault("image", (DICOM,), dicom.angled_stacks, STOPS, "3 stacks.*--series 'stack 3'"),
     "scout": Fault("image", (DICOM,), dicom.scout, FIXED, "passed over"),
     "dose report": Fault("image", (DICOM,), dicom.dose_report, FIXED, "passed over"),
-    "two patients": Fault("image", (DICOM,), dicom.two_patients, STOPS, "2 patients"),
+    "two patients": Fault("image", (DICOM,), dicom.two_patients, STOPS, "two patients"),
     "no preamble": Fault("image", (DICOM,), dicom.no_preamble, FIXED),
 }  # fmt: skip
 
