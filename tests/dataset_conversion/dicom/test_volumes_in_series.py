@@ -343,7 +343,7 @@ def test_many_volumes_are_not_all_listed(tmp_path):
 def test_files_of_two_patients_stop_without_their_ids(tmp_path):
     series(tmp_path / "a", 1, key="a", tags={"PatientID": "ANNA"})
     series(tmp_path / "b", 2, key="b", tags={"PatientID": "BERT", "SeriesDescription": "other"})
-    with pytest.raises(DatasetError, match="belong to 2 patients") as stopped:
+    with pytest.raises(DatasetError, match="belong to two patients") as stopped:
         find(tmp_path)
     assert "ANNA" not in str(stopped.value)
     assert "BERT" not in str(stopped.value)
