@@ -204,7 +204,8 @@ def _shifted(array: np.ndarray) -> np.ndarray:
         return array
     bits = 8 * array.dtype.itemsize
     unsigned = np.ascontiguousarray(array).view(f"u{array.dtype.itemsize}")
-    return unsigned ^ unsigned.dtype.type(1 << (bits - 1))
+    shifted: np.ndarray = unsigned ^ unsigned.dtype.type(1 << (bits - 1))
+    return shifted
 
 
 def _step(array: np.ndarray, low: float) -> float:
