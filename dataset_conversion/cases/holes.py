@@ -62,5 +62,5 @@ def _missing(slices: np.ndarray) -> tuple[int, int]:
 def _continues(slices: np.ndarray, first: int, second: int) -> bool:
     """Return whether a label is at the same place in two slices, over half of the smaller area."""
     one, other = slices[first], slices[second]
-    shared = np.count_nonzero((one == other) & (one > 0))
-    return bool(shared >= 0.5 * min(np.count_nonzero(one), np.count_nonzero(other)))
+    shared = int(np.count_nonzero((one == other) & (one > 0)))
+    return shared >= 0.5 * int(min(np.count_nonzero(one), np.count_nonzero(other)))

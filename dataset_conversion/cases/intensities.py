@@ -163,8 +163,9 @@ def _normal(array: np.ndarray) -> _Normal:
 
 def _steps(levels: np.ndarray) -> np.ndarray:
     """Return levels as steps above the lowest, without a common factor."""
-    above: np.ndarray = levels - levels[0]
-    return above // (np.gcd.reduce(above) or 1)
+    above = levels - levels[0]
+    steps: np.ndarray = above // (np.gcd.reduce(above) or 1)
+    return steps
 
 
 def _top(counts: np.ndarray) -> int:
@@ -203,7 +204,7 @@ def _shifted(array: np.ndarray) -> np.ndarray:
         return array
     bits = 8 * array.dtype.itemsize
     unsigned = np.ascontiguousarray(array).view(f"u{array.dtype.itemsize}")
-    shifted: np.ndarray = np.bitwise_xor(unsigned, unsigned.dtype.type(1 << (bits - 1)))
+    shifted: np.ndarray = unsigned ^ unsigned.dtype.type(1 << (bits - 1))
     return shifted
 
 

@@ -21,8 +21,8 @@ def check_one_patient(slices: Iterable[Slice], who: str) -> None:
     count = len({spelling(item.patient) for item in slices if item.patient})
     if count > 1:
         raise DatasetError(
-            f"{who}: the DICOM files belong to {'two' if count == 2 else count} patients (PatientID); expected one; put the "
-            "files of each patient into a separate folder"
+            f"{who}: the DICOM files belong to {'two' if count == 2 else count} patients (PatientID); expected one; "
+            "put the files of each patient into a separate folder"
         )
 
 
