@@ -14,7 +14,7 @@ from nnunet_plugins.errors import UserError
 from nnunet_plugins.prediction import Model
 from nnunet_plugins.robustness import run
 from nnunet_plugins.robustness.curves import draw, table
-from nnunet_plugins.robustness.perturbations import PERTURBATIONS, Setting
+from nnunet_plugins.robustness.perturbations import PERTURBATIONS, Changed, Setting
 from tests.nnunet_plugins.export.exporting import grid
 
 SHAPE = (10, 22, 26)  # z, y, x
@@ -29,7 +29,7 @@ def image(seed: int = 0, low: float = -1000.0, high: float = 1000.0) -> sitk.Ima
 
 def change(
     name: str, strength: float, *images: sitk.Image, case: str = "a", **setting: object
-) -> run.Changed:
+) -> Changed:
     chosen = Setting(**setting)
     return PERTURBATIONS[name].change(list(images), strength, chosen, chosen.random(name, case))
 
