@@ -30,7 +30,7 @@ class Image:
 def equal_images(images: Sequence[Image]) -> list[list[Image]]:
     """Return the sets of equal images, which are of several cases.
 
-    The size of a voxel, the data type, the order of the axes, scale and offset do not matter.
+    The size of a voxel, the data type and the order of the axes do not matter.
 
     Raises:
         DatasetError: an image cannot be read.
@@ -43,7 +43,7 @@ def equal_images(images: Sequence[Image]) -> list[list[Image]]:
 
 
 def near_images(images: Sequence[Image]) -> list[list[Image]]:
-    """Return sets of images of several groups that are equal but for low values, such as air.
+    """Return sets of images of several groups that differ in scale, offset, or the value of air.
 
     Each set starts with the image that the others were compared with; equal images are left out.
     """

@@ -30,6 +30,8 @@ def holes(mask: np.ndarray, spacing: Sequence[float]) -> str:
     >>> holes(mask, (1, 1, 3))[:70]
     'no label in 4 of the 7 slices from the first to the last labelled one;'
     """
+    if min(mask.shape) == 1:  # one slice
+        return ""
     axis = slice_index(spacing)
     for one in range(3) if axis is None else [axis]:
         slices = np.moveaxis(mask, 2 - one, 0)
@@ -60,5 +62,5 @@ def _missing(slices: np.ndarray) -> tuple[int, int]:
 def _continues(slices: np.ndarray, first: int, second: int) -> bool:
     """Return whether a label is at the same place in two slices, over half of the smaller area."""
     one, other = slices[first], slices[second]
-    shared = np.count_nonzero((one == other) & (one > 0))
-    return shared >= 0.5 * min(np.count_nonzero(one), np.count_nonzero(other))
+    shared = int(np.count_nonzero((one == other) & (one > 0)))
+    return shared >= 0.5 * int(min(np.count_nonzero(one), np.count_nonzero(other)))

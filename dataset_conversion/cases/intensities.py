@@ -1,8 +1,8 @@
 """The grey levels of an image: what finds copies of it, and what shows whether it is CT in HU.
 
-Copies are found by keys that do not depend on the file, the data type, flipped or exchanged axes,
-spacing, scale and offset: digests of the sorted size and of how many voxels have each level. Equal
-keys make candidates only; `compare` looks at the voxels.
+Copies are found by keys that do not depend on the file, the data type, flipped or exchanged axes
+and spacing: digests of the sorted size and of how many voxels have each level. Equal keys make
+candidates only; `compare` looks at the voxels.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ _SHARE = 4  # the highest levels are those that hold a quarter of the voxels,
 _FEWEST = 8  # and at least eight
 _RANGE = 1 << 22  # most levels that are counted one by one
 _SAMPLE = 1 << 16  # voxels from which the distance of two levels is estimated
+_PART = 1 << 20  # voxels that are counted at a time
 _WHOLE = 0.05  # steps: largest distance of a value from its level
 _AIR, _TISSUE = -900.0, -50.0  # HU
 
@@ -30,7 +31,7 @@ class Intensities:
 
     Attributes:
         key: equal for copies; empty for an image of one level.
-        near: equal for images that differ only in lower levels, as by another value of air.
+        near: equal for images that differ only in scale, offset, or the value of air or padding.
         lowest: value.
         highest: value.
         levels: number of different values; an estimate if they are continuous.
@@ -55,8 +56,8 @@ def intensities(array: np.ndarray) -> Intensities:
 
     >>> ramp = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
     >>> one, other = intensities(ramp), intensities(ramp[::-1].T * 0.5 + 3)
-    >>> one.key == other.key, one.levels, other.highest
-    (True, 24, 14.5)
+    >>> one.key == other.key, one.near == other.near, one.levels, other.highest
+    (False, True, 24, 14.5)
     """
     codes, offset, step = _coded(array)
     counts = _counts(codes)
@@ -66,71 +67,88 @@ def intensities(array: np.ndarray) -> Intensities:
         values = _values(present)
     held = counts[present]
     low = held[1:][values[1:] < _TISSUE].sum()
+    ends = float(array.min()), float(array.max())
     return Intensities(
-        *keys(array.shape, present, held),
-        float(array.min()),
-        float(array.max()),
+        *_keys(array.shape, present, held, ends),
+        *ends,
         len(present),
         round(float(low) / array.size, 4),
     )
 
 
-def keys(shape: Sequence[int], levels: np.ndarray, counts: np.ndarray) -> tuple[str, str]:
-    """Return the keys of an image, of all levels and of the highest; see `Intensities`.
+def label_key(shape: Sequence[int], voxels: Mapping[int, int]) -> str:
+    """Return the key of a label map by its size and the voxels of each value."""
+    present = np.array(sorted(value for value, count in voxels.items() if count))
+    counts = np.array([voxels[value] for value in present.tolist()])
+    return _keys(shape, present, counts, (float(present[0]), float(present[-1])))[0]
+
+
+def _keys(shape: Sequence[int], levels: np.ndarray, counts: np.ndarray,
+          ends: tuple[float, float]) -> tuple[str, str]:  # fmt: skip
+    """Return the keys of an image: of all levels with their values, and of the highest without.
 
     Args:
         shape: of the array.
         levels: integers in ascending order.
         counts: voxels of each level.
+        ends: lowest and highest value.
     """
     if len(levels) < 2:
         return "", ""
     size = sorted(int(n) for n in shape if n > 1)
+    values = [f"{value:.4g}" for value in ends]
     found = []
-    for first in (0, _top(counts)):
-        entry = [size, _steps(levels[first:]).tolist(), counts[first:].tolist()]
+    for first, more in ((0, values), (_top(counts), [])):
+        entry = [size, _steps(levels[first:]).tolist(), counts[first:].tolist(), more]
         found.append(hashlib.sha256(json.dumps(entry).encode()).hexdigest()[:32])
     return found[0], found[1]
-
-
-def label_key(shape: Sequence[int], voxels: Mapping[int, int]) -> str:
-    """Return the key of a label map by its size and the voxels of each value."""
-    present = sorted(value for value, count in voxels.items() if count)
-    return keys(shape, np.array(present), np.array([voxels[value] for value in present]))[0]
 
 
 def compare(one: np.ndarray, other: np.ndarray) -> str:
     """Return `SAME` or `NEAR` if two images hold the same voxels in some order of the axes, else "".
 
-    Compared are levels without regard to data type, scale and offset. `NEAR` means
-    that only lower levels differ, as by another value of air or padding.
+    `NEAR` means that the images differ in scale or offset, or in lower levels, as by another value
+    of air or padding. The data type does not matter.
 
     >>> ramp = np.arange(24).reshape(2, 3, 4)
-    >>> compare(ramp, 2.5 * ramp[:, ::-1].T), compare(ramp, np.maximum(ramp, 3))
-    ('same', 'near')
+    >>> compare(ramp, ramp[:, ::-1].T / 1.0), compare(ramp, 2 * ramp), compare(ramp, ramp.clip(3))
+    ('same', 'near', 'near')
     >>> compare(ramp, ramp // 2)
     ''
     """
     first, second = _normal(np.squeeze(one)), _normal(np.squeeze(other))
+    same_values = np.allclose(first.ends, second.ends, rtol=0, atol=_WHOLE * first.step)
     result = ""
-    for order in itertools.permutations(range(first[0].ndim)):
-        if tuple(second[0].shape[axis] for axis in order) != first[0].shape:
+    for order in itertools.permutations(range(first.all.ndim)):
+        if tuple(second.all.shape[axis] for axis in order) != first.all.shape:
             continue
         for flips in itertools.product((1, -1), repeat=len(order)):
             steps = tuple(slice(None, None, step) for step in flips)
-            turned = [levels.transpose(order)[steps] for levels in second]
-            if _equal(first[1], turned[1]):
-                if _equal(first[0], turned[0]):
+            if _equal(first.top, second.top.transpose(order)[steps]):
+                if same_values and _equal(first.all, second.all.transpose(order)[steps]):
                     return SAME
                 result = NEAR
     return result
 
 
-def _normal(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the steps of each voxel above the lowest level, and above the lowest of the highest.
+@dataclass(frozen=True)
+class _Normal:
+    """An image's voxels without offset and scale.
 
-    Both do not depend on offset and scale. In the second, all lower levels are 0.
+    Attributes:
+        all: steps above the lowest level, counted from 1.
+        top: steps above the lowest of the highest levels; 0 for all lower levels.
+        ends: lowest and highest value.
+        step: difference in value of two levels.
     """
+
+    all: np.ndarray
+    top: np.ndarray
+    ends: tuple[float, float]
+    step: float
+
+
+def _normal(array: np.ndarray) -> _Normal:
     codes, _, _ = _coded(array)
     counts = _counts(codes)
     present = np.flatnonzero(counts)
@@ -138,13 +156,16 @@ def _normal(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     for table, first in zip(tables, (0, _top(counts[present])), strict=True):
         kept = present[first:]
         table[kept] = _steps(kept) + 1
-    return tables[0][codes], tables[1][codes]
+    ends = float(array.min()), float(array.max())
+    step = (ends[1] - ends[0]) / max(1, int(tables[0].max()) - 1)
+    return _Normal(tables[0][codes], tables[1][codes], ends, step)
 
 
 def _steps(levels: np.ndarray) -> np.ndarray:
     """Return levels as steps above the lowest, without a common factor."""
-    above: np.ndarray = levels - levels[0]
-    return above // (np.gcd.reduce(above) or 1)
+    above = levels - levels[0]
+    steps: np.ndarray = above // (np.gcd.reduce(above) or 1)
+    return steps
 
 
 def _top(counts: np.ndarray) -> int:
@@ -183,13 +204,17 @@ def _shifted(array: np.ndarray) -> np.ndarray:
         return array
     bits = 8 * array.dtype.itemsize
     unsigned = np.ascontiguousarray(array).view(f"u{array.dtype.itemsize}")
-    return unsigned ^ unsigned.dtype.type(1 << (bits - 1))
+    shifted: np.ndarray = unsigned ^ unsigned.dtype.type(1 << (bits - 1))
+    return shifted
 
 
 def _step(array: np.ndarray, low: float) -> float:
     """Estimate the distance of two neighbouring levels from a part of the voxels; 0 if there are none."""
     flat = array.reshape(-1)
-    some = np.unique(flat[:: max(1, flat.size // _SAMPLE)].astype(np.float64)) - low
+    part = flat[:: max(1, flat.size // _SAMPLE)].astype(np.float64)
+    if low == np.rint(low) and (part == np.rint(part)).all():
+        return 1.0
+    some = np.unique(part) - low
     gaps = np.diff(some)
     gaps = gaps[gaps > 1e-6 * some[-1]]  # below it is rounding of float32
     if not gaps.size:
@@ -233,9 +258,9 @@ def _values(codes: np.ndarray) -> np.ndarray:
 
 
 def _counts(codes: np.ndarray) -> np.ndarray:
-    """Return the number of voxels of each code; slice by slice, as numpy makes each code 8 bytes."""
-    length = int(codes.max()) + 1
-    counts = np.zeros(length, np.int64)
-    for part in codes if codes.ndim > 2 else [codes]:
-        counts += np.bincount(part.ravel(), minlength=length)
+    """Return the number of voxels of each code; in parts, as numpy makes each code 8 bytes."""
+    flat = codes.reshape(-1)
+    counts = np.zeros(int(flat.max()) + 1, np.int64)
+    for start in range(0, flat.size, _PART):
+        counts += np.bincount(flat[start : start + _PART], minlength=len(counts))
     return counts

@@ -61,6 +61,7 @@ def prepare(sample: Sample, labels: Labels, output: Output, who: str) -> Prepare
     images: Images = tuple(oriented(image, code) for image in sample.images)
     _check_channels(images, who)
     _check_spacing(images[0], who)
+    images = tuple(_typed(image, None) for image in images)
     for image in images:
         _check_not_mask(image, labels, who)
     notes = list(sample.notes)

@@ -17,7 +17,7 @@ from dataset_conversion.io.orientation import (
     stored_code,
 )
 
-__all__ = ["grid_notes", "slice_axis", "slice_directions"]
+__all__ = ["grid_notes", "in_plane", "slice_axis", "slice_directions"]
 
 APART = 5.0  # times the finest in-plane spacing from which the coarsest is reported
 
@@ -34,7 +34,7 @@ def grid_notes(grids: Sequence[Grid], *, slices_first: bool, sided: bool) -> lis
         sided: some labels have a side.
     """
     directions = _directions(grids, slices_first=slices_first, sided=sided)
-    return [note for note in (directions, _in_plane(grids)) if note]
+    return [note for note in (directions, in_plane(grids)) if note]
 
 
 def slice_directions(planes: Iterable[str]) -> str:
@@ -78,7 +78,7 @@ def _directions(grids: Sequence[Grid], *, slices_first: bool, sided: bool) -> st
     return f"{start}: each volume is stored with its slice axis first{mirrored}"
 
 
-def _in_plane(grids: Sequence[Grid]) -> str:
+def in_plane(grids: Sequence[Grid]) -> str:
     """Describe in-plane spacings that differ fivefold: the mean of each case's two shorter ones."""
     found = sorted(sum(sorted(spacing)[:2]) / 2 for spacing, _ in grids)
     if not found or found[-1] < APART * found[0]:

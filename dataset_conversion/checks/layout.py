@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dataset_conversion.cases.intensities import Intensities
 from dataset_conversion.checks.finding import Finding
 from dataset_conversion.checks.splits import against_preprocessed, in_splits
 from dataset_conversion.errors import DatasetError, some
@@ -39,8 +40,11 @@ class Layout:
     Attributes:
         cases: training and test cases.
         channels: number of channels.
+        channel_names: in the order of channels.
         labels: name -> values.
         digests: file -> SHA-256 at the conversion, if there is a manifest.
+        facts: image -> facts on its source's values, if there is a manifest.
+        patients: case -> number of the patient, if there is a manifest.
         allow_empty: whether the conversion accepted masks without a label.
         orientation: that the conversion recorded in dataset.json, e.g. LPS or slices-first; "" if none.
         findings: on names and small files.
@@ -49,8 +53,11 @@ class Layout:
     folder: Path
     cases: list[RawCase] = field(default_factory=list)
     channels: int = 1
+    channel_names: tuple[str, ...] = ()
     labels: dict[str, tuple[int, ...]] = field(default_factory=dict)
     digests: dict[Path, str] = field(default_factory=dict)
+    facts: dict[Path, Intensities] = field(default_factory=dict)
+    patients: dict[str, int] = field(default_factory=dict)
     allow_empty: bool = False
     orientation: str = ""
     findings: list[Finding] = field(default_factory=list)
@@ -75,7 +82,8 @@ def read_layout(folder: Path, preprocessed: Path | None = None) -> Layout:
     layout = Layout(folder)
     entry = _object(folder / "dataset.json")
     _check_name(layout)
-    layout.channels = _channels(layout, entry)
+    layout.channel_names = _channels(layout, entry)
+    layout.channels = max(1, len(layout.channel_names))
     layout.labels = _labels(layout, entry)
     layout.orientation = _orientation(entry)
     ending = entry.get("file_ending")
@@ -94,8 +102,8 @@ def read_layout(folder: Path, preprocessed: Path | None = None) -> Layout:
             f"dataset.json: numTraining is {entry.get('numTraining')!r}, but there are {len(training)} "
             "training cases; nnU-Net stops at this"
         )
-    patients = _manifest(layout)
-    layout.findings += in_splits(folder, training, patients)
+    _read_manifest(layout)
+    layout.findings += in_splits(folder, training, layout.patients)
     layout.findings += against_preprocessed(folder, preprocessed)
     return layout
 
@@ -125,14 +133,15 @@ def _check_name(layout: Layout) -> None:
         layout.find(f"{', '.join(twins)}: another folder next to it has the same dataset id")
 
 
-def _channels(layout: Layout, entry: Mapping[str, Any]) -> int:
+def _channels(layout: Layout, entry: Mapping[str, Any]) -> tuple[str, ...]:
     names = entry.get("channel_names", entry.get("modality"))
     if not isinstance(names, dict) or not names:
         layout.find('dataset.json: channel_names is missing; expected e.g. {"0": "CT"}')
-        return 1
+        return ()
     if sorted(names) != sorted(str(i) for i in range(len(names))):
         layout.find(f"dataset.json: channel_names has the keys {sorted(names)}; expected 0, 1, ...")
-    return len(names)
+        return ("",) * len(names)
+    return tuple(str(names[str(i)]) for i in range(len(names)))
 
 
 def _orientation(entry: Mapping[str, Any]) -> str:
@@ -248,20 +257,23 @@ def _check_case_of_letters(layout: Layout, names: Iterable[str]) -> None:
             layout.find(f"{other} and {name} differ only in upper and lower case")
 
 
-def _manifest(layout: Layout) -> dict[str, int]:
-    """Read the manifest of a conversion, if there is one; return case -> number of the patient."""
+def _read_manifest(layout: Layout) -> None:
+    """Read the manifest of a conversion, if there is one."""
     path = layout.folder / MANIFEST
     if not path.is_file():
-        return {}
+        return
     try:
         manifest = _object(path)
         known = records(manifest)
+        facts = {name: record.facts() for name, record in known.items()}
         layout.allow_empty = bool(manifest.get("settings", {}).get("allow_empty"))
-        patients: dict[str, int] = manifest.get("patients", {})
+        layout.patients = manifest.get("patients", {})
     except (DatasetError, AttributeError) as error:
         layout.find(str(error))
-        return {}
+        return
     for name, record in known.items():
+        images = sorted(layout.folder / file for file in record.files if file.startswith("images"))
+        layout.facts.update(zip(images, facts[name], strict=False))
         for file, sha in record.files.items():
             layout.digests[layout.folder / file] = sha
         if not all((layout.folder / file).is_file() for file in record.files):
@@ -269,4 +281,3 @@ def _manifest(layout: Layout) -> dict[str, int]:
     foreign = sorted({case.name for case in layout.cases} - set(known))
     if foreign:
         layout.find(f"{some(foreign)} were not written by the conversion that {MANIFEST} records")
-    return patients

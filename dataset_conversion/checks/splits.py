@@ -31,8 +31,7 @@ def in_splits(folder: Path, training: Iterable[str],
 
     known = set(training)
     try:
-        folds = json.loads(path.read_text(encoding="utf-8"))
-        sides = [([*map(str, fold["train"])], [*map(str, fold["val"])]) for fold in folds]
+        sides = _sides(path)
     except (OSError, ValueError, TypeError, KeyError) as error:
         find(f"cannot be read as a list of train and val ({error!r})")
         return findings
@@ -56,6 +55,19 @@ def in_splits(folder: Path, training: Iterable[str],
         which = "fold 0" if len(sides) == 1 else f"folds 0 to {len(sides) - 1}"
         find(f"{len(sides)} of the usual {FOLDS} folds; train {which}", error=False)
     return findings
+
+
+def read_sides(folder: Path) -> list[tuple[list[str], list[str]]]:
+    """Return the training and validation cases of each fold; empty without a readable file."""
+    try:
+        return _sides(folder / SPLITS)
+    except (OSError, ValueError, TypeError, KeyError):  # reported by `in_splits`
+        return []
+
+
+def _sides(path: Path) -> list[tuple[list[str], list[str]]]:
+    folds = json.loads(path.read_text(encoding="utf-8"))
+    return [([*map(str, fold["train"])], [*map(str, fold["val"])]) for fold in folds]
 
 
 def against_preprocessed(folder: Path, preprocessed: Path | None) -> list[Finding]:

@@ -27,7 +27,9 @@ from dataset_conversion.dicom.segmentation import read_segmentation
 from dataset_conversion.dicom.series import Series, find_series
 from dataset_conversion.dicom.structure_set import read_structure_set
 from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.label_maps import LabelMap
 from dataset_conversion.io.segments import Reading
+from dataset_conversion.io.volumes import Header
 
 _READERS = {SEG: read_segmentation, RTSTRUCT: read_structure_set}
 
@@ -154,14 +156,14 @@ def dicom_source(files: DicomFiles, binary: Sequence[Series], image: Path | Seri
         if series is not None:
             name = _structure((description, place), folder, pattern, how)
             title = f"{who}: DICOM series {description or place!r}"
-            sources.append(
-                MaskSource(
-                    series.paths,
-                    lambda _, s=series, n=name, t=title: read_label_stack(s, n, how, t),
-                )
-            )
+            reader = partial(_read_stack, series, name, how, title)
+            sources.append(MaskSource(series.paths, reader))
             notes.append("a DICOM series was read as the mask")
     return (joined(sources, how, who) if sources else None), list(dict.fromkeys(notes))
+
+
+def _read_stack(series: Series, name: str, how: Reading, title: str, _: Header) -> LabelMap:
+    return read_label_stack(series, name, how, title)
 
 
 def _referred(objects: Sequence[MaskObject], series: Series) -> bool:

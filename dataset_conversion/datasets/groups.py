@@ -14,7 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from dataset_conversion.cases.case import Case
-from dataset_conversion.datasets.patient_ids import joined, spelling
+from dataset_conversion.datasets.patient_ids import joined
+from dataset_conversion.dicom.patients import spelling
 from dataset_conversion.errors import DatasetError, some, together
 from dataset_conversion.raw_format.raw_dataset import RawDataset
 

@@ -20,7 +20,7 @@ from dataset_conversion.labels import Labels
 from dataset_conversion.parallel import Progress
 from dataset_conversion.raw_format.description import ENDING, Description
 from dataset_conversion.raw_format.images_folder import ImagesReport, check_new, write_images
-from dataset_conversion.raw_format.training_record import TrainingRecord, read_record, revealed
+from dataset_conversion.raw_format.training_record import TrainingRecord, read_record
 
 IMAGES_ONLY: bool = option(
     False, "new images for a trained model: -o is a new folder for nnUNetv2_predict -i, -d is not used, "
@@ -86,7 +86,7 @@ def _as_trained(dataset: Description, record: TrainingRecord) -> tuple[Descripti
         DatasetError: options that were given, or the channel, differ from the record.
     """
     given = dataset.output
-    code, why = _orientation(given.orientation, record)
+    code, why = record.written_as(given.orientation)
     if not record.recorded and (given.window or given.steps):
         notes = [*why, *_check_channels(dataset, record), *record.notes()]
         return replace(dataset, output=replace(given, orientation=code)), notes
@@ -131,25 +131,3 @@ def _check_channels(dataset: Description, record: TrainingRecord) -> list[str]:
             f"{record.folder}: {differ}; convert with the dataset of the training and its --modality or --channel"
         )
     return [f"{differ}: make sure that both have the same contrast and units"]
-
-
-def _orientation(usual: str, record: TrainingRecord) -> tuple[str, list[str]]:
-    """Return the orientation of the training images, and a note if it is not recorded."""
-    if record.orientation is not None:
-        return record.orientation, []
-    seen = revealed(record.folder)
-    if len(seen) == 1:
-        (code,) = seen
-        return code, [
-            f"the model's dataset.json does not record an orientation; written as {code}, that of the predictions in "
-            "its validation folders"
-        ]
-    why = (
-        f"its validation folders hold {', '.join(sorted(seen))}"
-        if seen
-        else "no validation folder shows it"
-    )
-    return usual, [
-        f"the model's dataset.json does not record an orientation, and {why}: written as {usual}; make sure that the "
-        "training images were stored so"
-    ]

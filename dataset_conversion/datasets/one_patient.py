@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pydicom
 
+from dataset_conversion.dicom.patients import spelling
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.library_warnings import quiet_pydicom
 
@@ -15,7 +16,7 @@ from dataset_conversion.io.library_warnings import quiet_pydicom
 def check_one_patient(files: Sequence[Path], folder: Path) -> None:
     """Reject DICOM files with several PatientIDs; the ids are not shown.
 
-    Letter case and leading zeros do not count, and files without an id fit every patient.
+    Letter case, leading zeros and separators do not count, and files without an id fit every patient.
 
     Args:
         files: DICOM files, and files that may be.
@@ -38,7 +39,7 @@ def _patient_id(path: Path) -> str:
         with quiet_pydicom():
             header = pydicom.dcmread(path, stop_before_pixels=True, force=True,
                                      specific_tags=["PatientID"])  # fmt: skip
-            return str(header.get("PatientID", "") or "").strip().casefold().lstrip("0")
+            return spelling(str(header.get("PatientID", "") or ""))
     except Exception:  # damaged files are reported by the reader of series
         return ""
 

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Collection, Mapping
+
+from dataset_conversion.dicom.patients import parts_of, spelling
 
 # PatientIDs that anonymisation writes; as `spelling` returns them.
 _PLACEHOLDERS = frozenset((
     "0", "anon", "anonym", "anonymized", "anonymised", "anonymous", "deidentified", "de identified",
     "id", "n a", "na", "none", "null", "patient", "removed", "unknown",
 ))  # fmt: skip
-_RUNS = re.compile(r"\d+|[^\W\d_]+")  # digits, or letters
-
-
-def spelling(text: str) -> str:
-    """Return an id without letter case, leading zeros, blanks and separators; "" if nothing is left.
-
-    Equal results mean the same id. The parts stay apart, so that 1-23 and 12-3 differ.
-
-    >>> spelling("P 00123") == spelling("p_123"), spelling("1-23") == spelling("12-3")
-    (True, False)
-    """
-    runs = _RUNS.findall(unicodedata.normalize("NFKC", text).casefold())
-    return " ".join(run.lstrip("0") or "0" if run.isdigit() else run for run in runs)
 
 
 def unbroken(text: str) -> str:
@@ -33,7 +20,7 @@ def unbroken(text: str) -> str:
     >>> unbroken("12-04-56"), unbroken("0120456"), unbroken("P-7")
     ('120456', '120456', 'p 7')
     """
-    runs = _RUNS.findall(unicodedata.normalize("NFKC", text).casefold())
+    runs = parts_of(text)
     if runs and all(run.isdigit() for run in runs):
         return "".join(runs).lstrip("0") or "0"
     return spelling(text)

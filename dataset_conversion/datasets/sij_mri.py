@@ -27,7 +27,9 @@ FAT_METAPLASIA = {"fat metaplasia": 1}
 class Options(FolderOptions):
     """Options of a hospital's MRI folders."""
 
-    modality: str = option("MR", "DICOM modality (default: %(default)s)")
+    modality: str = option(
+        "MR", "DICOM modality (default: %(default)s); any accepts all, none an absent one"
+    )
     channel: str = option("T1", "channel name (default: %(default)s)")
     spacing: tuple[float, ...] | None = option(
         None, "voxel size in mm to resample to: two within the slices, then from slice to slice; "

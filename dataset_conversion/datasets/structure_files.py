@@ -122,8 +122,8 @@ def name_of(path: Path, patient: str, pattern: str, how: Reading) -> str | None:
 def names_in(text: str, patient: str, pattern: str) -> Iterator[str]:
     """Return a text, then without mask words, and both without the patient's name in front.
 
-    >>> list(names_in("P1_sacrum-mask", "P1", "mask"))
-    ['P1_sacrum-mask', 'P1_sacrum', 'sacrum-mask', 'sacrum']
+    >>> list(dict.fromkeys(names_in("P1_hip_left_mask", "P1", "mask")))
+    ['P1_hip_left_mask', 'P1_hip_left', 'hip_left_mask', 'hip_left']
     """
     front = rf"(?i)^{re.escape(patient)}[\s_.-]+"
     for whole in dict.fromkeys((text, re.sub(front, "", text))):

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import SimpleITK as sitk
 
 from dataset_conversion.cases.case import Case, Sample
 from dataset_conversion.cases.preprocess import check_not_empty
@@ -177,7 +178,8 @@ def _case(item: _Found, content: Content) -> Case:
 
 def _load(files: Files, content: Content) -> Sample:
     """Read the channels and the mask."""
-    images, notes = [], []
+    images: list[sitk.Image] = []
+    notes: list[str] = []
     for path in files.images:
         if content.channels == 1:
             image, more = read_image(path)

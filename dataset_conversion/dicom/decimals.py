@@ -24,7 +24,7 @@ class Decimals:
     """Numbers of one attribute.
 
     `units` are the values of their last digits (0.01 for '-63.90'). `comma`: written with decimal
-    commas. `bad` is the text if it cannot be read, and None otherwise.
+    commas. `bad` is the text if it is not as many finite numbers, and None otherwise.
     """
 
     values: tuple[float, ...]
@@ -34,7 +34,7 @@ class Decimals:
 
 
 def read_decimals(holder: Any, name: str, count: int) -> Decimals | None:
-    """Return an attribute of `count` finite numbers; None if it is missing, empty or of another length.
+    """Return an attribute of `count` numbers; None if it is missing or empty.
 
     Args:
         holder: a pydicom dataset.
@@ -68,8 +68,10 @@ def parse(text: str, count: int) -> Decimals | None:
         values = tuple(float(item.replace(",", ".")) for item in items if item)
     except ValueError:
         return Decimals((), (), comma, text.strip(_BLANK))
-    if len(values) != count or not all(math.isfinite(value) for value in values):
+    if not values:
         return None
+    if len(values) != count or not all(math.isfinite(value) for value in values):
+        return Decimals((), (), comma, text.strip(_BLANK))
     return Decimals(values, tuple(_unit(item.replace(",", ".")) for item in items), comma)
 
 

@@ -15,11 +15,10 @@ from typing import Any
 import pydicom
 from pydicom.uid import UID
 
-from dataset_conversion.dicom.decimals import read_decimals
-from dataset_conversion.dicom.elements import value
+from dataset_conversion.dicom.elements import text, value
 from dataset_conversion.dicom.multiframe import frames, geometry
 from dataset_conversion.dicom.padding import Padding, padding_of
-from dataset_conversion.dicom.traits import shown, traits_of
+from dataset_conversion.dicom.traits import traits_of
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.library_warnings import quiet_pydicom
 
@@ -161,7 +160,6 @@ def _slices(path: Path, header: Any, modality: str, headless: bool) -> list[Slic
     kind = [str(part).upper() for part in value(header, "ImageType", None) or []]
     meta = getattr(header, "file_meta", None)
     traits = traits_of(header)
-    thickness = read_decimals(header, "SliceThickness", 1)
     base = Slice(
         path=path,
         uid=str(value(header, "SeriesInstanceUID", "") or ""),
@@ -178,8 +176,7 @@ def _slices(path: Path, header: Any, modality: str, headless: bool) -> list[Slic
         screen=_SCREENS.search(" ".join(kind)) is not None
         or f"{value(header, 'SOPClassUID') or _stored_class(header)}.".startswith(_SECONDARY),
         study=str(value(header, "StudyInstanceUID", "") or ""),
-        number=shown("SeriesNumber", value(header, "SeriesNumber", "")),
-        thickness=thickness.values[0] if thickness and thickness.values else 0.0,
+        number=text(header, "SeriesNumber"),
         padding=padding_of(header),
         **vars(geometry(header, traits)),
     )

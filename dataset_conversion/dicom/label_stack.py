@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
-from dataset_conversion.dicom.series import Series, read_series
+from dataset_conversion.dicom.pixels import read_pixels
+from dataset_conversion.dicom.series import Series
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import like
 from dataset_conversion.io.label_maps import MOST_VALUES, LabelMap
@@ -31,7 +32,7 @@ def read_label_stack(series: Series, name: str, how: Reading, who: str) -> Label
     Raises:
         DatasetError: neither labels nor one structure.
     """
-    image = read_series(series, who)
+    image = read_pixels(series.slices, series.affine, who)  # with padding as stored
     array = sitk.GetArrayViewFromImage(image)
     if how.outside is not None:
         return _structure(array != how.outside, image, name)
@@ -60,7 +61,7 @@ def is_label_stack(stored: np.ndarray, values: np.ndarray) -> bool:
 
 def looks_binary(series: Series, who: str) -> bool:
     """Return whether a series holds exactly two values."""
-    image = read_series(series, who)  # a view does not keep it alive
+    image = read_pixels(series.slices, series.affine, who)  # a view does not keep it alive
     return len(np.unique(sitk.GetArrayViewFromImage(image))) == 2
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pydicom
 from pydicom.filereader import read_partial
-from pydicom.tag import Tag
+from pydicom.tag import BaseTag, Tag
 
 from dataset_conversion.dicom.headers import may_be_dicom
 from dataset_conversion.dicom.series import Series
@@ -23,7 +23,9 @@ _KINDS = {
     "1.2.840.10008.5.1.4.1.1.66.5": "surface segmentation",
     "1.2.840.10008.5.1.4.1.1.481.3": RTSTRUCT,
 }
-_READ = [Tag(name) for name in ("SOPClassUID", "Modality", "SeriesDescription")]
+_READ: list[BaseTag | int] = [
+    Tag(name) for name in ("SOPClassUID", "Modality", "SeriesDescription")
+]
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,15 @@ from dataset_conversion.dicom.traits import traits_of_frame
 
 #: Attributes that are read as decimals -> how many numbers they have.
 DECIMALS = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2,
-            "RescaleSlope": 1, "RescaleIntercept": 1}  # fmt: skip
+            "RescaleSlope": 1, "RescaleIntercept": 1, "SliceThickness": 1}  # fmt: skip
+_OPTIONAL = "SliceThickness"  # only tells volumes apart
 _SEQUENCES = {
     "ImagePositionPatient": "PlanePositionSequence",
     "ImageOrientationPatient": "PlaneOrientationSequence",
     "PixelSpacing": "PixelMeasuresSequence",
     "RescaleSlope": "PixelValueTransformationSequence",
     "RescaleIntercept": "PixelValueTransformationSequence",
+    "SliceThickness": "PixelMeasuresSequence",
 }
 
 
@@ -35,6 +37,7 @@ class Geometry:
     pixel: tuple[float, ...] | None
     slope: float
     offset: float
+    thickness: float = 0.0
     units: tuple[float, ...] = (0.0, 0.0, 0.0)
     commas: tuple[str, ...] = ()
     bad: tuple[tuple[str, str], ...] = ()
@@ -70,6 +73,7 @@ def _frame(groups: list[Any], traits: Mapping[str, str]) -> Geometry:
 
 def _geometry(found: Mapping[str, Decimals | None], traits: Mapping[str, str]) -> Geometry:
     numbers = {name: item.values for name, item in found.items() if item and item.bad is None}
+    needed = {name: item for name, item in found.items() if item and name != _OPTIONAL}
     position = found["ImagePositionPatient"]
     return Geometry(
         position=numbers.get("ImagePositionPatient"),
@@ -77,8 +81,9 @@ def _geometry(found: Mapping[str, Decimals | None], traits: Mapping[str, str]) -
         pixel=numbers.get("PixelSpacing"),
         slope=numbers.get("RescaleSlope", (1.0,))[0],
         offset=numbers.get("RescaleIntercept", (0.0,))[0],
+        thickness=numbers.get(_OPTIONAL, (0.0,))[0],
         units=position.units if position and position.units else (0.0, 0.0, 0.0),
-        commas=tuple(name for name, item in found.items() if item and item.comma and not item.bad),
-        bad=tuple((name, item.bad) for name, item in found.items() if item and item.bad),
+        commas=tuple(name for name, item in needed.items() if item.comma and not item.bad),
+        bad=tuple((name, item.bad) for name, item in needed.items() if item.bad),
         traits=traits,
     )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 AIR_HU = -1024.0
 _CT_RANGE = (-1024.0, 3071.0)
+_AIR_BELOW = -900.0  # HU that need no report
 _ABOVE = 1.5  # a padding above all other values is at least this many times the highest
 
 
@@ -75,9 +76,10 @@ def without_padding(
     changed, kept = 0, 0
     for index, mask in found.items():
         plane = values[index]
-        outside = mask & ((plane < low) | (plane > high))
+        outside = mask & ((plane < low) | (plane > high)) & (plane != air)
+        nothing = plane <= _AIR_BELOW if ct else plane == air
         changed += int(outside.sum())
-        kept += int((mask & ~outside & (plane != air)).sum())
+        kept += int((mask & ~outside & ~nothing).sum())
         plane[outside] = air
     notes = []
     if changed:

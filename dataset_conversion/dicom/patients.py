@@ -1,12 +1,15 @@
-"""Whose DICOM files are they: group files by PatientID, which is never shown or written."""
+"""Whose DICOM files are they: compare PatientIDs, which are never shown or written."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+import re
+import unicodedata
+from collections.abc import Iterable
 
-from dataset_conversion.dicom.headers import NonImage, Slice, read_slices
+from dataset_conversion.dicom.headers import Slice
 from dataset_conversion.errors import DatasetError
+
+_RUNS = re.compile(r"\d+|[^\W\d_]+")  # digits, or letters
 
 
 def check_one_patient(slices: Iterable[Slice], who: str) -> None:
@@ -15,27 +18,29 @@ def check_one_patient(slices: Iterable[Slice], who: str) -> None:
     Raises:
         DatasetError: several PatientIDs.
     """
-    count = len({item.patient for item in slices if item.patient})
+    count = len({spelling(item.patient) for item in slices if item.patient})
     if count > 1:
         raise DatasetError(
-            f"{who}: the DICOM files belong to {count} patients (PatientID); expected one; put the "
-            "files of each patient into a separate folder"
+            f"{who}: the DICOM files belong to {'two' if count == 2 else count} patients (PatientID); expected one; "
+            "put the files of each patient into a separate folder"
         )
 
 
-def by_patient(files: Sequence[Path]) -> list[list[Path]]:
-    """Group DICOM images by PatientID; other files, and images without it, are left out.
+def spelling(text: str) -> str:
+    """Return an id without letter case, leading zeros, blanks and separators; "" if nothing is left.
 
-    Returns:
-        One list per patient, in the order of the files, which are sorted. The PatientIDs are not
-        returned.
+    Equal results mean the same id. The parts stay apart, so that 1-23 and 12-3 differ.
 
-    Raises:
-        DatasetError: a damaged file, see `read_slices`.
+    >>> spelling("P 00123") == spelling("p_123"), spelling("1-23") == spelling("12-3")
+    (True, False)
     """
-    groups: dict[str, list[Path]] = {}
-    for path in sorted(files):
-        found = read_slices(path)
-        if found and not isinstance(found, NonImage) and found[0].patient:
-            groups.setdefault(found[0].patient, []).append(path)
-    return list(groups.values())
+    return " ".join(run.lstrip("0") or "0" if run.isdigit() else run for run in parts_of(text))
+
+
+def parts_of(text: str) -> list[str]:
+    """Return the runs of digits and of letters of an id, in lower case.
+
+    >>> parts_of("P-0012")
+    ['p', '0012']
+    """
+    return _RUNS.findall(unicodedata.normalize("NFKC", text).casefold())

@@ -21,6 +21,7 @@ from dataset_conversion.io.label_maps import LabelMap
 from dataset_conversion.io.library_warnings import quiet_pydicom
 from dataset_conversion.io.segments import Reading, merge
 from dataset_conversion.io.volumes import Header
+from dataset_conversion.labels import folded
 
 BINARY, LABELMAP = "BINARY", "LABELMAP"
 ALIGNED = 0.1  # voxels: tolerance of a frame's corner relative to the image's grid
@@ -41,9 +42,11 @@ def read_segmentation(path: Path, grid: Header, how: Reading) -> LabelMap:
     with quiet_pydicom():
         header, pixels = _parsed(path)
         kind = str(header.get("SegmentationType", "") or "").upper()
+        if not kind or "SegmentSequence" not in header:
+            raise DatasetError(f"{path}: the DICOM SEG is truncated or damaged; copy it again")
         if kind not in (BINARY, LABELMAP):
             raise DatasetError(
-                f"{path}: a DICOM SEG of type {kind or 'unknown'} (allowed: {BINARY}, {LABELMAP}); export "
+                f"{path}: a DICOM SEG of type {kind} (allowed: {BINARY}, {LABELMAP}); export "
                 "the segmentation with one label per voxel"
             )
         values = _names(path, header)
@@ -93,7 +96,7 @@ def _names(path: Path, header: Any) -> dict[str, int]:
         name = str(item.get("SegmentLabel", "") or "").strip()
         if number == 0:
             continue
-        if not name or name in found:
+        if not name or folded(name) in map(folded, found):
             raise DatasetError(
                 f"{path}: segment {number} has the name {name!r}, blank or that of another; name the "
                 "segments and export it again"

@@ -16,12 +16,13 @@ import numpy as np
 
 from dataset_conversion.dicom.headers import Slice
 from dataset_conversion.dicom.slice_geometry import stack_of
+from dataset_conversion.dicom.splits import interleaved
 from dataset_conversion.dicom.traits import COUNTING, DEFINING, shown
-from dataset_conversion.dicom.volumes_in_series import Part, interleaved
+from dataset_conversion.dicom.volumes_in_series import Part
 
 MOST_LISTED, MOST_TRAITS = 12, 4
-NONE = "none"
-_NAMES = {name.casefold(): name for name in (*DEFINING, *COUNTING, "SeriesNumber")}
+NONE, PHASE = "none", "phase"
+_NAMES = {name.casefold(): name for name in (*DEFINING, *COUNTING, "SeriesNumber", PHASE)}
 _SHORT = {"acquisition": "AcquisitionNumber", "echo": "EchoNumbers", "kernel": "ConvolutionKernel",
           "series": "SeriesNumber"}  # fmt: skip
 _PLANES = ("sagittal", "coronal", "axial")
@@ -72,16 +73,16 @@ def listed(parts: Sequence[Part], among: Sequence[Part]) -> str:
     for part in parts[:MOST_LISTED]:
         term = choice(part, among)
         chosen = f": --series {quoted(term)}" if term else ""
-        entries.append(described(part, among) + chosen)
+        entries.append(described(part, parts) + chosen)
     more = len(parts) - MOST_LISTED
     return "; ".join(entries) + (f"; and {more} more" if more > 0 else "")
 
 
-def ambiguous(parts: list[Part]) -> str:
-    """Describe several parts, and how to choose one."""
+def ambiguous(parts: Sequence[Part], known: Sequence[Part]) -> str:
+    """Describe several of all known parts, and how to choose one."""
     if len({part.series for part in parts}) > 1:
         return (
-            f"{len(parts)} DICOM series, expected one; found: {listed(parts, parts)}; choose with "
+            f"{len(parts)} DICOM series, expected one; found: {listed(parts, known)}; choose with "
             "--series TEXT (part of the description, the end of the UID, or an attribute)"
         )
     names = differences(parts)
@@ -89,7 +90,7 @@ def ambiguous(parts: list[Part]) -> str:
     kind = "stacks" if stacks else "volumes"
     return (
         f"one DICOM series with {len(parts)} {kind} (different {', '.join(names)}), expected one; found: "
-        f"{listed(parts, parts)}; choose one with --series{_joined(parts, names)}"
+        f"{listed(parts, known)}; choose one with --series{_joined(parts, names)}"
     )
 
 
@@ -124,16 +125,16 @@ def differences(parts: Sequence[Part]) -> list[str]:
     return found or ["time"]
 
 
-def _joined(parts: list[Part], names: list[str]) -> str:
+def _joined(parts: Sequence[Part], names: Sequence[str]) -> str:
     """Return how to use all parts as one volume, if they form one."""
     if names == ["position"]:
         return ", or copy the missing slices if this is one stack"
     every = [item for part in parts for item in part.slices]
     if any(part.stack != parts[0].stack for part in parts) or not stack_of(every).even:
         return ""
-    if not set(names) <= set(COUNTING) and interleaved([part.slices for part in parts]):
+    if not set(names) <= {*COUNTING, "time"} and interleaved([part.slices for part in parts]):
         return ""
-    text = ", ".join(f"{name}=*" for name in differences(parts))
+    text = ", ".join(f"{PHASE if name == 'time' else name}=*" for name in names)
     return f", or take all slices as one volume with --series {quoted(text)}"
 
 

@@ -78,6 +78,7 @@ def find_series(files: Sequence[Path], who: str, *, modality: str | None = "CT",
     parts = separate(slices, joined)
     scouts = [part for part in parts if part.first.localizer]
     parts = _of_modality([part for part in parts if part not in scouts], who, modality, notes)
+    known = parts
     if text is not None and (parts or scouts):
         parts = _named(parts, scouts, who, text)
     elif scouts:
@@ -85,12 +86,13 @@ def find_series(files: Sequence[Path], who: str, *, modality: str | None = "CT",
     if not parts:
         return None, notes
     check_one_patient([item for part in parts for item in part.slices] if text else slices, who)
+    _check_readable(parts, who)
     parts = _stacks_of(parts, notes)
     hint = ""
     if len(parts) > 1 and fits is not None:
-        parts, hint = _fitting(parts, who, fits, notes)
+        parts, hint = _fitting(parts, known, who, fits, notes)
     if len(parts) > 1:
-        raise DatasetError(f"{who}: {ambiguous(parts)}{hint}")
+        raise DatasetError(f"{who}: {ambiguous(parts, known)}{hint}")
     return _verified(parts[0], who, notes), notes
 
 
@@ -166,6 +168,22 @@ def _named(parts: list[Part], scouts: list[Part], who: str, text: str) -> list[P
     return named
 
 
+def _check_readable(parts: Sequence[Part], who: str) -> None:
+    """Stop if numbers of the headers are unclear, with one line per patient."""
+    bad: dict[str, list[str]] = {}
+    for item in (item for part in parts for item in part.slices if not item.screen):
+        for name, text in item.bad:
+            bad.setdefault(name, []).append(text)
+    if bad:
+        shown = ", ".join(
+            f"{name} {texts[0]!r} (in {len(texts)} slices)" for name, texts in bad.items()
+        )
+        raise DatasetError(
+            f"{who}: {shown} cannot be read; expected numbers with a decimal point, separated by "
+            r"backslashes, as in '0.75\0.75'; export the series again from the archive"
+        )
+
+
 def _stacks_of(parts: list[Part], notes: list[str]) -> list[Part]:
     """Return the parts that may be volumes, if there are any; pass over single images and screens."""
     stacks = [part for part in parts if is_stack(part)]
@@ -179,7 +197,7 @@ def _stacks_of(parts: list[Part], notes: list[str]) -> list[Part]:
     return [part for part in parts if part not in over]
 
 
-def _fitting(parts: list[Part], who: str, fits: Callable[[Series], bool],
+def _fitting(parts: list[Part], known: list[Part], who: str, fits: Callable[[Series], bool],
              notes: list[str]) -> tuple[list[Part], str]:  # fmt: skip
     """Return the part that the mask is aligned with, else all parts and a hint for the message.
 
@@ -197,7 +215,7 @@ def _fitting(parts: list[Part], who: str, fits: Callable[[Series], bool],
     if len(aligned) != 1:
         return parts, ""
     if rivals(aligned[0], parts):
-        term = choice(aligned[0], parts)
+        term = choice(aligned[0], known)
         return parts, f" (the mask is aligned with {quoted(term)})" if term else ""
     several = f"{len(parts)} DICOM series"
     if len({part.series for part in parts}) == 1:
@@ -207,19 +225,7 @@ def _fitting(parts: list[Part], who: str, fits: Callable[[Series], bool],
 
 
 def _verified(part: Part, who: str, notes: list[str]) -> Series:
-    """Check a part's attributes and geometry, and note what was corrected."""
-    bad: dict[str, list[str]] = {}
-    for item in part.slices:
-        for name, text in item.bad:
-            bad.setdefault(name, []).append(text)
-    if bad:
-        shown = ", ".join(
-            f"{name} {texts[0]!r} (in {len(texts)} slices)" for name, texts in bad.items()
-        )
-        raise DatasetError(
-            f"{who}: {shown} cannot be read; expected numbers with a decimal point, separated by "
-            r"backslashes, as in '0.75\0.75'; export the series again from the archive"
-        )
+    """Check a part's geometry, and note what was corrected."""
     ordered, affine, more = sort_slices(part.slices, who)
     commas = sorted({name for item in ordered for name in item.commas})
     if commas:

@@ -16,9 +16,9 @@ from dataset_conversion.errors import DatasetError
 # Tolerance of a gap relative to the usual one, and of a slice's distance from an even spacing: the larger of both.
 GAP_SHARE, GAP_MM = 0.01, 0.01
 DRIFT = 0.25  # pixels: largest sideways shift between the first and the last slice
-# Positions rounded to at most this unit, and to this share of the spacing, form one even volume. A missing
-# slice moves others by at least 0.3 of the spacing.
-ROUNDED_MM, ROUNDED_SHARE = 0.1, 0.35
+# Positions rounded to at most 0.1 mm along each axis, and to this share of the spacing, form one even volume.
+# A missing slice moves others by at least 0.3 of the spacing.
+ROUNDED_MM, ROUNDED_SHARE = 0.1 * 3**0.5, 0.35
 ROUNDED = 0.75  # units: largest distance of a rounded position from the fitted line
 _NOISE = 1e-6
 _NOTED_MM = 1e-3
@@ -96,7 +96,7 @@ class Stack:
         """Return spacing, height of the first slice, and a note if rounded positions need a fit."""
         if _NOTED_MM < self.deviation <= ROUNDED * self.rounding:
             note = (
-                f"slice positions are rounded to {self.rounding:.2g} mm: an even spacing is fitted"
+                f"slice positions are rounded to {self.rounding:.1g} mm: an even spacing is fitted"
             )
             return self.step, self.start, [note]
         span = float(self.heights[-1] - self.heights[0])
@@ -223,7 +223,7 @@ def _uneven(stack: Stack) -> str | None:
     if not off.size:
         return None
     at = int(off[np.abs(gaps[off] - usual).argmax()])
-    rounded = f"; positions are rounded to {stack.unit:.2g} mm" if stack.unit > ROUNDED_MM else ""
+    rounded = f"; positions are rounded to {stack.unit:.1g} mm" if stack.unit > ROUNDED_MM else ""
     return (
         f"uneven gaps between slices: usually {usual:.3f} mm, but {gaps[at]:.3f} mm between "
         f"{stack.slices[at].name} and {stack.slices[at + 1].name} ({off.size} of {len(gaps)} gaps are "

@@ -8,18 +8,20 @@ import numpy as np
 
 from dataset_conversion.dicom.headers import Slice
 from dataset_conversion.dicom.slice_geometry import stack_of
-from dataset_conversion.dicom.volumes_in_series import Part, interleaved
+from dataset_conversion.dicom.splits import interleaved
+from dataset_conversion.dicom.volumes_in_series import Part
 
 
 def is_stack(part: Part) -> bool:
-    """Check whether a part may be a volume: two or more grey images with a position."""
+    """Check whether a part may be a volume: grey images of two or more places."""
     first = part.first
-    grey = first.samples == 1 and not first.palette
-    return len(part.slices) > 1 and grey and not (first.screen and first.missing)
+    if first.samples != 1 or first.palette or (first.screen and first.missing):
+        return False
+    return len({item.position or number for number, item in enumerate(part.slices)}) > 1
 
 
 def passed_over(part: Part, stacks: Sequence[Part]) -> bool:
-    """Check whether a part is no volume next to stacks: a scout, a screen, or colours.
+    """Check whether a part next to stacks is a scout, a screen, or colours.
 
     A single image that continues a stack of its series, or lacks a position but is otherwise as
     its slices, is a slice with a damaged header and is not passed over.

@@ -21,11 +21,14 @@ from dataset_conversion.io.label_maps import LabelMap
 from dataset_conversion.io.library_warnings import quiet_pydicom
 from dataset_conversion.io.segments import Reading, merge
 from dataset_conversion.io.volumes import Header
+from dataset_conversion.labels import folded
 
 _CLOSED = frozenset(("CLOSED_PLANAR", "CLOSEDPLANAR_XOR"))
 _OFF = 0.1  # slices: largest distance of a contour's point from its slice
-_DIGITS = 4  # of a voxel: contours are stored with rounded coordinates
-_OUTSIDE, _INSIDE = 0, 1  # of `grid_points_in_poly`; 2 and 3 are vertices and edges
+# Contours through the centres of voxels are stored with rounded coordinates: points are moved to the
+# nearest of this many steps per voxel, so that the centres are on the contour again.
+_STEPS = 32
+_INSIDE = 1  # of `grid_points_in_poly`; 0 is outside, 2 and 3 are vertices and edges
 
 
 def read_structure_set(path: Path, grid: Header, how: Reading) -> LabelMap:
@@ -76,7 +79,8 @@ def _structures(path: Path) -> dict[str, list[tuple[str, np.ndarray]]]:
             f"{path}: the RTSTRUCT is damaged ({' '.join(str(error).split())[:120]}); copy or export "
             "it again"
         ) from error
-    unclear = sorted(n for n in names.values() if not n or list(names.values()).count(n) > 1)
+    same = [folded(name) for name in names.values()]
+    unclear = sorted(n for n in names.values() if same.count(folded(n)) > 1 or not n)
     if unclear:
         raise DatasetError(
             f"{path}: structures {unclear} have blank names or names of others; name the structures and "
@@ -91,12 +95,14 @@ def _filled(contours: Sequence[tuple[str, np.ndarray]], to_image: np.ndarray, gr
     inside = np.zeros(grid.size[::-1], bool)
     edges: list[tuple[tuple[Any, ...], np.ndarray]] = []
     for kind, points in contours:
+        if not len(points):
+            continue
         if kind.upper() not in _CLOSED:
             raise DatasetError(
                 f"{who} has a contour of type {kind or 'unknown'}, which encloses no voxels (allowed: "
                 "CLOSED_PLANAR); remove the structure, or leave it out with --rename 'NAME=background'"
             )
-        index = np.round((to_image @ np.c_[points, np.ones(len(points))].T)[:3].T, _DIGITS)
+        index = (to_image @ np.c_[points, np.ones(len(points))].T)[:3].T
         z, box, found = _polygon(index, grid, who)
         where = (z, *box)
         inside[where] ^= found == _INSIDE
@@ -123,6 +129,7 @@ def _polygon(index: np.ndarray, grid: Header,
             "on another series? Export it for this series, or as a label map"
         )
     size = np.array(grid.size)
+    index = np.rint(index * _STEPS) / _STEPS
     low, high = np.floor(index[:, :2].min(0)).astype(int), np.ceil(index[:, :2].max(0)).astype(int)
     if not 0 <= z < size[2] or (low < -1).any() or (high > size[:2]).any():
         raise DatasetError(

@@ -11,7 +11,7 @@ from typing import Any
 from pydicom.tag import Tag
 
 from dataset_conversion.dicom.decimals import parse
-from dataset_conversion.dicom.elements import part, value
+from dataset_conversion.dicom.elements import part, text
 
 #: Slices that differ in one of these belong to different volumes, in order of preference for a choice.
 DEFINING = ("ImageType", "ComplexImageComponent", "EchoTime", "EchoNumbers", "ConvolutionKernel",
@@ -47,49 +47,43 @@ _B_VALUES = (
 
 def traits_of(header: Any) -> dict[str, str]:
     """Return the attributes of a file that are not empty."""
-    found = {name: value(header, name) for name in (*DEFINING, *COUNTING, *ORDERING)}
-    if found["DiffusionBValue"] is None:
-        found["DiffusionBValue"] = _private_b_value(header)
-    return _texts(found)
+    found = {name: text(header, name) for name in (*DEFINING, *COUNTING, *ORDERING)}
+    found["DiffusionBValue"] = found["DiffusionBValue"] or _private_b_value(header)
+    return _shown(found)
 
 
 def traits_of_frame(groups: Sequence[Any]) -> dict[str, str]:
     """Return the attributes that a frame's functional groups contain."""
     found = {}
     for name, (sequences, own) in _IN_FRAMES.items():
-        for sequence in sequences:
-            item = part(groups, sequence)
-            if item is not None:
-                found[name] = value(item, own)
-    return _texts(found)
+        items = [item for sequence in sequences if (item := part(groups, sequence)) is not None]
+        found[name] = next((text(item, own) for item in items), "")
+    return _shown(found)
 
 
-def shown(name: str, stored: Any) -> str:
-    r"""Return a value as text, as it is compared and shown.
+def shown(name: str, stored: str) -> str:
+    """Return an attribute's text as it is compared and shown.
 
-    >>> shown("EchoTime", "3.5999999999999996"), shown("ImageType", ["ORIGINAL", "PRIMARY", "W"])
-    ('3.6', 'ORIGINAL\\PRIMARY\\W')
+    >>> shown("EchoTime", "3.5999999999999996"), shown("StackID", "01")
+    ('3.6', '01')
     """
-    several = not isinstance(stored, str | bytes) and hasattr(stored, "__iter__")
-    text = "\\".join(str(item).strip(" \0") for item in (stored if several else [stored]))
-    if name not in _NUMERIC:
-        return text
-    number = parse(text, 1)
-    return text if number is None or number.bad else f"{round(number.values[0], 2):.12g}"
+    number = parse(stored, 1) if name in _NUMERIC else None
+    if number is None or number.bad is not None:
+        return stored
+    return f"{round(number.values[0], 2):.12g}"
 
 
-def _texts(found: Mapping[str, Any]) -> dict[str, str]:
-    texts = {name: shown(name, stored) for name, stored in found.items() if stored is not None}
-    return {name: text for name, text in texts.items() if text}
+def _shown(found: Mapping[str, str]) -> dict[str, str]:
+    return {name: shown(name, stored) for name, stored in found.items() if stored}
 
 
-def _private_b_value(header: Any) -> Any:
+def _private_b_value(header: Any) -> str:
     for block, creator, tag in _B_VALUES:
         if tag in header and block in header and str(header[block].value).strip() == creator:
             stored = header[tag].value
             several = not isinstance(stored, str | bytes) and hasattr(stored, "__iter__")
-            first = next(iter(stored), None) if several else stored
+            first = str(next(iter(stored), "") if several else stored)
+            number = parse(first, 1)
             # GE adds 1e9 to the values of some protocols.
-            number = None if first is None or isinstance(first, bytes) else float(first)
-            return number if number is None else number % 1e9
-    return None
+            return f"{number.values[0] % 1e9:g}" if number and number.bad is None else ""
+    return ""

@@ -16,15 +16,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dataset_conversion.dicom.decimals import parse
 from dataset_conversion.dicom.headers import Slice
 from dataset_conversion.dicom.slice_geometry import GAP_MM, stack_of
-from dataset_conversion.dicom.traits import COUNTING, DEFINING, ORDERING
+from dataset_conversion.dicom.splits import even, grouped, interleaved, passes, phases, thick
+from dataset_conversion.dicom.traits import COUNTING, DEFINING
 
 _SCRAPS = 2  # most single images, such as a screen, that a split may leave
 _POOLED = 3  # fewest slices with one UID each that are taken as one series
 _APART = 2.5  # usual gaps: a larger one separates two stacks
-_OVERLAP = 1.2  # slices at least so many times thicker than their distance are of two passes
+_FEWEST = 3  # slices of a stack that only a gap separates
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def separate(slices: Sequence[Slice], together: Collection[str] = ()) -> list[Pa
 
     Args:
         slices: all images of a patient.
-        together: attributes that do not separate volumes.
+        together: attributes that do not separate volumes; "phase" stands for times.
     """
     found = []
     for number, series in enumerate(_series(slices)):
@@ -134,7 +134,8 @@ def _close(a: tuple[float, ...] | None, b: tuple[float, ...] | None, margin: flo
 def _height(slices: Sequence[Slice]) -> tuple[float, ...]:
     """Return the middle of the slices' positions: z first, in whole mm."""
     points = [item.position for item in slices if item.position is not None]
-    return tuple(np.round(np.mean(points, axis=0))[::-1]) if points else (np.inf,)
+    middle = np.array(points, float).sum(axis=0) / len(points) if points else np.full(3, np.inf)
+    return tuple(float(v) for v in np.round(middle)[::-1])
 
 
 def _volumes(part: Part, together: Collection[str]) -> list[Part]:
@@ -149,38 +150,28 @@ def _volumes(part: Part, together: Collection[str]) -> list[Part]:
     if split:
         parts = [replace(part, slices=tuple(group)) for group in split]
         return [volume for each in parts for volume in _volumes(each, together)]
+    in_time = [] if "phase" in together else passes(slices)
+    if not in_time and not stack.even:
+        in_time = phases(slices)
+    if in_time:
+        return [replace(part, slices=tuple(group), phase=at)
+                for at, group in enumerate(in_time, start=1)]  # fmt: skip
     if stack.even:
         return [part]
-    phases = _phases(slices)
-    if phases:
-        return [replace(part, slices=tuple(group), phase=at)
-                for at, group in enumerate(phases, start=1)]  # fmt: skip
     apart = [replace(part, slices=tuple(group), stack=part.stack + at / 1000)
              for at, group in enumerate(_apart(slices))]  # fmt: skip
     volumes = [volume for each in apart for volume in _volumes(each, together)]
-    return volumes if volumes and all(_even(volume.slices) for volume in volumes) else [part]
-
-
-def _by(slices: Sequence[Slice], names: Sequence[str]) -> list[list[Slice]]:
-    groups: dict[tuple[str, ...], list[Slice]] = {}
-    for item in slices:
-        groups.setdefault(tuple(item.traits.get(n, "") for n in names), []).append(item)
-    return [groups[key] for key in sorted(groups, key=_natural)]
-
-
-def _natural(key: tuple[str, ...]) -> list[tuple[float, str]]:
-    numbers = [parse(text, 1) for text in key]
-    return [(number.values[0] if number and number.values else np.inf, text)
-            for number, text in zip(numbers, key, strict=True)]  # fmt: skip
+    whole = all(len(v.slices) >= _FEWEST and even(v.slices) for v in volumes)
+    return volumes if volumes and whole else [part]
 
 
 def _defined(slices: Sequence[Slice], names: Sequence[str]) -> list[list[Slice]]:
     """Split an even stack by the first attribute whose values are complete stacks."""
     for name in names:
-        groups = _by(slices, (name,))
-        if not all(_even(group) for group in groups):
+        groups = grouped(slices, (name,))
+        if not all(even(group) for group in groups):
             continue
-        if name not in COUNTING or (interleaved(groups) and _thick(slices)):
+        if name not in COUNTING or (interleaved(groups) and thick(slices)):
             return groups
     return []
 
@@ -188,14 +179,14 @@ def _defined(slices: Sequence[Slice], names: Sequence[str]) -> list[list[Slice]]
 def _completed(slices: Sequence[Slice], names: Sequence[str]) -> list[list[Slice]]:
     """Split an uneven stack by the fewest attributes that make each part even."""
     for names_of_split in _choices(names):
-        groups = _by(slices, names_of_split)
+        groups = grouped(slices, names_of_split)
         single = sum(len(group) == 1 for group in groups)
         if single > _SCRAPS or single == len(groups):
             continue
         counted = all(name in COUNTING for name in names_of_split)
         if counted and (single or not interleaved(groups)):
             continue
-        if all(len(group) == 1 or _even(group) for group in groups):
+        if all(len(group) == 1 or even(group) for group in groups):
             return groups
     return []
 
@@ -203,49 +194,6 @@ def _completed(slices: Sequence[Slice], names: Sequence[str]) -> list[list[Slice
 def _choices(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
     for size in (1, 2, 3):
         yield from itertools.combinations(names, size)
-
-
-def _even(slices: Sequence[Slice]) -> bool:
-    return len(slices) > 1 and stack_of(slices).even
-
-
-def interleaved(groups: Sequence[Sequence[Slice]]) -> bool:
-    """Check whether each group shares its part of the normal with another group."""
-    every = stack_of([item for group in groups for item in group])
-    heights = [
-        np.array([item.position for item in group], float) @ every.normal for group in groups
-    ]
-    ranges = [(values.min(), values.max()) for values in heights]
-    return all(
-        any(low <= other_high and other_low <= high
-            for j, (other_low, other_high) in enumerate(ranges) if i != j)
-        for i, (low, high) in enumerate(ranges)
-    )  # fmt: skip
-
-
-def _thick(slices: Sequence[Slice]) -> bool:
-    """Check whether slices overlap, as those of two passes do, unlike those of one interleaved pass."""
-    thickness = min(item.thickness for item in slices)
-    return thickness == 0 or thickness >= _OVERLAP * abs(stack_of(slices).step)
-
-
-def _phases(slices: Sequence[Slice]) -> list[list[Slice]]:
-    """Split images of the same positions, equally many of each, by their order in time."""
-    stack = stack_of(slices)
-    cuts = np.flatnonzero(np.diff(stack.heights) >= GAP_MM) + 1
-    places = [list(group) for group in np.split(np.array(stack.slices, dtype=object), cuts)]
-    count = len(places[0])
-    if count < 2 or any(len(place) != count for place in places):
-        return []
-    for name in ORDERING:
-        keys = [[parse(item.traits.get(name, ""), 1) for item in place] for place in places]
-        times = [[key.values[0] for key in place if key and key.values] for place in keys]
-        if all(len(set(place)) == count for place in times):
-            order = [np.argsort(place) for place in times]
-            phases = [[place[rank[at]] for place, rank in zip(places, order, strict=True)]
-                      for at in range(count)]  # fmt: skip
-            return phases if all(_even(phase) for phase in phases) else []
-    return []
 
 
 def _apart(slices: Sequence[Slice]) -> list[list[Slice]]:

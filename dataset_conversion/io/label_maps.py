@@ -224,8 +224,8 @@ def _stacked(path: Path, array: np.ndarray, how: Reading) -> Merged:
             f"--volumes has {len(how.volumes)} names" if how.volumes else "their names are unknown"
         )
         raise DatasetError(
-            f"{path}: 4D with {count} volumes of 0 and 1, one label per volume, but {given}; to merge "
-            f"them, pass --volumes with the {count} labels in the order of the volumes "
+            f"{path}: 4D with {count} volumes of 0 and 1 (or RGB): one label per volume, but {given}; to "
+            f"merge them, pass --volumes with the {count} labels in the order of the volumes "
             f"({BACKGROUND} for one to leave out)"
         )
     voxels = {name: partial(_voxels, array, i, 1) for i, name in enumerate(how.volumes)}

@@ -105,9 +105,9 @@ def unlisted(unknown: Sequence[str], names: Iterable[str], labels: Labels, who: 
     renames = " ".join(f"'{name}=LABEL'" for name in unknown[:3])
     more = " ..." if len(unknown) > 3 else ""
     return (
-        f"{who}: {listed(unknown)} in the mask: not in the labels. Names in the mask: {listed(names)}; "
-        f"labels: {listed(labels.names)}. Names decide, not numbers: correct the names, or pass "
-        f"--rename {renames}{more} with one of the labels for each ({BACKGROUND} removes it)"
+        f"{who}: {listed(unknown)} {'is not a label' if len(unknown) == 1 else 'are not labels'}. Names in "
+        f"the mask: {listed(names)}; labels: {listed(labels.names)}. Names decide, not numbers: correct "
+        f"the names, or pass --rename {renames}{more} with one of the labels for each ({BACKGROUND} removes it)"
     )
 
 

@@ -66,7 +66,10 @@ def not_a_volume(path: Path, size: Sequence[int]) -> str:
         return f"{path}: size {shown}; export the volume again"
     if len(size) < 3:
         return f"{path}: {len(size)}D ({shown}); a 3D volume is required: export the entire stack"
-    return f"{path}: {len(size)}D ({shown}), not 3D; 4D: choose volume k and save it as a separate file"
+    return (
+        f"{path}: {len(size)}D ({shown}), not 3D; 4D: choose volume k and save it as a separate file, or "
+        "save a mask with one label per volume as .nii.gz"
+    )
 
 
 def read_meta_header(path: Path) -> MetaHeader:

@@ -199,13 +199,17 @@ def rounded(folder: Path, digits: int = 2) -> None:
 
 
 def decimal_commas(folder: Path) -> None:
-    """PixelSpacing is written with decimal commas; all other bytes stay."""
+    """PixelSpacing is written with decimal commas, which pydicom refuses to write."""
+    tag = b"\x28\x00\x30\x00DS"
     for path in _slices(folder):
         content = path.read_bytes()
-        tag = b"\x28\x00\x30\x00DS"
         start = content.index(tag) + len(tag)
         end = start + 2 + int.from_bytes(content[start : start + 2], "little")
-        path.write_bytes(content[:start] + content[start:end].replace(b".", b",") + content[end:])
+        numbers = [f"{float(v):.3f}" for v in content[start + 2 : end].split(b"\\")]
+        text = "\\".join(numbers).replace(".", ",").encode()
+        text += b" " * (len(text) % 2)
+        size = len(text).to_bytes(2, "little")
+        path.write_bytes(content[:start] + size + text + content[end:])
 
 
 def padded(folder: Path, value: int = 63536) -> None:
@@ -215,7 +219,7 @@ def padded(folder: Path, value: int = 63536) -> None:
         pixels = header.pixel_array.copy()
         pixels[:4, :4] = value
         header.PixelData = pixels.tobytes()
-        header.PixelPaddingValue = value
+        header.add_new("PixelPaddingValue", "US", value)
 
     _each(folder, change)
 

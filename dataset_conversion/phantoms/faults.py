@@ -96,10 +96,10 @@ FAULTS: Mapping[str, Fault] = {
     "two passes": Fault("image", (DICOM,), dicom.two_passes, STOPS, "2 volumes.*--series 'acquisition 2'"),
     "water and fat": Fault("image", (DICOM,), dicom.water_and_fat, STOPS, "2 volumes.*--series 'ImageType=W'"),
     "phases": Fault("image", (DICOM,), dicom.phases, STOPS, "3 volumes.*--series 'phase 3'"),
-    "angled stacks": Fault("image", (DICOM,), dicom.angled_stacks, STOPS, "3 stacks.*--series 'stack 1'"),
+    "angled stacks": Fault("image", (DICOM,), dicom.angled_stacks, STOPS, "3 stacks.*--series 'stack 3'"),
     "scout": Fault("image", (DICOM,), dicom.scout, FIXED, "passed over"),
     "dose report": Fault("image", (DICOM,), dicom.dose_report, FIXED, "passed over"),
-    "two patients": Fault("image", (DICOM,), dicom.two_patients, STOPS, "2 patients"),
+    "two patients": Fault("image", (DICOM,), dicom.two_patients, STOPS, "two patients"),
     "no preamble": Fault("image", (DICOM,), dicom.no_preamble, FIXED),
 }  # fmt: skip
 

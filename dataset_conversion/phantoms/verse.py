@@ -136,7 +136,8 @@ def _write(spine: Spine, grid: Grid, shift: np.ndarray, table: np.ndarray, orien
     name = name.replace("_seg.nii.gz", "_iso-ctd.json")
     mask.with_name(name).write_text(json.dumps(_centroids(stored, orientation)), encoding="utf-8")
     ends = np.array([(axis[0], axis[-1]) for axis in axes]).T + shift
-    return ends + 0.5 * np.array([[-1], [1]]) * grid.spacing
+    widened: np.ndarray = ends + 0.5 * np.array([[-1], [1]]) * grid.spacing
+    return widened
 
 
 def _hu(parts: np.ndarray, rng: np.random.Generator) -> np.ndarray:

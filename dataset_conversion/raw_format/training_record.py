@@ -50,11 +50,33 @@ class TrainingRecord:
     steps: tuple[Mapping[str, Any], ...] = ()
     ours: bool = False
 
-    def output(self, usual: str = "LPS") -> Output:
-        """Return how new images are written: with the window, voxel size and orientation of the training images.
+    def written_as(self, usual: str = "LPS") -> tuple[str, list[str]]:
+        """Return the orientation of the training images, and a note if it is not recorded.
 
         Args:
-            usual: orientation to write if none is recorded.
+            usual: the orientation if it is neither recorded nor shown by the predictions of the validation.
+        """
+        if self.orientation is not None:
+            return self.orientation, []
+        seen = revealed(self.folder)
+        if len(seen) == 1:
+            (code,) = seen
+            return code, [
+                f"the model's dataset.json does not record an orientation; written as {code}, that of the "
+                "predictions in its validation folders"
+            ]
+        shown = ", ".join(sorted(seen))
+        why = f"its validation folders hold {shown}" if seen else "no validation folder shows it"
+        return usual, [
+            f"the model's dataset.json does not record an orientation, and {why}: written as {usual}; make sure that "
+            "the training images were stored so"
+        ]
+
+    def output(self, orientation: str) -> Output:
+        """Return how new images are written: with the window and voxel size of the training images.
+
+        Args:
+            orientation: from `written_as`.
 
         Raises:
             DatasetError: the window is needed and not recorded, or the training images went through a transform
@@ -75,15 +97,15 @@ class TrainingRecord:
         steps = tuple(
             Resample(tuple(step["spacing"])) for step in self.steps if step["step"] == "Resample"
         )
-        return Output(self.window, steps, self.orientation or usual)
+        return Output(self.window, steps, orientation)
 
     def notes(self) -> list[str]:
         """Return what the user must know about new images of this model."""
         notes = []
         if not self.recorded:
             notes.append(
-                "the model's dataset.json does not record whether values were windowed or voxels resampled: the "
-                "options given here apply (--window, --spacing)"
+                "the model's dataset.json does not record whether the training images were windowed or resampled; "
+                "new images are not, unless --window or --spacing is passed to convert"
             )
         if any(step.get("step") == _CUT for step in self.steps):
             notes.append(

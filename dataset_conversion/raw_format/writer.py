@@ -128,10 +128,11 @@ class Conversion:
 
     def _without_copies(self, done: dict[str, Record],
                         notes: list[str]) -> dict[str, Record]:  # fmt: skip
-        """Return the cases without copies of one image; report these."""
+        """Return the cases without copies of one image; report these, and group near ones."""
         found = find_copies([case for case in self.cases if case.name in done], done)
         self.problems += found.problems
         notes += found.notes
+        self.cases = [replace(c, group=found.groups.get(c.name, c.group)) for c in self.cases]
         return {name: record for name, record in done.items() if name not in found.names}
 
     def _prepare(self, case: Case) -> Prepared:

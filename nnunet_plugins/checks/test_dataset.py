@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dataset_conversion.checks.dataset import look
+from dataset_conversion.checks.case import CheckedCase, look
+from dataset_conversion.checks.dataset import across
 from dataset_conversion.checks.finding import Finding
 from dataset_conversion.checks.layout import Layout, RawCase, read_layout
 from dataset_conversion.errors import DatasetError
@@ -18,6 +19,17 @@ def _layout(folder: Path, allow_empty: bool) -> Layout:
     layout = read_layout(folder)
     layout.allow_empty |= allow_empty
     return layout
+
+
+_looked: dict[tuple[Path, str, bool], CheckedCase] = {}
+
+
+def _look(layout: Layout, case: RawCase) -> CheckedCase:
+    """Check a case once for both tests."""
+    key = layout.folder, case.name, case.training
+    if key not in _looked:
+        _looked[key] = look(layout, case)
+    return _looked[key]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -44,13 +56,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def test_dataset(layout: Layout) -> None:
-    """Check dataset.json, file names and splits."""
-    _pass_or_fail(layout.findings)
+    """Check dataset.json, file names and splits, and compare the cases with each other."""
+    looked = [_look(layout, case) for case in layout.cases]
+    _pass_or_fail([*layout.findings, *across(layout, looked)])
 
 
 def test_case(layout: Layout, case: RawCase) -> None:
     """Check that the case's files are intact, share one grid, and hold what dataset.json states."""
-    _pass_or_fail(look(layout, case).findings)
+    _pass_or_fail(_look(layout, case).findings)
 
 
 def _pass_or_fail(findings: list[Finding]) -> None:

@@ -29,7 +29,7 @@ def export_dicom(folder: Path, model: Model, predictor: Any, request: Request, *
     """Predict a series and write the result on its source's grid.
 
     The volume is read as `convert` reads it (gantry tilt and gaps are errors) and predicted with the orientation,
-    window and voxel size of the model's training images; the orientation is LPS where the model records none.
+    window and voxel size of the model's training images.
 
     Args:
         folder: folder of the series.
@@ -49,7 +49,8 @@ def export_dicom(folder: Path, model: Model, predictor: Any, request: Request, *
             "convert the series, predict with nnUNetv2_predict, then export with --dicom"
         )
     record = read_record(model.folder)
-    output = record.output()
+    code, why = record.written_as()
+    output = record.output(code)
     source = find_source(folder, wanted=request.series)
     case = name or f"case_{digest_of(source.series.paths)[:8]}"
     labels = read_labels(model.folder / "dataset.json", "the model's dataset.json")
@@ -61,6 +62,4 @@ def export_dicom(folder: Path, model: Model, predictor: Any, request: Request, *
     placed, note = on_own_grid(found, header_of(source.grid()), case)
     done = export_case(case, placed, labels, request, source)
     notes = [note] if note else []
-    if record.orientation is None:
-        notes.append("the model's dataset.json records no orientation: predicted as LPS")
-    return replace(done, notes=(*notes, *record.notes(), *done.notes))
+    return replace(done, notes=(*notes, *why, *record.notes(), *done.notes))

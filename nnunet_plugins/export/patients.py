@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataset_conversion.datasets.hospital import FolderOptions
-from dataset_conversion.datasets.patient_folder import ignored
+from dataset_conversion.datasets.source_files import ignored
 from dataset_conversion.dicom.series import Series, find_series
 from dataset_conversion.errors import DatasetError, together
 from dataset_conversion.io.label_maps import is_slicer

@@ -108,3 +108,34 @@ def test_killed_at_every_third_step(tmp_path):
     source = Source(tmp_path / "source", 5, jobs=2)
     last = len(source.events(tmp_path / "counted"))
     check_killed(source, tmp_path, range(1, last + 1, 3))
+
+
+class Images(Source):
+    """Patients whose images alone are converted."""
+
+    def __init__(self, folder: Path) -> None:
+        self.patients, self.options = folder / "patients", {"images_only": True}
+        write_patients(self.patients, 2, **SMALL)
+
+
+def test_images_alone_are_complete_or_absent(tmp_path):
+    source = Images(tmp_path)
+    for name in ("complete", "counted"):
+        (tmp_path / name).mkdir()
+    source.convert(tmp_path / "complete" / "images")
+    images = tree(tmp_path / "complete" / "images")
+    assert len(images) == 2
+    last = len(source.events(tmp_path / "counted" / "images"))
+    points = [1, last // 2, last - 1, last]
+    folders = [tmp_path / f"killed{point}" / "images" for point in points]
+    for folder in folders:
+        folder.parent.mkdir()
+    assert not any(source.killed(*zip(folders, points, strict=True)))
+    assert not folders[1].exists()
+    for folder in folders:
+        if folder.exists():
+            assert tree(folder) == images
+        else:
+            source.convert(folder)
+        assert tree(folder) == images
+        assert [path.name for path in folder.parent.iterdir()] == ["images"]

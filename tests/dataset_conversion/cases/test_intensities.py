@@ -12,17 +12,10 @@ IMAGE = ct(3, (5, 8, 9))
 
 
 def forms():
-    """The same voxels as other types, scales and orders of the axes."""
+    """The same voxels as other types and orders of the axes."""
     yield "int32", IMAGE.astype(np.int32)
     yield "float32", IMAGE.astype(np.float32)
     yield "float64", IMAGE.astype(np.float64)
-    yield "unsigned, intercept lost", (IMAGE + 1024).astype(np.uint16)
-    for slope, offset in ((0.37, 0.0), (1 / 3, -1024), (2.0, 5.5), (0.0123, 1e3)):
-        scaled = IMAGE * slope + offset
-        yield f"slope {slope:.2g}", scaled
-        yield f"float32 slope {slope:.2g}", scaled.astype(np.float32)
-    yield "twice the values", (IMAGE * 2).astype(np.int32)
-    yield "far values", IMAGE.astype(np.int64) + 10**9
     for order in itertools.permutations(range(3)):
         yield f"axes {order}", IMAGE.transpose(order)
     yield "flipped", IMAGE[::-1, :, ::-1]
@@ -30,11 +23,36 @@ def forms():
     yield "2D", IMAGE[:1]
 
 
+def scales():
+    """The same voxels at another scale or offset."""
+    yield "intercept lost", (IMAGE + 1024).astype(np.uint16)
+    for slope, offset in ((0.37, 0.0), (1 / 3, -1024), (2.0, 5.5), (0.0123, 1e3)):
+        scaled = IMAGE * slope + offset
+        yield f"slope {slope:.2g}", scaled
+        yield f"float32 slope {slope:.2g}", scaled.astype(np.float32)
+    yield "twice the values", (IMAGE * 2).astype(np.int32)
+    yield "far values", IMAGE.astype(np.int64) + 10**9
+    yield "plus one", IMAGE + 1
+
+
 @pytest.mark.parametrize(("name", "other"), list(forms()))
 def test_a_copy_is_found_in_any_form(name, other):
     first = IMAGE[0] if name == "2D" else IMAGE
     assert intensities(first).key == intensities(other).key
     assert compare(first, other) == SAME
+
+
+@pytest.mark.parametrize(("name", "other"), list(scales()))
+def test_another_scale_or_offset_is_nearly_the_same(name, other):
+    assert intensities(IMAGE).key != intensities(other).key
+    assert intensities(IMAGE).near == intensities(other).near
+    assert compare(IMAGE, other) == NEAR
+
+
+def test_fractions_are_compared_as_stored_in_any_type():
+    scaled = IMAGE * 0.37 - 12.5
+    assert intensities(scaled).key == intensities(scaled.astype(np.float32)).key
+    assert compare(scaled, scaled.astype(np.float32)) == SAME
 
 
 def test_continuous_values_are_compared():

@@ -84,7 +84,7 @@ def test_names_that_are_not_labels_stop_until_they_are_renamed(source):
     for folder in source.iterdir():
         contours(folder)
     with pytest.raises(
-        DatasetError, match=r"'left ilium' in the mask.*'Sacrum'.*--rename 'left ilium=LABEL'"
+        DatasetError, match=r"'left ilium' is not a label.*'Sacrum'.*--rename 'left ilium=LABEL'"
     ):
         run(source)
     run(source, rename=("left ilium=ilium",))

@@ -260,7 +260,9 @@ def test_a_model_of_an_older_version_with_its_window_given(source, tmp_path):
         source, tmp_path / "images", keep_names=True, model=folder, window=(-200, 1200)
     )
     assert tree(tmp_path / "images") == tree(dataset / "imagesTr")
-    assert any("does not record whether values were windowed" in note for note in report.notes)
+    assert any(
+        "does not record whether the training images were windowed" in note for note in report.notes
+    )
     (dataset / "dataset.json").write_text(json.dumps(content))  # conversion.json still records them
     new_images(source, tmp_path / "more", keep_names=True, model=dataset)
     assert tree(tmp_path / "more") == tree(dataset / "imagesTr")

@@ -3,7 +3,8 @@
 import pytest
 
 from dataset_conversion.datasets.hospital_ct import Options, convert
-from dataset_conversion.datasets.patient_ids import by_patient, spelling, unbroken
+from dataset_conversion.datasets.patient_ids import by_patient, unbroken
+from dataset_conversion.dicom.patients import spelling
 from tests.dataset_conversion.datasets.comparing import folds
 from tests.dataset_conversion.making import label_file, labels, nifti, patient, series
 

@@ -58,6 +58,8 @@ def test_dataset_json_records_the_order_of_axes(converted):
     assert dataset_json(converted.dataset)["nnunet_plugins"] == {
         "orientation": "slices-first",
         "orientations": ["LIP", "LPS"],
+        "window": None,
+        "steps": [],
         "left_right_axis": 2,
         "sided_labels": ["left ilium", "right ilium"],
     }

@@ -113,7 +113,9 @@ def test_a_structure_that_one_patient_lacks_is_a_note(source):
 
 def test_a_mask_folder_of_other_names_stops(source):
     write(source, "segmentations", aorta=SACRUM, liver=ILIUM)
-    with pytest.raises(DatasetError, match=r"'aorta', 'liver' in the mask.*'sacrum', 'left ilium'"):
+    with pytest.raises(
+        DatasetError, match=r"'aorta', 'liver' are not labels.*'sacrum', 'left ilium'"
+    ):
         run(source)
 
 

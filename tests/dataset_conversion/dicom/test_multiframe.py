@@ -36,8 +36,11 @@ def fail(_):
     raise RuntimeError("no decoder")
 
 
-def enhanced(folder, *, order=ORDER, matrix=AFFINE, slopes=None, offsets=None):
-    """Write `ct()` as one enhanced file; `slopes` and `offsets` are in the order of slices."""
+def enhanced(folder, *, order=ORDER, matrix=AFFINE, slopes=None, offsets=None, groups=None):
+    """Write `ct()` as one enhanced file; `slopes` and `offsets` are in the order of slices.
+
+    `groups` are more functional groups of each frame, in the order of the file.
+    """
     path = series(folder)[0]
     data = pydicom.dcmread(path)
     for other in folder.iterdir():
@@ -61,6 +64,8 @@ def enhanced(folder, *, order=ORDER, matrix=AFFINE, slopes=None, offsets=None):
             PixelValueTransformationSequence=Sequence(
                 [item(RescaleSlope=slopes[place], RescaleIntercept=offsets[place], RescaleType="HU")]),
         ))  # fmt: skip
+        for name, fields in (groups[len(planes)] if groups else {}).items():
+            setattr(frames[-1], name, Sequence([item(**fields)]))
         planes.append(((ct()[place] - offsets[place]) / slopes[place]).round().astype("<u2"))
     data.PerFrameFunctionalGroupsSequence = Sequence(frames)
     data.NumberOfFrames = len(order)
@@ -194,3 +199,43 @@ def test_a_mask_aligned_with_both_series_selects_none(tmp_path):
         read_patient(tmp_path, mask_pattern="mask", modality="CT", series=None)
     chosen = read_patient(tmp_path, mask_pattern="mask", modality="CT", series="soft")
     np.testing.assert_array_equal(sitk.GetArrayFromImage(read_series(chosen.image, "p")), ct(2))
+
+
+@pytest.mark.parametrize(
+    ("sequence", "name", "values", "choice"),
+    [
+        ("FrameContentSequence", "TemporalPositionIndex", (1, 2), "TemporalPositionIdentifier=2"),
+        ("FrameContentSequence", "StackID", ("1", "2"), "StackID=2"),
+        ("FrameContentSequence", "FrameAcquisitionNumber", (1, 2), "acquisition 2"),
+        ("MREchoSequence", "EffectiveEchoTime", (2.4, 4.8), "EchoTime=4.8"),
+        ("MRDiffusionSequence", "DiffusionBValue", (0.0, 800.0), "DiffusionBValue=800"),
+        ("CTReconstructionSequence", "ConvolutionKernel", ("B30f", "B70f"), "ConvolutionKernel=B70f"),
+        ("MRImageFrameTypeSequence", "FrameType", (["ORIGINAL", "M"], ["ORIGINAL", "P"]), "ImageType=P"),
+    ],
+)  # fmt: skip
+def test_two_volumes_in_one_file(tmp_path, sequence, name, values, choice):
+    groups = [{sequence: {name: values[index % 2]}} for index in range(6)]
+    enhanced(tmp_path, order=[0, 0, 1, 1, 2, 2], groups=groups)
+    with pytest.raises(DatasetError, match=f"one DICOM series with 2 volumes.*--series '{choice}'"):
+        find(tmp_path)
+    found, _ = find(tmp_path, description=choice)
+    assert [one.frame for one in found.slices] == [1, 3, 5]
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_series(found, "p")), ct()[:3])
+
+
+def test_stacks_of_two_angles_in_one_file(tmp_path):
+    turned = {"PlaneOrientationSequence": {"ImageOrientationPatient": [1, 0, 0, 0, 0, -1]}}
+    position = [
+        {"PlanePositionSequence": {"ImagePositionPatient": [0, 2.0 * y, 0]}} for y in range(3)
+    ]
+    enhanced(tmp_path, order=range(6), groups=[{}] * 3 + [{**turned, **at} for at in position])
+    with pytest.raises(DatasetError, match=r"2 stacks.*--series 'axial'.*--series 'coronal'"):
+        find(tmp_path)
+    found, _ = find(tmp_path, description="coronal")
+    assert found.affine[1, 2] == pytest.approx(2.0)
+
+
+def test_each_frame_of_a_helical_scan_has_its_own_acquisition(tmp_path):
+    groups = [{"FrameContentSequence": {"FrameAcquisitionNumber": n}} for n in range(6)]
+    enhanced(tmp_path, groups=groups)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_series(find(tmp_path)[0], "p")), ct())

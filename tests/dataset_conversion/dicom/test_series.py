@@ -89,13 +89,13 @@ def test_two_slices_at_one_position_stop(tmp_path):
         find(tmp_path)
 
 
-def test_two_orientations_under_one_uid_are_two_series(tmp_path):
+def test_two_orientations_under_one_uid_are_two_stacks(tmp_path):
     files = series(tmp_path)
     for path in files[:3]:
         data = pydicom.dcmread(path)
         data.ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
         data.save_as(path)
-    with pytest.raises(DatasetError, match=r"2 DICOM series.*3 slices.*sagittal"):
+    with pytest.raises(DatasetError, match=r"one DICOM series with 2 stacks.*3 slices.*sagittal"):
         find(tmp_path)
 
 

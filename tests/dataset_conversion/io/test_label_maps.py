@@ -101,7 +101,8 @@ def test_values_never_apply_if_names_do_not_match(tmp_path):
     mask = read_mask(slicer(tmp_path / "m.seg.nrrd", labels(), [("x", 0, 1), ("y", 0, 2)]))
     wanted = Labels({"sacrum": 1, "ilium": 2})
     with pytest.raises(
-        DatasetError, match=r"p: 'x', 'y' .*in the mask: 'x', 'y'; labels: .*'sacrum', 'ilium'"
+        DatasetError,
+        match=r"p: 'x', 'y' are not labels.*in the mask: 'x', 'y'; labels: .*'sacrum', 'ilium'",
     ):
         by_name(mask, wanted, "p")
     renamed = by_name(mask, wanted, "p", read_renames(["x=ilium", "Y=sacrum"]))
@@ -145,7 +146,7 @@ def one_hot(path, order=(1, 2)):
 def test_one_label_per_volume_stops_until_the_labels_are_given(tmp_path):
     path = one_hot(tmp_path / "m.nii.gz", (2, 1))
     with pytest.raises(
-        DatasetError, match=r"2 volumes of 0 and 1, one label per volume.*--volumes"
+        DatasetError, match=r"2 volumes of 0 and 1 .*one label per volume.*--volumes"
     ):
         read_mask(path)
     with pytest.raises(DatasetError, match=r"one label per volume, but --volumes has 1 names"):

@@ -9,6 +9,7 @@ import SimpleITK as sitk
 
 from dataset_conversion.datasets.hospital_ct import Options, convert
 from dataset_conversion.errors import DatasetError
+from tests.dataset_conversion.datasets.comparing import folds
 from tests.dataset_conversion.making import (
     AFFINE,
     ct,
@@ -56,10 +57,6 @@ def floats(folder):
     nifti(folder / "ct.nii.gz", ct(1).astype(np.float32))
 
 
-def scaled(folder):
-    nifti(folder / "ct.nii.gz", ct(1) + np.int16(1024))
-
-
 def dicom(folder):
     series(folder / "ct", 1)
 
@@ -80,7 +77,7 @@ def mirrored(folder):
 
 @pytest.mark.parametrize(
     "store",
-    [packed, unpacked, nrrd, floats, scaled, dicom, spacing, reordered, mirrored],
+    [packed, unpacked, nrrd, floats, dicom, spacing, reordered, mirrored],
     ids=lambda store: store.__name__,
 )
 def test_a_copy_in_any_form_stops_the_conversion(three, store):
@@ -123,11 +120,23 @@ def test_copies_of_one_patient_are_noted(three):
     assert len(report.cases) == 4
 
 
-def test_images_that_differ_only_in_air_are_noted(three):
-    array = ct(1)
-    array[array < -800] = -2000
-    nifti(three / "p9" / "ct.nii.gz", array)
-    assert any(note.startswith("p1, p9 hold nearly the same image") for note in run(three).notes)
+def other_air(array):
+    return np.where(array < -800, -2000, array).astype(np.int16)
+
+
+def lost_intercept(array):
+    return array + np.int16(1024)
+
+
+@pytest.mark.parametrize("change", [other_air, lost_intercept], ids=lambda change: change.__name__)
+def test_nearly_equal_images_stay_in_one_fold(three, change):
+    nifti(three / "p9" / "ct.nii.gz", change(ct(1)))
+    report = run(three)
+    assert any(note.startswith("p1, p9 hold nearly the same image") for note in report.notes)
+    assert report.patients == 3
+    assert ["p1", "p9"] in [fold["val"] for fold in folds(report.dataset)]
+    again = run(three)
+    assert (again.written, again.skipped, again.notes) == (0, 4, report.notes)
 
 
 def test_missed_slices_of_a_mask_are_noted(three):

@@ -18,7 +18,7 @@ from .exporting import LABELS, near, patient, world_points
 def test_an_exported_seg_is_converted_to_the_same_voxels(tmp_path, code, degrees):
     series, prediction, _ = patient(tmp_path, code, degrees)
     export(prediction, Request(("dicom-seg",), tmp_path / "out", dicom=series))
-    for name in ("p0", "p1"):  # convert needs two patients
+    for name in ("p0", "p1"):
         shutil.copytree(series, tmp_path / "source" / name / "ct")
     (written,) = (tmp_path / "out").glob("*.dcm")
     shutil.copy(written, tmp_path / "source" / "p0" / "prediction.dcm")

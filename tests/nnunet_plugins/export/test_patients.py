@@ -277,4 +277,4 @@ def test_a_series_is_predicted_as_the_model_was_trained(patients, code):
     np.testing.assert_array_equal(sitk.GetArrayFromImage(found) > 0, own)
     np.testing.assert_allclose(affine(found), affine(bone), atol=1e-3)
     assert world_points(written.files[0])[1]
-    assert not any("records no orientation" in note for note in written.notes)
+    assert not any("does not record" in note for note in written.notes)
