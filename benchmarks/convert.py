@@ -1,6 +1,6 @@
 """Conversion against a bare SimpleITK loop over the same files, in one run; prints the ratio.
 
-    python benchmarks/convert.py                                  # all four datasets, full-size phantoms
+    python benchmarks/convert.py                                  # all datasets, full-size phantoms
     python benchmarks/convert.py --dataset hospital-ct -j 2       # and with two cases at a time
 
 The bare loop reads each image and mask with SimpleITK and writes it as .nii.gz with SimpleITK. The conversion

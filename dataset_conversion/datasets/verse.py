@@ -41,7 +41,10 @@ LEVELS = {
 }
 _RARE = {"sacrum": 26, "coccyx": 27}
 _UPWARDS = (27, 26, *reversed(LEVELS.values()))
-_FIX = "VerSe counts from head to feet; check whether the file exchanges them"
+_FIX = (
+    "VerSe counts from head to feet, 1 C1 to 24 L5; check whether the file has these labels, and "
+    "whether it exchanges head and feet"
+)
 
 SCHEMES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     "levels": {name: (value,) for name, value in LEVELS.items()},
