@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from functools import partial
 from multiprocessing.pool import ThreadPool
 from types import SimpleNamespace
 
@@ -33,17 +34,18 @@ def image(array):
     return made
 
 
-def sample():
+def sample(step):
     """Values that increase with x, from the patient's right to left; the left half is labelled 1."""
-    x = np.broadcast_to(np.arange(1, SHAPE[2] + 1, dtype=np.int16), SHAPE)
-    labels = np.where(x > 4, 1, 2).astype(np.uint8)
+    x = np.broadcast_to(step * np.arange(1, SHAPE[2] + 1, dtype=np.int16), SHAPE)
+    labels = np.where(x > 4 * step, 1, 2).astype(np.uint8)
     return Sample((image(x),), image(labels))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     cases = [
-        Case(f"c{i}", f"c{i}", f"/c{i}", {"image": f"{i}"}, True, 210, sample) for i in range(2)
+        Case(f"c{i}", f"c{i}", f"/c{i}", {"image": f"{i}"}, True, 210, partial(sample, i + 1))
+        for i in range(2)
     ]
     labels = Labels({"hip_left": 1, "hip_right": 2})
     root = tmp_path_factory.mktemp("raw")

@@ -354,7 +354,7 @@ def test_files_of_two_patients_stop_without_their_ids(tmp_path):
 
 def test_images_without_a_patient_id_fit_every_patient(tmp_path):
     files = series(tmp_path)
-    change(files[:3], lambda data, index: setattr(data, "PatientID", "" if index else "00phantom"))
+    change(files[:3], lambda data, index: setattr(data, "PatientID", "" if index else "Phantom"))
     found, _ = find(tmp_path)
     check_one_patient(found.slices, "p")
 
