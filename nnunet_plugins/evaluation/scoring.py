@@ -18,6 +18,7 @@ from nnunet_plugins.evaluation.cases import (
     check_geometry,
     check_known,
     find_pairs,
+    listed,
     read,
     values_in,
 )
@@ -26,6 +27,7 @@ from nnunet_plugins.evaluation.metrics import TOLERANCE, compare, metric_names
 from nnunet_plugins.evaluation.overlap import counts_of, encode, joint_counts
 from nnunet_plugins.evaluation.parallel import each
 from nnunet_plugins.evaluation.summary import CaseScores, Scores, check_output
+from nnunet_plugins.evaluation.surfaces import measured_axes
 
 Progress = Callable[[list[Pair]], Iterable[Pair]]
 
@@ -105,7 +107,24 @@ def score_pairs(
     work = partial(score_case, labels=labels, tolerance=tolerance, pixels=pixels)
     shown = progress(pairs) if progress else pairs
     scored = [case for _, case in zip(shown, each(work, pairs, jobs), strict=True)]
-    return Scores(labels, tuple(scored), tuple(notes), tolerance, metric_names(pixels=pixels))
+    return Scores(
+        labels,
+        tuple(scored),
+        (*notes, *_mixed(scored)),
+        tolerance,
+        metric_names(pixels=pixels),
+    )
+
+
+def _mixed(cases: Sequence[CaseScores]) -> list[str]:
+    """A note if only some of the images are two-dimensional."""
+    flat = [case.name for case in cases if case.dimensions == 2]
+    if not flat or len(flat) == len(cases):
+        return []
+    return [
+        f"{len(flat)} of {len(cases)} images have one slice and are measured in two dimensions, the others in three: "
+        f"{listed(flat)}"
+    ]
 
 
 def score_case(
@@ -157,6 +176,7 @@ def score_voxels(
         label: [values.index(value) for value in of_label]
         for label, of_label in labels.values.items()
     }
+    axes = measured_axes(true.voxels.shape)
     boxes = _boxes(a, b, len(values))
     scores = {}
     for label, codes in members.items():
@@ -166,11 +186,13 @@ def score_voxels(
             _mask(b[place], codes, len(values)),
             true.spacing,
             counts=counts_of(joint, codes),
+            axes=axes,
             tolerance=tolerance,
             pixels=pixels,
         )
+    agreeing = _agreeing(joint, list(members.values()))
     return CaseScores(
-        name, true.spacing, scores, counts_of(joint, [0]), _agreeing(joint, list(members.values()))
+        name, true.spacing, scores, counts_of(joint, [0]), agreeing, dimensions=len(axes)
     )
 
 

@@ -43,6 +43,8 @@ class CaseScores:
         labels: name -> scores.
         background: voxel counts of the background.
         agreeing: voxels with the correct label, background included.
+        dimensions: in which distances are measured; None if that is not recorded.
+        patient: number of the patient; None if it is not known.
     """
 
     name: str
@@ -50,6 +52,8 @@ class CaseScores:
     labels: dict[str, MaskScores]
     background: Counts
     agreeing: int
+    dimensions: int | None = None
+    patient: int | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,8 @@ class Scores:
             "cases": {
                 case.name: {
                     "spacing_mm": list(case.spacing),
+                    "dimensions": case.dimensions,
+                    "patient": case.patient,
                     "labels": {
                         name: scores.to_dict(self.metrics) for name, scores in case.labels.items()
                     },
