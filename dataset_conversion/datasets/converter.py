@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from dataset_conversion.datasets.groups import read_groups, with_groups
 from dataset_conversion.datasets.key_file import check_key, write_key
 from dataset_conversion.datasets.options import Common
 from dataset_conversion.errors import DatasetError
@@ -73,7 +74,10 @@ class Converter:
         if options.key:
             check_key(Path(options.key), target)
         _ = options.secret  # report an unreadable salt once, not for every patient
+        table = read_groups(Path(options.groups)) if options.groups else None
         dataset = self.find(source, options, dataset_id, name, progress)
+        if table is not None:
+            dataset = with_groups(dataset, table, source, Path(options.groups))
         report = dataset.write(raw_root, progress, options.run())
         if options.key and not options.dry_run:
             written = {c.name: c.where for c in dataset.cases if c.name in report.cases}

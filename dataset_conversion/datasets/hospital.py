@@ -20,6 +20,7 @@ from dataset_conversion.cases.preprocess import check_not_empty
 from dataset_conversion.datasets.case_ids import case_id, folder_id
 from dataset_conversion.datasets.options import Common, option
 from dataset_conversion.datasets.patient_folder import Patient, patient_folders, read_patient
+from dataset_conversion.datasets.patient_ids import by_patient
 from dataset_conversion.datasets.scan import scan, stop_at
 from dataset_conversion.dicom.series import Series, read_series
 from dataset_conversion.errors import DatasetError
@@ -193,19 +194,10 @@ def _check_values(item: _Found, labels: Labels, options: FolderOptions) -> None:
 
 
 def _groups(found: Sequence[_Found]) -> tuple[dict[str, str], list[str]]:
-    """Return the group of each case: its folder, or its PatientID if that differs between patients."""
-    ids = {i.name: i.patient.image.patient for i in found if isinstance(i.patient.image, Series)}
-    known = [value for value in ids.values() if value]
-    groups = {item.name: f"folder {item.patient.folder.name}" for item in found}
-    if len(set(known)) == 1 and len(known) > 1 and len(known) == len(found):
-        return groups, [
-            "all folders have the same PatientID: each folder is treated as one patient"
-        ]
-    if len(set(known)) > 1:
-        groups.update({name: f"id {value}" for name, value in ids.items() if value})
-    shared = len(found) - len(set(groups.values()))
-    note = f"folders that share a PatientID with another, kept in its fold: {shared}"
-    return groups, [note] if shared else []
+    """Return the group of each case by its folder and its PatientID, and notes."""
+    images = {item.name: item.patient.image for item in found}
+    ids = {name: image.patient for name, image in images.items() if isinstance(image, Series)}
+    return by_patient({item.name: item.patient.folder.name for item in found}, ids)
 
 
 def _load(patient: Patient, labels: Labels, modality: str) -> Sample:

@@ -140,6 +140,7 @@ class Common:
         drop: source label values that become background.
         key: CSV file of case ids and sources, outside the dataset.
         salt: file with a secret mixed into private case ids; its content is never written.
+        groups: CSV file of cases and their patients; its content is never written.
     """
 
     split: str = option(
@@ -167,6 +168,10 @@ class Common:
     salt: Path | None = option(
         None, "file with a secret that is mixed into case ids; keep it with the key", type=Path,
         metavar="FILE",
+    )  # fmt: skip
+    groups: Path | None = option(
+        None, "table of cases and their patients (columns folder and patient): follow-ups of a "
+        "patient stay in one fold", type=Path, metavar="CSV",
     )  # fmt: skip
     jobs: int = option(1, "parallel jobs (default: %(default)s)", "-j", "--jobs", metavar="N")
     keep_going: bool = option(

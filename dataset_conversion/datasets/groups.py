@@ -1,0 +1,226 @@
+"""The table of patient groups (--groups): which cases are of one patient, e.g. follow-ups.
+
+A CSV file with a row for each case: its folder or file, and its patient. Separators are comma,
+semicolon or tab. The patients' names in it are used for grouping and are never written.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from dataset_conversion.cases.case import Case
+from dataset_conversion.datasets.patient_ids import joined, spelling
+from dataset_conversion.errors import DatasetError, together
+from dataset_conversion.raw_format.raw_dataset import RawDataset
+
+NAMES = ("folder", "case", "file", "image", "scan", "id", "name", "source")
+PATIENTS = ("patient", "group", "subject")
+_ENDINGS = re.compile(r"(\.nii|\.seg)?\.(gz|nii|nrrd|mha|mhd|dcm)$", re.IGNORECASE)
+_CHANNEL = re.compile(r"_\d{4}$")
+_EXAMPLE = "expected e.g. folder,patient"
+
+
+def read_groups(path: Path) -> dict[str, str]:
+    """Read the table of patient groups.
+
+    The first row names the columns: one of `NAMES` and one of `PATIENTS` (blanks, `_id` and letter
+    case do not matter); other columns are ignored.
+
+    Args:
+        path: CSV file in UTF-8 (with or without BOM), UTF-16 with BOM, or Windows-1252.
+
+    Returns:
+        Name of a case, as in the table -> patient.
+
+    Raises:
+        DatasetError: unreadable, a column is missing, an incomplete row, or two patients for a name.
+    """
+    rows = _rows(path)
+    if not rows:
+        raise DatasetError(f"{path}: the table is empty; {_EXAMPLE}")
+    number, header = rows[0]
+    at, to = _columns(header, path)
+    table: dict[str, str] = {}
+    problems = []
+    for number, row in rows[1:]:
+        if len(row) != len(header) or not (row[at] and row[to]):
+            problems.append(
+                f"{path}: row {number} has {sum(map(bool, row))} filled cells of {len(header)}, "
+                f"{header[at]} and {header[to]} are required; complete the row"
+            )
+        elif _patient(table.setdefault(row[at], row[to])) != _patient(row[to]):
+            problems.append(
+                f"{path}: row {number} gives {row[at]} a second patient; keep one of its rows"
+            )
+    if not table and not problems:
+        problems.append(f"{path}: the table has no row below its header; {_EXAMPLE}")
+    if problems:
+        raise together(problems)
+    return table
+
+
+def with_groups(
+    dataset: RawDataset, table: Mapping[str, str], source: Path, path: Path
+) -> RawDataset:
+    """Return the dataset with its cases grouped by the table; see `apply`."""
+    try:
+        cases, notes = apply(dataset.cases, table, source, str(path))
+    except DatasetError as error:
+        raise together([*dataset.problems, str(error)]) from error
+    return replace(dataset, cases=cases, notes=[*dataset.notes, *notes])
+
+
+def apply(cases: Sequence[Case], table: Mapping[str, str], source: Path,
+          path: str) -> tuple[list[Case], list[str]]:  # fmt: skip
+    """Group cases by the patients of a table; cases that already share a group stay together.
+
+    A row may name a case by its folder, its file with or without ending, its path below the
+    source, its case id, or the group that the dataset itself gives it.
+
+    Args:
+        cases: all cases.
+        table: from `read_groups`.
+        source: the dataset's folder; paths in the table are relative to it.
+        path: the table, for messages.
+
+    Returns:
+        The cases with new groups, and notes.
+
+    Raises:
+        DatasetError: a case that no row names, or that rows of two patients name.
+    """
+    exact: dict[str, str] = {}
+    loose: dict[str, set[str]] = {}
+    for name, patient in table.items():
+        exact[name] = patient
+        loose.setdefault(spelling(name), set()).add(name)
+    rows = {case.name: _rows_of(_names(case, source), exact, loose) for case in cases}
+    missing = [case.where for case in cases if not rows[case.name]]
+    unused = [name for name in table if not any(name in found for found in rows.values())]
+    if missing:
+        more = f" (rows that name no case: {_few(unused)})" if unused else ""
+        raise DatasetError(
+            f"{path}: {len(missing)} of {len(cases)} cases are not in the table: {_few(missing)}{more}; "
+            "add a row for each, with its folder's or file's name and its patient"
+        )
+    torn = [case.where for case in cases
+            if len({_patient(table[row]) for row in rows[case.name]}) > 1]  # fmt: skip
+    if torn:
+        raise DatasetError(
+            f"{path}: rows of different patients name the same case: {_few(torn)}; keep one of them"
+        )
+    keys = {
+        case.name: [f"group {case.group}", f"row {_patient(table[rows[case.name][0]])}"]
+        for case in cases
+    }
+    groups = joined(keys)
+    notes = _notes(cases, {name: own[1] for name, own in keys.items()}, len(unused))
+    return [replace(case, group=groups[case.name]) for case in cases], notes
+
+
+def _patient(text: str) -> str:
+    return spelling(text) or text
+
+
+def _notes(cases: Sequence[Case], patients: Mapping[str, str], unused: int) -> list[str]:
+    notes = []
+    if unused:
+        notes.append(f"rows of --groups that name no case here: {unused}")
+    seen: dict[str, set[str]] = {}
+    for case in cases:
+        seen.setdefault(case.group, set()).add(patients[case.name])
+    torn = sorted(case.name for case in cases if len(seen[case.group]) > 1)
+    if torn:
+        notes.append(
+            "cases of one patient by the source (PatientID or number) with different patients in "
+            f"--groups, kept in one fold: {_few(torn)}"
+        )
+    return notes
+
+
+def _rows_of(names: Sequence[str], exact: Mapping[str, str],
+             loose: Mapping[str, set[str]]) -> list[str]:  # fmt: skip
+    """Return the rows that name a case; other spellings count only where no row fits exactly.
+
+    Two rows with one spelling, such as 012 and 12, are not matched loosely: either may be meant.
+    """
+    found = [name for name in names if name in exact]
+    if not found:
+        near = [loose.get(spelling(name), set()) for name in names]
+        found = [next(iter(rows)) for rows in near if len(rows) == 1]
+    return list(dict.fromkeys(found))
+
+
+def _names(case: Case, source: Path) -> list[str]:
+    """Return all names under which a table may list a case."""
+    names = [case.name, case.group]
+    for where in dict.fromkeys([case.where, *case.where.split(" and ")]):
+        path = Path(where)
+        inside = path.relative_to(source) if path.is_relative_to(source) else Path(path.name)
+        parts = inside.parts
+        names += ["/".join(parts[: n + 1]) for n in range(len(parts))]
+        names += parts
+        bare = _ENDINGS.sub("", path.name)
+        names += [bare, _CHANNEL.sub("", bare)]
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def _rows(path: Path) -> list[tuple[int, list[str]]]:
+    """Return the number and the stripped cells of every row that is not blank."""
+    text = _text(path)
+    lines = [line for line in text.splitlines() if line.strip()]
+    separator = None
+    first = lines[0].strip().strip('"').casefold() if lines else ""
+    skip = 0
+    if first.startswith("sep=") and len(first) == 5:  # written by Excel
+        separator, skip = first[4], 1
+    head = lines[skip] if len(lines) > skip else ""
+    separator = separator or max(",;\t", key=head.count)
+    try:
+        reader = csv.reader(io.StringIO(text), delimiter=separator, strict=True)
+        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    except csv.Error as error:
+        raise DatasetError(f"{path}: cannot be read as CSV ({error}); save it again") from error
+    return [(number, row) for number, row in rows[skip:] if any(row)]
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DatasetError(
+            f"{path}: the table of groups cannot be read ({error.strerror or error}); {_EXAMPLE}"
+        ) from error
+    if content.startswith(b"PK") or content.startswith(b"\xd0\xcf\x11\xe0"):
+        raise DatasetError(f"{path}: is a spreadsheet; save it as CSV, and pass that")
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16", errors="replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors="replace")
+
+
+def _columns(header: Sequence[str], path: Path) -> tuple[int, int]:
+    """Return the columns of the name and of the patient."""
+    plain = [re.sub(r"[\s_-]*(id)?$", "", cell.casefold()) or cell.casefold() for cell in header]
+    names = [i for i, cell in enumerate(plain) if cell in NAMES]
+    patients = [i for i, cell in enumerate(plain) if cell in PATIENTS]
+    if len(names) > 1:  # the first in the order of NAMES, e.g. case in a key file with a source
+        names = sorted(names, key=lambda i: NAMES.index(plain[i]))[:1]
+    if len(names) != 1 or len(patients) != 1:
+        raise DatasetError(
+            f"{path}: the columns are {', '.join(header)}; required are one for the case ("
+            f"{', '.join(NAMES)}) and one for the patient ({', '.join(PATIENTS)}); name them in the "
+            "first row"
+        )
+    return names[0], patients[0]
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
