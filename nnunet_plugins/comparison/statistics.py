@@ -71,7 +71,7 @@ def interval(
     True
     """
     data = np.asarray(values, dtype=np.float64)
-    members = _members(data, patients)
+    members = members_of(data, patients)
     if len(members) < 2:
         return None
     if np.ptp(data) == 0:
@@ -118,7 +118,7 @@ def median_interval(
     (0.85, 0.93)
     """
     data = np.asarray(values, dtype=np.float64)
-    members = _members(data, patients)
+    members = members_of(data, patients)
     place = int(stats.binom.ppf((1 - LEVEL) / 2, len(members), 0.5)) if members else 0
     if place == 0:
         return None
@@ -143,7 +143,7 @@ def paired(differences: Sequence[float], patients: Patients = None) -> Paired:
     (5, 1, 0.71, 0.156)
     """
     data = np.asarray(differences, dtype=np.float64)
-    data = np.array([_mean_difference(data[one]) for one in _members(data, patients)])
+    data = np.array([_mean_difference(data[one]) for one in members_of(data, patients)])
     wins, losses = int((data > 0).sum()), int((data < 0).sum())
     p, method = signed_rank(_finite(data[data != 0]))
     return Paired(
@@ -190,7 +190,7 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
-def _members(data: NDArray[np.float64], patients: Patients) -> list[NDArray[np.intp]]:
+def members_of(data: NDArray[np.float64], patients: Patients) -> list[NDArray[np.intp]]:
     """Indices of each patient's values, in the order of the first."""
     if patients is None:
         return list(np.arange(data.size)[:, None])

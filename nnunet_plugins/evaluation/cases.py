@@ -217,10 +217,9 @@ def label_maps(path: Path) -> dict[str, Path]:
         raise UserError(f"evaluate: {path} does not exist; pass a label map or a folder of them")
     found: dict[str, Path] = {}
     for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-        ending = next((ending for ending in ENDINGS if file.name.lower().endswith(ending)), None)
-        if ending is None or file.name.startswith(".") or not file.is_file():
+        name = without_ending(file.name)
+        if name == file.name or file.name.startswith(".") or not file.is_file():
             continue
-        name = file.name[: -len(ending)]
         if name in found:
             raise UserError(
                 f"evaluate: {found[name]} and {file.name} have the same case name; keep one of them"
@@ -229,6 +228,12 @@ def label_maps(path: Path) -> dict[str, Path]:
     if not found:
         raise UserError(f"evaluate: no label map in {path}; allowed endings: {', '.join(ENDINGS)}")
     return found
+
+
+def without_ending(name: str) -> str:
+    """The name of a label map without its ending; other names are returned as they are."""
+    ending = next((ending for ending in ENDINGS if name.lower().endswith(ending)), "")
+    return name[: len(name) - len(ending)]
 
 
 def listed(items: Sequence[Any]) -> str:

@@ -26,6 +26,7 @@ from nnunet_plugins.evaluation.labels import Labels, find_labels, labels_from_va
 from nnunet_plugins.evaluation.metrics import TOLERANCE, compare, metric_names
 from nnunet_plugins.evaluation.overlap import counts_of, encode, joint_counts
 from nnunet_plugins.evaluation.parallel import each
+from nnunet_plugins.evaluation.patients import find_patients, with_patients
 from nnunet_plugins.evaluation.summary import CaseScores, Scores, check_output
 from nnunet_plugins.evaluation.surfaces import measured_axes
 
@@ -42,6 +43,7 @@ def evaluate(
     chill: bool = False,
     tolerance: float = TOLERANCE,
     pixels: bool = False,
+    groups: Path | str | None = None,
     jobs: int = 1,
 ) -> Scores:
     """Score predicted label maps against references: overlap, volumes, surface distances.
@@ -60,6 +62,7 @@ def evaluate(
         chill: score the cases that were predicted; references without a prediction are left out.
         tolerance: of the normalised surface Dice, mm.
         pixels: measure distances in voxels as well.
+        groups: CSV file of cases and their patients; without it, a converted dataset's conversion.json is used.
         jobs: processes; each takes about 300 MB for a case of 512x512x150 voxels.
 
     Raises:
@@ -76,18 +79,21 @@ def evaluate(
         raise UserError(f"--tolerance {tolerance}: a distance in mm of 0 or more is required")
     pairs, notes = find_pairs(prediction, reference, chill=chill)
     labels = find_labels(prediction, reference, Path(dataset_json) if dataset_json else None)
+    names = [pair.name for pair in pairs]
+    patients, more = find_patients(names, reference, Path(groups) if groups else None)
     if labels is None:
         files = [file for pair in pairs for file in (pair.prediction, pair.reference)]
         labels = labels_from_values(set().union(*each(_values_of, files, jobs)))
     scores = score_pairs(
         pairs,
         labels,
-        notes,
+        [*notes, *more],
         tolerance=tolerance,
         pixels=pixels,
         jobs=jobs,
         progress=progress,
     )
+    scores = with_patients(scores, patients)
     if output is not None:
         scores.write(Path(output))
     return scores
