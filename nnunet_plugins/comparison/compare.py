@@ -261,7 +261,8 @@ def _out_of_reach(table: MetricTable, line: Line) -> str:
     if p * table.tests < ALPHA:
         return ""
     cause = f", of which {differ} differ," if 0 < differ < found.n else ""
+    where = f"{METRICS[table.metric].title}, {line.label}, {line.run}"
     return (
-        f"n = {found.n}{cause} gives p = {p:.2g} at best, {min(1.0, p * table.tests):.2g} after Holm's correction over "
-        f"{table.tests} tests; the result cannot be significant ({METRICS[table.metric].title}, {line.label}, {line.run})"
+        f"n = {found.n}{cause} gives p = {p:.2g} at best, {min(1.0, p * table.tests):.2g} after Holm's correction "
+        f"over {table.tests} tests; the result cannot be significant ({where})"
     )
