@@ -241,8 +241,8 @@ def _distances(
     prediction: Mask, reference: Mask, spacing: Sequence[float], axes: Sequence[int]
 ) -> SurfaceDistances:
     flat = tuple(axis for axis in range(prediction.ndim) if axis not in axes)
-    masks = (np.squeeze(mask, flat) for mask in (prediction, reference))
-    return surface_distances(*masks, [spacing[axis] for axis in axes])
+    steps = [spacing[axis] for axis in axes]
+    return surface_distances(np.squeeze(prediction, flat), np.squeeze(reference, flat), steps)
 
 
 def _count(prediction: Mask, reference: Mask) -> Counts:

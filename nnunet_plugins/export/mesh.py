@@ -117,7 +117,8 @@ def _parts(mask: np.ndarray) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndar
     Parts that touch at a face, an edge or a corner are one.
     """
     numbers, _ = label(mask, np.ones((3, 3, 3)))
-    thick, thin = mask.astype(bool), []
+    thick = mask.astype(bool)
+    thin: list[tuple[np.ndarray, np.ndarray]] = []
     for number, box in enumerate(find_objects(numbers), 1):
         if min(part.stop - part.start for part in box) > _THIN or len(thin) == _MOST_PARTS:
             continue
@@ -147,7 +148,7 @@ def _thin_surface(part: np.ndarray, corner: np.ndarray, matrix: np.ndarray, smoo
 
 def _moved(matrix: np.ndarray, corner: np.ndarray) -> np.ndarray:
     """The matrix of an array that begins at an index (x, y, z)."""
-    moved = matrix.copy()
+    moved: np.ndarray = matrix.copy()
     moved[:3, 3] += matrix[:3, :3] @ corner
     return moved
 

@@ -41,7 +41,7 @@ def test_fewer_than_two_patients_have_no_limits():
     assert agreement([1.0, 2.0, 3.0], [1, 1, 1]) is None
 
 
-def test_copies_of_a_case_are_no_evidence():
+def test_copies_of_a_case_add_no_evidence():
     data = [1.0, 3.0, 2.0, 2.5]
     once, twice = agreement(data), agreement(data * 2, [0, 1, 2, 3] * 2)
     assert (twice.n, twice.patients) == (8, 4)
