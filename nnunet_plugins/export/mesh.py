@@ -92,10 +92,12 @@ def surface(mask: np.ndarray, matrix: np.ndarray, smoothing: int = 10) -> Any:
     1.0
     """
     trimesh = need("trimesh", "export", "STL")
-    thick, thin = _parts(mask)
-    meshes = [_thin_surface(*part, matrix, smoothing) for part in thin]
+    (box,) = find_objects(mask.astype(np.uint8))
+    corner = np.array([part.start for part in box])
+    thick, thin = _parts(mask[box])
+    meshes = [_thin_surface(part, corner + place, matrix, smoothing) for part, place in thin]
     if thick.any():
-        meshes.append(_surface(thick, np.zeros(3, int), matrix, _ways(smoothing)))
+        meshes.append(_surface(thick, corner, matrix, _ways(smoothing)))
     return trimesh.util.concatenate(meshes) if len(meshes) > 1 else meshes[0]
 
 
@@ -154,7 +156,7 @@ def _moved(matrix: np.ndarray, corner: np.ndarray) -> np.ndarray:
 
 
 def _surface(mask: np.ndarray, corner: np.ndarray, matrix: np.ndarray, ways: Ways) -> Any:
-    """Return the surface by the first way that encloses the volume; ``corner`` is the index of the mask's origin."""
+    """Return the surface by the first way that encloses the volume; ``corner`` (z, y, x) is where the mask begins."""
     (box,) = find_objects(mask.astype(np.uint8))
     start = (
         np.array([part.start for part in box])[::-1] + corner[::-1] - 1
