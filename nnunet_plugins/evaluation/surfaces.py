@@ -43,6 +43,11 @@ class SurfaceDistances:
         """Mean of the distances of both directions, pooled."""
         return float((self.there.sum() + self.back.sum()) / (self.there.size + self.back.size))
 
+    @property
+    def masd(self) -> float:
+        """Mean of the two directed mean distances."""
+        return float((self.there.mean() + self.back.mean()) / 2)
+
     def nsd(self, tolerance: float) -> float:
         """Share of all surface voxels with a distance of at most the tolerance."""
         # A distance equal to the tolerance must not exceed it by a rounding error.
@@ -66,7 +71,7 @@ def surface_distances(a: Mask, b: Mask, spacing: Sequence[float]) -> SurfaceDist
     """
     step = np.asarray(spacing, dtype=np.float64)
     ours, theirs = surface(a), surface(b)
-    return SurfaceDistances(_to_nearest(ours, theirs, step), _to_nearest(theirs, ours, step))
+    return SurfaceDistances(to_nearest(ours, theirs, step), to_nearest(theirs, ours, step))
 
 
 def measured_axes(shape: Sequence[int]) -> tuple[int, ...]:
@@ -97,15 +102,15 @@ def surface(mask: Mask) -> Mask:
     return inner
 
 
-def _to_nearest(points: Mask, others: Mask, step: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distances of the points to the nearest of the others; 0, without a search, for points on both surfaces."""
+def to_nearest(points: Mask, others: Mask, step: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distances of the points, in their order, to the nearest of the others; 0, without a search, for points of both."""
     found = np.zeros(int(np.count_nonzero(points)))
     apart = points & ~others
     if apart.any():
         # Grid points are evenly distributed: a balanced tree would only take longer to build.
         tree = cKDTree(_places(others, step), balanced_tree=False, compact_nodes=False)
         away, _ = tree.query(_places(apart, step))
-        found[: away.size] = away
+        found[apart[points]] = away
     return found
 
 
