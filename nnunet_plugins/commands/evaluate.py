@@ -1,4 +1,4 @@
-"""Score predicted label maps against references: overlap, volumes, surface distances, and named means."""
+"""Score predicted label maps against references: overlap, volumes, distances, instances, named means."""
 
 from __future__ import annotations
 
@@ -33,9 +33,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tolerance",
         metavar="MM",
-        type=float,
-        default=2.0,
-        help="of NSD, the share of the surfaces within this distance (default: %(default)s)",
+        nargs="+",
+        default=["2"],
+        help="of NSD, the share of the surfaces within this distance; per structure as LABEL=MM or FILE.json or .csv, "
+        "e.g. 1 sacrum=2 (default: 2)",
+    )
+    _add_instances(parser)
+    parser.add_argument(
+        "--map",
+        metavar="TOOL",
+        nargs="+",
+        help="predictions are of another tool: its name (totalsegmentator, totalspineseg, ...), its dataset.json, or "
+        'VALUE=LABEL, e.g. 25=sacrum 77="left hip"',
     )
     parser.add_argument("--groups", metavar="FILE.csv", type=Path, help=GROUPS)
     parser.add_argument("--pixels", action="store_true", help="distances in voxels as well as mm")
@@ -44,7 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         nargs="+",
         help="metrics in the table, e.g. dice hd_mm nsd, or all (default: dice iou precision recall hd95_mm "
-        "assd_mm); the JSON has all of them",
+        "assd_mm); the JSON has all of them. Measured only if named: masd_mm hd_area_mm hd95_area_mm assd_area_mm "
+        "nsd_area boundary_iou cldice",
     )
     parser.add_argument(
         "-j",
@@ -54,15 +64,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_instances(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--instances",
+        metavar="NAME",
+        nargs="+",
+        default=(),
+        help="count instances: the connected components of a label (NAME), or label values (NAME=VALUES), e.g. "
+        "lesion vertebrae=1-25",
+    )
+    parser.add_argument(
+        "--instance-iou",
+        metavar="IOU",
+        type=float,
+        default=0.5,
+        help="IoU above which a predicted and a true instance match (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--connectivity",
+        choices=("faces", "edges", "corners"),
+        default="corners",
+        help="what voxels of a connected component share at least (default: %(default)s)",
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Print the table."""
     from nnunet_plugins.evaluation import evaluate, score_table
+    from nnunet_plugins.evaluation.measuring import more_of
     from nnunet_plugins.evaluation.metrics import check_metrics, metric_names
     from nnunet_plugins.evaluation.table import SHOWN
 
-    shown = arguments.metrics or SHOWN
-    if shown != ["all"]:  # fail before the work
-        check_metrics(shown, metric_names(pixels=arguments.pixels))
+    named = [name for name in arguments.metrics or SHOWN if name != "all"]
+    more = more_of(tuple(named))
+    check_metrics(named, metric_names(pixels=arguments.pixels, more=more))  # fail before the work
+    shown = ("all",) if "all" in (arguments.metrics or ()) else tuple(named)
     scores = evaluate(
         arguments.prediction,
         arguments.reference,
@@ -72,6 +108,11 @@ def run(arguments: argparse.Namespace) -> int:
         chill=arguments.chill,
         tolerance=arguments.tolerance,
         pixels=arguments.pixels,
+        metrics=more,
+        instances=arguments.instances,
+        instance_iou=arguments.instance_iou,
+        connectivity=arguments.connectivity,
+        map=arguments.map,
         groups=arguments.groups,
         jobs=cores() if arguments.j is None else arguments.j,
     )

@@ -112,11 +112,10 @@ def check_measured(
                     f"compare: --metrics {metric}: not measured in {run.name}, which has "
                     f"{', '.join(run.scores.metrics)}; evaluate again (distances: --reference REF, pixels: --pixels)"
                 )
-    tolerances = {run.scores.tolerance for run in runs}
-    if "nsd" in chosen and len(tolerances) > 1:
+    tolerances = {run.scores.tolerance_text for run in runs}
+    if {"nsd", "nsd_area"}.intersection(chosen) and len(tolerances) > 1:
         raise UserError(
-            f"compare: NSD was measured at {', '.join(f'{t:g}' for t in sorted(tolerances))} mm; evaluate all runs "
-            "with the same --tolerance"
+            f"compare: NSD was measured at {', '.join(sorted(tolerances))}; evaluate all runs with the same --tolerance"
         )
     return chosen, []
 

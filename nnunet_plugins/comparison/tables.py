@@ -124,7 +124,7 @@ def metric_sheet(table: MetricTable, comparison: Comparison) -> Sheet:
         )
     if any(line.few for line in table.lines):
         notes.append(TOO_SHORT.format("patients" if comparison.by_patient else "cases"))
-    tolerance = f" at {first.scores.tolerance:g} mm" if table.metric == "nsd" else ""
+    tolerance = f" at {first.scores.tolerance_text}" if table.metric in ("nsd", "nsd_area") else ""
     return Sheet(
         f"{about.title}{tolerance} ({_BETTER[about.better]})",
         ("label", "run", "n", "mean ± SD", "95 % CI", "W/T/L", "r", "p"),

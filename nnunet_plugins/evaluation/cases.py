@@ -239,6 +239,11 @@ def check_known(
         f"{image.path}: holds values {listed(unknown)} that are not declared{hint}; "
         f"known are {listed(sorted(allowed))} ({labels.source}); correct the file, or pass the "
         "dataset.json that declares them with -djfile FILE"
+        + (
+            ""
+            if may_ignore
+            else "; values of another tool are mapped with --map, e.g. --map 25=sacrum"
+        )
     )
 
 

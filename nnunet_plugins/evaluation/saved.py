@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.instance_scores import read_case, read_options
 from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.evaluation.metrics import METRICS, MaskScores
 from nnunet_plugins.evaluation.overlap import Counts
@@ -55,6 +56,7 @@ def _scores(content: dict[str, Any]) -> Scores:
         content["labels_from"],
     )
     metrics = tuple(name for name in METRICS if name in content["metrics"])
+    instances = read_options(content["instances"]) if "instances" in content else None
     cases = tuple(
         CaseScores(
             name,
@@ -62,13 +64,25 @@ def _scores(content: dict[str, Any]) -> Scores:
             {label: _mask(case["labels"][label], metrics) for label in labels.values},
             Counts(*(case["background"][key] for key in ("tp", "fp", "fn", "tn"))),
             case["right_voxels"],
-            case.get("dimensions"),
-            case.get("patient"),
+            dimensions=case.get("dimensions"),
+            patient=case.get("patient"),
+            instances={
+                group.name: read_case(case["instances"][group.name], group)
+                for group in (instances.groups if instances else ())
+            },
         )
         for name, case in content["cases"].items()
     )
     notes = [*content["notes"], *_outdated(cases, metrics)]
-    return Scores(labels, cases, tuple(notes), content["tolerance_mm"], metrics)
+    return Scores(
+        labels,
+        cases,
+        tuple(notes),
+        content["tolerance_mm"],
+        metrics,
+        content.get("tolerances_mm", {}),
+        instances,
+    )
 
 
 def _outdated(cases: Sequence[CaseScores], metrics: Sequence[str]) -> list[str]:

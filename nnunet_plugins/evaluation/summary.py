@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,6 +19,8 @@ from nnunet_plugins.evaluation.aggregates import (
     counted,
     summarise,
 )
+from nnunet_plugins.evaluation.instance_scores import case_dict, options_dict, summary
+from nnunet_plugins.evaluation.instances import CaseInstances, InstanceOptions
 from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.evaluation.metrics import (
     EMPTY_RULE,
@@ -27,6 +30,7 @@ from nnunet_plugins.evaluation.metrics import (
     metric_names,
 )
 from nnunet_plugins.evaluation.overlap import Counts
+from nnunet_plugins.evaluation.tolerances import Tolerances
 
 FORMAT = "nnunet-plugins scores"
 #: 2 adds metrics, the aggregates, the background and the counts; all keys of 1 remain.
@@ -46,6 +50,7 @@ class CaseScores:
         stored: how the orientation of the prediction's file differs from the reference's; '' if it does not.
         dimensions: in which distances are measured; None if that is not recorded.
         patient: number of the patient; None if it is not known.
+        instances: group -> its instances, if they were counted.
     """
 
     name: str
@@ -56,6 +61,7 @@ class CaseScores:
     stored: str = ""
     dimensions: int | None = None
     patient: int | None = None
+    instances: Mapping[str, CaseInstances] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,8 @@ class Scores:
         notes: what a reader must know, e.g. files that were left out.
         tolerance: of NSD, mm.
         metrics: names of the measured metrics.
+        tolerances: label -> its tolerance of NSD in mm, if it is not the default.
+        instances: how instances were counted, if they were.
     """
 
     labels: Labels
@@ -75,6 +83,13 @@ class Scores:
     notes: tuple[str, ...] = ()
     tolerance: float = TOLERANCE
     metrics: tuple[str, ...] = metric_names(pixels=False)
+    tolerances: Mapping[str, float] = field(default_factory=dict)
+    instances: InstanceOptions | None = None
+
+    @property
+    def tolerance_text(self) -> str:
+        """The tolerances of NSD for a reader."""
+        return Tolerances(self.tolerance, self.tolerances).text()
 
     @cached_property
     def summary(self) -> dict[str, LabelSummary]:
@@ -113,6 +128,7 @@ class Scores:
                 for name in self.metrics
             },
             "tolerance_mm": self.tolerance,
+            **({"tolerances_mm": dict(self.tolerances)} if self.tolerances else {}),
             "empty_rule": EMPTY_RULE,
             "statistics": "mean, sample standard deviation (n - 1) and median over the n cases "
             "whose value is not null; mean_foreground_dice is the mean over labels of their means",
@@ -123,6 +139,7 @@ class Scores:
             "mean_foreground_dice": self.mean_foreground_dice,
             "summary": {name: asdict(label) for name, label in self.summary.items()},
             "aggregates": {"definitions": AGGREGATES, **self.aggregates},
+            **self._instances(),
             "cases": {
                 case.name: {
                     "spacing_mm": list(case.spacing),
@@ -133,10 +150,32 @@ class Scores:
                     },
                     "background": counted(case.background),
                     "right_voxels": case.agreeing,
+                    **self._instances_of(case),
                 }
                 for case in self.cases
             },
         }
+
+    def _instances(self) -> dict[str, Any]:
+        if self.instances is None:
+            return {}
+        return {
+            "instances": {
+                **options_dict(self.instances),
+                "summary": {
+                    group.name: summary(
+                        {c.name: c.instances[group.name] for c in self.cases}, group
+                    )
+                    for group in self.instances.groups
+                },
+            }
+        }
+
+    def _instances_of(self, case: CaseScores) -> dict[str, Any]:
+        if self.instances is None:
+            return {}
+        found = {g.name: case_dict(case.instances[g.name], g) for g in self.instances.groups}
+        return {"instances": found}
 
     def to_json(self) -> str:
         """Return the text of the JSON file."""

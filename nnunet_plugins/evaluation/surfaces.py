@@ -103,7 +103,7 @@ def surface(mask: Mask) -> Mask:
 
 
 def to_nearest(points: Mask, others: Mask, step: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distances of the points, in their order, to the nearest of the others; 0, without a search, for points of both."""
+    """Distances of the points, in order, to the nearest of the others; 0, without a search, for points of both."""
     found = np.zeros(int(np.count_nonzero(points)))
     apart = points & ~others
     if apart.any():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from nnunet_plugins.evaluation.aggregates import LabelSummary, Statistic
+from nnunet_plugins.evaluation.instance_table import instance_lines
 from nnunet_plugins.evaluation.metrics import METRICS, check_metrics
 from nnunet_plugins.evaluation.patients import patients_of
 from nnunet_plugins.evaluation.summary import Scores
@@ -35,7 +36,8 @@ def score_table(scores: Scores, metrics: Sequence[str] = SHOWN) -> str:
     """
     shown = check_metrics(scores.metrics if tuple(metrics) == ("all",) else metrics, scores.metrics)
     summary = scores.summary
-    tolerance = f"; NSD at {scores.tolerance:g} mm" if "nsd" in shown else ""
+    surface = {"nsd", "nsd_area"}.intersection(shown)
+    tolerance = f"; NSD at {scores.tolerance_text}" if surface else ""
     lines = [
         f"{_cases(scores)}, {count(len(summary), 'label')}; "
         f"mean foreground Dice {number(scores.mean_foreground_dice, 4)}{tolerance}",
@@ -45,6 +47,7 @@ def score_table(scores: Scores, metrics: Sequence[str] = SHOWN) -> str:
         "mean ± SD over the n cases that have a value; medians and single cases are in the JSON",
         *_over_labels(scores, shown),
         *_empties(summary),
+        *instance_lines(scores),
         *_lowest(scores),
     ]
     notes = [f"note: {note}" for note in scores.notes]

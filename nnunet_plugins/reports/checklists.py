@@ -154,7 +154,7 @@ def _boundary(source: Source) -> str | None:
     names = [METRICS[n].title for n in ("hd95_mm", "assd_mm") if n in source.scores.metrics]
     if not names:
         return None
-    measured = f"{', '.join(names)}, NSD at {source.scores.tolerance:g} mm"
+    measured = f"{', '.join(names)}, NSD at {source.scores.tolerance_text}"
     return f"measured: {measured}; whether they matter is for the authors to judge"
 
 

@@ -11,6 +11,11 @@ from typing import Any
 
 from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.instance_table import (
+    instance_note,
+    numbering_table,
+    quality_table,
+)
 from nnunet_plugins.evaluation.metrics import EMPTY_RULE, METRICS
 from nnunet_plugins.evaluation.table import count, number
 from nnunet_plugins.reports import agreement, charts, checklists, facts
@@ -123,7 +128,10 @@ def page(source: Source, options: PageOptions) -> str:
         not_recorded=facts.NOT_RECORDED,
         summary=facts.summary_table(scores),
         empty_rule=EMPTY_RULE,
-        tolerance=f"{scores.tolerance:g}",
+        tolerance=scores.tolerance_text,
+        instances=quality_table(scores),
+        numbering=numbering_table(scores),
+        instances_note=instance_note(scores),
         labels_source=scores.labels.source,
         empties=facts.empty_masks(scores),
         distributions=_charts(distributions),

@@ -1,0 +1,183 @@
+"""Scores of one case: its files are read, checked, counted and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import find_objects
+
+from nnunet_plugins.evaluation.cases import (
+    LabelMap,
+    Pair,
+    check_geometry,
+    check_known,
+    read,
+    with_axes_of,
+)
+from nnunet_plugins.evaluation.instances import CaseInstances, InstanceOptions, find_instances
+from nnunet_plugins.evaluation.labels import Labels
+from nnunet_plugins.evaluation.measuring import Measuring
+from nnunet_plugins.evaluation.metrics import compare
+from nnunet_plugins.evaluation.overlap import counts_of, encode, joint_counts
+from nnunet_plugins.evaluation.summary import CaseScores
+from nnunet_plugins.evaluation.surfaces import measured_axes
+
+
+def score_case(pair: Pair, labels: Labels, measuring: Measuring | None = None) -> CaseScores:
+    """Read, check and score one case.
+
+    Raises:
+        UserError: the two files cannot be compared.
+    """
+    predicted, true = read(pair.prediction), read(pair.reference)
+    predicted, stored = with_axes_of(predicted, true)
+    check_geometry(predicted, true)
+    if measuring is not None and measuring.values is not None:
+        predicted, true = measuring.values.predicted(predicted), measuring.values.true(true)
+    scores = score_voxels(pair.name, predicted, true, labels, measuring)
+    return replace(scores, stored=stored)
+
+
+def score_voxels(
+    name: str,
+    predicted: LabelMap,
+    true: LabelMap,
+    labels: Labels,
+    measuring: Measuring | None = None,
+) -> CaseScores:
+    """Score every label of two label maps on one grid.
+
+    Raises:
+        UserError: a map holds values that are not declared.
+    """
+    measuring = measuring or Measuring()
+    values = sorted(labels.known)  # 0 is first
+    if labels.ignore is not None and labels.ignore not in values:
+        values.append(labels.ignore)
+    # Voxels that are background in both, most of a CT, only add to one count: cropping makes this fast.
+    box = _box_of_both(predicted.voxels, true.voxels)
+    a, b = encode(predicted.voxels[box], values), encode(true.voxels[box], values)
+    joint = joint_counts(a, b, len(values) + 1)
+    joint[0, 0] += true.voxels.size - a.size
+    seen = [*values, None]
+    check_known(predicted, labels, _seen(joint.sum(axis=1), seen), may_ignore=False)
+    check_known(true, labels, _seen(joint.sum(axis=0), seen), may_ignore=True)
+    joint = joint[: len(values), : len(values)]
+    if labels.ignore is not None:
+        left_out = values.index(labels.ignore)
+        joint[:, left_out] = 0
+        a[b == left_out] = 0
+        b[b == left_out] = 0
+
+    members = {
+        label: [values.index(value) for value in of_label]
+        for label, of_label in labels.values.items()
+    }
+    axes = measured_axes(true.voxels.shape)
+    boxes = _boxes(a, b, len(values))
+    scores = {}
+    for label, codes in members.items():
+        place = _around([boxes[code] for code in codes if boxes[code] is not None], a.ndim)
+        scores[label] = compare(
+            _mask(a[place], codes, len(values)),
+            _mask(b[place], codes, len(values)),
+            true.spacing,
+            counts=counts_of(joint, codes),
+            axes=axes,
+            tolerance=measuring.tolerances.of(label),
+            pixels=measuring.pixels,
+            more=measuring.more,
+        )
+    agreeing = _agreeing(joint, list(members.values()))
+    return CaseScores(
+        name,
+        true.spacing,
+        scores,
+        counts_of(joint, [0]),
+        agreeing,
+        dimensions=len(axes),
+        instances=_instances(a, b, values, true.spacing, axes, measuring.instances),
+    )
+
+
+def _instances(
+    a: NDArray[Any],
+    b: NDArray[Any],
+    values: Sequence[int],
+    spacing: tuple[float, ...],
+    axes: Sequence[int],
+    options: InstanceOptions | None,
+) -> dict[str, CaseInstances]:
+    """Instances of every group in two coded label maps."""
+    if options is None:
+        return {}
+    flat = tuple(axis for axis in range(a.ndim) if axis not in axes)
+    a, b = np.squeeze(a, flat), np.squeeze(b, flat)
+    steps = tuple(spacing[axis] for axis in axes)
+    return {
+        group.name: find_instances(
+            a,
+            b,
+            steps,
+            replace(group, values=tuple(values.index(value) for value in group.values)),
+            options.threshold,
+            options.connectivity,
+        )
+        for group in options.groups
+    }
+
+
+def _seen(counts: NDArray[Any], values: Sequence[int | None]) -> set[int | None]:
+    return {value for value, count in zip(values, counts, strict=True) if count}
+
+
+def _box_of_both(*images: NDArray[Any]) -> tuple[slice, ...]:
+    """The smallest box around the voxels that are not 0 in any of the images; one voxel if there are none."""
+    box = []
+    for axis in range(images[0].ndim):
+        others = tuple(other for other in range(images[0].ndim) if other != axis)
+        used = np.flatnonzero(sum(image.max(axis=others) != 0 for image in images))
+        if not used.size:
+            return (slice(0, 1),) * images[0].ndim
+        box.append(slice(int(used[0]), int(used[-1]) + 1))
+    return tuple(box)
+
+
+def _boxes(a: NDArray[Any], b: NDArray[Any], codes: int) -> list[Any]:
+    """Code -> the box around it in both images, None if it does not occur."""
+    found: list[Any] = [None]
+    for one, other in zip(*(find_objects(x, codes - 1) for x in (a, b)), strict=True):
+        there = [box for box in (one, other) if box is not None]
+        found.append(_around(there, a.ndim) if there else None)
+    return found
+
+
+def _around(boxes: Sequence[tuple[slice, ...]], rank: int) -> tuple[slice, ...]:
+    """The smallest box around boxes; an empty one without boxes."""
+    if not boxes:
+        return (slice(0, 0),) * rank
+    return tuple(
+        slice(min(part.start for part in axis), max(part.stop for part in axis))
+        for axis in zip(*boxes, strict=True)
+    )
+
+
+def _mask(image: NDArray[Any], codes: Sequence[int], known: int) -> NDArray[np.bool_]:
+    if len(codes) == 1:
+        one: NDArray[np.bool_] = image == codes[0]
+        return one
+    inside = np.zeros(known + 1, dtype=bool)
+    inside[list(codes)] = True
+    mask: NDArray[np.bool_] = inside[image]
+    return mask
+
+
+def _agreeing(joint: NDArray[Any], members: Sequence[Sequence[int]]) -> int:
+    """Number of voxels that belong to the same labels in both maps."""
+    inside = np.array([[code in of_label for of_label in members] for code in range(len(joint))])
+    same = (inside[:, None] == inside[None]).all(axis=-1)
+    return int(joint[same].sum())

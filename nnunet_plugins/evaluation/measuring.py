@@ -1,0 +1,40 @@
+"""What `evaluate` measures, as one value that worker processes receive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from nnunet_plugins.evaluation.definitions import metric_names
+from nnunet_plugins.evaluation.instances import InstanceOptions
+from nnunet_plugins.evaluation.more import MORE
+from nnunet_plugins.evaluation.tolerances import Tolerances
+from nnunet_plugins.evaluation.value_map import ValueMap
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """Options of the measurement.
+
+    Attributes:
+        tolerances: of NSD.
+        pixels: measure distances in voxels as well.
+        more: names of `more.MORE` that are measured.
+        instances: how instances are found; None does not count them.
+        values: replaces the values of predictions of other tools.
+    """
+
+    tolerances: Tolerances = field(default_factory=Tolerances)
+    pixels: bool = False
+    more: tuple[str, ...] = ()
+    instances: InstanceOptions | None = None
+    values: ValueMap | None = None
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics that are measured."""
+        return metric_names(pixels=self.pixels, more=self.more)
+
+
+def more_of(metrics: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the metrics that are measured on request only."""
+    return tuple(name for name in MORE if name in metrics)
