@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MM",
         nargs="+",
         default=["2"],
-        help="of NSD, the share of the surfaces within this distance; per structure as LABEL=MM or FILE.json or .csv, "
+        help="of NSD, the share of surfaces within this distance; per structure as LABEL=MM, FILE.json or FILE.csv, "
         "e.g. 1 sacrum=2 (default: 2)",
     )
     _add_instances(parser)

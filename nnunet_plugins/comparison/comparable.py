@@ -115,7 +115,8 @@ def check_measured(
     tolerances = {run.scores.tolerance_text for run in runs}
     if {"nsd", "nsd_area"}.intersection(chosen) and len(tolerances) > 1:
         raise UserError(
-            f"compare: NSD was measured at {', '.join(sorted(tolerances))}; evaluate all runs with the same --tolerance"
+            f"compare: NSD was measured at {', '.join(sorted(tolerances))}; evaluate all runs with the same "
+            "--tolerance"
         )
     return chosen, []
 

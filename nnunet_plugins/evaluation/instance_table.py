@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 from nnunet_plugins.evaluation.instance_scores import QUALITY, summary
 from nnunet_plugins.evaluation.summary import Scores
-from nnunet_plugins.text_table import ruled, stacked
+from nnunet_plugins.text_table import WIDTH, ruled, stacked
 
 _TITLES = {
     "segmentation_quality": "SQ",
@@ -32,7 +33,7 @@ def instance_lines(scores: Scores) -> list[str]:
     if scores.instances is None:
         return []
     head, *rows = _transposed(quality_table(scores))
-    lines = ["", *stacked([head, *rows]), "", instance_note(scores)]
+    lines = ["", *stacked([head, *rows]), "", *textwrap.wrap(instance_note(scores), WIDTH)]
     numbers, values = numbering_table(scores)
     if values:
         lines += ["", *ruled([numbers, *values], left=1), *_offsets(scores)]
@@ -87,11 +88,10 @@ def instance_note(scores: Scores) -> str:
     options = scores.instances
     if options is None:
         return ""
-    parts = []
-    for group in options.groups:
-        joined = f" joined at {options.connectivity}" if group.components else ""
-        what = f"connected components{joined}" if group.components else "labels"
-        parts.append(f"{group.name}: {what}")
+    joined = f"connected components joined at {options.connectivity}"
+    parts = [
+        f"{group.name}: {joined if group.components else 'labels'}" for group in options.groups
+    ]
     return (
         f"instances of all cases pooled ({'; '.join(parts)}); found at an IoU above {options.threshold:g}; "
         "Dice, ASSD and HD95 of those found"

@@ -37,17 +37,20 @@ class Labels:
         return frozenset({0}.union(*self.values.values()))
 
 
-def find_labels(prediction: Path, reference: Path, dataset_json: Path | None) -> Labels | None:
+def find_labels(
+    prediction: Path | None, reference: Path, dataset_json: Path | None
+) -> Labels | None:
     """Read the labels from the given file, else next to PRED, else next to or above REF, else return None."""
     if dataset_json is not None:
         return read_labels(dataset_json, dataset_json.name)
-    home = prediction if prediction.is_dir() else prediction.absolute().parent
     theirs = reference.absolute() if reference.is_dir() else reference.absolute().parent
     places = {
-        "dataset.json next to the predictions": home,
         "dataset.json next to the references": theirs,
         "dataset.json above the references": theirs.parent,
     }
+    if prediction is not None:
+        home = prediction if prediction.is_dir() else prediction.absolute().parent
+        places = {"dataset.json next to the predictions": home, **places}
     for source, folder in places.items():
         if (folder / "dataset.json").is_file():
             return read_labels(folder / "dataset.json", source)

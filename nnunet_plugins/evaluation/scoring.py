@@ -94,7 +94,7 @@ def evaluate(
     pairs, notes = find_pairs(prediction, reference, chill=chill)
     declared = Path(dataset_json) if dataset_json else None
     # The dataset.json next to predictions of another tool has its numbers.
-    labels = find_labels(reference if map else prediction, reference, declared)
+    labels = find_labels(None if map else prediction, reference, declared)
     names = [pair.name for pair in pairs]
     patients, about = find_patients(names, reference, Path(groups) if groups else None)
     if labels is None:

@@ -115,7 +115,7 @@ def _named(given: Given, labels: Labels) -> dict[int, str]:
     items = [given] if isinstance(given, str | os.PathLike) else list(given)
     found: dict[int, str] = {}
     pairs: dict[int, str] = {}
-    for item in map(os.fspath, items):
+    for item in [os.fspath(one) for one in items]:
         value, equals, name = item.partition("=")
         if not equals:
             found |= match(_numbering(item), labels.values)

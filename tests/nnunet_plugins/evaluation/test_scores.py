@@ -13,6 +13,7 @@ from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation import evaluate, score_table
 from nnunet_plugins.evaluation.aggregates import describe
 from nnunet_plugins.evaluation.metrics import METRICS, PIXELS
+from nnunet_plugins.evaluation.more import MORE
 from nnunet_plugins.evaluation.parallel import each
 
 LABELS = {"background": 0, "vertebra": 1, "disc": 2, "canal": 3, "tumour": 4}
@@ -79,7 +80,7 @@ def test_json_holds_what_a_reader_needs_and_no_paths(folders, tmp_path):
     assert content["format"] == "nnunet-plugins scores"
     assert content["format_version"] == 2
     assert content["tolerance_mm"] == 2.0
-    assert content["metrics"].keys() == METRICS.keys() - set(PIXELS)
+    assert content["metrics"].keys() == METRICS.keys() - set(PIXELS) - set(MORE)
     assert "both masks empty" in content["empty_rule"].lower()
     assert content["labels"] == {"vertebra": [1], "disc": [2], "canal": [3], "tumour": [4]}
     assert list(content["cases"]) == ["a", "b", "c"]
@@ -172,7 +173,7 @@ def test_the_tolerance_is_stated(folders):
 
 
 def test_all_metrics_fit_the_terminal(folders):
-    scores = evaluate(*folders, pixels=True)
+    scores = evaluate(*folders, pixels=True, metrics=tuple(MORE))
     shown = score_table(scores, ["all"])
     assert max(map(len, shown.splitlines())) <= 100
     for name in METRICS:
