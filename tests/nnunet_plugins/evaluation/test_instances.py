@@ -166,10 +166,7 @@ def test_scores_are_read_back(tmp_path, shifted):
     again = read_scores(file)
     assert again.to_json() == file.read_text(encoding="utf-8")
     assert quality_table(again) == quality_table(scores)
-    assert numbering_table(again)[1] == [
-        ["vertebrae", "8", "5", "0.533", "1 of 3", *numbering_table(scores)[1][0][5:]]
-    ]
-    json.loads(file.read_text(encoding="utf-8"))
+    assert numbering_table(again)[1][0][:5] == ["vertebrae", "8", "5", "0.533", "1 of 3"]
 
 
 def test_table(shifted):

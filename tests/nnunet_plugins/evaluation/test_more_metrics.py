@@ -25,8 +25,8 @@ def ellipsoid(shape, centre, radius, spacing):
     )
 
 
-#: spacing, shape, two ellipsoids (prediction, reference), and what DeepMind's surface-distance 0.1 gives for them: HD,
-#: HD95, ASSD (pooled) and NSD at 1 mm.
+#: spacing, shape, two ellipsoids (prediction, reference), and what DeepMind's surface-distance 0.1 gives: HD, HD95,
+#: ASSD (pooled) and NSD at 1 mm.
 DEEPMIND = {
     "thick slices": (
         ((4.0, 0.8, 0.8), (6, 24, 26)), ((3, 11, 12), (9, 8, 8)), ((3, 12, 13), (9, 7, 8.5)),
