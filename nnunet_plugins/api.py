@@ -227,7 +227,7 @@ def compare(
     metrics: Sequence[str] | None = None,
     common: bool = False,
     strict: bool = False,
-    tolerance: float = 2.0,
+    tolerance: float | str | Mapping[str, float] | Sequence[float | str] = 2.0,
     pixels: bool = False,
     seed: int = 0,
     groups: StrPath | None = None,
@@ -242,10 +242,11 @@ def compare(
         reference: folder of the reference label maps, for runs that are not scored yet; model folders find
             theirs where nnU-Net keeps them.
         fold: folds of model folders; all without one.
-        metrics: names such as ``dice`` or ``hd95_mm``; these two without any.
+        metrics: names such as ``dice`` or ``hd95_mm``; these two without any. Those that `evaluate` measures on
+            request only, e.g. ``nsd_area``, are measured for runs that are scored here.
         common: compares on the cases that all runs have.
         strict: raises an error where the comparison is not fair.
-        tolerance: tolerance of the normalised surface Dice in mm.
+        tolerance: tolerance of the normalised surface Dice in mm, or ``{"sacrum": 2, "default": 1}``.
         pixels: measures distances in voxels as well.
         seed: seed of the bootstrap.
         groups: CSV file of cases and their patients: intervals and tests are by patient.
@@ -263,7 +264,9 @@ def compare(
     from nnunet_plugins.comparison.compare import compare as compare_runs
     from nnunet_plugins.comparison.runs import Options, load
     from nnunet_plugins.comparison.tables import warnings_of
+    from nnunet_plugins.evaluation.measuring import more_of
 
+    names = None if metrics is None else _several(metrics)
     options = Options(
         None if reference is None else Path(reference),
         None if fold is None else [str(one) for one in _several(fold)],
@@ -272,9 +275,9 @@ def compare(
         jobs,
         progress,
         None if groups is None else Path(groups),
+        metrics=more_of(tuple(names or ())),
     )
     loaded = load([os.fspath(run) for run in _several(runs)], options)
-    names = None if metrics is None else _several(metrics)
     found = compare_runs(loaded, names, common=common, seed=seed)
     if strict and (warnings := warnings_of(found)):
         raise UserError("; ".join(warnings))

@@ -49,7 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="stop with an error at an unfair comparison instead of marking it",
     )
-    parser.add_argument("--tolerance", metavar="MM", type=float, default=2.0, help="of NSD")
+    parser.add_argument(
+        "--tolerance",
+        metavar="MM",
+        nargs="+",
+        default=["2"],
+        help="of NSD; per structure as LABEL=MM, FILE.json or FILE.csv (default: 2)",
+    )
     parser.add_argument("--pixels", action="store_true", help="distances in voxels as well as mm")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the bootstrap")
     parser.add_argument("-j", metavar="N", type=int, help="number of processes for scoring")

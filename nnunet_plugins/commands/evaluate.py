@@ -30,22 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--chill", action="store_true", help="score only the predicted cases, e.g. of one fold"
     )
-    parser.add_argument(
-        "--tolerance",
-        metavar="MM",
-        nargs="+",
-        default=["2"],
-        help="of NSD, the share of surfaces within this distance; per structure as LABEL=MM, FILE.json or FILE.csv, "
-        "e.g. 1 sacrum=2 (default: 2)",
-    )
-    _add_instances(parser)
-    parser.add_argument(
-        "--map",
-        metavar="TOOL",
-        nargs="+",
-        help="predictions are of another tool: its name (totalsegmentator, totalspineseg, ...), its dataset.json, or "
-        'VALUE=LABEL, e.g. 25=sacrum 77="left hip"',
-    )
+    add_scoring(parser)
     parser.add_argument("--groups", metavar="FILE.csv", type=Path, help=GROUPS)
     parser.add_argument("--pixels", action="store_true", help="distances in voxels as well as mm")
     parser.add_argument(
@@ -61,6 +46,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=int,
         help=f"number of processes (default: number of cores, at most {MOST_JOBS})",
+    )
+
+
+def add_scoring(parser: argparse.ArgumentParser) -> None:
+    """Declare options of the scoring that `report` has as well."""
+    parser.add_argument(
+        "--tolerance",
+        metavar="MM",
+        nargs="+",
+        default=["2"],
+        help="of NSD, the share of surfaces within this distance; per structure as LABEL=MM, FILE.json or FILE.csv, "
+        "e.g. 1 sacrum=2 (default: 2)",
+    )
+    _add_instances(parser)
+    parser.add_argument(
+        "--map",
+        metavar="TOOL",
+        nargs="+",
+        help="predictions are of another tool: its name (totalsegmentator, totalspineseg, ...), its dataset.json, or "
+        'VALUE=LABEL, e.g. 25=sacrum 77="left hip"',
     )
 
 
@@ -88,6 +93,12 @@ def _add_instances(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def scoring(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The values of `add_scoring`."""
+    names = ("tolerance", "instances", "instance_iou", "connectivity", "map")
+    return {name: getattr(arguments, name) for name in names}
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Print the table."""
     from nnunet_plugins.evaluation import evaluate, score_table
@@ -106,13 +117,9 @@ def run(arguments: argparse.Namespace) -> int:
         output=arguments.o,
         progress=progress,
         chill=arguments.chill,
-        tolerance=arguments.tolerance,
         pixels=arguments.pixels,
         metrics=more,
-        instances=arguments.instances,
-        instance_iou=arguments.instance_iou,
-        connectivity=arguments.connectivity,
-        map=arguments.map,
+        **scoring(arguments),
         groups=arguments.groups,
         jobs=cores() if arguments.j is None else arguments.j,
     )

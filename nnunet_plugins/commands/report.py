@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nnunet_plugins.commands.evaluate import GROUPS
+from nnunet_plugins.commands.evaluate import GROUPS, add_scoring
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,13 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--case", metavar="CASE", help="shown in 3D (default: the worst)")
     parser.add_argument("--title", metavar="TEXT", default="", help="heading (default: RUN's name)")
     parser.add_argument("--groups", metavar="FILE.csv", type=Path, help=GROUPS)
-    parser.add_argument("--tolerance", metavar="MM", type=float, default=2.0, help="of NSD")
+    add_scoring(parser)
     parser.add_argument("-j", metavar="N", type=int, help="number of processes for scoring")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the page and print notes on what it lacks."""
-    from nnunet_plugins.commands.evaluate import cores, progress
+    from nnunet_plugins.commands.evaluate import cores, progress, scoring
     from nnunet_plugins.comparison.runs import Options
     from nnunet_plugins.reports.niivue import HOW_TO_GET, find_niivue
     from nnunet_plugins.reports.report import PageOptions, check_output, write_report
@@ -66,10 +66,10 @@ def run(arguments: argparse.Namespace) -> int:
     options = Options(
         arguments.reference,
         arguments.fold,
-        arguments.tolerance,
         groups=arguments.groups,
         jobs=cores() if arguments.j is None else arguments.j,
         progress=progress,
+        **scoring(arguments),
     )
     source = read_source(arguments.run, options, images=arguments.images, model=arguments.model)
     page = PageOptions(title=arguments.title, worst=arguments.worst, case=arguments.case)

@@ -11,12 +11,14 @@ from nnunet_plugins.comparison.nnunet_summary import read_summaries
 from nnunet_plugins.comparison.parameters import count_parameters
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import Pair, find_pairs, label_maps
+from nnunet_plugins.evaluation.instances import THRESHOLD, Connectivity
 from nnunet_plugins.evaluation.labels import Labels, read_labels
 from nnunet_plugins.evaluation.metrics import TOLERANCE
 from nnunet_plugins.evaluation.patients import find_patients, with_patients
 from nnunet_plugins.evaluation.saved import is_scores, read_scores
 from nnunet_plugins.evaluation.scoring import Progress, evaluate, score_pairs
 from nnunet_plugins.evaluation.summary import Scores
+from nnunet_plugins.evaluation.tolerances import Given as Tolerance
 from nnunet_plugins.model_folder import (
     ModelFolder,
     facts_of_model,
@@ -57,21 +59,39 @@ class Options:
         jobs: number of processes.
         progress: wraps the cases, as tqdm does.
         groups: CSV file of cases and their patients; None takes what the runs know.
+        metrics: measured in addition to the default ones.
+        instances: labels and groups of label values that are counted.
+        instance_iou: IoU above which instances match.
+        connectivity: what voxels of a component share.
+        map: numbering of predictions of another tool.
     """
 
     reference: Path | None = None
     folds: list[str] | None = None
-    tolerance: float = TOLERANCE
+    tolerance: Tolerance = TOLERANCE
     pixels: bool = False
     jobs: int = 1
     progress: Progress | None = None
     groups: Path | None = None
+    metrics: Sequence[str] = ()
+    instances: Sequence[str] = ()
+    instance_iou: float = THRESHOLD
+    connectivity: Connectivity = "corners"
+    map: Sequence[str] | None = None
 
     @property
     def scoring(self) -> dict[str, Any]:
         """Keyword arguments of `evaluate` and `score_pairs`."""
-        names = ("tolerance", "pixels", "jobs", "progress")
-        return {name: getattr(self, name) for name in names}
+        names = (
+            "tolerance",
+            "pixels",
+            "metrics",
+            "instances",
+            "instance_iou",
+            "connectivity",
+            "map",
+        )
+        return {name: getattr(self, name) for name in (*names, "jobs", "progress")}
 
 
 def load(arguments: Sequence[str], options: Options) -> list[Run]:

@@ -71,7 +71,7 @@ def numbered(patients: Mapping[str, object]) -> dict[str, int]:
 
 def _of_table(cases: Sequence[str], groups: Path) -> dict[str, str]:
     from dataset_conversion.datasets.groups import read_groups, rows_of
-    from dataset_conversion.datasets.patient_ids import spelling
+    from dataset_conversion.dicom.patients import spelling
 
     try:
         rows_read = read_groups(groups)

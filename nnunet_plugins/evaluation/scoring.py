@@ -89,8 +89,6 @@ def evaluate(
     prediction, reference = Path(prediction), Path(reference)
     if output is not None:
         check_output(Path(output))  # fail before the work
-    tolerances = read_tolerances(tolerance)
-    more = more_of(check_metrics([metrics] if isinstance(metrics, str) else metrics, METRICS))
     pairs, notes = find_pairs(prediction, reference, chill=chill)
     declared = Path(dataset_json) if dataset_json else None
     # The dataset.json next to predictions of another tool has its numbers.
@@ -99,18 +97,20 @@ def evaluate(
     patients, about = find_patients(names, reference, Path(groups) if groups else None)
     if labels is None:
         labels = _labels_of_files(pairs, jobs, predictions=not map)
-    values = None
-    if map:
-        values, labels, mapped = plan_map(map, labels)
-        about = [*about, *mapped]
-    measuring = Measuring(
-        tolerances.named(labels.values),
-        pixels,
-        more,
-        read_instances(instances, labels, instance_iou, connectivity) if instances else None,
-        values,
+    scores = score_pairs(
+        pairs,
+        labels,
+        [*notes, *about],
+        tolerance=tolerance,
+        pixels=pixels,
+        metrics=metrics,
+        instances=instances,
+        instance_iou=instance_iou,
+        connectivity=connectivity,
+        map=map,
+        jobs=jobs,
+        progress=progress,
     )
-    scores = measure_pairs(pairs, labels, measuring, [*notes, *about], jobs, progress)
     scores = with_patients(scores, patients)
     if output is not None:
         scores.write(Path(output))
@@ -124,30 +124,35 @@ def score_pairs(
     *,
     tolerance: GivenTolerances = TOLERANCE,
     pixels: bool = False,
+    metrics: Sequence[str] = (),
+    instances: Sequence[str] | str = (),
+    instance_iou: float = THRESHOLD,
+    connectivity: Connectivity = "corners",
+    map: GivenMap | None = None,
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Scores:
     """Score given pairs; the arguments are those of `evaluate`."""
-    measuring = Measuring(read_tolerances(tolerance).named(labels.values), pixels)
-    return measure_pairs(pairs, labels, measuring, notes, jobs, progress)
-
-
-def measure_pairs(
-    pairs: list[Pair],
-    labels: Labels,
-    measuring: Measuring,
-    notes: Sequence[str] = (),
-    jobs: int = 1,
-    progress: Progress | None = None,
-) -> Scores:
-    """Score given pairs."""
+    values: ValueMap | None = None
+    mapped: list[str] = []
+    if map:
+        values, labels, mapped = plan_map(map, labels)
+    asked = check_metrics([metrics] if isinstance(metrics, str) else metrics, METRICS)
+    measuring = Measuring(
+        read_tolerances(tolerance).named(labels.values),
+        pixels,
+        more_of(asked),
+        read_instances(instances, labels, instance_iou, connectivity) if instances else None,
+        values,
+    )
     work = partial(score_case, labels=labels, measuring=measuring)
     shown = progress(pairs) if progress else pairs
     scored = [case for _, case in zip(shown, each(work, pairs, jobs), strict=True)]
+    found = [*_turned(scored), *_mixed(scored), *_apart(scored, values)]
     return Scores(
         labels,
         tuple(scored),
-        (*notes, *_turned(scored), *_mixed(scored), *_apart(scored, measuring.values)),
+        (*notes, *mapped, *found),
         measuring.tolerances.default,
         measuring.metrics,
         dict(measuring.tolerances.labels),
@@ -157,13 +162,12 @@ def measure_pairs(
 
 def _labels_of_files(pairs: Sequence[Pair], jobs: int, *, predictions: bool) -> Labels:
     """The values in the references, and in the predictions if they have the same numbers."""
-    found = [
-        set().union(*each(_values_of, [getattr(pair, which) for pair in pairs], jobs))
-        for which in (("reference", "prediction") if predictions else ("reference",))
-    ]
-    if predictions:
-        check_overlap(found[1], found[0])
-    return labels_from_values(set().union(*found))
+    files = [pair.reference for pair in pairs]
+    files += [pair.prediction for pair in pairs] if predictions else []
+    held = list(each(_values_of, files, jobs))
+    true, predicted = set().union(*held[: len(pairs)]), set().union(*held[len(pairs) :])
+    check_overlap(predicted, true)
+    return labels_from_values(true | predicted)
 
 
 def _apart(cases: Sequence[CaseScores], values: ValueMap | None) -> list[str]:

@@ -112,7 +112,7 @@ def test_different_labels_references_and_tolerances_are_rejected() -> None:
     with pytest.raises(UserError, match="different references: case case0, hip: 0 and 10 voxels"):
         compare([a, b])
     near = replace(a, name="b", scores=replace(a.scores, tolerance=1.0))
-    with pytest.raises(UserError, match="NSD was measured at 1, 2 mm"):
+    with pytest.raises(UserError, match="NSD was measured at 1 mm, 2 mm"):
         compare([a, near], ["nsd"])
     assert compare([a, near], ["dice"]).tables
 

@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from nnunet_plugins import compare, evaluate
 from nnunet_plugins.cli import main
+from nnunet_plugins.errors import UserError
 
 LABELS = {"background": 0, "sacrum": 1, "L5": 2, "L4": 3, "lesion": 4}
 
@@ -92,3 +94,18 @@ def test_all_metrics_and_one_more(folders, capsys):
 def test_a_metric_of_pixels_still_names_its_option(folders, capsys):
     assert main(["evaluate", *folders, "--metrics", "hd_px"]) != 0
     assert "--pixels measures it" in capsys.readouterr().err
+
+
+def test_compare_measures_on_request(tmp_path, folders, save):
+    moved = np.zeros((16, 12, 12), dtype=np.uint8)
+    moved[2:5, 2:9, 2:9] = 1
+    other = save(tmp_path / "q" / "a.nii.gz", moved).parent
+    runs = [folders[1], str(other)]
+    found = compare(runs, reference=folders[1], metrics=["nsd_area"], tolerance={"sacrum": 3.0})
+    assert {table.metric for table in found.tables} == {"nsd_area"}
+    sacrum = [run.scores.summary["sacrum"].metrics["nsd_area"].mean for run in found.runs]
+    assert sacrum == pytest.approx([1.0, 1.0])  # one slice of 3 mm
+    with pytest.raises(UserError, match="--metrics cldice: not measured in"):
+        save_to = tmp_path / "s.json"
+        evaluate(folders[1], folders[1], output=save_to)
+        compare([f"a={save_to}", f"b={save_to}"], metrics=["cldice"])

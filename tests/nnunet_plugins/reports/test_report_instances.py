@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK
 
+from nnunet_plugins.cli import main
 from nnunet_plugins.comparison.runs import Options
-from nnunet_plugins.evaluation import evaluate
 from nnunet_plugins.reports.report import PageOptions, page
 from nnunet_plugins.reports.sources import read_source
 
@@ -23,12 +23,10 @@ def test_instances_and_tolerances(tmp_path: Path) -> None:
         SimpleITK.WriteImage(SimpleITK.GetImageFromArray(one), str(tmp_path / folder / "a.nii.gz"))
     labels = {"labels": {"background": 0, "L4": 1, "L5": 2}}
     (tmp_path / "r" / "dataset.json").write_text(json.dumps(labels))
-    file = tmp_path / "s.json"
-    scores = evaluate(
-        tmp_path / "p", tmp_path / "r", instances="levels=1-2", tolerance="L5=3", output=file
-    )
-    assert scores.to_dict()["instances"]["summary"]["levels"]["pooled"]["tp"] == 1
-    text = page(read_source(file, Options()), PageOptions())
+    options = ["--reference", str(tmp_path / "r"), "-o", str(tmp_path / "report.html"), "-j", "1"]
+    options += ["--instances", "levels=1-2", "--tolerance", "L5=3", "--worst", "0"]
+    assert main(["report", str(tmp_path / "p"), *options]) == 0
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<h3>Instances</h3>" in text
     assert "levels: labels" in text
     assert "Dice after best shift" in text
@@ -38,8 +36,7 @@ def test_instances_and_tolerances(tmp_path: Path) -> None:
 def test_without_instances_there_is_no_section(tmp_path: Path) -> None:
     image = SimpleITK.GetImageFromArray(np.ones((3, 4, 4), dtype=np.uint8))
     for name in ("p", "r"):
-        SimpleITK.WriteImage(image, str(tmp_path / f"{name}.nii.gz"))
-    evaluate(tmp_path / "p.nii.gz", tmp_path / "r.nii.gz", output=tmp_path / "s.json")
-    assert "<h3>Instances</h3>" not in page(
-        read_source(tmp_path / "s.json", Options()), PageOptions()
-    )
+        (tmp_path / name).mkdir()
+        SimpleITK.WriteImage(image, str(tmp_path / name / "a.nii.gz"))
+    source = read_source(tmp_path / "p", Options(reference=tmp_path / "r"))
+    assert "<h3>Instances</h3>" not in page(source, PageOptions(worst=0))
