@@ -110,7 +110,8 @@ def check_measured(
             if metric not in run.scores.metrics:
                 raise UserError(
                     f"compare: --metrics {metric}: not measured in {run.name}, which has "
-                    f"{', '.join(run.scores.metrics)}; evaluate again (distances: --reference REF, pixels: --pixels)"
+                    f"{', '.join(run.scores.metrics)}; evaluate again (distances: --reference REF, pixels: --pixels, "
+                    f"others: evaluate --metrics {metric})"
                 )
     tolerances = {run.scores.tolerance_text for run in runs}
     if {"nsd", "nsd_area"}.intersection(chosen) and len(tolerances) > 1:
