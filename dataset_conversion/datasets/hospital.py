@@ -171,7 +171,8 @@ def _reading(options: FolderOptions, labels: Labels | None) -> Reading:
     renames = read_renames(options.rename)
     if labels is not None:
         check_renames(renames, labels)
-    return Reading(labels, renames, options.overlaps, options.volumes, options.mask_outside)
+    return Reading(labels, renames, options.overlaps, options.volumes, options.mask_outside,
+                   options.ignore_mask_header)  # fmt: skip
 
 
 def _look(entry: Entry, options: FolderOptions, prefix: str, reading: Reading) -> _Found:
