@@ -106,6 +106,7 @@ def read_patient(place: Entry | Path, *, mask_pattern: str, modality: str, serie
     if drawn is None and unclear and masks.plain:
         images, labels = _by_content(images, masks.volumes, folder)
         masks = replace(masks, volumes=tuple(labels))
+    masks.check_unread(files, apart)
     notes += [*more, *_not_read(files, apart, folder, mask_pattern, bool(images), bool(masks))]
     _check_counts(images, masks.files, folder)
     if drawn == [] and isinstance(images[0], Path):
@@ -148,10 +149,9 @@ def _series(files: Sequence[Path], folder: Path, **how: Any) -> tuple[Series | N
 def _not_read(files: SortedFiles, apart: SortedFiles, folder: Path, pattern: str, image: bool,
               mask: bool) -> list[str]:  # fmt: skip
     """Reject files that may be the missing image or mask; return notes on others."""
-    who = str(folder)
-    notes = check_passed_over(files, who, pattern, image=image, mask=mask)
+    notes = check_passed_over(files, folder, pattern, image=image, mask=mask)
     # Every file in the place of a mask may be one.
-    more = check_passed_over(apart, who, "" if not mask else pattern, image=True, mask=mask)
+    more = check_passed_over(apart, folder, "" if not mask else pattern, image=True, mask=mask)
     return list(dict.fromkeys([*notes, *more]))
 
 

@@ -206,6 +206,11 @@ def _merged(path: Path, array: np.ndarray, segments: list[_Segment],
             how: Reading) -> Merged:  # fmt: skip
     """Merge the layers (z, y, x, layer) into one map."""
     layers = array[..., None] if array.ndim == 3 else array
+    blank = [f"{s.value} in layer {s.layer}" for s in segments if not s.name]
+    if blank:
+        raise DatasetError(
+            f"{path}: segments without a name (value {', '.join(blank)}); name them in 3D Slicer"
+        )
     names = [folded(segment.name) for segment in segments]
     twice = sorted({s.name for s in segments if names.count(folded(s.name)) > 1})
     if twice:
@@ -249,9 +254,18 @@ def _stacked(path: Path, array: np.ndarray, how: Reading) -> Merged:
             f"merge them, pass --volumes with the {count} labels in the order of the volumes "
             f"({BACKGROUND} for one to leave out)"
         )
-    voxels = {name: partial(_voxels, array, i, 1) for i, name in enumerate(how.volumes)}
-    values = {name: place for place, name in enumerate(how.volumes, 1)}
+    # Volumes of one label are parts of it.
+    parts: dict[str, list[int]] = {}
+    for place, name in enumerate(how.volumes):
+        parts.setdefault(name, []).append(place)
+    voxels = {name: partial(_any, array, places) for name, places in parts.items()}
+    values = {name: place for place, name in enumerate(parts, 1)}
     return merge(array.shape[:3], voxels, values, how, str(path))
+
+
+def _any(array: np.ndarray, places: Sequence[int]) -> np.ndarray:
+    found: np.ndarray = (array[..., list(places)] == 1).any(axis=-1)
+    return found
 
 
 def _check_all_named(path: Path, layers: np.ndarray, segments: list[_Segment]) -> None:

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import affine, like, orthonormal, place
-from dataset_conversion.io.gzip_content import head
+from dataset_conversion.io.gzip_content import head, packed
 from dataset_conversion.io.library_warnings import quiet_itk, quiet_nibabel
 from dataset_conversion.io.metaimage import (
     check_data_file,
@@ -223,6 +223,8 @@ def _check_format(path: Path) -> None:
     start = head(path, 348)
     if path.stat().st_size == 0:
         raise DatasetError(_broken(path, "is empty"))
+    if kind := packed(path):
+        raise DatasetError(f"{path}: its content is compressed as {kind}, not what its name says; unpack it")
     found = ".nrrd" if start.startswith(b"NRRD") else ".nii" if start[344:347] == b"n+1" else None
     if found and found not in path.name.lower():
         raise DatasetError(
