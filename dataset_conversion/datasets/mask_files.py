@@ -77,7 +77,9 @@ class MaskFiles:
         search = self.search
         paths = [path for files in places for path in (*files.archives, *files.others)]
         if self.structures or not self:
-            check_unread(paths, self.structures, search.folder, search.patient, search.pattern, search.how)
+            check_unread(
+                paths, self.structures, search.folder, search.patient, search.pattern, search.how
+            )
 
     def fits(self) -> Callable[[Series], bool] | None:
         """Return a test of which of several series is the image; None if nothing shows it."""

@@ -181,10 +181,14 @@ def _without_masks(
 
 def _check_counts(images: Sequence[Path | Series], masks: Sequence[Path], folder: Path) -> None:
     if len(images) > 1:
+        found = f"{folder}: {len(images)} images, expected one: {_names(images, folder)}"
+        if _in_separate_folders(images, folder):
+            raise DatasetError(
+                f"{found}; pass {folder} as the source if its folders are patients, else keep one image"
+            )
         raise DatasetError(
-            f"{folder}: {len(images)} images, expected one: {_names(images, folder)}; keep one "
-            "(each patient needs a separate folder), make --mask-pattern match the masks, or name the "
-            "structures in --labels if each file is the mask of one"
+            f"{found}; keep one (each patient needs a separate folder), make --mask-pattern match the masks, or "
+            "name the structures in --labels if each file is the mask of one"
         )
     if not images and masks:
         raise DatasetError(
@@ -196,6 +200,14 @@ def _check_counts(images: Sequence[Path | Series], masks: Sequence[Path], folder
             f"{folder}: no image found (a DICOM series, .nii, .nii.gz, .nrrd, .mha or .mhd); add it, or "
             "remove the folder"
         )
+
+
+def _in_separate_folders(images: Sequence[Path | Series], folder: Path) -> bool:
+    """Check whether images lie in one subfolder each, as those of several patients do."""
+    paths = [item.paths[0] if isinstance(item, Series) else item for item in images]
+    below = [path.relative_to(folder).parts for path in paths if path.is_relative_to(folder)]
+    first = {parts[0] for parts in below if len(parts) > 1}
+    return len(first) == len(paths)
 
 
 def check_not_labels(path: Path) -> None:

@@ -94,7 +94,7 @@ def read_mask(path: Path, grid: Header | None = None, how: Reading = PLAIN) -> L
 
 
 def _placed(path: Path, volume: Volume, grid: Header, how: Reading) -> Volume:
-    """Return a volume without orientation on the image's grid, if the user accepts that and nothing speaks against it.
+    """Return a volume without orientation on the image's grid, if the user accepts that.
 
     Raises:
         DatasetError: it is not accepted, or `take_grid` raises.
@@ -256,8 +256,8 @@ def _stacked(path: Path, array: np.ndarray, how: Reading) -> Merged:
         )
     # Volumes of one label are parts of it.
     parts: dict[str, list[int]] = {}
-    for place, name in enumerate(how.volumes):
-        parts.setdefault(name, []).append(place)
+    for number, name in enumerate(how.volumes):
+        parts.setdefault(name, []).append(number)
     voxels = {name: partial(_any, array, places) for name, places in parts.items()}
     values = {name: place for place, name in enumerate(parts, 1)}
     return merge(array.shape[:3], voxels, values, how, str(path))

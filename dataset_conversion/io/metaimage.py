@@ -234,7 +234,9 @@ def _header(path: Path, fields: dict[str, str], start: int, data: Path | None) -
         start=start,
         fields=fields,
         data=data,
-        lost="" if "transformmatrix" in fields else "its header has no orientation (no TransformMatrix)",
+        lost=""
+        if "transformmatrix" in fields
+        else "its header has no orientation (no TransformMatrix)",
     )
 
 

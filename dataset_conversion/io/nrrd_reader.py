@@ -26,7 +26,9 @@ _HEAD = 1 << 20  # bytes within which a header must end
 _SPACES = ("left-posterior-superior", "lps", "right-anterior-superior", "ras",
            "left-anterior-superior", "las")  # fmt: skip
 # Lines on geometry, which ITK rejects where they are incomplete.
-_GEOMETRY = re.compile(rb"(?i)(space|spacings|axis ?mins|axis ?maxs|measurement frame)\b[^:]*:(?!=)")
+_GEOMETRY = re.compile(
+    rb"(?i)(space|spacings|axis ?mins|axis ?maxs|measurement frame)\b[^:]*:(?!=)"
+)
 _MM = frozenset(("mm", "millimeter", "millimeters", "millimetre", "millimetres"))
 
 

@@ -224,7 +224,9 @@ def _check_format(path: Path) -> None:
     if path.stat().st_size == 0:
         raise DatasetError(_broken(path, "is empty"))
     if kind := packed(path):
-        raise DatasetError(f"{path}: its content is compressed as {kind}, not what its name says; unpack it")
+        raise DatasetError(
+            f"{path}: its content is compressed as {kind}, not what its name says; unpack it"
+        )
     found = ".nrrd" if start.startswith(b"NRRD") else ".nii" if start[344:347] == b"n+1" else None
     if found and found not in path.name.lower():
         raise DatasetError(
