@@ -79,3 +79,12 @@ def test_a_lost_header_is_one_of_a_bare_array():
     assert header_lost(header_of(place(labels(), RAS)))
     assert not header_lost(header_of(image(labels())))
     assert not header_lost(header_of(place(labels(), np.diag([1.0, 1.0, 2.0, 1.0]))))
+
+
+def test_a_position_of_its_own_on_the_image_is_not_called_lost():
+    matrix = AFFINE.copy()
+    matrix[2, 3] += 1.25  # half a slice: drawn on another pass over the same region
+    with pytest.raises(DatasetError, match=r"or choose the series that it was drawn on$"):
+        placed(place(labels(), matrix))
+    _, note = placed(place(labels(), matrix), ignore_header=True)
+    assert "1.2 mm away from its image" in note
