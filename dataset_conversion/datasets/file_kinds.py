@@ -119,6 +119,15 @@ def _is_unread(name: str) -> bool:
     )
 
 
+def scratch(name: str) -> bool:
+    """Check whether a file is a temporary one of a program, and not an unfinished volume.
+
+    >>> scratch("tmp.tmp123"), scratch("P1.nii.gz.tmp")
+    (True, False)
+    """
+    return ".tmp" in name.lower() and not _VOLUME_INSIDE.search(name)
+
+
 def words(name: str) -> Iterator[re.Match[str]]:
     """Return the words and numbers in a name.
 

@@ -231,8 +231,15 @@ def _unpaired(source: Path, layout: str, images: Sequence[Item], masks: Sequence
     shared = [text for text in problems if "have the same name" in text]
     if shared:
         return str(together(shared))
+    first = images[0].paths[0]
+    loose = first.is_file() and kind_of(first) == "dicom"
+    fix = (
+        "put the slices of each patient into a folder with the name of its mask"
+        if loose
+        else "rename them"
+    )
     return (
         f"{source}: recognised as {layout}, but no image and mask have the same name apart from words "
-        f"such as ct and mask, e.g. {images[0].paths[0].relative_to(source)} and "
-        f"{masks[0].paths[0].relative_to(source)}; rename them"
+        f"such as ct and mask, e.g. {first.relative_to(source)} and "
+        f"{masks[0].paths[0].relative_to(source)}; {fix}"
     )

@@ -18,7 +18,7 @@ from dataset_conversion.datasets.file_kinds import (
     sort_files,
 )
 from dataset_conversion.datasets.layouts import check_not_a_source
-from dataset_conversion.datasets.mask_files import Search, find_mask_files
+from dataset_conversion.datasets.mask_files import MaskFiles, Search, find_mask_files
 from dataset_conversion.datasets.mask_source import MaskSource
 from dataset_conversion.datasets.one_patient import check_one_patient
 from dataset_conversion.dicom.series import Series, find_series
@@ -108,6 +108,7 @@ def read_patient(place: Entry | Path, *, mask_pattern: str, modality: str, serie
         masks = replace(masks, volumes=tuple(labels))
     masks.check_unread(files, apart)
     notes += [*more, *_not_read(files, apart, folder, mask_pattern, bool(images), bool(masks))]
+    _check_place(entry, images, masks, mask_pattern)
     _check_counts(images, masks.files, folder)
     if drawn == [] and isinstance(images[0], Path):
         check_not_labels(images[0])
@@ -168,6 +169,23 @@ def _by_content(images: Sequence[Path | Series], masks: Sequence[Path],
     return [p for p in both if p is not labels[0]], labels
 
 
+def _check_place(entry: Entry, images: Sequence[Path | Series], masks: MaskFiles,
+                 pattern: str) -> None:  # fmt: skip
+    """Reject a place for a mask that holds none, and a second mask next to the image."""
+    if not entry.masks:
+        return
+    if not masks:
+        raise DatasetError(
+            f"{entry.where}: the place of its mask, {entry.masks[0]}, holds none; add it, or remove this place"
+        )
+    own = [path for path in images if isinstance(path, Path) and _fits(path, pattern)]
+    if own and len(own) == len(images) - 1:
+        found = [*(path.relative_to(entry.where.parent) for path in own), *masks.files[:1]]
+        raise DatasetError(
+            f"{entry.where}: {len(own) + 1} masks, expected one: {', '.join(map(str, found))}; keep one"
+        )
+
+
 def _without_masks(
     images: list[Path | Series], masked: bool
 ) -> tuple[list[Path | Series], list[str]]:
@@ -220,7 +238,8 @@ def check_not_labels(path: Path) -> None:
     if len(values) <= _FEW and values.min() >= 0 and (values == np.rint(values)).all():
         raise DatasetError(
             f"{path}: is taken for an image without a mask, but holds only {len(values)} distinct values; if it "
-            "is a mask, give it the name of its image and a word such as mask, else remove it"
+            "is a mask, give it the name of its image and a word such as mask, or pass --mask-pattern with a word "
+            "that only masks have in their names; else remove it"
         )
 
 

@@ -3,12 +3,22 @@
 import shutil
 
 import pytest
+import SimpleITK as sitk
 
 from dataset_conversion.datasets.hospital_ct import Options, convert
 from dataset_conversion.datasets.layouts import find_entries
 from dataset_conversion.datasets.patient_folder import read_patient
 from dataset_conversion.errors import DatasetError
-from tests.dataset_conversion.making import ct, label_file, labels, nifti, patient, series, tree
+from tests.dataset_conversion.making import (
+    ct,
+    image,
+    label_file,
+    labels,
+    nifti,
+    patient,
+    series,
+    tree,
+)
 
 PATTERN = "mask|seg|label"
 NAME = "Dataset660_SacroiliacCT"
@@ -360,3 +370,53 @@ def test_temporary_folders_with_images_are_noted(tmp_path):
     found, notes = find_entries(tmp_path, PATTERN)
     assert len(found) == 1
     assert notes == ["temporary folders (.tmp) with images, passed over: 1"]
+
+
+HOW = {"mask_pattern": PATTERN, "modality": "CT", "series": None}
+
+
+@pytest.mark.parametrize("ending", ["mhd", "mha"])
+def test_headers_with_data_files_are_paired_in_trees(tmp_path, ending):
+    for number in range(2):
+        for tree_, array in (("images", ct(number)), ("labels", labels())):
+            path = tmp_path / tree_ / f"P{number}.{ending}"
+            path.parent.mkdir(exist_ok=True)
+            sitk.WriteImage(image(array), str(path))
+    found = entries(tmp_path)
+    assert len(found) == 2
+    assert [read_patient(entry, **HOW).mask.path.name for entry in found] == [
+        f"P0.{ending}", f"P1.{ending}",
+    ]  # fmt: skip
+
+
+def test_a_place_without_its_mask_stops(tmp_path):
+    for number in range(2):
+        nifti(tmp_path / "images" / f"P{number}.nii.gz", ct(number))
+    nifti(tmp_path / "labels" / "P0.nii.gz", labels())
+    (tmp_path / "labels" / "P1").mkdir()
+    with pytest.raises(DatasetError, match=r"the place of its mask, .*labels/P1, holds none"):
+        read_patient(entries(tmp_path)[1], **HOW)
+
+
+def test_an_unfinished_mask_in_a_tree_stops(tmp_path):
+    nifti(tmp_path / "images" / "P0.nii.gz", ct())
+    nifti(tmp_path / "images" / "P1.nii.gz", ct(1))
+    nifti(tmp_path / "labels" / "P0.nii.gz", labels())
+    (tmp_path / "labels" / "P1.nii.gz.tmp").write_bytes(b"x")
+    (tmp_path / "labels" / "editor.tmp7").write_bytes(b"x")
+    with pytest.raises(DatasetError, match=r"but is not read: P1\.nii\.gz\.tmp"):
+        read_patient(entries(tmp_path)[1], **HOW)
+
+
+def test_a_mask_next_to_the_image_and_one_in_the_folder_of_masks_stop(tmp_path):
+    patient(tmp_path / "P0")
+    nifti(tmp_path / "masks" / "P0.nii.gz", labels())
+    with pytest.raises(DatasetError, match=r"2 masks, expected one: P0/mask\.nii\.gz, .*masks/P0"):
+        read_patient(entries(tmp_path)[0], **HOW)
+
+
+def test_slices_of_all_patients_in_one_folder_stop_with_what_to_do(tmp_path):
+    series(tmp_path / "images")
+    nifti(tmp_path / "labels" / "P0.nii.gz", labels())
+    with pytest.raises(DatasetError, match="put the slices of each patient into a folder with"):
+        entries(tmp_path)
