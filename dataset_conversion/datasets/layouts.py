@@ -220,8 +220,9 @@ def _matched(images: Sequence[Item], masks: Sequence[Item],
     pairs, problems = match(images, masks, names)
     if not masks or any(pair.mask for pair in pairs):
         return pairs, problems
-    shorter = [without_folders(items, names) or list(items) for items in (images, masks)]
-    found, others = match(*shorter, names)
+    found, others = match(
+        without_folders(images, names) or images, without_folders(masks, names) or masks, names
+    )
     return (found, others) if any(pair.mask for pair in found) else (pairs, problems)
 
 

@@ -147,7 +147,7 @@ def _cross(one: tuple[tuple[slice, slice], np.ndarray],
         for box, inside in (one, other)
     ]  # fmt: skip
     shared = int(np.count_nonzero(parts[0] & parts[1]))
-    return 0 < shared < min(np.count_nonzero(one[1]), np.count_nonzero(other[1]))
+    return 0 < shared < min(int(np.count_nonzero(one[1])), int(np.count_nonzero(other[1])))
 
 
 def _polygon(index: np.ndarray, grid: Header,
