@@ -65,6 +65,11 @@ def children(folder: Path, follow_links: bool = False) -> list[Path]:
     ]
     for path in found:
         check_access(path, follow_links)
+    absent = [name for path in listed(folder) if (name := path.name).lower().endswith(".icloud")]
+    if absent:
+        raise DatasetError(
+            f"{folder / min(absent)}: stands for a file that is only in iCloud; download it, or remove it"
+        )
     return found
 
 
@@ -146,12 +151,12 @@ def check_not_pointer(path: Path) -> None:
 
 
 def _text_link(path: Path) -> Path | None:
-    """Return the file that a text file names, if it exists and has the same name."""
+    """Return the file that a text file names, if it exists."""
     text = _short_text(path)
     if not _is_path(text, path):
         return None
     target = path.parent / text.replace("\\", "/")
-    return target if target.name == path.name and target.is_file() else None
+    return target if target.is_file() and target != path else None
 
 
 def _short_text(path: Path) -> str:

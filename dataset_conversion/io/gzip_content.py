@@ -1,6 +1,6 @@
 """Whether a file is compressed with gzip, by its content: names such as .nii.gz may be wrong.
 
-Browsers and copying programs unpack a file and keep its name, or the reverse.
+Browsers and copying programs unpack a file and keep its name, or the reverse, or compress it once more.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from pathlib import Path
 from isal import igzip
 
 _MARK = b"\x1f\x8b"
+#: Beginnings of archives, and of files that other programs compressed.
+_OTHERS = {b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"7z\xbc\xaf": "7z", b"Rar!": "rar",
+           b"\x28\xb5\x2f\xfd": "zstd"}  # fmt: skip
 
 
 def is_gzip(path: Path) -> bool:
@@ -23,17 +26,30 @@ def is_gzip(path: Path) -> bool:
 
 
 def named_wrong(path: Path) -> bool:
-    """Return whether content and name disagree on the compression with gzip."""
-    return is_gzip(path) != path.name.lower().endswith(".gz")
+    """Return whether content and name disagree on the compression with gzip, or it is compressed twice."""
+    if is_gzip(path) != path.name.lower().endswith(".gz"):
+        return True
+    with path.open("rb") as stream:
+        start = stream.read(4096)
+    try:
+        return start[:2] == _MARK and zlib.decompressobj(31).decompress(start, 2) == _MARK
+    except zlib.error:  # damaged, reported by the readers
+        return False
+
+
+def packed(path: Path) -> str:
+    """Return the format in which a file is packed other than gzip, by its content; empty if it is not."""
+    with path.open("rb") as stream:
+        start = stream.read(8)
+    return next((name for mark, name in _OTHERS.items() if start.startswith(mark)), "")
 
 
 def content(path: Path) -> bytes:
-    """Return all bytes of a file, decompressed if they are gzip; checks the CRC."""
+    """Return all bytes of a file, decompressed as long as they are gzip; checks the CRC."""
     whole = path.read_bytes()
-    if whole[:2] != _MARK:
-        return whole
-    plain: bytes = igzip.decompress(whole)  # type: ignore[no-untyped-call]
-    return plain
+    while whole[:2] == _MARK:
+        whole = igzip.decompress(whole)  # type: ignore[no-untyped-call]
+    return whole
 
 
 def head(path: Path, length: int) -> bytes:
@@ -43,13 +59,13 @@ def head(path: Path, length: int) -> bytes:
         OSError: the file cannot be read.
     """
     with path.open("rb") as stream:
-        start = stream.read(length + 1024)
-    if start[:2] != _MARK:
-        return start[:length]
+        start = stream.read(length + 4096)
     try:
-        return zlib.decompressobj(31).decompress(start, length)
+        while start[:2] == _MARK:
+            start = zlib.decompressobj(31).decompress(start, length + 2048)
     except zlib.error:
         return b""
+    return start[:length]
 
 
 @contextmanager

@@ -112,7 +112,7 @@ def summary(dataset: Path, labels: Labels, done: Mapping[str, Record], splits: s
     spacings = Counter(in_mm(record.grid["spacing"]) for record in done.values())
     notes = by_note({name: record.notes for name, record in done.items()})
     never = [name for name, count in counts.items() if count == 0]
-    if never:
+    if never and done:
         others = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
         notes.append(f"labels {never} occur in no case (voxels of the others: {others})")
     shared = {groups[name] for name in test} & {groups[name] for name in set(done) - test}
@@ -123,7 +123,7 @@ def summary(dataset: Path, labels: Labels, done: Mapping[str, Record], splits: s
             "scores on them do not show how well new patients are segmented"
         )
     folds = [] if splits is None else json.loads(splits)
-    if splits is None:
+    if splits is None and done:
         notes.append(
             "all labelled cases are one group, so there are no folds; train with fold `all`"
         )
