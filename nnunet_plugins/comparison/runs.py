@@ -15,13 +15,21 @@ from nnunet_plugins.evaluation.labels import Labels, read_labels
 from nnunet_plugins.evaluation.metrics import TOLERANCE
 from nnunet_plugins.evaluation.patients import find_patients, with_patients
 from nnunet_plugins.evaluation.saved import is_scores, read_scores
-from nnunet_plugins.evaluation.scoring import Progress, evaluate, score_pairs
+from nnunet_plugins.evaluation.scoring import Progress, evaluate, marked, score_pairs
 from nnunet_plugins.evaluation.summary import Scores
+from nnunet_plugins.evaluation.validation import (
+    fold_of,
+    validation_cases,
+    validation_maps,
+    why_trained_on,
+)
+from nnunet_plugins.model_facts import facts_of_model, planned_for_another_dataset
 from nnunet_plugins.model_folder import (
     ModelFolder,
-    facts_of_model,
     is_model,
+    model_of_fold,
     read_model,
+    scored_folds,
     stored_references,
 )
 
@@ -103,9 +111,24 @@ def training_facts(model: ModelFolder) -> dict[str, Any]:
     return facts_of_model(model) | ({} if parameters is None else {"parameters": parameters})
 
 
-def training_notes(facts: dict[str, Any]) -> list[str]:
-    """A note if the training was not finished."""
-    return [] if facts.get("finished") else ["the training did not finish"]
+def training_notes(model: ModelFolder, facts: dict[str, Any]) -> list[str]:
+    """Notes on a training: not finished, folds that were trained differently, plans of another dataset."""
+    notes = [] if facts.get("finished") is not False else ["the training did not finish"]
+    silent = [fold.name for fold in model.folds if not model.logs[fold.name].has_epochs]
+    if silent:
+        notes.append(
+            f"no training log in {', '.join(silent)} (nnU-Net's zip of a model leaves it out): time per step, hours "
+            "and memory are not recorded"
+        )
+    unlike = [f"{name.replace('_', ' ')} {facts[name]}" for name in facts.get("unlike_folds", [])]
+    if unlike:
+        notes.append(f"the folds were not trained alike: {'; '.join(unlike)}")
+    if "initial_weights" not in facts and planned_for_another_dataset(model):
+        notes.append(
+            "the plans were made for another dataset, as for a fine-tuning; whether the training began with "
+            "pretrained weights is not recorded"
+        )
+    return notes
 
 
 def _split(text: str) -> tuple[str, Path]:
@@ -117,6 +140,7 @@ def _split(text: str) -> tuple[str, Path]:
 
 def _short_names(paths: Sequence[Path]) -> list[str]:
     """Names for runs; for model folders only the parts in which they differ."""
+    paths = [owner[0] if (owner := model_of_fold(path)) else path for path in paths]
     parts = [path.absolute().name.split("__") for path in paths]
     if len(paths) > 1 and all(
         len(one) == 3 and p.is_dir() for one, p in zip(parts, paths, strict=True)
@@ -140,7 +164,15 @@ def _load(path: Path, options: Options) -> Run:
         return Run(path.stem, read_scores(path))
     if is_model(path):
         return _model(path, options)
-    return _predictions(path, options)
+    owner = model_of_fold(path)
+    if owner and (options.reference or not _scores_files(path)):
+        model, fold = owner
+        return _model(model, replace(options, folds=[fold]))
+    found = _predictions(path, options)
+    fold_folder = fold_of(path)
+    if fold_folder and not found.scores.trained_on:  # scores of an earlier version do not state it
+        return replace(found, scores=marked(found.scores, why_trained_on(fold_folder)))
+    return found
 
 
 def _grouped(run: Run, groups: Path | None) -> Run:
@@ -155,7 +187,7 @@ def _predictions(folder: Path, options: Options) -> Run:
     """A folder of predictions: scored against the reference, or with its own scores file."""
     if options.reference is not None:
         return Run(folder.name, evaluate(folder, options.reference, **options.scoring))
-    files = [one for one in sorted(folder.glob("*.json")) if is_scores(one)]
+    files = _scores_files(folder)
     if len(files) != 1:
         found = f"{len(files)} scores files" if files else "no scores file and no trained model"
         raise UserError(
@@ -176,27 +208,53 @@ def _predictions(folder: Path, options: Options) -> Run:
     return Run(folder.name, scores)
 
 
+def _scores_files(folder: Path) -> list[Path]:
+    return [one for one in sorted(folder.glob("*.json")) if is_scores(one)]
+
+
 def _model(folder: Path, options: Options) -> Run:
     """A trained model: the validation predictions of its folds, scored; else nnU-Net's own summaries."""
-    model = read_model(folder, options.folds)
-    facts = training_facts(model)
-    labels = read_labels(folder / "dataset.json", "dataset.json of the model")
-    reference = options.reference or stored_references(model.plans.get("dataset_name", ""))
-    notes = training_notes(facts)
     try:
-        scores = (
-            _validation(model, reference, labels, options)
-            if reference
-            else read_summaries(model.folds, labels)
-        )
+        model, notes = scored_folds(read_model(folder, options.folds), options.folds)
+        labels = read_labels(folder / "dataset.json", "dataset.json of the model")
+        reference = options.reference or stored_references(model.plans.get("dataset_name", ""))
+        gap = "" if reference else "the references are not known: pass --reference REF"
+        gap = gap or _without_maps(model)
+        if reference and not gap:
+            scores = _validation(model, reference, labels, options)
+        else:
+            scores = read_summaries(model.folds, labels)
+            notes.append(f"scored by nnU-Net's summary.json: overlaps only, no distances ({gap})")
     except UserError as error:
         raise UserError(f"{folder}: {error}") from error
+    facts = training_facts(model)
+    reasons = [why_trained_on(fold, model.logs[fold.name]) for fold in model.folds]
+    scores = marked(scores, "; ".join(filter(None, reasons)))
+    notes += [*training_notes(model, facts), *_incomplete(model, scores)]
     if reference and options.groups is None:
         patients, more = find_patients([case.name for case in scores.cases], reference, None)
         scores, notes = with_patients(scores, patients), [*notes, *more]
-    if not reference:
-        notes.append("scored by nnU-Net's summary.json: overlaps only, no distances")
     return Run(folder.name, scores, facts, tuple(notes), model.configuration)
+
+
+def _without_maps(model: ModelFolder) -> str:
+    """Which folds have only nnU-Net's scores of their validation, as in nnU-Net's zip of a model; '' if none."""
+    lacking = [fold.name for fold in model.folds if not validation_maps(fold)]
+    return f"the label maps of the validation are not in {', '.join(lacking)}" if lacking else ""
+
+
+def _incomplete(model: ModelFolder, scores: Scores) -> list[str]:
+    """A note on every fold of whose validation cases not all are scored."""
+    scored = {case.name for case in scores.cases}
+    notes = []
+    for fold in model.folds:
+        cases = validation_cases(fold)
+        found, every = len(scored.intersection(cases)), model.logs[fold.name].validation_cases
+        if found < max(every or 0, len(cases)):
+            notes.append(
+                f"{fold.name}: {found} of its {max(every or 0, len(cases))} validation cases are scored"
+            )
+    return notes
 
 
 def _validation(model: ModelFolder, reference: Path, labels: Labels, options: Options) -> Scores:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from nnunet_plugins.evaluation.summary import Scores
 from nnunet_plugins.model_folder import (
     ModelFolder,
     is_model,
+    model_of_fold,
     read_model,
+    scored_folds,
     stored_images,
     stored_references,
 )
@@ -75,17 +77,22 @@ def read_source(
     Raises:
         UserError: the run is neither, or it cannot be scored.
     """
+    owner = None if is_model(run) else model_of_fold(run)
+    if owner:  # a fold, or its validation
+        run, options = owner[0], replace(options, folds=[owner[1]])
     _check(run, options, images, model)
     trained = run if is_model(run) else model
     folder = None if trained is None else read_model(trained, options.folds)
     (loaded,) = load([str(run)], options)
+    if folder is not None and run is trained:
+        folder, _ = scored_folds(folder, options.folds)
     notes = list(loaded.notes)
     if folder is None:
         path = run / "dataset.json"
         found: dict[str, Any] = {"dataset": read_object(path) if path.is_file() else {}}
     else:
         facts = loaded.facts or training_facts(folder)
-        notes = training_notes(facts) + notes
+        notes = training_notes(folder, facts) + notes
         found = _found_in(folder) | {"facts": facts}
     references, predictions = options.reference, {}
     if folder is not None and run is trained:
