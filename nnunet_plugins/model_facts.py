@@ -27,7 +27,9 @@ DEBUG_KEYS = {
     "device": ("device", str),
     "torch": ("torch_version", str),
     "network": ("network", str),
-    # Written by our trainers only.
+}
+#: The same, of what only our trainers write.
+OUR_KEYS = {
     "initial_weights": ("initial_weights", str),
     "nnunet": ("nnunet_version", str),
 }
@@ -77,13 +79,16 @@ def facts_of_fold(fold: Path, log: TrainingLog) -> dict[str, Any]:
     debug = read_object(file) if file.is_file() else {}
     cases = validation_cases(fold)
     every = len(cases) if trains_on_all(fold) and cases else None
+    ours = (
+        log.finished and "nnunet_version" in debug
+    )  # our trainers log each checkpoint that they load
     return {
         **facts_of_configuration(_as_trained(debug)),
         **_typed(debug),
         "splits": cases or None,
         "training_cases": log.training_cases or every,
         "finished": is_finished(fold, log),
-        "validated_with": log.validated_with or None,
+        "validated_with": log.validated_with or ("checkpoint_final.pth" if ours else None),
     }
 
 
@@ -177,7 +182,9 @@ def _cost(model: ModelFolder, folds: Mapping[str, Mapping[str, Any]]) -> dict[st
         "peak_memory_gib": max(
             (log.peak_gib for log in logs.values() if log.peak_gib), default=None
         ),
-        "training_hours": sum(seconds) / 3600 if seconds else None,
+        "training_hours": sum(seconds) / 3600
+        if all(log.seconds for log in logs.values())
+        else None,
         "seconds_a_step": statistics.median(steps) if steps else None,
     }
 
@@ -193,7 +200,7 @@ def _as_trained(debug: Mapping[str, Any]) -> dict[str, Any]:
 
 def _typed(debug: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for fact, (key, kind) in DEBUG_KEYS.items():
+    for fact, (key, kind) in (DEBUG_KEYS | OUR_KEYS).items():
         try:
             found[fact] = kind(debug[key])
         except (KeyError, ValueError, TypeError):

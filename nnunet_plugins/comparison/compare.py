@@ -102,6 +102,12 @@ class Comparison:
         return len(set(self.patients.values())) < len(self.patients)
 
     @property
+    def marked(self) -> list[str]:
+        """Names of the runs whose comparison with the first run is unfair, or whose scores are of training cases."""
+        trained = [run.name for run in self.runs if run.scores.trained_on]
+        return list(dict.fromkeys([*self.unfair, *trained]))
+
+    @property
     def unfair(self) -> dict[str, list[Difference]]:
         """Run -> differences that make its comparison with the first run unfair."""
         found = {

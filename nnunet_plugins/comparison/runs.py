@@ -9,6 +9,7 @@ from typing import Any
 
 from nnunet_plugins.comparison.nnunet_summary import read_summaries
 from nnunet_plugins.comparison.parameters import count_parameters
+from nnunet_plugins.comparison.patient_leaks import patient_leaks
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import Pair, find_pairs, label_maps
 from nnunet_plugins.evaluation.labels import Labels, read_labels
@@ -114,6 +115,11 @@ def training_facts(model: ModelFolder) -> dict[str, Any]:
 def training_notes(model: ModelFolder, facts: dict[str, Any]) -> list[str]:
     """Notes on a training: not finished, folds that were trained differently, plans of another dataset."""
     notes = [] if facts.get("finished") is not False else ["the training did not finish"]
+    best = [fold for fold, name in facts.get("validated_with", {}).items() if "best" in name]
+    if best:
+        notes.append(
+            f"{', '.join(best)}: validated with checkpoint_best.pth, which was selected on these validation cases"
+        )
     silent = [fold.name for fold in model.folds if not model.logs[fold.name].has_epochs]
     if silent:
         notes.append(
@@ -231,9 +237,9 @@ def _model(folder: Path, options: Options) -> Run:
     reasons = [why_trained_on(fold, model.logs[fold.name]) for fold in model.folds]
     scores = marked(scores, "; ".join(filter(None, reasons)))
     notes += [*training_notes(model, facts), *_incomplete(model, scores)]
-    if reference and options.groups is None:
-        patients, more = find_patients([case.name for case in scores.cases], reference, None)
-        scores, notes = with_patients(scores, patients), [*notes, *more]
+    patients, more = find_patients([case.name for case in scores.cases], reference, options.groups)
+    scores = with_patients(scores, patients)
+    notes += [*more, *patient_leaks(model, scores, None if options.groups else reference)]
     return Run(folder.name, scores, facts, tuple(notes), model.configuration)
 
 
@@ -258,6 +264,12 @@ def _incomplete(model: ModelFolder, scores: Scores) -> list[str]:
 
 
 def _validation(model: ModelFolder, reference: Path, labels: Labels, options: Options) -> Scores:
+    cases = {case for fold in model.folds for case in validation_maps(fold)}
+    if not cases.intersection(label_maps(reference)):
+        raise UserError(
+            f"no validation case of {', '.join(fold.name for fold in model.folds)} is in {reference}; for other "
+            "cases, such as a test set, predict them (nnUNetv2_predict) and pass the folder of predictions"
+        )
     pairs: dict[str, Pair] = {}
     for fold in model.folds:
         found, left_out = find_pairs(fold / "validation", reference, chill=True)

@@ -66,8 +66,8 @@ def notes_of(comparison: Comparison) -> list[str]:
     if silent:
         notes.append(
             f"the training of {', '.join(silent)} is not recorded (pass the model folder): parameters, time per "
-            "step, hours, memory, whether splits, epochs, patch and budget are the same, and whether these cases are "
-            "training cases"
+            "step, hours, memory, mirroring, whether splits, epochs, patch and budget are the same, and whether "
+            "these cases are training cases"
         )
     for run, unlike in comparison.unlike.items():
         noted = [str(one) for one in unlike if one.severity == "note"]
@@ -120,10 +120,9 @@ def metric_sheet(table: MetricTable, comparison: Comparison) -> Sheet:
     """The table of a metric, grouped by label."""
     about = METRICS[table.metric]
     first = comparison.runs[0]
-    unfair = comparison.unfair
     rows, before = [], None
     for line in table.lines:
-        name = line.run + (" !" if line.run in unfair else "")
+        name = line.run + (" !" if line.run in comparison.marked else "")
         cells = _cells(line, about.digits, by_patient=comparison.by_patient)
         rows.append(("" if line.label == before else line.label, name, *cells))
         before = line.label

@@ -31,7 +31,7 @@ from nnunet_plugins.evaluation.parallel import each
 from nnunet_plugins.evaluation.patients import find_patients, with_patients
 from nnunet_plugins.evaluation.summary import CaseScores, Scores, check_output
 from nnunet_plugins.evaluation.surfaces import measured_axes
-from nnunet_plugins.evaluation.validation import TRAINED_ON, fold_of, why_trained_on
+from nnunet_plugins.evaluation.validation import TRAINED_ON, doubt_of, fold_of, why_trained_on
 
 Progress = Callable[[list[Pair]], Iterable[Pair]]
 
@@ -94,7 +94,7 @@ def evaluate(
     scores = score_pairs(
         pairs,
         labels,
-        [*notes, *more],
+        [*filter(None, [doubt_of(prediction, reference)]), *notes, *more],
         tolerance=tolerance,
         pixels=pixels,
         jobs=jobs,

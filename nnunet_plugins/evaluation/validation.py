@@ -18,6 +18,7 @@ from nnunet_plugins.training_log import TrainingLog, read_training_log
 
 FOLDER = "validation"
 SUMMARY = "summary.json"
+CROSS_VALIDATION = "crossval_results_folds"  # nnU-Net's folder of all folds' validation cases
 TRAINED_ON = "NOT A VALIDATION: {}; these are scores of training cases and do not show how new cases are segmented"
 #: Endings of nnU-Net's readers that this project does not read as label maps.
 _OTHER_ENDINGS = (".gipl", ".png", ".bmp", ".tif", ".tiff")
@@ -27,6 +28,28 @@ def fold_of(predictions: Path) -> Path | None:
     """The fold of a model whose validation a folder or file of predictions is; None for other predictions."""
     folder = (predictions if predictions.is_dir() else predictions.parent).resolve()
     return folder.parent if folder.name == FOLDER and is_fold(folder.parent) else None
+
+
+def doubt_of(predictions: Path, reference: Path) -> str:
+    """A note on predictions of training cases of the dataset that their model was trained on; '' for others.
+
+    nnU-Net copies plans.json, which names the dataset, next to predictions.
+    """
+    folder = (predictions if predictions.is_dir() else predictions.parent).resolve()
+    truth = (reference if reference.is_dir() else reference.parent).resolve()
+    if truth.name not in ("labelsTr", "gt_segmentations") or folder.name.startswith(
+        CROSS_VALIDATION
+    ):
+        return ""
+    if (
+        fold_of(predictions)
+        or _object(folder / "plans.json").get("dataset_name") != truth.parent.name
+    ):
+        return ""
+    return (
+        f"the references are training cases of {truth.parent.name}, on which the model was trained: unless a fold "
+        "predicted only its validation cases, these are scores of training cases"
+    )
 
 
 def is_fold(folder: Path) -> bool:

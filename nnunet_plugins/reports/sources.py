@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from nnunet_plugins.comparison.known_cases import marked_by_model
 from nnunet_plugins.comparison.runs import Options, load, training_facts, training_notes
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import ENDINGS, label_maps
@@ -86,6 +87,8 @@ def read_source(
     (loaded,) = load([str(run)], options)
     if folder is not None and run is trained:
         folder, _ = scored_folds(folder, options.folds)
+    if folder is not None and run is not trained:
+        loaded = replace(loaded, scores=marked_by_model(folder, loaded.scores))
     notes = list(loaded.notes)
     if folder is None:
         path = run / "dataset.json"
@@ -174,6 +177,8 @@ def _cases(
         for case in scores.cases
         if case.name in predictions and case.name in reference
     }
+    if not cases:
+        return {}, ["no pictures: the label maps of the predictions are not in the folder"]
     if images is None:
         return cases, ["pictures show labels only: the images are not known; pass --images FOLDER"]
     missing = [name for name, case in cases.items() if case.image is None]
