@@ -121,9 +121,10 @@ def facts_of_configuration(resolved: Mapping[str, Any]) -> dict[str, Any]:
     if not resolved:
         return {}
     training = resolved.get("training", {})
-    name = resolved.get("architecture", {}).get("network_class_name", "")
+    name = resolved.get("architecture", resolved)
+    name = name.get("network_class_name") or name.get("UNet_class_name") or ""
     return {
-        "network": (name or resolved.get("UNet_class_name", "")).rpartition(".")[2] or None,
+        "network": name.rpartition(".")[2] or None,
         "batch_size": resolved.get("batch_size"),
         "patch_size": resolved.get("patch_size"),
         "spacing": resolved.get("spacing"),
