@@ -12,8 +12,7 @@ from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.evaluation.metrics import METRICS, TOLERANCE, MaskScores
 from nnunet_plugins.evaluation.overlap import OVERLAP, Counts, overlap
 from nnunet_plugins.evaluation.summary import CaseScores, Scores
-from nnunet_plugins.evaluation.validation import FOLDER, SUMMARY, case_name, file_ending
-from nnunet_plugins.plans_file import read_object
+from nnunet_plugins.evaluation.validation import FOLDER, SUMMARY, summary_of
 
 
 def read_summaries(folds: Sequence[Path], labels: Labels) -> Scores:
@@ -29,11 +28,10 @@ def read_summaries(folds: Sequence[Path], labels: Labels) -> Scores:
             raise UserError(
                 f"{fold.name} has no validation/summary.json; finish the training, or pass --reference REF"
             )
-        for one in read_object(file)["metric_per_case"]:
-            name = case_name(one["prediction_file"], file_ending(fold.parent))
+        for name, of_labels in summary_of(fold):
             if name in cases:
                 raise UserError(f"case {name} is in two folds; select one of them with --fold")
-            metrics = {_values(key): found for key, found in one["metrics"].items()}
+            metrics = {_values(key): found for key, found in of_labels.items()}
             scored = {}
             for label, values in labels.values.items():
                 if frozenset(values) not in metrics:

@@ -19,6 +19,7 @@ from nnunet_plugins.evaluation.saved import is_scores, read_scores
 from nnunet_plugins.evaluation.scoring import Progress, evaluate, marked, score_pairs
 from nnunet_plugins.evaluation.summary import Scores
 from nnunet_plugins.evaluation.validation import (
+    SUMMARY,
     fold_of,
     validation_cases,
     validation_maps,
@@ -166,6 +167,8 @@ def _load(path: Path, options: Options) -> Run:
         raise UserError(
             f"compare: {path} does not exist; pass a scores .json, a folder of predictions or a model folder"
         )
+    if path.name == SUMMARY and model_of_fold(path.parent):  # nnU-Net's scores of a fold
+        path = path.parent
     if path.is_file():
         return Run(path.stem, read_scores(path))
     if is_model(path):

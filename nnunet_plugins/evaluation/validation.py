@@ -84,12 +84,28 @@ def summarised_cases(fold: Path) -> list[str]:
     Raises:
         UserError: the file cannot be read.
     """
+    return sorted(name for name, _ in summary_of(fold))
+
+
+def summary_of(fold: Path) -> list[tuple[str, dict[str, dict[str, Any]]]]:
+    """Case and nnU-Net's metrics by label, for each entry of a fold's summary.json; empty without one.
+
+    Raises:
+        UserError: the file cannot be read, or is not that of nnU-Net v2.
+    """
     file = fold / FOLDER / SUMMARY
     if not file.is_file():
         return []
-    found = read_object(file).get("metric_per_case", [])
-    ending = file_ending(fold.parent)
-    return sorted(case_name(one["prediction_file"], ending) for one in found)
+    content, ending = read_object(file), file_ending(fold.parent)
+    try:
+        entries = [
+            (one["prediction_file"], dict(one["metrics"])) for one in content["metric_per_case"]
+        ]
+        return [(case_name(path, ending), metrics) for path, metrics in entries]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{file}: not a summary of nnU-Net v2 ({error!r}); validate again (nnUNetv2_train ... --val)"
+        ) from error
 
 
 def file_ending(model: Path) -> str:
@@ -134,11 +150,12 @@ def why_trained_on(fold: Path, log: TrainingLog | None = None) -> str:
     if trains_on_all(fold):
         renamed = "" if name == "fold_all" else ", as fold all (debug.json),"
         return f"{name} was trained{renamed} on every case, and validated on the same cases"
-    if (log or read_training_log(fold)).overlaps:
+    log = log or read_training_log(fold)
+    if log.overlaps:
         return f"{name}: nnU-Net's log warns that validation cases are in the training set"
     cases = validation_cases(fold)
     every = _object(fold.parent / "dataset.json").get("numTraining")
-    if isinstance(every, int) and 0 < every <= len(cases):
+    if log.training_cases is None and isinstance(every, int) and 0 < every <= len(cases):
         return f"{name} was validated on all {every} training cases of the dataset"
     shared = set(cases).intersection(training_cases(fold) or ())
     if shared:

@@ -55,6 +55,6 @@ def test_the_split_of_the_last_training_is_kept(tmp_path: Path) -> None:
     assert (log.training_cases, log.validation_cases, log.overlaps) == (9, 1, False)
 
 
-def test_a_log_without_epochs_is_no_training(tmp_path: Path) -> None:
+def test_a_log_without_epochs_records_no_training(tmp_path: Path) -> None:
     assert not write(tmp_path, 1, "2026-01-01: predicting a\n").has_epochs
     assert write(tmp_path, 2, LOG).has_epochs
