@@ -102,7 +102,11 @@ def latex(sheets: Sequence[Sheet], warnings: Sequence[str], notes: Sequence[str]
 
 def comparison_csv(comparison: Comparison) -> str:
     """One row per metric, label and run, with full precision; cells without a number are empty."""
-    unfair = comparison.unfair
+    reasons = {
+        run.name: [run.scores.trained_on] for run in comparison.runs if run.scores.trained_on
+    }
+    for name, unlike in comparison.unfair.items():
+        reasons.setdefault(name, []).extend(map(str, unlike))
     cost = ("parameters", "seconds_a_step", "training_hours", "device", "peak_memory_gib")
     head = [
         "metric", "label", "run", "n", "without_value", "mean", "sd", "ci_low", "ci_high", "pairs", "wins", "ties",
@@ -128,7 +132,7 @@ def comparison_csv(comparison: Comparison) -> str:
                 )
             rows.append([
                 table.metric, one.label, one.run, one.n, one.lost, one.mean, one.sd, *(one.ci or (None, None)), *test,
-                *(facts[one.run].get(key) for key in cost), "; ".join(map(str, unfair.get(one.run, []))),
+                *(facts[one.run].get(key) for key in cost), "; ".join(reasons.get(one.run, [])),
                 found.method if found else None, one.patients if comparison.patients else None, one.few, one.median,
                 *(one.median_ci or (None, None)),
             ])  # fmt: skip

@@ -16,6 +16,7 @@ from dataset_conversion.io.orientation import oriented_to
 from dataset_conversion.io.volumes import NIFTI, nifti_values
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels
+from nnunet_plugins.evaluation.naming import fix_of
 
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 Geometry = dict[str, tuple[float, ...]]
@@ -95,7 +96,7 @@ def find_pairs(
     if missing and not (chill and common):
         raise UserError(
             f"evaluate: {len(missing)} of {len(references)} references in {reference} have no "
-            f"prediction in {prediction}: {listed(missing)}; predict these cases too"
+            f"prediction in {prediction}: {listed(missing)}; {fix_of(missing, predictions, references)}"
             + (", or pass --chill to score only what was predicted" if common else "")
         )
     notes = []

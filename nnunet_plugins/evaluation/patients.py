@@ -34,7 +34,7 @@ def find_patients(
     """
     if groups is not None:
         return numbered(_of_table(cases, groups)), []
-    known = _recorded(reference) if reference is not None else {}
+    known = recorded(reference) if reference is not None else {}
     found = {case: known[case] for case in cases if case in known}
     if found and len(found) < len(cases):
         return {}, [
@@ -95,7 +95,12 @@ def _of_table(cases: Sequence[str], groups: Path) -> dict[str, str]:
     return {case: spelling(patient) or patient for case, patient in patients.items()}
 
 
-def _recorded(reference: Path) -> dict[str, int]:
+def recorded(reference: Path) -> dict[str, int]:
+    """Case -> number of its patient, by the conversion.json next to or above the references; {} without one.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
     from dataset_conversion.raw_format.manifest import read_manifest
 
     for folder in _places(reference):

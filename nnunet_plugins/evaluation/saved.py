@@ -68,7 +68,8 @@ def _scores(content: dict[str, Any]) -> Scores:
         for name, case in content["cases"].items()
     )
     notes = [*content["notes"], *_outdated(cases, metrics)]
-    return Scores(labels, cases, tuple(notes), content["tolerance_mm"], metrics)
+    trained_on = content.get("trained_on") or ""
+    return Scores(labels, cases, tuple(notes), content["tolerance_mm"], metrics, trained_on)
 
 
 def _outdated(cases: Sequence[CaseScores], metrics: Sequence[str]) -> list[str]:

@@ -24,13 +24,14 @@ from nnunet_plugins.evaluation.cases import (
     values_in,
     with_axes_of,
 )
-from nnunet_plugins.evaluation.labels import Labels, find_labels, labels_from_values
+from nnunet_plugins.evaluation.labels import Labels, find_labels, labels_from_values, read_labels
 from nnunet_plugins.evaluation.metrics import TOLERANCE, compare, metric_names
 from nnunet_plugins.evaluation.overlap import counts_of, encode, joint_counts
 from nnunet_plugins.evaluation.parallel import each
 from nnunet_plugins.evaluation.patients import find_patients, with_patients
 from nnunet_plugins.evaluation.summary import CaseScores, Scores, check_output
 from nnunet_plugins.evaluation.surfaces import measured_axes
+from nnunet_plugins.evaluation.validation import TRAINED_ON, doubt_of, fold_of, why_trained_on
 
 Progress = Callable[[list[Pair]], Iterable[Pair]]
 
@@ -82,6 +83,9 @@ def evaluate(
         raise UserError(f"--tolerance {tolerance}: a distance in mm of 0 or more is required")
     pairs, notes = find_pairs(prediction, reference, chill=chill)
     labels = find_labels(prediction, reference, Path(dataset_json) if dataset_json else None)
+    fold = fold_of(prediction)
+    if labels is None and fold:
+        labels = read_labels(fold.parent / "dataset.json", "dataset.json of the model")
     names = [pair.name for pair in pairs]
     patients, more = find_patients(names, reference, Path(groups) if groups else None)
     if labels is None:
@@ -90,16 +94,24 @@ def evaluate(
     scores = score_pairs(
         pairs,
         labels,
-        [*notes, *more],
+        [*filter(None, [doubt_of(prediction, reference)]), *notes, *more],
         tolerance=tolerance,
         pixels=pixels,
         jobs=jobs,
         progress=progress,
     )
-    scores = with_patients(scores, patients)
+    scores = marked(with_patients(scores, patients), why_trained_on(fold) if fold else "")
     if output is not None:
         scores.write(Path(output))
     return scores
+
+
+def marked(scores: Scores, trained_on: str) -> Scores:
+    """Scores of training cases with the reason and a note; other scores, for '', as they are."""
+    if not trained_on:
+        return scores
+    notes = (TRAINED_ON.format(trained_on), *scores.notes)
+    return replace(scores, trained_on=trained_on, notes=notes)
 
 
 def score_pairs(

@@ -68,6 +68,7 @@ class Scores:
         notes: what a reader must know, e.g. files that were left out.
         tolerance: of NSD, mm.
         metrics: names of the measured metrics.
+        trained_on: why the cases are known to be training cases; '' otherwise.
     """
 
     labels: Labels
@@ -75,6 +76,7 @@ class Scores:
     notes: tuple[str, ...] = ()
     tolerance: float = TOLERANCE
     metrics: tuple[str, ...] = metric_names(pixels=False)
+    trained_on: str = ""
 
     @cached_property
     def summary(self) -> dict[str, LabelSummary]:
@@ -120,6 +122,7 @@ class Scores:
             "ignore_label": self.labels.ignore,
             "labels_from": self.labels.source,
             "notes": list(self.notes),
+            "trained_on": self.trained_on or None,
             "mean_foreground_dice": self.mean_foreground_dice,
             "summary": {name: asdict(label) for name, label in self.summary.items()},
             "aggregates": {"definitions": AGGREGATES, **self.aggregates},

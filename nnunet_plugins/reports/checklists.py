@@ -64,6 +64,8 @@ def _partition(source: Source) -> str | None:
     if not splits:
         return None
     counts = ", ".join(f"{fold}: {len(cases)}" for fold, cases in splits.items())
+    if source.scores.trained_on:
+        return f"none for these scores: {source.scores.trained_on}"
     return f"cross-validation folds; validation cases: {counts}. How the folds were drawn is not recorded"
 
 
@@ -93,6 +95,8 @@ def _metrics(source: Source) -> str:
 
 
 def _internal(source: Source) -> str | None:
+    if source.scores.trained_on:
+        return f"none: {source.scores.trained_on}"
     if source.kind != "model":
         return None
     return f"the validation cases of the folds, {len(source.scores.cases)} in total"
@@ -101,6 +105,8 @@ def _internal(source: Source) -> str | None:
 def _performance(source: Source) -> str:
     dice = source.scores.mean_foreground_dice
     value = "no label occurs in any case" if dice is None else f"mean foreground Dice {dice:.4f}"
+    if source.scores.trained_on:
+        value = f"on training cases: {value}"
     return f"{value}; mean, SD and confidence intervals per label: see Scores"
 
 
@@ -176,7 +182,8 @@ CLAIM = (
     Item("23", "Software libraries and frameworks", _software),
     Item("25", "How the model was trained", _training),
     Item("28", "Metrics of performance", _metrics),
-    Item("29", "Statistical measures of significance and uncertainty", lambda _: "standard deviation over cases"),
+    Item("29", "Statistical measures of significance and uncertainty",
+         lambda _: "standard deviation over cases, 95 % confidence intervals of mean and median"),
     Item("32", "Evaluation on internal data", _internal),
     Item("35", "Numbers of patients or examinations",
          lambda s: f"{count(len(s.scores.cases), 'case')} scored; exclusions are not recorded"),

@@ -134,6 +134,8 @@ def training_rows(source: Source) -> Rows:
         "training steps per epoch": facts.get("iterations_per_epoch"),
         "seconds per step (median, data loading included)": _number(seconds, 3),
         "total hours": _number(hours, 2),
+        "initial weights": facts.get("initial_weights"),
+        "checkpoint of the validation": facts.get("validated_with"),
         "device": " ".join(str(v) for v in (facts.get("device"), _none(debug.get("gpu_name"))) if v)
         or None,
         "batch size": facts.get("batch_size"),
@@ -151,6 +153,7 @@ def environment_rows(source: Source) -> Rows:
     rows: Rows = []
     if source.facts:
         rows.append(("torch (training)", text_of(source.facts.get("torch"))))
+        rows.append(("nnunetv2 (training)", text_of(source.facts.get("nnunet"))))
         cudnn = _none(source.debug.get("cudnn_version"))
         rows.append(("cuDNN (training)", text_of(cudnn)))
     for name in _PACKAGES:

@@ -114,12 +114,13 @@ def page(source: Source, options: PageOptions) -> str:
     }
     return environment.get_template("page.html").render(
         title=options.title or source.name,
-        lead=options.lead
-        or f"{count(len(scores.cases), 'case')}, {count(len(scores.labels.values), 'label')}, "
+        lead=options.lead or ("On training cases: " if scores.trained_on else "")
+        + f"{count(len(scores.cases), 'case')}, {count(len(scores.labels.values), 'label')}, "
         f"mean foreground Dice {number(scores.mean_foreground_dice, 4)}",
         style=own["style.css"],
         sections=_SECTIONS,
         notes=[*source.notes, *scores.notes],
+        trained_on=scores.trained_on,
         not_recorded=facts.NOT_RECORDED,
         summary=facts.summary_table(scores),
         empty_rule=EMPTY_RULE,

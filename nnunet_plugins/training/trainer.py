@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -10,6 +12,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import build
+from nnunet_plugins.training.initial_weights import digest_of, initial_weights, recorded_weights
 from nnunet_plugins.training.losses import (
     DEFAULT_LOSS,
     AttentionLoss,
@@ -86,12 +89,39 @@ class PluginTrainer(nnUNetTrainer):
             configuration_manager.patch_size,
         )
 
+    def initialize(self) -> None:
+        """nnU-Net's initialisation; remembers the weights that the network was made with."""
+        super().initialize()
+        self._made_with = digest_of(self._bare_network)
+
     def on_train_start(self) -> None:
-        """Log network and procedure before the first epoch."""
+        """Record how the training starts in debug.json, and log network and procedure before the first epoch."""
+        if not self.was_initialized:
+            self.initialize()
+        self._record_start()
         super().on_train_start()
+        self.print_to_log_file(
+            f"initial weights: {getattr(self, 'initial_weights', 'not recorded')}"
+        )
         self.print_to_log_file(
             f"network: {type(self._bare_network).__name__}; procedure of the plans: {self.procedure}"
         )
+
+    def _record_start(self) -> None:
+        """Set what nnU-Net does not record; it writes all attributes into debug.json."""
+        made_with = vars(self).pop("_made_with", None)
+        found: str | None = initial_weights(made_with, digest_of(self._bare_network))
+        if self.current_epoch:  # continued: the first start knows
+            found = recorded_weights(Path(self.output_folder) / "debug.json")
+        if found:
+            self.initial_weights = found
+        self.nnunet_version = version("nnunetv2")
+
+    def load_checkpoint(self, filename_or_checkpoint: dict[str, Any] | str) -> None:
+        """nnU-Net's loading; logs the name of the file, as it may be that of the best epoch."""
+        super().load_checkpoint(filename_or_checkpoint)
+        if isinstance(filename_or_checkpoint, str):
+            self.print_to_log_file(f"weights loaded from {Path(filename_or_checkpoint).name}")
 
     def on_train_end(self) -> None:
         """Log the peak GPU memory, which `compare` and `report` read from the log."""
