@@ -132,7 +132,7 @@ def apply(cases: Sequence[Case], table: Mapping[str, str], source: Path,
 
 
 def _plain(name: str) -> str:
-    """Return a name with slashes as on POSIX, without one at the end.
+    r"""Return a name with slashes as on POSIX, without one at the end.
 
     >>> _plain(".\\scans\\P1\\")
     'scans/P1'
