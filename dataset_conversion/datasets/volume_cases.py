@@ -116,7 +116,8 @@ def collect(files: Sequence[Files], content: Content, options: Common, progress:
         labels = labels(sorted({value for item in found for value in item.values}))
     found, wrong = _with_known_values(found, labels, options)
     cases = [_case(item, content) for item in found]
-    images = sorted({role for item in found for role in item.sources if role != "mask"})
+    # Of several channels, one may be equal on purpose: their copies are found by their voxels.
+    images = ["image"] if content.channels == 1 else []
     cases, problems = checked(cases, images, [*more, *wrong], options)
     unmasked = sum(not case.labelled for case in cases)
     notes = [f"images without a mask, written to imagesTs: {unmasked}"] if unmasked else []
