@@ -19,7 +19,14 @@ from pathlib import Path
 
 from dataset_conversion.datasets.entries import Entry, folder_entry, problem_entry
 from dataset_conversion.datasets.file_kinds import kind_of, named_mask, stem
-from dataset_conversion.datasets.name_pairs import Item, Names, file_items, match, without_channel
+from dataset_conversion.datasets.name_pairs import (
+    Item,
+    Names,
+    channel_of,
+    file_items,
+    match,
+    without_channel,
+)
 from dataset_conversion.datasets.source_files import check_folder, children, listed
 from dataset_conversion.datasets.trees import (
     Trees,
@@ -154,6 +161,7 @@ def _paired(source: Path, layout: str, images: Sequence[Item], masks: Sequence[I
     if not images:
         raise DatasetError(f"{source}: recognised as {layout}, but there are no images; add them")
     names = Names(pattern)
+    _check_channels(source, images, masks)
     images = without_channel(images, masks, names)
     pairs, problems = match(images, masks, names)
     drawn = sum(pair.mask is not None for pair in pairs)
@@ -175,4 +183,23 @@ def _paired(source: Path, layout: str, images: Sequence[Item], masks: Sequence[I
         for pair in pairs
     ]
     note = f"{layout}, paired by name: {drawn} pairs, {len(pairs) - drawn} images without a mask"
-    return [*entries, *(problem_entry(source, problem) for problem in problems)], [note]
+    notes = [note] if masks else []
+    return [*entries, *(problem_entry(source, problem) for problem in problems)], notes
+
+
+def _check_channels(source: Path, images: Sequence[Item], masks: Sequence[Item]) -> None:
+    """Reject images in several channels of nnU-Net without masks, which would show the channels by their names."""
+    found: dict[str, list[str]] = {}
+    for name, channel in (channel_of(image.name) for image in images):
+        found.setdefault(name, []).append(channel)
+    first = sorted(next(iter(found.values())))
+    if (
+        not masks
+        and len(found) > 1
+        and first[:2] == ["0000", "0001"]
+        and all(sorted(channels) == first for channels in found.values())
+    ):
+        raise DatasetError(
+            f"{source}: {len(found)} images of {len(first)} channels each (_{', _'.join(first)}), expected one; "
+            "keep the files of one channel"
+        )
