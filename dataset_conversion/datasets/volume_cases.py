@@ -14,7 +14,7 @@ from dataset_conversion.cases.case import Case, Sample
 from dataset_conversion.cases.preprocess import check_not_empty
 from dataset_conversion.datasets.options import Common
 from dataset_conversion.datasets.paired_folders import checked
-from dataset_conversion.datasets.scan import scan
+from dataset_conversion.datasets.scan import Collected, scan
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.atomic_files import digest
 from dataset_conversion.io.channels import read_channel_header, read_channels
@@ -73,16 +73,6 @@ class Content:
     labels: Labels | Callable[[Collection[int]], Labels]
     channels: int = 1
     read_mask: ReadMask = lambda files, mask: read_mask(mask)
-
-
-@dataclass(frozen=True)
-class Collected:
-    """Result of the scan: cases, labels, and messages for the summary."""
-
-    cases: list[Case]
-    labels: Labels
-    notes: list[str]
-    problems: list[str]
 
 
 @dataclass(frozen=True)
