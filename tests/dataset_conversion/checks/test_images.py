@@ -213,7 +213,7 @@ def two_channels(folder, second):
     ],
     ids=["atlas", "segmentation", "empty"],
 )
-def test_a_channel_that_is_equal_on_purpose_is_no_copy(theirs, second):
+def test_a_channel_that_is_equal_on_purpose_does_not_count_as_a_copy(theirs, second):
     two_channels(theirs, second)
     assert not [text for text in texts(theirs) if "hold the same" in text]
 
