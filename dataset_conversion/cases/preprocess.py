@@ -62,9 +62,7 @@ def prepare(sample: Sample, labels: Labels, output: Output, who: str) -> Prepare
     _check_channels(images, who)
     _check_spacing(images[0], who)
     images = tuple(_typed(image, None) for image in images)
-    for image in images:
-        _check_not_mask(image, labels, who)
-    notes = list(sample.notes)
+    notes = [*sample.notes, *_check_not_masks(images, labels, who)]
     mask, voxels = None, dict.fromkeys(sorted(labels.remap.values()), 0)
     if sample.mask is not None:
         placed, note = on_grid(sample.mask, first, who, output.resample_mask, crop=True,
@@ -124,16 +122,29 @@ def _check_spacing(image: sitk.Image, who: str) -> None:
         )
 
 
-def _check_not_mask(image: sitk.Image, labels: Labels, who: str) -> None:
-    """Reject an image that holds only label values: a mask with the name of an image."""
+def _check_not_masks(images: Images, labels: Labels, who: str) -> list[str]:
+    """Reject an image that holds only label values: a mask with the name of an image.
+
+    Of several channels, one may be a rough segmentation, or empty: that is noted.
+    """
+    found = {number: values for number, image in enumerate(images)
+             if (values := _label_values(image, labels))}  # fmt: skip
+    if len(found) == len(images):
+        raise DatasetError(
+            f"{who}: the image holds only label values ({found[0]}): is it a mask, or empty? Replace "
+            "it with the image"
+        )
+    return [f"channel {number} holds only label values ({values}): is it a segmentation, or empty?"
+            for number, values in found.items()]  # fmt: skip
+
+
+def _label_values(image: sitk.Image, labels: Labels) -> str:
+    """Return an image's values as text if all are label values, else an empty text."""
     array, known = sitk.GetArrayViewFromImage(image), list(labels.remap)
     few = array[tuple(slice(None, None, max(1, n // 24)) for n in array.shape)]
     if np.isin(few, known).all() and np.isin(array, known).all():
-        values = [f"{value:g}" for value in np.unique(array)]
-        raise DatasetError(
-            f"{who}: the image holds only label values ({', '.join(values)}): is it a "
-            "mask, or empty? Replace it with the image"
-        )
+        return ", ".join(f"{value:g}" for value in np.unique(array))
+    return ""
 
 
 def _grid(image: sitk.Image) -> dict[str, Any]:

@@ -92,6 +92,5 @@ class Converter:
             dataset = with_groups(dataset, table, source, Path(options.groups))
         report = dataset.write(raw_root, progress, options.run())
         if options.key and not options.dry_run:
-            written = {c.name: c.where for c in dataset.cases if c.name in report.cases}
-            write_key(Path(options.key), written)
+            write_key(Path(options.key), dataset.cases, report.cases)
         return report

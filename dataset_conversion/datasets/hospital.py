@@ -23,7 +23,7 @@ from dataset_conversion.datasets.layouts import find_entries
 from dataset_conversion.datasets.options import Common, follow_links_option, option
 from dataset_conversion.datasets.patient_folder import Patient, read_patient
 from dataset_conversion.datasets.patient_ids import by_patient
-from dataset_conversion.datasets.scan import scan, stop_at
+from dataset_conversion.datasets.scan import Collected, scan, stop_at
 from dataset_conversion.datasets.structure_files import check_structures
 from dataset_conversion.dicom.series import Series, read_series_and_notes
 from dataset_conversion.errors import DatasetError, together
@@ -91,16 +91,6 @@ class FolderOptions(Common):
 
 
 @dataclass(frozen=True)
-class Patients:
-    """Result of the scan: cases, labels, and messages for the summary."""
-
-    cases: list[Case]
-    labels: Labels
-    notes: list[str]
-    problems: list[str]
-
-
-@dataclass(frozen=True)
 class _Found:
     """A patient's files, case id and digests, and the values and segments of the mask."""
 
@@ -113,7 +103,7 @@ class _Found:
 
 
 def find_patients(source: Path, options: FolderOptions, prefix: str, progress: Progress | None,
-                  usual: Labels | None = None) -> Patients:  # fmt: skip
+                  usual: Labels | None = None) -> Collected:  # fmt: skip
     """Scan the patients' folders.
 
     Args:
@@ -163,7 +153,7 @@ def find_patients(source: Path, options: FolderOptions, prefix: str, progress: P
         )
         for item in found
     ]
-    return Patients(cases, labels, [*layout, *notes, *missing], [*problems, *more])
+    return Collected(cases, labels, [*layout, *notes, *missing], [*problems, *more])
 
 
 def _missing_structures(found: Sequence[_Found], labels: Labels, reading: Reading) -> list[str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+import os
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from dataset_conversion.cases.case import Case
 from dataset_conversion.errors import DatasetError, disk_error
 
 
@@ -20,8 +22,9 @@ def check_key(key: Path, target: Path) -> None:
         raise DatasetError(f"{key}: its folder does not exist; create it first")
 
 
-def write_key(key: Path, sources: Mapping[str, str]) -> None:
-    """Write one row per case: its id and its source, a folder or a file."""
+def write_key(key: Path, cases: Iterable[Case], written: Collection[str]) -> None:
+    """Write one row per written case: its id and its source, a folder or a file as an absolute path."""
+    sources = {case.name: _absolute(case.where) for case in cases if case.name in written}
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["case", "source"])
@@ -34,3 +37,8 @@ def write_key(key: Path, sources: Mapping[str, str]) -> None:
         raise disk_error(key, error) from error
     finally:
         temporary.unlink(missing_ok=True)  # it holds names: leave none behind
+
+
+def _absolute(where: str) -> str:
+    """Return a path as an absolute one; several paths, which are joined by "and", stay as they are."""
+    return os.path.abspath(where) if Path(where).exists() else where

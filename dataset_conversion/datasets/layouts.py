@@ -24,6 +24,7 @@ from dataset_conversion.datasets.name_pairs import (
     Item,
     Match,
     Names,
+    channel_of,
     file_items,
     match,
     without_channel,
@@ -192,6 +193,7 @@ def _paired(source: Path, layout: str, images: Sequence[Item], masks: Sequence[I
     if not images:
         raise DatasetError(f"{source}: recognised as {layout}, but there are no images; add them")
     names = Names(pattern)
+    _check_channels(source, images, masks)
     images = without_channel(images, masks, names)
     pairs, problems = _matched(images, masks, names)
     drawn = sum(pair.mask is not None for pair in pairs)
@@ -211,7 +213,8 @@ def _paired(source: Path, layout: str, images: Sequence[Item], masks: Sequence[I
     note = f"{layout}, paired by name: {drawn} pairs, {len(pairs) - drawn} images without a mask"
     if inside and drawn < len(pairs):
         note = f"{layout}, paired by name: {drawn} pairs, {len(pairs) - drawn} images without a mask there"
-    return [*entries, *(problem_entry(source, problem) for problem in problems)], [note]
+    notes = [note] if masks else []
+    return [*entries, *(problem_entry(source, problem) for problem in problems)], notes
 
 
 def _matched(images: Sequence[Item], masks: Sequence[Item],
@@ -244,3 +247,21 @@ def _unpaired(source: Path, layout: str, images: Sequence[Item], masks: Sequence
         f"such as ct and mask, e.g. {first.relative_to(source)} and "
         f"{masks[0].paths[0].relative_to(source)}; {fix}"
     )
+
+
+def _check_channels(source: Path, images: Sequence[Item], masks: Sequence[Item]) -> None:
+    """Reject images in several channels of nnU-Net without masks, which would show the channels by their names."""
+    found: dict[str, list[str]] = {}
+    for name, channel in (channel_of(image.name) for image in images):
+        found.setdefault(name, []).append(channel)
+    first = sorted(next(iter(found.values())))
+    if (
+        not masks
+        and len(found) > 1
+        and first[:2] == ["0000", "0001"]
+        and all(sorted(channels) == first for channels in found.values())
+    ):
+        raise DatasetError(
+            f"{source}: {len(found)} images of {len(first)} channels each (_{', _'.join(first)}), expected one; "
+            "keep the files of one channel"
+        )

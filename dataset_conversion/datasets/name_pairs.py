@@ -117,6 +117,16 @@ def match(images: Sequence[Item], masks: Sequence[Item],
     return sorted(found, key=lambda pair: pair.image.name), sorted(problems)
 
 
+def channel_of(name: str) -> tuple[str, str]:
+    """Return a name without nnU-Net's channel, and the channel.
+
+    >>> channel_of("P1_0000"), channel_of("P1")
+    (('P1', '0000'), ('P1', ''))
+    """
+    found = _CHANNEL.fullmatch(name)
+    return (found[1], found[2]) if found else (name, "")
+
+
 def without_channel(images: Sequence[Item], masks: Sequence[Item], names: Names) -> list[Item]:
     """Remove nnU-Net's channel (_0000) from the names of images, if the masks have names without it.
 

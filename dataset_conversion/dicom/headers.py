@@ -38,7 +38,8 @@ class Slice:
     `position`, `orientation` (both LPS mm) and `pixel` (mm between rows, between columns) are None
     if the header lacks them. `matrix` is (rows, columns). `slope` and `offset` rescale the values.
     `frame` counts from 0 and is None in a single-frame file. `headless`: without preamble.
-    `palette`: the values index colours. `screen`: a picture of a screen. `units`: value of the last
+    `palette`: the values index colours. `inverted`: low values are shown bright (MONOCHROME1).
+    `screen`: a picture of a screen. `units`: value of the last
     digit of each number of `position`. `commas`: attributes with decimal commas. `bad`: attributes
     that cannot be read, and their text. `traits`: see `traits_of`. `thickness` in mm, 0 if missing.
     """
@@ -61,6 +62,7 @@ class Slice:
     slope: float = 1.0
     offset: float = 0.0
     palette: bool = False
+    inverted: bool = False
     screen: bool = False
     study: str = ""
     number: str = ""
@@ -160,6 +162,7 @@ def _slices(path: Path, header: Any, modality: str, headless: bool) -> list[Slic
     kind = [str(part).upper() for part in value(header, "ImageType", None) or []]
     meta = getattr(header, "file_meta", None)
     traits = traits_of(header)
+    colours = str(value(header, "PhotometricInterpretation", "")).upper()
     base = Slice(
         path=path,
         uid=str(value(header, "SeriesInstanceUID", "") or ""),
@@ -172,7 +175,8 @@ def _slices(path: Path, header: Any, modality: str, headless: bool) -> list[Slic
         frames=int(value(header, "NumberOfFrames", 1) or 1),
         headless=headless,
         syntax=str(getattr(meta, "TransferSyntaxUID", "") or ""),
-        palette="PALETTE" in str(value(header, "PhotometricInterpretation", "")).upper(),
+        palette="PALETTE" in colours,
+        inverted=colours == "MONOCHROME1",
         screen=_SCREENS.search(" ".join(kind)) is not None
         or f"{value(header, 'SOPClassUID') or _stored_class(header)}.".startswith(_SECONDARY),
         study=str(value(header, "StudyInstanceUID", "") or ""),

@@ -40,7 +40,7 @@ class Conversion:
         self.problems += clashes
         self._stop_at_problems()
         if not any(case.labelled for case in self.cases):
-            raise DatasetError("no case has a mask; there is nothing to train on")
+            raise together([*self.problems, "no case has a mask; there is nothing to train on"])
         self.test = dataset.splits.test_set(self.cases)
         # Invalid subsets are reported before hours of work, not after.
         dataset.splits.folds([c for c in self.cases if c.labelled and c.name not in self.test])
@@ -129,7 +129,7 @@ class Conversion:
     def _without_copies(self, done: dict[str, Record],
                         notes: list[str]) -> dict[str, Record]:  # fmt: skip
         """Return the cases without copies of one image; report these, and group near ones."""
-        found = find_copies([case for case in self.cases if case.name in done], done)
+        found = find_copies([case for case in self.cases if case.name in done], done, self.test)
         self.problems += found.problems
         notes += found.notes
         self.cases = [replace(c, group=found.groups.get(c.name, c.group)) for c in self.cases]
