@@ -230,6 +230,7 @@ def compare(
     tolerance: float = 2.0,
     pixels: bool = False,
     seed: int = 0,
+    groups: StrPath | None = None,
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Comparison:
@@ -247,6 +248,7 @@ def compare(
         tolerance: tolerance of the normalised surface Dice in mm.
         pixels: measures distances in voxels as well.
         seed: seed of the bootstrap.
+        groups: CSV file of cases and their patients: intervals and tests are by patient.
         jobs: processes that score cases; above 1, a script must call this under
             ``if __name__ == "__main__":``.
         progress: wraps the list of cases that are scored, e.g. ``tqdm.tqdm``.
@@ -269,6 +271,7 @@ def compare(
         pixels,
         jobs,
         progress,
+        None if groups is None else Path(groups),
     )
     loaded = load([os.fspath(run) for run in _several(runs)], options)
     names = None if metrics is None else _several(metrics)

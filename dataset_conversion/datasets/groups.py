@@ -100,7 +100,7 @@ def apply(cases: Sequence[Case], table: Mapping[str, str], source: Path,
     for name, patient in table.items():
         exact[name] = patient
         loose.setdefault(spelling(name), set()).add(name)
-    rows = {case.name: _rows_of(_names(case, source), exact, loose) for case in cases}
+    rows = {case.name: rows_of(_names(case, source), exact, loose) for case in cases}
     missing = [case.where for case in cases if not rows[case.name]]
     unused = [name for name in table if not any(name in found for found in rows.values())]
     if missing:
@@ -144,7 +144,7 @@ def _notes(cases: Sequence[Case], patients: Mapping[str, str], unused: int) -> l
     return notes
 
 
-def _rows_of(names: Sequence[str], exact: Mapping[str, str],
+def rows_of(names: Sequence[str], exact: Mapping[str, str],
              loose: Mapping[str, set[str]]) -> list[str]:  # fmt: skip
     """Return the rows that name a case; other spellings count only where no row fits exactly.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nnunet_plugins.commands.evaluate import GROUPS
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare RUN RUN ... and the options."""
@@ -19,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o",
         metavar="FILE",
         type=Path,
-        help="output file: .md, .tex (booktabs) or .csv (full precision)",
+        help="output file: .md, .tex (booktabs), or with full precision, medians and their intervals: .csv, and "
+        ".json, which also has the limits of agreement of volumes",
     )
     parser.add_argument(
         "--table",
@@ -37,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metrics", metavar="NAME", nargs="+", help="e.g. dice nsd assd_mm (default: dice hd95_mm)"
     )
+    parser.add_argument("--groups", metavar="FILE.csv", type=Path, help=GROUPS)
     parser.add_argument(
         "--common", action="store_true", help="compare on the cases that all runs have"
     )
@@ -57,6 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_plugins.atomic_files import placed
     from nnunet_plugins.commands.evaluate import cores, progress
     from nnunet_plugins.comparison import table_formats as writing
+    from nnunet_plugins.comparison.as_json import comparison_json
     from nnunet_plugins.comparison.paper import paper_sheet
     from nnunet_plugins.comparison.tables import legend, notes_of, sheets_of, warnings_of
     from nnunet_plugins.errors import UserError
@@ -80,6 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
         tolerance=arguments.tolerance,
         pixels=arguments.pixels or bool(table and table.pooled),
         seed=arguments.seed,
+        groups=arguments.groups,
         jobs=cores() if arguments.j is None else arguments.j,
         progress=progress,
     )
@@ -90,7 +96,9 @@ def run(arguments: argparse.Namespace) -> int:
         sheets = [paper_sheet(table, found.runs, list(found.unfair)), *sheets]
     print(writing.text(sheets, warnings, notes))
     if target is not None:
-        if target.suffix == ".csv":
+        if target.suffix == ".json":
+            content = comparison_json(found)
+        elif target.suffix == ".csv":
             content = (
                 writing.sheet_csv(sheets[0], warnings) if table else writing.comparison_csv(found)
             )

@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 MOST_JOBS = 8
+GROUPS = (
+    "CSV file with a column case and a column patient, if patients have several cases (default: conversion.json of a "
+    "converted dataset next to the references)"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=2.0,
         help="of NSD, the share of the surfaces within this distance (default: %(default)s)",
     )
+    parser.add_argument("--groups", metavar="FILE.csv", type=Path, help=GROUPS)
     parser.add_argument("--pixels", action="store_true", help="distances in voxels as well as mm")
     parser.add_argument(
         "--metrics",
@@ -67,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         chill=arguments.chill,
         tolerance=arguments.tolerance,
         pixels=arguments.pixels,
+        groups=arguments.groups,
         jobs=cores() if arguments.j is None else arguments.j,
     )
     print(score_table(scores, shown))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nnunet_plugins.commands.evaluate import GROUPS
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare RUN and the options."""
@@ -47,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--case", metavar="CASE", help="shown in 3D (default: the worst)")
     parser.add_argument("--title", metavar="TEXT", default="", help="heading (default: RUN's name)")
+    parser.add_argument("--groups", metavar="FILE.csv", type=Path, help=GROUPS)
     parser.add_argument("--tolerance", metavar="MM", type=float, default=2.0, help="of NSD")
     parser.add_argument("-j", metavar="N", type=int, help="number of processes for scoring")
 
@@ -64,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.reference,
         arguments.fold,
         arguments.tolerance,
+        groups=arguments.groups,
         jobs=cores() if arguments.j is None else arguments.j,
         progress=progress,
     )

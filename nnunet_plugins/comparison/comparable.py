@@ -8,6 +8,7 @@ from dataclasses import replace
 from nnunet_plugins.comparison.runs import Run
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.metrics import METRICS, check_metrics
+from nnunet_plugins.evaluation.patients import numbered, patients_of
 
 
 def check_labels(runs: Sequence[Run]) -> None:
@@ -72,6 +73,20 @@ def check_references(runs: Sequence[Run]) -> None:
                         f"{case.name}, {label}: {found.reference_voxels} and {reference.reference_voxels} voxels; "
                         "score both against the same reference (--reference REF)"
                     )
+
+
+def same_patients(runs: Sequence[Run]) -> dict[str, int]:
+    """Case -> number of its patient, by the first run that knows it; empty if no run does.
+
+    Raises:
+        UserError: two runs group the cases differently.
+    """
+    known = {run.name: numbered(found) for run in runs if (found := patients_of(run.scores))}
+    if len({tuple(found.items()) for found in known.values()}) > 1:
+        raise UserError(
+            f"compare: {', '.join(known)} have different patients for the same cases; pass --groups FILE.csv"
+        )
+    return next(iter(known.values()), {})
 
 
 def check_measured(

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from nnunet_plugins.comparison.comparable import (
     check_labels,
     check_measured,
     check_references,
     same_cases,
+    same_patients,
 )
 from nnunet_plugins.comparison.fairness import Difference, differences
 from nnunet_plugins.comparison.runs import Run
-from nnunet_plugins.comparison.statistics import Paired, holm, interval, paired
+from nnunet_plugins.comparison.statistics import (
+    FEW,
+    Paired,
+    holm,
+    interval,
+    median_interval,
+    paired,
+)
 from nnunet_plugins.evaluation.metrics import METRICS, MaskScores
 
 MEAN = "mean of labels"
@@ -36,6 +44,9 @@ class Line:
         ci: 95 % confidence interval of the mean.
         against: the paired comparison with the first run; None for the first run.
         p: its p-value after Holm's correction over all tests of the metric.
+        patients: of the n cases; n if the patients are not known.
+        median: over the n cases.
+        median_ci: 95 % confidence interval of the median.
     """
 
     label: str
@@ -47,6 +58,14 @@ class Line:
     ci: tuple[float, float] | None
     against: Paired | None
     p: float | None = None
+    patients: int = 0
+    median: float | None = None
+    median_ci: tuple[float, float] | None = None
+
+    @property
+    def few(self) -> bool:
+        """Whether the interval of the mean is of so few cases or patients that it is too short."""
+        return self.ci is not None and self.patients < FEW
 
 
 @dataclass(frozen=True)
@@ -67,12 +86,19 @@ class Comparison:
         tables: one per metric.
         unlike: run -> differences of its training from that of the first run.
         notes: what a reader must know.
+        patients: case -> number of its patient; empty if the patients are not known.
     """
 
     runs: tuple[Run, ...]
     tables: tuple[MetricTable, ...]
     unlike: dict[str, list[Difference]]
     notes: tuple[str, ...]
+    patients: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def by_patient(self) -> bool:
+        """Whether a patient has several cases, so that intervals and tests are by patient."""
+        return len(set(self.patients.values())) < len(self.patients)
 
     @property
     def unfair(self) -> dict[str, list[Difference]]:
@@ -107,37 +133,55 @@ def compare(
     check_references(runs)
     metrics, more = check_measured(runs, metrics)
     notes += more
-    tables = tuple(_table(runs, metric, seed) for metric in metrics)
+    patients = same_patients(runs)
+    tables = tuple(_table(runs, metric, patients, seed) for metric in metrics)
     notes += _too_few(tables)
     first = runs[0].facts
     unlike = {run.name: differences(first, run.facts) for run in runs[1:]}
     notes += [f"{run.name}: {note}" for run in runs for note in (*run.notes, *run.scores.notes)]
-    return Comparison(tuple(runs), tables, unlike, tuple(notes))
+    return Comparison(tuple(runs), tables, unlike, tuple(notes), patients)
 
 
-def _table(runs: Sequence[Run], metric: str, seed: int) -> MetricTable:
+def _table(runs: Sequence[Run], metric: str, patients: Mapping[str, int], seed: int) -> MetricTable:
     labels = list(runs[0].scores.labels.values)
     lines = []
     for label in [MEAN, *labels] if len(labels) > 1 else labels:
         found = [_values(run, label, metric) for run in runs]
         for run, cases in zip(runs, found, strict=True):
-            against = None if run is runs[0] else paired(_gains(found[0], cases, metric))
-            known = [one.value for one in cases.values() if one.value is not None]
-            lines.append(
-                Line(
-                    label,
-                    run.name,
-                    len(known),
-                    sum(one.value is None and one.rank < 0 for one in cases.values()),
-                    statistics.fmean(known) if known else None,
-                    statistics.stdev(known) if len(known) > 1 else None,
-                    interval(known, seed=seed),
-                    against,
-                )
-            )
+            line = _line(label, run.name, cases, patients, seed)
+            if run is not runs[0]:
+                gains = _gains(found[0], cases, metric)
+                line = replace(line, against=paired([*gains.values()], _of(gains, patients)))
+            lines.append(line)
     corrected = holm([line.against.p if line.against else None for line in lines])
     lines = [replace(line, p=p) for line, p in zip(lines, corrected, strict=True)]
     return MetricTable(metric, tuple(lines), sum(p is not None for p in corrected))
+
+
+def _line(
+    label: str, run: str, cases: Mapping[str, _Case], patients: Mapping[str, int], seed: int
+) -> Line:
+    """A run's scores of a label, not yet compared with another run."""
+    with_value = {name: one.value for name, one in cases.items() if one.value is not None}
+    values, of_each = [*with_value.values()], _of(with_value, patients)
+    return Line(
+        label=label,
+        run=run,
+        n=len(values),
+        lost=sum(one.value is None and one.rank < 0 for one in cases.values()),
+        mean=statistics.fmean(values) if values else None,
+        sd=statistics.stdev(values) if len(values) > 1 else None,
+        ci=interval(values, of_each, seed=seed),
+        against=None,
+        patients=len(set(of_each)) if of_each else len(values),
+        median=statistics.median(values) if values else None,
+        median_ci=median_interval(values, of_each, seed=seed),
+    )
+
+
+def _of(cases: Iterable[str], patients: Mapping[str, int]) -> list[int] | None:
+    """The patients of cases; None if they are not known."""
+    return [patients[case] for case in cases] if patients else None
 
 
 @dataclass(frozen=True)
@@ -176,8 +220,8 @@ def _over_labels(labels: dict[str, MaskScores], metric: str) -> _Case:
     return _Case(statistics.fmean(values))
 
 
-def _gains(first: dict[str, _Case], other: dict[str, _Case], metric: str) -> list[float]:
-    """How much better the other run is in each case; cases that count in neither run are left out."""
+def _gains(first: dict[str, _Case], other: dict[str, _Case], metric: str) -> dict[str, float]:
+    """Case -> how much better the other run is; cases that count in neither run are left out."""
     better = METRICS[metric].better
 
     def good(case: _Case) -> float:
@@ -185,25 +229,40 @@ def _gains(first: dict[str, _Case], other: dict[str, _Case], metric: str) -> lis
             return case.rank
         return {"higher": case.value, "lower": -case.value, "zero": -abs(case.value)}[better]
 
-    gains = []
+    gains: dict[str, float] = {}
     for name, a in first.items():
         b = other[name]
         silent = [one.value is None and one.rank >= 0 for one in (a, b)]
         if all(silent) or any(one.value is None and one.rank == 0 for one in (a, b)):
             continue
         x, y = good(a), good(b)
-        gains.append(0.0 if x == y else y - x)
+        gains[name] = 0.0 if x == y else y - x
     return gains
 
 
 def _too_few(tables: Sequence[MetricTable]) -> list[str]:
-    """A note if no scores could make a test significant."""
-    for table in tables:
-        for line in table.lines:
-            if line.against and line.against.least_p * table.tests >= ALPHA:
-                least = min(1.0, line.against.least_p * table.tests)
-                return [
-                    f"too few cases: n = {line.against.n} gives p = {line.against.least_p:.2g} at best, "
-                    f"{least:.2g} after Holm's correction over {table.tests} tests; the result cannot be significant"
-                ]
-    return []
+    """A note if no scores could make a test significant, with so few pairs or so many ties."""
+    found = [
+        note for table in tables for line in table.lines if (note := _out_of_reach(table, line))
+    ]
+    if not found:
+        return []
+    others = f"; the same holds for {len(found) - 1} more of the tests" if len(found) > 1 else ""
+    return [f"too few cases: {found[0]}{others}"]
+
+
+def _out_of_reach(table: MetricTable, line: Line) -> str:
+    """Why the test of a line cannot be significant; '' if it can, or if no case differs."""
+    found = line.against
+    if found is None:
+        return ""
+    differ = found.wins + found.losses
+    p = found.least_p if differ else min(1.0, 2.0 ** (1 - found.n))
+    if p * table.tests < ALPHA:
+        return ""
+    cause = f", of which {differ} differ," if 0 < differ < found.n else ""
+    where = f"{METRICS[table.metric].title}, {line.label}, {line.run}"
+    return (
+        f"n = {found.n}{cause} gives p = {p:.2g} at best, {min(1.0, p * table.tests):.2g} after Holm's correction "
+        f"over {table.tests} tests; the result cannot be significant ({where})"
+    )

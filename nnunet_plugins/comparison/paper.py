@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -155,12 +154,9 @@ def _sd(run: Run, meant: Column) -> float | None:
     """Standard deviation over cases of the mean over the labels of a case; None for pooled numbers."""
     if meant.aggregate.startswith("pooled"):
         return None
-    means = []
-    for case in run.scores.cases:
-        found = [getattr(one, meant.metric) for one in case.labels.values()]
-        known = [value for value in found if value is not None]
-        means += [statistics.fmean(known)] if known else []
-    return statistics.stdev(means) if len(means) > 1 else None
+    found = run.scores.aggregates["macro_over_cases_of_label_means"]
+    sd: float | None = found.get(meant.metric, {}).get("sd")
+    return sd
 
 
 def _times(value: float | None, factor: float) -> float | None:

@@ -13,6 +13,7 @@ from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import Pair, find_pairs, label_maps
 from nnunet_plugins.evaluation.labels import Labels, read_labels
 from nnunet_plugins.evaluation.metrics import TOLERANCE
+from nnunet_plugins.evaluation.patients import find_patients, with_patients
 from nnunet_plugins.evaluation.saved import is_scores, read_scores
 from nnunet_plugins.evaluation.scoring import Progress, evaluate, score_pairs
 from nnunet_plugins.evaluation.summary import Scores
@@ -55,6 +56,7 @@ class Options:
         pixels: measure distances in voxels as well.
         jobs: number of processes.
         progress: wraps the cases, as tqdm does.
+        groups: CSV file of cases and their patients; None takes what the runs know.
     """
 
     reference: Path | None = None
@@ -63,6 +65,7 @@ class Options:
     pixels: bool = False
     jobs: int = 1
     progress: Progress | None = None
+    groups: Path | None = None
 
     @property
     def scoring(self) -> dict[str, Any]:
@@ -80,7 +83,7 @@ def load(arguments: Sequence[str], options: Options) -> list[Run]:
     named = [_split(one) for one in arguments]
     short_names = _short_names([path for _, path in named])
     runs = [
-        replace(_load(path, options), name=name or short)
+        replace(_grouped(_load(path, options), options.groups), name=name or short)
         for (name, path), short in zip(named, short_names, strict=True)
     ]
     seen: dict[str, str] = {}
@@ -140,6 +143,14 @@ def _load(path: Path, options: Options) -> Run:
     return _predictions(path, options)
 
 
+def _grouped(run: Run, groups: Path | None) -> Run:
+    """The run with the patients of a table, if one is given."""
+    if groups is None:
+        return run
+    patients, _ = find_patients([case.name for case in run.scores.cases], None, groups)
+    return replace(run, scores=with_patients(run.scores, patients))
+
+
 def _predictions(folder: Path, options: Options) -> Run:
     """A folder of predictions: scored against the reference, or with its own scores file."""
     if options.reference is not None:
@@ -180,6 +191,9 @@ def _model(folder: Path, options: Options) -> Run:
         )
     except UserError as error:
         raise UserError(f"{folder}: {error}") from error
+    if reference and options.groups is None:
+        patients, more = find_patients([case.name for case in scores.cases], reference, None)
+        scores, notes = with_patients(scores, patients), [*notes, *more]
     if not reference:
         notes.append("scored by nnU-Net's summary.json: overlaps only, no distances")
     return Run(folder.name, scores, facts, tuple(notes), model.configuration)

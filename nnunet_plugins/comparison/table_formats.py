@@ -13,7 +13,7 @@ from nnunet_plugins.comparison.tables import Sheet
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.text_table import WIDTH, ruled, stacked
 
-ENDINGS = (".md", ".tex", ".csv")
+ENDINGS = (".md", ".tex", ".csv", ".json")
 _TEX = {
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     "\\": r"\textbackslash{}",
@@ -106,7 +106,8 @@ def comparison_csv(comparison: Comparison) -> str:
     cost = ("parameters", "seconds_a_step", "training_hours", "device", "peak_memory_gib")
     head = [
         "metric", "label", "run", "n", "without_value", "mean", "sd", "ci_low", "ci_high", "pairs", "wins", "ties",
-        "losses", "rank_biserial", "p", "p_holm", "tests", *cost, "unfair",
+        "losses", "rank_biserial", "p", "p_holm", "tests", *cost, "unfair", "p_method", "patients", "ci_of_few",
+        "median", "median_ci_low", "median_ci_high",
     ]  # fmt: skip
     facts = {run.name: run.facts for run in comparison.runs}
     rows: list[Sequence[object]] = []
@@ -128,6 +129,8 @@ def comparison_csv(comparison: Comparison) -> str:
             rows.append([
                 table.metric, one.label, one.run, one.n, one.lost, one.mean, one.sd, *(one.ci or (None, None)), *test,
                 *(facts[one.run].get(key) for key in cost), "; ".join(map(str, unfair.get(one.run, []))),
+                found.method if found else None, one.patients if comparison.patients else None, one.few, one.median,
+                *(one.median_ci or (None, None)),
             ])  # fmt: skip
     return _csv([head, *rows])
 

@@ -17,6 +17,8 @@ AGGREGATES = {
     "micro_foreground": "from the voxels of all cases and all labels pooled",
     "macro_over_classes": "mean over labels, without background, of their macro_over_cases",
     "macro_over_classes_with_background": "the same over background and labels",
+    "macro_over_cases_of_label_means": "mean over cases of the mean over the labels that have a value in the case, "
+    "without background; sd and median are over cases",
     "pooled_macro_over_classes": "mean over labels, without background, of their micro",
     "pooled_macro_over_classes_with_background": "the same over background and labels; the arithmetic of the "
     "macro precision, recall, F1 (dice) and mIoU (iou) of Silveira et al. (silveira2025-inception-dual)",
@@ -82,6 +84,17 @@ def macro(classes: Mapping[str, float | None]) -> dict[str, Any]:
     return {"mean": statistic.mean, "classes": statistic.n, "without": without}
 
 
+def label_means(labels: Mapping[str, Sequence[MaskScores]], metric: str) -> list[float | None]:
+    """Mean over the labels of each case; None for a case in which no label has a value.
+
+    Args:
+        labels: name -> its scores, one per case.
+        metric: name.
+    """
+    cases = zip(*labels.values(), strict=True)
+    return [describe([getattr(one, metric) for one in case]).mean for case in cases]
+
+
 def aggregate(
     labels: Mapping[str, Sequence[MaskScores]],
     summary: Mapping[str, LabelSummary],
@@ -111,6 +124,9 @@ def aggregate(
         "micro": micro,
         "micro_foreground": pooled([one for counts in of_label.values() for one in counts]),
         "macro_over_classes": {metric: macro(means[metric]) for metric in names},
+        "macro_over_cases_of_label_means": {
+            metric: asdict(describe(label_means(labels, metric))) for metric in names
+        },
         "macro_over_classes_with_background": {
             metric: macro(
                 {"background": describe([one[metric] for one in by_case]).mean} | means[metric]

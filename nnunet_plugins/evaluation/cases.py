@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,17 +95,17 @@ def find_pairs(
     if missing and not (chill and common):
         raise UserError(
             f"evaluate: {len(missing)} of {len(references)} references in {reference} have no "
-            f"prediction in {prediction}: {_listed(missing)}; predict these cases too"
+            f"prediction in {prediction}: {listed(missing)}; predict these cases too"
             + (", or pass --chill to score only what was predicted" if common else "")
         )
     notes = []
     if missing:
         notes.append(
-            f"left out: {_count(missing, 'reference')} without prediction: {_listed(missing)}"
+            f"left out: {_count(missing, 'reference')} without prediction: {listed(missing)}"
         )
     extra = sorted(predictions.keys() - references.keys())
     if extra:
-        notes.append(f"left out: {_count(extra, 'prediction')} without reference: {_listed(extra)}")
+        notes.append(f"left out: {_count(extra, 'prediction')} without reference: {listed(extra)}")
     return [Pair(name, predictions[name], references[name]) for name in common], notes
 
 
@@ -236,8 +236,8 @@ def check_known(
     unknown = sorted(values_in(image.voxels) - allowed)
     hint = " (the ignore label is allowed in references only)" if labels.ignore in unknown else ""
     raise UserError(
-        f"{image.path}: holds values {_listed(unknown)} that are not declared{hint}; "
-        f"known are {_listed(sorted(allowed))} ({labels.source}); correct the file, or pass the "
+        f"{image.path}: holds values {listed(unknown)} that are not declared{hint}; "
+        f"known are {listed(sorted(allowed))} ({labels.source}); correct the file, or pass the "
         "dataset.json that declares them with -djfile FILE"
     )
 
@@ -260,10 +260,9 @@ def label_maps(path: Path) -> dict[str, Path]:
         raise UserError(f"evaluate: {path} does not exist; pass a label map or a folder of them")
     found: dict[str, Path] = {}
     for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-        ending = next((ending for ending in ENDINGS if file.name.lower().endswith(ending)), None)
-        if ending is None or file.name.startswith(".") or not file.is_file():
+        name = without_ending(file.name)
+        if name == file.name or file.name.startswith(".") or not file.is_file():
             continue
-        name = file.name[: -len(ending)]
         if name in found:
             raise UserError(
                 f"evaluate: {found[name]} and {file.name} have the same case name; keep one of them"
@@ -274,7 +273,14 @@ def label_maps(path: Path) -> dict[str, Path]:
     return found
 
 
-def _listed(items: list[Any]) -> str:
+def without_ending(name: str) -> str:
+    """The name of a label map without its ending; other names are returned as they are."""
+    ending = next((ending for ending in ENDINGS if name.lower().endswith(ending)), "")
+    return name[: len(name) - len(ending)]
+
+
+def listed(items: Sequence[Any]) -> str:
+    """The first items, and the number of the others."""
     rest = f" and {len(items) - NAMED} more" if len(items) > NAMED else ""
     return ", ".join(map(str, items[:NAMED])) + rest
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -11,7 +11,12 @@ import numpy as np
 
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.overlap import Counts, overlap
-from nnunet_plugins.evaluation.surfaces import Mask, surface_distances
+from nnunet_plugins.evaluation.surfaces import (
+    Mask,
+    SurfaceDistances,
+    measured_axes,
+    surface_distances,
+)
 
 State = Literal["both present", "both empty", "false alarm", "missed"]
 
@@ -48,7 +53,7 @@ class Metric:
 
 _SURFACE = (
     "a surface voxel has a face on the background or on the image's border, and its distance is measured to the "
-    "nearest surface voxel of the other mask; an axis of one voxel has no faces"
+    "nearest surface voxel of the other mask; an axis along which the image has one voxel has no faces"
 )
 _DISTANCES = {
     "hd": ("HD", f"the largest of all distances, both directions; {_SURFACE}"),
@@ -175,6 +180,7 @@ def compare(
     spacing: tuple[float, ...],
     *,
     counts: Counts | None = None,
+    axes: Sequence[int] | None = None,
     tolerance: float = TOLERANCE,
     pixels: bool = False,
 ) -> MaskScores:
@@ -185,6 +191,7 @@ def compare(
         reference: (*S).
         spacing: mm, one number per axis, in the order of the arrays' axes.
         counts: of the complete image, if the masks are cut out of one.
+        axes: in which distances are measured, `surfaces.measured_axes` of the complete image; None: of the masks.
         tolerance: of NSD, mm.
         pixels: measure distances in voxels as well.
 
@@ -211,11 +218,12 @@ def compare(
     if either and len(spacing) == 3:
         scores["volume_error_ml"] = (counts.predicted - counts.true) * voxel / 1000
     if both:
-        measured = surface_distances(prediction, reference, spacing)
+        axes = measured_axes(prediction.shape) if axes is None else axes
+        measured = _distances(prediction, reference, spacing, axes)
         scores |= {"hd_mm": measured.hd, "hd95_mm": measured.hd95, "assd_mm": measured.assd}
         scores["nsd"] = measured.nsd(tolerance)
         if pixels:
-            measured = surface_distances(prediction, reference, (1.0,) * len(spacing))
+            measured = _distances(prediction, reference, (1.0,) * len(spacing), axes)
             scores |= {"hd_px": measured.hd, "hd95_px": measured.hd95, "assd_px": measured.assd}
     return MaskScores(
         **overlap(counts),
@@ -227,6 +235,14 @@ def compare(
         prediction_mm3=counts.predicted * voxel,
         reference_mm3=counts.true * voxel,
     )
+
+
+def _distances(
+    prediction: Mask, reference: Mask, spacing: Sequence[float], axes: Sequence[int]
+) -> SurfaceDistances:
+    flat = tuple(axis for axis in range(prediction.ndim) if axis not in axes)
+    steps = [spacing[axis] for axis in axes]
+    return surface_distances(np.squeeze(prediction, flat), np.squeeze(reference, flat), steps)
 
 
 def _count(prediction: Mask, reference: Mask) -> Counts:

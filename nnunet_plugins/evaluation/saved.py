@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
@@ -61,10 +62,23 @@ def _scores(content: dict[str, Any]) -> Scores:
             {label: _mask(case["labels"][label], metrics) for label in labels.values},
             Counts(*(case["background"][key] for key in ("tp", "fp", "fn", "tn"))),
             case["right_voxels"],
+            dimensions=case.get("dimensions"),
+            patient=case.get("patient"),
         )
         for name, case in content["cases"].items()
     )
-    return Scores(labels, cases, tuple(content["notes"]), content["tolerance_mm"], metrics)
+    notes = [*content["notes"], *_outdated(cases, metrics)]
+    return Scores(labels, cases, tuple(notes), content["tolerance_mm"], metrics)
+
+
+def _outdated(cases: Sequence[CaseScores], metrics: Sequence[str]) -> list[str]:
+    """A note if the distances may be those of an earlier definition."""
+    if "hd_mm" not in metrics or all(case.dimensions is not None for case in cases):
+        return []
+    return [
+        "scored by an earlier version, which measured labels within one slice of a volume in two dimensions: their "
+        "distances and NSD may be worse than those of this version; evaluate again before comparing them"
+    ]
 
 
 def _mask(found: dict[str, Any], metrics: tuple[str, ...]) -> MaskScores:

@@ -19,6 +19,7 @@ from nnunet_plugins.evaluation.cases import (
     check_geometry,
     check_known,
     find_pairs,
+    listed,
     read,
     values_in,
     with_axes_of,
@@ -27,7 +28,9 @@ from nnunet_plugins.evaluation.labels import Labels, find_labels, labels_from_va
 from nnunet_plugins.evaluation.metrics import TOLERANCE, compare, metric_names
 from nnunet_plugins.evaluation.overlap import counts_of, encode, joint_counts
 from nnunet_plugins.evaluation.parallel import each
+from nnunet_plugins.evaluation.patients import find_patients, with_patients
 from nnunet_plugins.evaluation.summary import CaseScores, Scores, check_output
+from nnunet_plugins.evaluation.surfaces import measured_axes
 
 Progress = Callable[[list[Pair]], Iterable[Pair]]
 
@@ -42,6 +45,7 @@ def evaluate(
     chill: bool = False,
     tolerance: float = TOLERANCE,
     pixels: bool = False,
+    groups: Path | str | None = None,
     jobs: int = 1,
 ) -> Scores:
     """Score predicted label maps against references: overlap, volumes, surface distances.
@@ -61,6 +65,7 @@ def evaluate(
         chill: score the cases that were predicted; references without a prediction are left out.
         tolerance: of the normalised surface Dice, mm.
         pixels: measure distances in voxels as well.
+        groups: CSV file of cases and their patients; without it, a converted dataset's conversion.json is used.
         jobs: processes; each takes about 300 MB for a case of 512x512x150 voxels.
 
     Raises:
@@ -77,18 +82,21 @@ def evaluate(
         raise UserError(f"--tolerance {tolerance}: a distance in mm of 0 or more is required")
     pairs, notes = find_pairs(prediction, reference, chill=chill)
     labels = find_labels(prediction, reference, Path(dataset_json) if dataset_json else None)
+    names = [pair.name for pair in pairs]
+    patients, more = find_patients(names, reference, Path(groups) if groups else None)
     if labels is None:
         files = [file for pair in pairs for file in (pair.prediction, pair.reference)]
         labels = labels_from_values(set().union(*each(_values_of, files, jobs)))
     scores = score_pairs(
         pairs,
         labels,
-        notes,
+        [*notes, *more],
         tolerance=tolerance,
         pixels=pixels,
         jobs=jobs,
         progress=progress,
     )
+    scores = with_patients(scores, patients)
     if output is not None:
         scores.write(Path(output))
     return scores
@@ -108,8 +116,24 @@ def score_pairs(
     work = partial(score_case, labels=labels, tolerance=tolerance, pixels=pixels)
     shown = progress(pairs) if progress else pairs
     scored = [case for _, case in zip(shown, each(work, pairs, jobs), strict=True)]
-    notes = [*notes, *_turned(scored)]
-    return Scores(labels, tuple(scored), tuple(notes), tolerance, metric_names(pixels=pixels))
+    return Scores(
+        labels,
+        tuple(scored),
+        (*notes, *_turned(scored), *_mixed(scored)),
+        tolerance,
+        metric_names(pixels=pixels),
+    )
+
+
+def _mixed(cases: Sequence[CaseScores]) -> list[str]:
+    """A note if only some of the images are two-dimensional."""
+    flat = [case.name for case in cases if case.dimensions == 2]
+    if not flat or len(flat) == len(cases):
+        return []
+    return [
+        f"{len(flat)} of {len(cases)} images have one slice and are measured in two dimensions, the others in three: "
+        f"{listed(flat)}"
+    ]
 
 
 def _turned(cases: Sequence[CaseScores]) -> list[str]:
@@ -175,6 +199,7 @@ def score_voxels(
         label: [values.index(value) for value in of_label]
         for label, of_label in labels.values.items()
     }
+    axes = measured_axes(true.voxels.shape)
     boxes = _boxes(a, b, len(values))
     scores = {}
     for label, codes in members.items():
@@ -184,11 +209,13 @@ def score_voxels(
             _mask(b[place], codes, len(values)),
             true.spacing,
             counts=counts_of(joint, codes),
+            axes=axes,
             tolerance=tolerance,
             pixels=pixels,
         )
+    agreeing = _agreeing(joint, list(members.values()))
     return CaseScores(
-        name, true.spacing, scores, counts_of(joint, [0]), _agreeing(joint, list(members.values()))
+        name, true.spacing, scores, counts_of(joint, [0]), agreeing, dimensions=len(axes)
     )
 
 

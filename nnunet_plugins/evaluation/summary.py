@@ -44,6 +44,8 @@ class CaseScores:
         background: voxel counts of the background.
         agreeing: voxels with the correct label, background included.
         stored: how the orientation of the prediction's file differs from the reference's; '' if it does not.
+        dimensions: in which distances are measured; None if that is not recorded.
+        patient: number of the patient; None if it is not known.
     """
 
     name: str
@@ -52,6 +54,8 @@ class CaseScores:
     background: Counts
     agreeing: int
     stored: str = ""
+    dimensions: int | None = None
+    patient: int | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,8 @@ class Scores:
             "cases": {
                 case.name: {
                     "spacing_mm": list(case.spacing),
+                    "dimensions": case.dimensions,
+                    "patient": case.patient,
                     "labels": {
                         name: scores.to_dict(self.metrics) for name, scores in case.labels.items()
                     },

@@ -55,8 +55,7 @@ def surface_distances(a: Mask, b: Mask, spacing: Sequence[float]) -> SurfaceDist
     """Measure the distances between two masks that are not empty.
 
     Args:
-        a: (*S). An axis of one voxel is left out: a slice stored as a volume is a 2D image with an outline, not a
-            plate that consists of surface voxels only.
+        a: (*S). The border of the array counts as background, so empty space around the masks may be cut off.
         b: (*S).
         spacing: of each axis; the distances have its unit.
 
@@ -65,12 +64,21 @@ def surface_distances(a: Mask, b: Mask, spacing: Sequence[float]) -> SurfaceDist
     >>> surface_distances(a, b, spacing=(1.0, 0.5)).hd
     1.0
     """
-    thick = [axis for axis, size in enumerate(a.shape) if size > 1] or [0]
-    thin = tuple(axis for axis in range(a.ndim) if axis not in thick)
-    a, b = np.squeeze(a, thin), np.squeeze(b, thin)
-    step = np.asarray(spacing, dtype=np.float64)[thick]
+    step = np.asarray(spacing, dtype=np.float64)
     ours, theirs = surface(a), surface(b)
     return SurfaceDistances(_to_nearest(ours, theirs, step), _to_nearest(theirs, ours, step))
+
+
+def measured_axes(shape: Sequence[int]) -> tuple[int, ...]:
+    """Axes in which an image is measured: those of more than one voxel.
+
+    A slice stored as a volume is a 2D image, whose masks have outlines. In a volume, a mask in one slice is a
+    plate, which consists of surface voxels only: the image decides, not the mask.
+
+    >>> measured_axes((30, 512, 512)), measured_axes((1, 512, 512))
+    ((0, 1, 2), (1, 2))
+    """
+    return tuple(axis for axis, size in enumerate(shape) if size > 1) or (0,)
 
 
 def surface(mask: Mask) -> Mask:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from nnunet_plugins.evaluation.aggregates import LabelSummary, Statistic
 from nnunet_plugins.evaluation.metrics import METRICS, check_metrics
+from nnunet_plugins.evaluation.patients import patients_of
 from nnunet_plugins.evaluation.summary import Scores
 from nnunet_plugins.text_table import ruled, stacked
 
@@ -15,6 +16,7 @@ LOWEST = 3
 _OVER_LABELS = {
     "macro_over_classes": "mean of the labels",
     "macro_over_classes_with_background": "  with background",
+    "macro_over_cases_of_label_means": "mean of the cases' means",
     "micro_foreground": "voxels pooled",
     "pooled_macro_over_classes": "voxels pooled per label, mean",
     "pooled_macro_over_classes_with_background": "  with background",
@@ -35,7 +37,7 @@ def score_table(scores: Scores, metrics: Sequence[str] = SHOWN) -> str:
     summary = scores.summary
     tolerance = f"; NSD at {scores.tolerance:g} mm" if "nsd" in shown else ""
     lines = [
-        f"{count(len(scores.cases), 'case')}, {count(len(summary), 'label')}; "
+        f"{_cases(scores)}, {count(len(summary), 'label')}; "
         f"mean foreground Dice {number(scores.mean_foreground_dice, 4)}{tolerance}",
         "",
         *_means(summary, shown),
@@ -47,6 +49,13 @@ def score_table(scores: Scores, metrics: Sequence[str] = SHOWN) -> str:
     ]
     notes = [f"note: {note}" for note in scores.notes]
     return "\n".join([*lines, "", *notes, f"labels: {scores.labels.source}"])
+
+
+def _cases(scores: Scores) -> str:
+    """The number of cases, and of patients if some have several cases."""
+    patients = set(patients_of(scores).values())
+    of = f" of {count(len(patients), 'patient')}" if 0 < len(patients) < len(scores.cases) else ""
+    return count(len(scores.cases), "case") + of
 
 
 def _means(summary: Mapping[str, LabelSummary], metrics: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nnunet_plugins.comparison.agreement import Agreement
 from nnunet_plugins.evaluation.metrics import METRICS
 from nnunet_plugins.evaluation.summary import Scores
 from nnunet_plugins.reports.colours import LINES
@@ -69,6 +70,31 @@ def distribution(scores: Scores, metric: str) -> str | None:
         axes.grid(axis="x", color="#dddddd", linewidth=0.6)
 
     return _svg(draw, 0.9 + 0.32 * len(values), f"distribution {metric}")
+
+
+def differences(volumes: Sequence[tuple[float, float]], found: Agreement, label: str) -> str | None:
+    """Bland-Altman chart: difference of predicted and true volume by their mean, with bias and limits.
+
+    Args:
+        volumes: predicted and true volume of each case, ml.
+        found: their agreement.
+        label: name.
+    """
+
+    def draw(axes: Any) -> None:
+        middle = [(predicted + true) / 2 for predicted, true in volumes]
+        apart = [predicted - true for predicted, true in volumes]
+        axes.scatter(middle, apart, s=16, color=LINES[0], alpha=0.7, linewidths=0, zorder=3)
+        for value, style in ((found.bias, "-"), (found.low, "--"), (found.high, "--")):
+            axes.axhline(value, color="black", linewidth=1.2, linestyle=style)
+        for low, high in (found.bias_ci, found.low_ci, found.high_ci):
+            axes.axhspan(low, high, color="#555555", alpha=0.12, linewidth=0)
+        axes.set_title(_short(label), fontsize=10)
+        axes.set_xlabel("mean of predicted and true volume, ml")
+        axes.set_ylabel("predicted - true, ml")
+        axes.grid(color="#dddddd", linewidth=0.6)
+
+    return _svg(draw, 3.2, f"differences {label}")
 
 
 def losses(logs: Mapping[str, TrainingLog]) -> str | None:

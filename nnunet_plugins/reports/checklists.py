@@ -101,9 +101,7 @@ def _internal(source: Source) -> str | None:
 def _performance(source: Source) -> str:
     dice = source.scores.mean_foreground_dice
     value = "no label occurs in any case" if dice is None else f"mean foreground Dice {dice:.4f}"
-    return (
-        f"{value}; mean and SD per label: see Scores; confidence intervals: nnunet-plugins compare"
-    )
+    return f"{value}; mean, SD and confidence intervals per label: see Scores"
 
 
 def _failures(source: Source) -> str:

@@ -13,7 +13,7 @@ from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.metrics import EMPTY_RULE, METRICS
 from nnunet_plugins.evaluation.table import count, number
-from nnunet_plugins.reports import charts, checklists, facts
+from nnunet_plugins.reports import agreement, charts, checklists, facts
 from nnunet_plugins.reports.niivue import HOW_TO_GET, as_script, find_niivue, pack_case
 from nnunet_plugins.reports.overlays import KINDS, draw_planes, legend_swatch
 from nnunet_plugins.reports.sources import Source
@@ -23,8 +23,9 @@ MOST_BYTES = 25_000_000
 WORST = 6
 _TEMPLATES = Path(__file__).with_name("templates")
 _SECTIONS = (
-    ("scores", "Scores"), ("distribution", "Distribution"), ("cases", "Worst cases"), ("view", "3D"),
-    ("training", "Training"), ("plan", "Plan"), ("environment", "Environment"), ("checklists", "Checklists"),
+    ("scores", "Scores"), ("distribution", "Distribution"), ("volumes", "Volumes"), ("cases", "Worst cases"),
+    ("view", "3D"), ("training", "Training"), ("plan", "Plan"), ("environment", "Environment"),
+    ("checklists", "Checklists"),
 )  # fmt: skip
 
 
@@ -126,6 +127,11 @@ def page(source: Source, options: PageOptions) -> str:
         labels_source=scores.labels.source,
         empties=facts.empty_masks(scores),
         distributions=_charts(distributions),
+        intervals=agreement.interval_table(scores),
+        intervals_note=agreement.interval_note(scores),
+        volumes=agreement.agreement_table(scores),
+        volumes_note=agreement.agreement_note(scores),
+        volume_charts=_charts(agreement.agreement_charts(scores)),
         cases=cases,
         cases_lead=_cases_lead(len(cases), len(ranked)),
         any_pictures=any(case["pictures"] for case in cases),

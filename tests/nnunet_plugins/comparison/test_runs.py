@@ -192,15 +192,17 @@ def test_an_unfinished_training_is_recorded(model: Path) -> None:
 def test_the_command_writes_every_format(files: Path, capsys: pytest.CaptureFixture) -> None:
     names = [str(files / "a"), str(files / "b")]
     given = ["compare", *names, "--reference", str(files / "ref"), "-j", "1"]
-    for ending, first in ((".md", "## Dice"), (".tex", "% "), (".csv", "metric,label")):
+    for ending, first in (
+        (".md", "## Dice"), (".tex", "% "), (".csv", "metric,label"), (".json", '{\n "format": "nnunet-plugins comp'),
+    ):  # fmt: skip
         out = files / f"out{ending}"
         assert main([*given, "-o", str(out)]) == 0
         assert out.read_text().startswith(first)
         shown = capsys.readouterr().out
         assert re.search(r"sacrum +a +2", shown)
         assert max(map(len, shown.splitlines()[:-1])) <= 100
-    assert main([*given, "-o", str(files / "out.json")]) == 2
-    assert "allowed endings are .md, .tex, .csv" in capsys.readouterr().err
+    assert main([*given, "-o", str(files / "out.txt")]) == 2
+    assert "allowed endings are .md, .tex, .csv, .json" in capsys.readouterr().err
 
 
 def test_the_command_arranges_a_papers_table_and_can_be_strict(

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nnunet_plugins.comparison.statistics import holm, interval, paired, rank_biserial
+from nnunet_plugins.comparison.signed_rank import EXACT_UP_TO
+from nnunet_plugins.comparison.statistics import (
+    holm,
+    interval,
+    median_interval,
+    paired,
+    rank_biserial,
+)
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -24,9 +31,64 @@ def test_the_worked_example_of_the_signed_rank_test():
 
 def test_scipy_has_the_same_p():
     random = np.random.default_rng(0)
-    for n in (8, 20, 60):
+    for n in (8, 20, 60, EXACT_UP_TO):
         data = random.normal(0.2, 1, n)
-        assert paired(data).p == pytest.approx(stats.wilcoxon(data).pvalue)
+        assert paired(data).p == pytest.approx(stats.wilcoxon(data, method="exact").pvalue)
+        assert paired(data).method == "exact"
+
+
+@pytest.mark.parametrize("n", [7, 14, 16])
+def test_all_signs_of_tied_ranks_give_the_same_p(n):
+    random = np.random.default_rng(n)
+    signs = 1 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
+    for _ in range(3):
+        data = random.choice([-2.0, -1.0, 1.0, 2.0, 3.0], n)
+        ranks = stats.rankdata(np.abs(data))
+        sums = signs @ ranks
+        ours = abs(np.sign(data) @ ranks)
+        assert paired(data).p == pytest.approx((np.abs(sums) >= ours - 1e-9).mean())
+
+
+def test_many_pairs_use_the_normal_approximation_and_the_result_states_it():
+    random = np.random.default_rng(0)
+    data = np.round(random.normal(0.2, 1, EXACT_UP_TO + 1), 1) + 0.05
+    found = paired(data)
+    assert found.p == pytest.approx(stats.wilcoxon(data).pvalue)
+    assert found.method == "normal approximation"
+    fewer = paired([*data[:-1], 0.0])  # zeros do not count
+    assert fewer.method == "exact"
+    assert fewer.p == pytest.approx(stats.wilcoxon(data[:-1]).pvalue, rel=0.05)
+    assert paired([]).method is None
+
+
+def test_differences_that_are_equal_except_for_rounding_are_ties():
+    data = [0.9 - 0.8, 0.8 - 0.7, 0.3 - 0.2, -(0.5 - 0.4), -0.3]
+    assert len({abs(one) for one in data}) > 2
+    assert paired(data).p == paired([0.1, 0.1, 0.1, -0.1, -0.3]).p
+
+
+def test_the_least_p_is_that_of_the_pairs_that_differ():
+    assert paired([0.0] * 8 + [0.1, 0.2]).least_p == paired([0.0] * 8 + [0.1, 0.2]).p == 0.5
+    assert paired([0.0] * 10).least_p == 1.0
+    assert paired([0.1] * 6).least_p == paired([0.1] * 6).p == 2 / 2**6
+
+
+def test_the_test_by_patient_compares_the_means_of_patients():
+    gains, patients = [0.1, 0.3, -0.1, 0.2, 0.5, 0.4], [1, 1, 2, 2, 3, 3]
+    assert paired(gains, patients) == paired([0.2, 0.05, 0.45])
+    assert paired(gains, range(6)) == paired(gains)
+    # Ten copies of each case are not more evidence.
+    assert paired(gains * 10, list(range(6)) * 10).p == paired(gains).p
+
+
+@pytest.mark.parametrize(
+    ("gains", "mean"),
+    [([math.inf, 0.2], 1), ([-math.inf, -math.inf, math.inf], -1), ([math.inf, -math.inf], 0)],
+)
+def test_failed_cases_of_a_patient(gains, mean):
+    found = paired([*gains, 0.1], [1] * len(gains) + [2])
+    assert found.wins - found.losses == 1 + mean
+    assert paired([math.inf, -math.inf, 0.2, 0.1], [1, 1, 1, 2]).wins == 2
 
 
 def test_ties_among_few_are_tested_exactly():
@@ -98,6 +160,55 @@ def test_the_interval_holds_the_mean_of_most_samples():
         low, high = interval(random.normal(0.5, 1, 25))
         hits += low < 0.5 < high
     assert hits >= 50  # 57 of 60 are expected
+
+
+def test_the_interval_of_patients_is_that_of_their_ratio_estimate():
+    # Each case twice: the interval of the 30 cases. As 60 independent cases it is shorter.
+    data = np.random.default_rng(3).beta(8, 2, 30)
+    twice, patients = np.repeat(data, 2), np.repeat(np.arange(30), 2)
+    assert interval(twice, patients) == pytest.approx(interval(data))
+    narrow = interval(twice)
+    wide = interval(twice, patients)
+    assert 1.2 < (wide[1] - wide[0]) / (narrow[1] - narrow[0]) < 1.6  # the root of 2 is expected
+    assert interval(data, range(30)) == interval(data)
+    assert interval(data, [1] * 30) is None
+
+
+def test_the_interval_of_patients_holds_the_mean_of_most_samples():
+    random = np.random.default_rng(1)
+    by_patient = by_case = 0
+    patients = np.repeat(np.arange(20), 12)
+    for _ in range(30):
+        data = random.normal(0.5, 1, 20)[patients] + random.normal(0, 0.3, 240)
+        low, high = interval(data, patients)
+        by_patient += low < 0.5 < high
+        low, high = interval(data)
+        by_case += low < 0.5 < high
+    assert by_patient >= 24  # 28 of 30 are expected
+    assert by_case < 20
+
+
+def test_the_median_lies_between_two_values_of_the_binomial_distribution():
+    # Hahn and Meeker: of 10 values the 2nd and the 9th (97.9 %), of 20 the 6th and the 15th (95.9 %).
+    data = np.random.default_rng(0).permutation(20) + 1.0
+    assert median_interval(data) == (6, 15)
+    assert median_interval(np.arange(1.0, 11)) == (2, 9)
+    assert median_interval([1.0] * 5) is None
+    assert median_interval([]) is None
+    assert median_interval([0.5] * 6) == (0.5, 0.5)
+
+
+def test_the_median_of_patients_is_that_of_resamples():
+    random = np.random.default_rng(0)
+    data, patients = random.normal(0, 1, 60), np.repeat(np.arange(20), 3)
+    medians = []
+    for _ in range(2000):
+        drawn = random.integers(0, 20, 20)
+        medians.append(np.median(np.concatenate([data[3 * one : 3 * one + 3] for one in drawn])))
+    low, high = median_interval(data, patients)
+    assert (low, high) == pytest.approx(np.quantile(medians, [0.025, 0.975]), abs=0.06)
+    assert median_interval(data, patients) == (low, high)
+    assert median_interval(data[:12], patients[:12]) is None  # of four patients
 
 
 def test_intervals_of_next_to_nothing():

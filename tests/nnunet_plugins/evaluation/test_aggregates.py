@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import torch
+from monai.metrics import do_metric_reduction
 from scipy.optimize import least_squares
 
 from nnunet_plugins.evaluation import evaluate
@@ -63,6 +65,21 @@ def test_means_over_classes_with_and_without_background(scores):
         (pooled_background + 20 / 22 + 0) / 3
     )
     assert found["voxel_accuracy"] == pytest.approx(197 / 200)
+
+
+def test_the_mean_over_cases_of_their_means_is_monais_reduction(scores):
+    found = scores.aggregates["macro_over_cases_of_label_means"]
+    # Case a: 1 of label one; b: 2 / 3 of label one and 0 of label two.
+    assert found["dice"] == {
+        "n": 2,
+        "mean": pytest.approx((1 + (2 / 3 + 0) / 2) / 2),
+        "sd": pytest.approx((1 - 1 / 3) / 2**0.5),
+        "median": pytest.approx((1 + 1 / 3) / 2),
+    }
+    for metric in ("dice", "recall", "hd95_mm", "volume_error_ml"):
+        values = [[getattr(one, metric) for one in case.labels.values()] for case in scores.cases]
+        theirs, _ = do_metric_reduction(torch.tensor(np.array(values, dtype=np.float64)), "mean")
+        assert found[metric]["mean"] == pytest.approx(theirs.item()), metric
 
 
 def test_distances_are_not_pooled(scores):

@@ -11,7 +11,8 @@ import trimesh
 
 from dataset_conversion.io.geometry import place
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.export.mesh import HEADER, TOLERANCE, surface, write_stl
+from nnunet_plugins.export.mesh import HEADER, TOLERANCE, outside, surface, write_stl
+from nnunet_plugins.export.outside import farthest_outside
 from nnunet_plugins.export.run import Request, export
 
 from .exporting import blocks, grid, write_labels
@@ -86,6 +87,91 @@ def test_points_and_voxels_have_the_same_position(tmp_path, code):
     assert (np.einsum("ij,ij->i", found.face_normals, away) > 0).mean() > 0.999
     assert np.abs(np.linalg.norm(found.vertices - middle, axis=1) - 12).max() < 1.5
     assert list(tmp_path.iterdir()) == [target]
+
+
+SPACINGS = [(3.0, 0.5, 0.5), (4.0, 0.7, 0.7), (3.3, 0.8, 0.8), (0.6, 3.0, 0.6), (1.0, 1.0, 1.0)]
+
+
+def disc(radius, spacing, slices=1):
+    """A disc of a radius in mm, in slices across the axis of the largest spacing."""
+    axis = int(np.argmax(spacing))
+    flat = [size for here, size in enumerate(spacing) if here != axis]
+    y, x = np.indices([2 * int(radius / size) + 5 for size in flat])
+    inside = sum(
+        ((one - (one.shape[here] - 1) / 2) * flat[here]) ** 2 for here, one in enumerate((y, x))
+    )
+    return np.pad(np.stack([inside <= radius**2] * slices, axis), 1)
+
+
+@pytest.mark.parametrize("rounds", [0, 10])
+@pytest.mark.parametrize("spacing", SPACINGS, ids=str)
+@pytest.mark.parametrize(
+    ("radius", "slices"), [(0.1, 1), (0.1, 2), (1.0, 1), (2.0, 1), (4.0, 1), (4.0, 2)]
+)
+def test_thin_structures_do_not_swell(spacing, radius, slices, rounds):
+    mask, matrix = disc(radius, spacing, slices), np.diag([*spacing[::-1], 1.0])
+    mesh = surface(mask, matrix, rounds)
+    used = np.argwhere(mask)
+    low, high = (used.min(0) - 0.5) * spacing, (used.max(0) + 0.5) * spacing
+    points = mesh.vertices[:, ::-1]
+    beyond = max((low - points.min(0)).max(), (points.max(0) - high).max())
+    assert beyond <= min(spacing) / 2
+    assert outside(mesh, mask, matrix) <= min(spacing) / 2
+    assert mesh.volume == pytest.approx(mask.sum() * np.prod(spacing), rel=TOLERANCE)
+    assert mesh.is_watertight
+
+
+def test_thin_parts_do_not_change_the_surface_of_thick_ones():
+    both = ball()
+    both[14, 1:5, 1:5] = True  # a lesion in one slice, in a corner
+    both[1, 33, 2] = True
+    matrix = grid("PIR", 30)
+    alone, mesh = surface(ball(), matrix), surface(both, matrix)
+    parts = sorted(mesh.split(), key=lambda part: part.volume)
+    assert [part.is_watertight for part in parts] == [True] * 3
+    assert [part.volume for part in parts] == pytest.approx(
+        [VOXEL, 16 * VOXEL, ball().sum() * VOXEL], rel=TOLERANCE
+    )
+    np.testing.assert_allclose(
+        np.sort(parts[-1].vertices, axis=0), np.sort(alone.vertices, axis=0), atol=1e-4
+    )
+    middle = np.argwhere(both & ~ball() & (np.arange(16) == 14)[:, None, None]).mean(0)[::-1]
+    np.testing.assert_allclose(
+        parts[1].center_mass, matrix[:3, :3] @ middle + matrix[:3, 3], atol=0.05
+    )
+
+
+def test_many_thin_parts_are_meshed(monkeypatch):
+    monkeypatch.setattr("nnunet_plugins.export.mesh._MOST_PARTS", 3)
+    mask = np.zeros((4, 20, 20), bool)
+    mask[1::2, 1::3, 1::3] = True
+    mesh = surface(mask, np.diag([0.5, 0.5, 3.0, 1.0]))
+    assert len(mesh.split()) == mask.sum()
+    assert mesh.volume == pytest.approx(mask.sum() * 0.75, rel=TOLERANCE)
+
+
+def test_the_header_states_how_far_the_surface_is_outside_of_the_voxels(tmp_path):
+    mask, matrix = ball(), grid("LPS")
+    write_stl(tmp_path / "a.stl", mask, place(mask.astype(np.uint8), matrix))
+    header = (tmp_path / "a.stl").read_bytes()[:80].decode()
+    far = outside(surface(mask, matrix), mask, matrix)
+    assert header.strip() == f"{HEADER.decode()}, at most {far:.2f} mm outside of voxels"
+    assert 0.05 < far < 0.6
+
+
+def test_the_distance_outside_of_voxels():
+    mask = np.zeros((3, 4, 5), bool)
+    mask[1, 1, 1] = mask[1, 1, 2] = True
+    edges = np.array([3.0, 1.0, 0.5])
+    for point, distance in (
+        ((1.5, 1.5, 2.5), 0),
+        ((1.6, 1.0, 1.5), 0.3),
+        ((1.0, 1.8, 2.9), np.hypot(0.3, 0.2)),
+        ((2.9, 1, 1), 3.0),  # more than a voxel away
+        ((0.3, -0.4, 1), np.hypot(0.2 * 3, 0.9)),
+    ):
+        assert farthest_outside(np.array([point]), mask, edges) == pytest.approx(distance), point
+    assert farthest_outside(np.zeros((0, 3)), mask, edges) == 0
 
 
 def test_smoothing_reduces_curvature():

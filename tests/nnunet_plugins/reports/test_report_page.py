@@ -71,7 +71,7 @@ def test_the_plan_and_the_training_are_listed(text: str) -> None:
     assert found["device"] == "cuda:0 Some GPU"
     assert found["torch (training)"] == "2.9.1"
     assert found["cuDNN (training)"] == "not recorded"
-    assert text.count("<svg") == 4
+    assert text.count("<svg") == 6  # two distributions, the volumes of two labels, two curves
 
 
 def test_the_page_contains_no_path_and_no_host_name(written: tuple[Path, str]) -> None:
