@@ -17,6 +17,7 @@ from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.export.dicom_seg import Algorithm, write_dicom_seg
 from nnunet_plugins.export.mesh import write_stl
+from nnunet_plugins.export.names import cut
 from nnunet_plugins.export.own_grid import on_own_grid
 from nnunet_plugins.export.patients import Own, find_own
 from nnunet_plugins.export.segments import Segment, check_declared, find_names, make_segments
@@ -25,6 +26,7 @@ from nnunet_plugins.export.source_series import Source, find_source
 
 FORMATS = ("nii.gz", "seg.nrrd", "dicom-seg", "stl")
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
+_LONGEST_STEM = 100  # bytes; file systems allow 255 for a complete name
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,8 @@ def _series_folder(name: str, cases: int, request: Request) -> Path | None:
 
 def _stems(segments: Sequence[Segment]) -> list[str]:
     """Names that are valid on every file system; equal names get the segment's number."""
-    plain = [re.sub(r"[^\w.-]+", "_", segment.name).strip("_.") or "label" for segment in segments]
+    names = [cut(segment.name, _LONGEST_STEM) for segment in segments]
+    plain = [re.sub(r"[^\w.-]+", "_", name).strip("_.") or "label" for name in names]
     folded = [name.casefold() for name in plain]
     return [
         f"{name}_{segment.number}" if folded.count(name.casefold()) > 1 else name
