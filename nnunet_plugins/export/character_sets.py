@@ -56,16 +56,16 @@ def _decode(header: Any) -> list[str]:
             header[name].value = raw[name].decode("utf-8").rstrip("\0 ")
     elif outside:
         notes.append(
-            f"the source has {what}, so letters other than ASCII in {', '.join(outside)} may be wrong in the DICOM SEG "
-            "as in other programs; the archive can correct the source"
+            f"the source has {what}, so letters other than ASCII in {', '.join(outside)} may be wrong in the DICOM "
+            "SEG as in other programs; the archive can correct the source"
         )
     for name in raw:
         _without_escapes(header, name)
     damaged = [name for name in raw if "\ufffd" in str(header[name].value)]
     if damaged and not outside:
         notes.append(
-            f"the source's {', '.join(damaged)} are not in its {what}: letters are replaced by \ufffd; the archive can "
-            "correct the source"
+            f"the source's {', '.join(damaged)} are not in its {what}: letters are replaced by \ufffd; the archive "
+            "can correct the source"
         )
     return notes
 

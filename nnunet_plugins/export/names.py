@@ -9,8 +9,8 @@ from nnunet_plugins.errors import UserError
 
 #: Of a DICOM text of type LO. The standard counts characters; several programs, dciodvfy among them, count bytes.
 LONGEST = 64
-#: Characters without a glyph that are not part of a word: soft hyphen, zero-width space, word joiner, byte order mark,
-#: and the marks that change the direction of text.
+#: Characters without a glyph that are not part of a word: soft hyphen, zero-width space, word joiner, byte order
+#: mark, and the marks that change the direction of text.
 _INVISIBLE = dict.fromkeys(
     [0xAD, 0x200B, 0x2060, 0xFEFF, *range(0x200E, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 )  # fmt: skip
