@@ -1,4 +1,4 @@
-"""Any text in a cell of Markdown, LaTeX or CSV: shown as it is, and never taken as markup or as a formula."""
+"""Any text in a table of Markdown or LaTeX: shown as it is, and never taken as markup."""
 
 from __future__ import annotations
 
@@ -51,11 +51,6 @@ PDFLATEX = (
     "¡¿ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿĀāĂăĆćĈĉĊċČčĎďĒēĔĕĖėĚěĜĝĞğĠġĢģĤĥĨĩĪīĬĭİıĴĵĶķĹĺĻļĽľŁł"
     "ŃńŅņŇňŌōŎŏŐőŒœŔŕŖŗŘřŚśŜŝŞşŠšŢţŤťŨũŪūŬŭŮůŰűŴŵŶŷŸŹźŻżŽž"
 )
-#: What a spreadsheet takes as the beginning of a formula.
-_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
-#: A number, alone or with a spread, an interval or a footnote.
-_NUMBER = r"[-+]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?"
-_NUMBERS = re.compile(rf"{_NUMBER}( ?%)?( (±|to) {_NUMBER})?( \*| †[\d,]*)?")
 
 
 def plain(text: str) -> str:
@@ -105,19 +100,3 @@ def markdown(text: str, *, block: bool = False) -> str:
     if not block:
         return line
     return re.sub(r"^(\d*)([-+=.)])(?=\s|$|[-=])", r"\1\\\2", line)
-
-
-def csv_cell(value: object) -> object:
-    """Return a value for a CSV file: a text that a spreadsheet would run as a formula is preceded by an apostrophe.
-
-    Numbers stay numbers, also as text.
-
-    >>> csv_cell("=1+1"), csv_cell("-0.41"), csv_cell(-0.41)
-    ("'=1+1", '-0.41', -0.41)
-    """
-    if not isinstance(value, str):
-        return value
-    value = value.replace("\r\n", "\n").replace("\r", "\n")  # a lone return would end the row
-    formula = value.startswith(_FORMULA) or value.lstrip().startswith(_FORMULA)
-    number = value == "-" or _NUMBERS.fullmatch(value)
-    return f"'{value}" if formula and not number else value

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import textwrap
 from collections.abc import Sequence
 
@@ -11,6 +9,7 @@ from nnunet_plugins.comparison import escapes
 from nnunet_plugins.comparison.compare import Comparison
 from nnunet_plugins.comparison.escapes import tex
 from nnunet_plugins.comparison.tables import Sheet
+from nnunet_plugins.csv_table import csv_text
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.text_table import WIDTH, ruled, stacked
 
@@ -142,20 +141,12 @@ def comparison_csv(comparison: Comparison) -> str:
                 found.method if found else None, one.patients if comparison.patients else None, one.few, one.median,
                 *(one.median_ci or (None, None)),
             ])  # fmt: skip
-    return _csv([head, *rows])
+    return csv_text([head, *rows])
 
 
 def sheet_csv(sheet: Sheet, warnings: Sequence[str]) -> str:
     """The cells of one table, with its notes and the warnings in rows below."""
-    return _csv([sheet.head, *sheet.rows, *([one] for one in (*sheet.notes, *warnings))])
-
-
-def _csv(rows: Sequence[Sequence[object]]) -> str:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(
-        [escapes.csv_cell(value) for value in row] for row in rows
-    )
-    return stream.getvalue()
+    return csv_text([sheet.head, *sheet.rows, *([one] for one in (*sheet.notes, *warnings))])
 
 
 def _wrapped(lines: Sequence[str]) -> str:

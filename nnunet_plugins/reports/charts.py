@@ -58,7 +58,8 @@ def distribution(scores: Scores, metric: str) -> str | None:
         axes.set_yticks(range(len(values)), names)
         axes.set_ylim(len(values) - 0.5, -0.5)
         about = METRICS[metric]
-        unit = "" if about.unit == "1" else f", {about.unit}"
+        own = scores.unit if about.unit == "mm" else about.unit
+        unit = "" if about.unit == "1" else f", {own}"
         better = {"higher": "higher is better", "lower": "lower is better"}.get(about.better, "")
         axes.set_xlabel(
             f"{about.title.removesuffix(' mm')}{unit}" + (f" ({better})" if better else "")

@@ -14,6 +14,7 @@ import pytest
 from nnunet_plugins.comparison import escapes
 from nnunet_plugins.comparison.table_formats import latex, latex_note, markdown, sheet_csv
 from nnunet_plugins.comparison.tables import Sheet
+from nnunet_plugins.csv_table import csv_cell
 
 SIGNS = [
     "[left] ilium", "*", "* starred", "a & b", "50 % done", "#1", "left_hip", "~", "x^2", "{", "}", "\\", "\\\\[2cm]",
@@ -120,5 +121,5 @@ def test_a_spreadsheet_runs_no_cell() -> None:
     assert cells[: len(names)] == [f"'{name}".replace("\r", "\n") for name in names]
     assert cells[len(names) : len(names) + len(numbers)] == numbers
     assert rows[-1] == ["'=w"]
-    assert escapes.csv_cell(-0.41) == -0.41
-    assert escapes.csv_cell(None) is None
+    assert csv_cell(-0.41) == -0.41
+    assert csv_cell(None) is None
