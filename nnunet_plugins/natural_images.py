@@ -152,10 +152,26 @@ def _tiff(path: Path) -> tuple[NDArray[np.generic], bool]:
     return values, axes.endswith("S")
 
 
+def spacing_file(path: Path) -> Path | None:
+    """The JSON file with the spacing of a .tif, named as its case; None if there is none."""
+    if path.suffix.lower() not in TIFF:
+        return None
+    files = (path.with_name(f"{stem}.json") for stem in (case_of(path), path.stem))
+    return next((one for one in files if one.is_file()), None)
+
+
+def case_of(path: Path) -> str:
+    """The name of a file's case: without the ending and the number of the channel.
+
+    >>> case_of(Path("spine_0001.tif"))
+    'spine'
+    """
+    return _CHANNEL.sub("", path.stem)
+
+
 def _spacing(path: Path) -> tuple[float, ...] | None:
     """The spacing of a 3D .tif from the JSON file of its case; None without one."""
-    files = (path.with_name(f"{stem}.json") for stem in (_CHANNEL.sub("", path.stem), path.stem))
-    file = next((one for one in files if one.is_file()), None)
+    file = spacing_file(path)
     if file is None:
         return None
     try:

@@ -50,8 +50,8 @@ def check_placed(paths: list[Path]) -> None:
     natural = [path for path in paths if is_natural(path)]
     if natural:
         raise UserError(
-            f"export: {natural[0].name} has no position in a patient, so it cannot be placed on a series or an image; "
-            "pass --to seg.nrrd or stl, without --dicom and --key"
+            f"export: {natural[0].name} has no position in a patient, so it cannot be placed on a series or an "
+            "image; pass --to seg.nrrd or stl, without --dicom and --key"
         )
 
 

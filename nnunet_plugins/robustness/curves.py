@@ -31,6 +31,7 @@ def draw(robustness: Robustness, files: list[Path]) -> None:
     rows = -(-len(names) // columns)
     labels = list(robustness.clean.scores.labels.values)
     style = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none",
+             "text.parse_math": False,
              "svg.hashsalt": "nnunet-plugins", "axes.grid": True, "grid.alpha": 0.25}  # fmt: skip
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(1.2 + 3.3 * columns, 0.9 + 2.9 * rows), layout="constrained")
