@@ -11,6 +11,7 @@ import SimpleITK as sitk
 
 from dataset_conversion.io.geometry import oriented as in_lps
 from dataset_conversion.io.planes import PLANES
+from nnunet_plugins.fonts import families
 
 
 def draw(
@@ -46,7 +47,8 @@ def draw(
         (_peak(heat) for heat in reoriented if heat.any()), tuple(n // 2 for n in values.shape)
     )
     planes = [one for one in PLANES if min(values.shape[axis] for axis in one.axes) > 1] or PLANES
-    with matplotlib.rc_context({"font.size": 9, "text.parse_math": False}):
+    style = {"font.size": 9, "font.family": families([title, *maps]), "text.parse_math": False}
+    with matplotlib.rc_context(style):
         figure = Figure(
             figsize=(3.2 * max(2, len(planes)), 0.7 + 3.0 * len(maps)),
             layout="constrained",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -154,7 +155,10 @@ def _svg(draw: Callable[[Any], None], tall: float, salt: str) -> str:
     from matplotlib.figure import Figure
 
     # The ids of the charts in a page must differ: they contain the salt.
-    with matplotlib.rc_context({**_LOOK, "svg.hashsalt": salt, "svg.id": None}):
+    look = {**_LOOK, "svg.hashsalt": salt, "svg.id": None}
+    with matplotlib.rc_context(look), warnings.catch_warnings():
+        # The browser draws the text, with fonts for every script.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(WIDE, tall), layout="constrained")
         FigureCanvasSVG(figure)
         draw(figure.add_subplot())

@@ -64,7 +64,9 @@ KINDS: dict[str, tuple[str, str, int, Callable[[Path], None]]] = {
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def model(request: pytest.FixtureRequest, nnunet: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, Path]:
+def model(
+    request: pytest.FixtureRequest, nnunet: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Path, Path]:
     """The kind, an untrained 2D model of it, and a folder with a case."""
     ending, reader, channels, write = KINDS[request.param]
     data = tiny.make("labels", 780 + list(KINDS).index(request.param), training=SHORT)
@@ -79,7 +81,8 @@ def model(request: pytest.FixtureRequest, nnunet: Path, tmp_path_factory: pytest
                 one = content["configurations"]["2d"][name][:1]
                 content["configurations"]["2d"][name] = one * channels
             content["foreground_intensity_properties_per_channel"] = {
-                str(i): content["foreground_intensity_properties_per_channel"]["0"] for i in range(channels)
+                str(i): content["foreground_intensity_properties_per_channel"]["0"]
+                for i in range(channels)
             }
         file.write_text(json.dumps(content))
     trainer = tiny.trainer_of(data, "2d", "MAGUNetTrainer")
@@ -96,10 +99,21 @@ def model(request: pytest.FixtureRequest, nnunet: Path, tmp_path_factory: pytest
 
 
 @pytest.mark.integration
-def test_explain(model: tuple[str, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_explain(
+    model: tuple[str, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     kind, folder, root = model
     case = root / "images" / f"a_0000{KINDS[kind][0]}"
-    command = ["explain", str(folder), str(case), "-device", "cpu", "-o", str(tmp_path), "--everywhere"]
+    command = [
+        "explain",
+        str(folder),
+        str(case),
+        "-device",
+        "cpu",
+        "-o",
+        str(tmp_path),
+        "--everywhere",
+    ]
     assert main(command) == 0
     found = sitk.ReadImage(str(tmp_path / "a_gradcam_bone.nii.gz"))
     assert found.GetSize() == (48, 32, 5 if kind == "tif" else 1)
