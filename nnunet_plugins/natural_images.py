@@ -145,8 +145,7 @@ def _tiff(path: Path) -> tuple[NDArray[np.generic], bool]:
         palette = file.pages[0].photometric == tifffile.PHOTOMETRIC.PALETTE
         values = series.asarray()
         axes = series.axes
-    if axes.startswith("S") and values.ndim == 3:
-        values, axes = np.moveaxis(values, 0, -1), f"{axes[1:]}S"
+    # A volume of 3 or 4 slices, as nnU-Net writes it, is stored as planes of colours (SYX).
     if palette and values.ndim == 2:
         return np.stack([values] * 3, -1), True
     return values, axes.endswith("S")

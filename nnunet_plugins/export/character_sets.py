@@ -50,7 +50,7 @@ def _decode(header: Any) -> list[str]:
     what = f"SpecificCharacterSet {stated!r}" if stated else "no SpecificCharacterSet"
     notes = []
     if outside and all(map(_is_utf_8, raw.values())):
-        notes.append(f"the source has {what}: {', '.join(outside)} are read as UTF-8")
+        notes.append(f"the source has {what}; read as UTF-8: {', '.join(outside)}")
         header.SpecificCharacterSet = UTF_8
         for name in raw:  # a set character set does not apply to elements that are not decoded yet
             header[name].value = raw[name].decode("utf-8").rstrip("\0 ")
@@ -64,7 +64,7 @@ def _decode(header: Any) -> list[str]:
     damaged = [name for name in raw if "\ufffd" in str(header[name].value)]
     if damaged and not outside:
         notes.append(
-            f"the source's {', '.join(damaged)} are not in its {what}: letters are replaced by \ufffd; the archive "
+            f"the source has {what}, and other letters in {', '.join(damaged)}, which are replaced by \ufffd; the archive "
             "can correct the source"
         )
     return notes
