@@ -20,7 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare PRED REF and its options; -djfile and --chill are nnU-Net's names."""
     parser.add_argument("prediction", metavar="PRED", type=Path, help="label map or folder of them")
     parser.add_argument("reference", metavar="REF", type=Path, help="label map or folder of them")
-    parser.add_argument("-o", metavar="FILE.json", type=Path, help="write every score as JSON")
+    parser.add_argument(
+        "-o",
+        metavar="FILE",
+        type=Path,
+        help="write every score: .json (read by compare), or .csv with one row per case and label",
+    )
     parser.add_argument(
         "-djfile",
         metavar="FILE",

@@ -64,6 +64,7 @@ def _scores(content: dict[str, Any]) -> Scores:
             case["right_voxels"],
             dimensions=case.get("dimensions"),
             patient=case.get("patient"),
+            unit=case.get("unit_of_distances", "mm"),
         )
         for name, case in content["cases"].items()
     )
