@@ -24,6 +24,7 @@ from nnunet_plugins.model_folder import (
     read_model,
     stored_references,
 )
+from nnunet_plugins.planned_network import NotAllowedError
 
 
 @dataclass(frozen=True)
@@ -99,13 +100,18 @@ def load(arguments: Sequence[str], options: Options) -> list[Run]:
 
 def training_facts(model: ModelFolder) -> dict[str, Any]:
     """The facts of a training, with the number of the network's parameters if the network is known."""
-    parameters = count_parameters(model)
-    return facts_of_model(model) | ({} if parameters is None else {"parameters": parameters})
+    facts = facts_of_model(model)
+    try:
+        parameters = count_parameters(model)
+    except NotAllowedError as error:
+        return facts | {"not_counted": str(error)}
+    return facts | ({} if parameters is None else {"parameters": parameters})
 
 
 def training_notes(facts: dict[str, Any]) -> list[str]:
-    """A note if the training was not finished."""
-    return [] if facts.get("finished") else ["the training did not finish"]
+    """Notes on a training that was not finished, and on a network that was not built."""
+    notes = [] if facts.get("finished") else ["the training did not finish"]
+    return notes + [f"parameters not counted: {one}" for one in [facts.get("not_counted")] if one]
 
 
 def _split(text: str) -> tuple[str, Path]:
