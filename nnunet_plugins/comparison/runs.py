@@ -104,14 +104,18 @@ def training_facts(model: ModelFolder) -> dict[str, Any]:
     try:
         parameters = count_parameters(model)
     except NotAllowedError as error:
-        return facts | {"not_counted": str(error)}
+        return facts | {"not_counted": str(error).partition("; allowed")[0]}
     return facts | ({} if parameters is None else {"parameters": parameters})
 
 
 def training_notes(facts: dict[str, Any]) -> list[str]:
     """Notes on a training that was not finished, and on a network that was not built."""
     notes = [] if facts.get("finished") else ["the training did not finish"]
-    return notes + [f"parameters not counted: {one}" for one in [facts.get("not_counted")] if one]
+    return notes + [
+        f"parameters not counted, not a known network: {one}"
+        for one in [facts.get("not_counted")]
+        if one
+    ]
 
 
 def _split(text: str) -> tuple[str, Path]:
