@@ -14,6 +14,7 @@ from typing import Any
 
 from dataset_conversion.cases.intensities import Intensities
 from dataset_conversion.checks.finding import Finding
+from dataset_conversion.checks.preprocessed import in_preprocessed
 from dataset_conversion.checks.splits import against_preprocessed, in_splits
 from dataset_conversion.errors import DatasetError, some
 from dataset_conversion.labels import BACKGROUND, IGNORE, label_values, values_of
@@ -72,7 +73,7 @@ def read_layout(folder: Path, preprocessed: Path | None = None) -> Layout:
 
     Args:
         folder: `Dataset<id>_<name>`.
-        preprocessed: nnUNet_preprocessed, to compare the splits.
+        preprocessed: nnUNet_preprocessed, to compare splits and preprocessed cases.
 
     Raises:
         DatasetError: no such folder, or no readable dataset.json.
@@ -105,6 +106,7 @@ def read_layout(folder: Path, preprocessed: Path | None = None) -> Layout:
     _read_manifest(layout)
     layout.findings += in_splits(folder, training, layout.patients)
     layout.findings += against_preprocessed(folder, preprocessed)
+    layout.findings += in_preprocessed(folder, preprocessed)
     return layout
 
 

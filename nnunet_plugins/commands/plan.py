@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import Any
 
 
@@ -82,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_plugins.api import plan
     from nnunet_plugins.errors import UserError
     from nnunet_plugins.networks import find
-    from nnunet_plugins.planners.planning import Request
+    from nnunet_plugins.planners.planning import Request, interrupted
     from nnunet_plugins.planners.presets import PRESETS
 
     try:
@@ -107,6 +108,12 @@ def run(arguments: argparse.Namespace) -> int:
         "configurations": tuple(arguments.configurations),
         "force": arguments.force,
     }
+    request = Request(arguments.dataset, arguments.network, **asked)
+    if interrupted(request):
+        print(
+            f"note   {request.name()}: an earlier run was interrupted; plans and preprocessed data are made again",
+            file=sys.stderr,
+        )
     target = plan(
         arguments.dataset,
         arguments.network,
@@ -114,7 +121,6 @@ def run(arguments: argparse.Namespace) -> int:
         verbose=arguments.verbose,
         **asked,
     )
-    request = Request(arguments.dataset, arguments.network, **asked)
     plans = json.loads(target.read_text(encoding="utf-8"))
     print(_table(plans))
     print(f"\nplans  {target}")
