@@ -44,6 +44,15 @@ def check_plans_name(name: str) -> None:
         )
 
 
+def unfinished_mark(plans: Path) -> Path:
+    """Return the file that exists while `plan` makes plans, and after it was interrupted.
+
+    >>> unfinished_mark(Path("Dataset660_SacroiliacCT/MAGUNetPlans.json")).name
+    '.MAGUNetPlans.unfinished'
+    """
+    return plans.with_name(f".{plans.stem}.unfinished")
+
+
 def read_object(path: Path) -> dict[str, Any]:
     """Return the object in a JSON file.
 

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from dataset_conversion.raw_format.preprocessed import recorded_source
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.plans_file import unfinished_mark
 
 
 @dataclass
@@ -27,23 +28,14 @@ class PlanRun:
     preprocessing: bool = False
 
 
-def mark_of(plans: Path) -> Path:
-    """Return the file that marks unfinished plans.
-
-    >>> mark_of(Path("Dataset660_SacroiliacCT/MAGUNetPlans.json")).name
-    '.MAGUNetPlans.unfinished'
-    """
-    return plans.with_name(f".{plans.stem}.unfinished")
-
-
 def is_unfinished(plans: Path) -> bool:
     """Return whether plans are being made, or were being made when a run was interrupted."""
-    return mark_of(plans).exists()
+    return unfinished_mark(plans).exists()
 
 
 def was_interrupted(plans: Path) -> bool:
     """Return whether plans are unfinished and no run is making them."""
-    mark = mark_of(plans)
+    mark = unfinished_mark(plans)
     if not mark.exists():
         return False
     try:
@@ -67,7 +59,7 @@ def alone(plans: Path) -> Iterator[PlanRun]:
     Raises:
         UserError: another run is making these plans.
     """
-    mark = mark_of(plans)
+    mark = unfinished_mark(plans)
     mark.parent.mkdir(parents=True, exist_ok=True)
     run = PlanRun(earlier=mark.exists())
     lock = FileLock(mark)

@@ -17,7 +17,8 @@ from dataset_conversion.raw_format.preprocessed import recorded_source
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.planners import planning
 from nnunet_plugins.planners.planning import Request, interrupted
-from nnunet_plugins.planners.unfinished import alone, is_unfinished, mark_of
+from nnunet_plugins.planners.unfinished import alone, is_unfinished
+from nnunet_plugins.plans_file import unfinished_mark
 from tests.nnunet_plugins import tiny
 
 NAME = "ModularUNetPlansCPU"
@@ -159,7 +160,7 @@ def test_plans_that_were_set_aside_survive_two_interrupted_runs(
     aside = target.with_suffix(".json.old")
     target.rename(aside)  # killed while nnU-Net planned, with half a file
     target.write_text("{")
-    mark_of(target).touch()
+    unfinished_mark(target).touch()
     with pytest.raises(UserError, match="plans only"):
         plan(configurations=("3d_lowres",))
     assert target.read_bytes() == edited
