@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dataset_conversion.json_text import parse_json
 from nnunet_plugins.errors import UserError
 
 #: What nnU-Net and torch raise on invalid plans that the check below does not foresee.
@@ -60,7 +60,7 @@ def read_object(path: Path) -> dict[str, Any]:
         UserError: the file cannot be read or holds something else.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read as JSON ({error})") from error
     if not isinstance(content, dict):

@@ -5,7 +5,6 @@ Volumes are not read here but by `check`.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from dataset_conversion.checks.finding import Finding
 from dataset_conversion.checks.preprocessed import in_preprocessed
 from dataset_conversion.checks.splits import against_preprocessed, in_splits
 from dataset_conversion.errors import DatasetError, some
+from dataset_conversion.json_text import parse_json
 from dataset_conversion.labels import BACKGROUND, IGNORE, label_values, values_of
 from dataset_conversion.raw_format.manifest import FILE as MANIFEST
 from dataset_conversion.raw_format.manifest import records
@@ -112,7 +112,7 @@ def read_layout(folder: Path, preprocessed: Path | None = None) -> Layout:
 
 def _object(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         why = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
         raise DatasetError(f"{path}: {why}; every nnU-Net dataset has one") from error

@@ -80,6 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan, preprocess, and print the command that trains."""
+    from dataset_conversion.json_text import parse_json
     from nnunet_plugins.api import plan
     from nnunet_plugins.errors import UserError
     from nnunet_plugins.networks import find
@@ -87,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_plugins.planners.presets import PRESETS
 
     try:
-        training = json.loads(arguments.training)
+        training = parse_json(arguments.training)
     except json.JSONDecodeError as error:
         raise UserError(f"--training: not JSON ({error}); e.g. '{{\"epochs\": 50}}'") from error
     if not isinstance(training, dict):
@@ -121,7 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
         verbose=arguments.verbose,
         **asked,
     )
-    plans = json.loads(target.read_text(encoding="utf-8"))
+    plans = parse_json(target.read_text(encoding="utf-8"))
     print(_table(plans))
     print(f"\nplans  {target}")
     if arguments.preset and PRESETS[arguments.preset].note:

@@ -17,6 +17,7 @@ from nnunetv2.experiment_planning.plan_and_preprocess_api import (
 )
 from nnunetv2.utilities.dataset_name_id_conversion import maybe_convert_to_dataset_name
 
+from dataset_conversion.json_text import parse_json
 from dataset_conversion.raw_format.preprocessed import (
     drop_outdated_references,
     remember_source,
@@ -324,7 +325,7 @@ def _check_splits(raw: Path, preprocessed: Path) -> None:
 
 def _folds(path: Path) -> list[dict[str, set[str]]]:
     try:
-        folds = json.loads(path.read_text(encoding="utf-8"))
+        folds = parse_json(path.read_text(encoding="utf-8"))
         return [{part: set(cases) for part, cases in fold.items()} for fold in folds]
     except (OSError, ValueError, RecursionError, TypeError, AttributeError) as error:
         raise UserError(
