@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +14,12 @@ from typing import Any
 import numpy as np
 
 from dataset_conversion.errors import DatasetError
+from dataset_conversion.json_text import parse_json
 
 BACKGROUND, IGNORE = "background", "ignore"
+
+#: Labels and regions in a file; more are those of another kind of file.
+MOST_LABELS = 1000
 
 Value = int | tuple[int, ...]
 _BLOCK = 1 << 20
@@ -209,7 +214,7 @@ def read_labels(path: Path, drop: Sequence[int] = ()) -> Labels:
         DatasetError: not readable, not JSON, a name given twice, or invalid labels.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_once)
+        content = parse_json(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_once)
     except (OSError, UnicodeDecodeError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise DatasetError(f"{path}: cannot be read as labels ({why})") from error
@@ -232,8 +237,11 @@ def label_values(names: Mapping[Any, Any]) -> dict[str, Value]:
     """Return the values of labels and regions as read from JSON.
 
     Raises:
-        DatasetError: a value is not an integer from 0 to 65535, or for a region a list of them.
+        DatasetError: a value is not an integer from 0 to 65535, or for a region a list of them; or there are more
+            labels than `MOST_LABELS`.
     """
+    if len(names) > MOST_LABELS:
+        raise DatasetError(f"{len(names)} labels; allowed are at most {MOST_LABELS}")
     return {str(name): _value(name, value) for name, value in names.items()}
 
 
@@ -255,14 +263,18 @@ def _value(name: object, value: object) -> Value:
     if isinstance(value, list) and value and name != "regions_class_order":
         return tuple(v for item in value for v in values_of(_value("regions_class_order", item)))
     raise DatasetError(
-        f"{name!r} has the value {value!r}; expected an integer from 0 to 65535, or for a region a "
+        f"{_short(name)} has the value {_short(value)}; expected an integer from 0 to 65535, or for a region a "
         "list of them"
     )
 
 
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
     if twice:
         raise ValueError(f"names {twice} are given more than once")
     return dict(pairs)

@@ -60,7 +60,7 @@ def check(folder: Path, *, jobs: int = 1, allow_empty: bool = False,
         folder: `Dataset<id>_<name>`.
         jobs: cases at a time.
         allow_empty: accept masks without a label.
-        preprocessed: nnUNet_preprocessed, to compare the splits.
+        preprocessed: nnUNet_preprocessed, to compare splits and preprocessed cases.
         progress: wraps the cases, e.g. tqdm.
 
     Raises:

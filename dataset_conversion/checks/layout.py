@@ -5,7 +5,6 @@ Volumes are not read here but by `check`.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,8 +13,10 @@ from typing import Any
 
 from dataset_conversion.cases.intensities import Intensities
 from dataset_conversion.checks.finding import Finding
+from dataset_conversion.checks.preprocessed import in_preprocessed
 from dataset_conversion.checks.splits import against_preprocessed, in_splits
 from dataset_conversion.errors import DatasetError, some
+from dataset_conversion.json_text import parse_json
 from dataset_conversion.labels import BACKGROUND, IGNORE, label_values, values_of
 from dataset_conversion.raw_format.manifest import FILE as MANIFEST
 from dataset_conversion.raw_format.manifest import records
@@ -72,7 +73,7 @@ def read_layout(folder: Path, preprocessed: Path | None = None) -> Layout:
 
     Args:
         folder: `Dataset<id>_<name>`.
-        preprocessed: nnUNet_preprocessed, to compare the splits.
+        preprocessed: nnUNet_preprocessed, to compare splits and preprocessed cases.
 
     Raises:
         DatasetError: no such folder, or no readable dataset.json.
@@ -105,12 +106,13 @@ def read_layout(folder: Path, preprocessed: Path | None = None) -> Layout:
     _read_manifest(layout)
     layout.findings += in_splits(folder, training, layout.patients)
     layout.findings += against_preprocessed(folder, preprocessed)
+    layout.findings += in_preprocessed(folder, preprocessed)
     return layout
 
 
 def _object(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         why = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
         raise DatasetError(f"{path}: {why}; every nnU-Net dataset has one") from error

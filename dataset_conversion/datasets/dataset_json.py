@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from dataset_conversion.errors import DatasetError
+from dataset_conversion.json_text import parse_json
 from dataset_conversion.labels import BACKGROUND, IGNORE, Labels, Value, label_values, values_of
 
 FILE = "dataset.json"
@@ -20,7 +20,7 @@ def read_object(path: Path) -> dict[str, Any]:
         DatasetError: missing, not readable, or not an object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = parse_json(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         fix = (

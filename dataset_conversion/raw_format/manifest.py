@@ -6,7 +6,6 @@ show which file became which case.
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from dataset_conversion.cases.case import Case
 from dataset_conversion.cases.intensities import Intensities
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.atomic_files import digest
+from dataset_conversion.json_text import parse_json
 
 FILE = "conversion.json"
 FORMAT = 3  # of the manifest and the files of a case; a change converts again
@@ -132,7 +132,7 @@ def read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DatasetError(damaged(path)) from error
     if not isinstance(content, dict):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
+from dataset_conversion.json_text import parse_json
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.evaluation.metrics import METRICS, MaskScores
@@ -22,7 +22,7 @@ def read_scores(path: Path) -> Scores:
         UserError: the file is not a scores file, has another version, is incomplete, or holds NaN.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse(path))
+        content = parse_json(path.read_text(encoding="utf-8"), parse_constant=_refuse(path))
     except (OSError, ValueError) as error:
         if isinstance(error, UserError):
             raise
