@@ -24,11 +24,13 @@ class Run:
             Each takes about six times the memory of a case's volume.
         keep_going: leave bad cases out instead of stopping.
         dry_run: read and check everything, write nothing.
+        overwrite: replace or remove cases of an earlier run that cannot be made again; keep a copy.
     """
 
     jobs: int = 1
     keep_going: bool = False
     dry_run: bool = False
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         """Check the number of workers."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from dataset_conversion.datasets.groups import read_groups, with_groups
 from dataset_conversion.datasets.images_only import convert_images
-from dataset_conversion.datasets.key_file import check_key, write_key
+from dataset_conversion.datasets.key_file import check_cases, check_key, write_key
 from dataset_conversion.datasets.options import Common
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.parallel import Progress
+from dataset_conversion.raw_format.manifest import read_manifest
 from dataset_conversion.raw_format.raw_dataset import RawDataset
 from dataset_conversion.raw_format.staging import dataset_folder
 from dataset_conversion.raw_format.summary import Report
@@ -90,8 +91,13 @@ class Converter:
         dataset = self.find(source, options, dataset_id, name, progress)
         if table is not None:
             dataset = with_groups(dataset, table, source, Path(options.groups))
+        dataset = replace(dataset, secret=options.secret)
+        if options.key:
+            earlier = read_manifest(target).get("cases", {})
+            known = {*earlier, *(case.name for case in dataset.cases)}
+            check_cases(Path(options.key), target.name, known)
         report = dataset.write(raw_root, progress, options.run())
         if options.key and not options.dry_run:
             written = {c.name: c.where for c in dataset.cases if c.name in report.cases}
-            write_key(Path(options.key), written)
+            write_key(Path(options.key), written, target.name, report.cases)
         return report

@@ -20,7 +20,7 @@ from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.atomic_files import digest
 
 FILE = "conversion.json"
-FORMAT = 3  # of the manifest and the files of a case; a change converts again
+FORMAT = 4  # of the manifest and the files of a case; a change converts again
 _PACKAGES = ("nnunet-plugins", "numpy", "SimpleITK", "nibabel", "pydicom")
 
 
@@ -37,6 +37,7 @@ class Record:
         made_with: package versions.
         notes: for the user.
         images: facts on the values of each channel, see `Intensities`; finds copies.
+        measures: what shows implausible data, see `Measures`.
     """
 
     sources: dict[str, str]
@@ -47,6 +48,7 @@ class Record:
     made_with: str
     notes: list[str] = field(default_factory=list)
     images: list[dict[str, Any]] = field(default_factory=list)
+    measures: dict[str, Any] = field(default_factory=dict)
 
     def facts(self) -> list[Intensities]:
         """Return the facts on the values of each channel.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import SimpleITK as sitk
 
-from dataset_conversion.datasets.label_positions import joint, positions
+from dataset_conversion.cases.label_positions import joint, positions
 from dataset_conversion.errors import DatasetError
 
 
