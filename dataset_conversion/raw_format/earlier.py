@@ -46,9 +46,9 @@ class Losses:
         ]
         lost = "; ".join(f"{what}: {some(names)}" for names, what in parts if names)
         return (
-            f"{place.target}: the conversion would replace or remove {lost}. Correct masks in the source, not "
-            "here; convert another source to another id or name; or pass --overwrite, which keeps a copy of "
-            f"these cases in {folder_of(place)}"
+            f"{place.target}: cases of the earlier conversion would be lost ({lost}); correct masks in the source, "
+            "not here; convert another source to another id; or pass --overwrite, which keeps a copy in "
+            f"{folder_of(place)}"
         )
 
     def notes(self, place: Staging) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from dataset_conversion.cases.case import Case
 from dataset_conversion.cases.intensities import Intensities
+from dataset_conversion.cases.measures import Measures, from_dict
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.atomic_files import digest
 
@@ -58,6 +59,17 @@ class Record:
         """
         try:
             return [Intensities(**entry) for entry in self.images]
+        except TypeError as error:
+            raise DatasetError(damaged(Path(FILE))) from error
+
+    def measured(self) -> Measures:
+        """Return what shows implausible data.
+
+        Raises:
+            DatasetError: it is not in the form that this version writes.
+        """
+        try:
+            return from_dict(self.measures)
         except TypeError as error:
             raise DatasetError(damaged(Path(FILE))) from error
 

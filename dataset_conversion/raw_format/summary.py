@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dataset_conversion.io.geometry import in_mm
-from dataset_conversion.labels import Labels, values_of
+from dataset_conversion.labels import Labels
 from dataset_conversion.raw_format.manifest import Record
 
 _MOST = 6  # different spacings or orientations that are listed
@@ -99,7 +99,7 @@ def summary(dataset: Path, labels: Labels, done: Mapping[str, Record], splits: s
     """
     total: Counter[int] = Counter()
     having: dict[str, int] = {}
-    values = {name: _new(labels, name) for name in labels.names}
+    values = labels.written()
     for record in done.values():
         voxels = {int(value): count for value, count in record.voxels.items()}
         total.update(voxels)
@@ -153,11 +153,6 @@ def by_note(notes: Mapping[str, Sequence[str]]) -> list[str]:
         f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}: {note}"
         for note, names in cases.items()
     ]
-
-
-def _new(labels: Labels, name: str) -> tuple[int, ...]:
-    """Return nnU-Net's values of a label or region."""
-    return tuple({labels.remap[value] for value in values_of(labels.names[name])})
 
 
 def listed(counts: Mapping[str, int]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset_conversion.cases.case import Case, unique
+from dataset_conversion.cases.implausible import Looked, implausible
 from dataset_conversion.cases.preprocess import Prepared, prepare
 from dataset_conversion.cases.slice_direction import grid_notes
 from dataset_conversion.errors import DatasetError, together
@@ -24,7 +25,7 @@ from dataset_conversion.raw_format.manifest import FORMAT, Record, patients, rec
 from dataset_conversion.raw_format.preview import FILE as PREVIEW
 from dataset_conversion.raw_format.preview import Row, choose, draw, legend
 from dataset_conversion.raw_format.preview_planes import Cuts, cut
-from dataset_conversion.raw_format.salted import keyed_facts, keyed_sources, mark
+from dataset_conversion.raw_format.salted import keyed, keyed_facts, keyed_sources, mark
 from dataset_conversion.raw_format.staging import DATASET, SPLITS, Staging
 from dataset_conversion.raw_format.summary import Report, summary
 
@@ -210,9 +211,11 @@ class Conversion:
 
     def _record(self, case: Case, ready: Prepared, files: dict[str, str]) -> Record:
         voxels = {str(value): count for value, count in ready.voxels.items()}
-        facts = [vars(keyed_facts(fact, self.dataset.secret)) for fact in ready.facts]
+        secret, measures = self.dataset.secret, ready.measures.to_dict() if ready.measures else {}
+        measures |= {"mask": keyed(measures.get("mask", ""), secret)}
+        facts = [vars(keyed_facts(fact, secret)) for fact in ready.facts]
         return Record(dict(case.sources), self.settings, files, voxels, ready.grid, self.made_with,
-                      list(ready.notes), facts)  # fmt: skip
+                      list(ready.notes), facts, measures)  # fmt: skip
 
     def _try(self, case: Case) -> Record:
         return self._record(case, self._prepare(case), dict.fromkeys(self._names(case), ""))
@@ -315,6 +318,11 @@ class Conversion:
         if self.problems and not (self.run.keep_going or self.run.dry_run):
             raise together(self.problems)
 
+    def _looked(self, done: Mapping[str, Record], groups: Mapping[str, str]) -> Looked:
+        measures = {name: record.measured() for name, record in sorted(done.items())}
+        names = self.dataset.labels.written()
+        return Looked(measures, groups, self.dataset.channel_names, names)
+
     def _report(self, done: Mapping[str, Record], worked: Sequence[Case],
                 notes: Sequence[str]) -> Report:  # fmt: skip
         written = sum(case.name in done and case.name not in self.staying for case in worked)
@@ -333,6 +341,7 @@ class Conversion:
             *staying(self.staying),
             *directions,
             *report.notes,
+            *(f"warning: {text}" for text in implausible(self._looked(done, groups))),
         ]
         return replace(
             report,
