@@ -21,10 +21,12 @@ _FEWEST = 3  # cases from which others can be told apart
 _SPREADS = 6.0  # robust standard deviations
 _CONTRAST = 0.75  # standard deviations of the values
 _HU = 300.0
+_DENSE = 500.0  # HU; of bone
 _AIR = -300.0  # HU; lung is below
 _AIRY = re.compile(
     r"lung|air|trachea|bronch|sinus|gas|bowel|colon|stomach|body|skin|background", re.I
 )
+_SCAN = 32  # voxels along the longest side of a scan, at least
 _EXTENTS = (40.0, 2000.0)  # mm
 _FINE = (0.15, 100.0)  # mm: voxels of a scanner for people are larger, unless the volume is
 _TIMES = 4.0  # by which extents differ between the cases of one dataset
@@ -69,8 +71,8 @@ class Looked:
 def implausible(looked: Looked) -> list[str]:
     """Return the warnings on a dataset.
 
-    >>> volumes = {name: Measures(300.0, 0.8, (-1000.0,)) for name in "abc"}
-    >>> volumes["d"] = Measures(30.0, 0.08, (-1000.0,))
+    >>> volumes = {name: Measures(300.0, 375, 0.8, (-1000.0,)) for name in "abc"}
+    >>> volumes["d"] = Measures(30.0, 375, 0.08, (-1000.0,))
     >>> implausible(Looked(volumes, {}, ["CT"]))
     ['d: the longest side of the volume is 30 mm: are its lengths in cm? Export it in mm']
     """
@@ -118,7 +120,8 @@ def _extents(looked: Looked) -> list[str]:
     low, high = _EXTENTS
     extents = {name: m.extent for name, m in looked.measures.items()}
     small = [n for n, m in looked.measures.items()
-             if m.extent < low or (m.finest < _FINE[0] and m.extent < _FINE[1])]  # fmt: skip
+             if m.longest >= _SCAN
+             and (m.extent < low or (m.finest < _FINE[0] and m.extent < _FINE[1]))]  # fmt: skip
     large = [n for n, mm in extents.items() if mm > high]
     found = [
         f"{some(names)}: the longest side of the volume is {_span([extents[n] for n in names])} mm: are its lengths "
@@ -213,7 +216,7 @@ def _borders(looked: Looked, channel: int) -> dict[str, str]:
     return {
         name: f"{name}: the border of the image has {m.border[channel]:g} HU, air -1000: are its values inverted?"
         for name, m in looked.measures.items()
-        if len(m.border) > channel and m.border[channel] > _HU
+        if len(m.border) > channel and m.border[channel] > _DENSE
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 _SHELL = 2  # voxels around the labels
+_FEW = 500  # voxels of labels
 _BORDER = 1 << 14  # voxels that suffice for a median
 
 
@@ -19,15 +20,17 @@ class Measures:
 
     Attributes:
         extent: longest side of the volume, mm.
+        longest: voxels of that side.
         finest: smallest side of a voxel, mm.
         border: median of the first and the last rows, for each channel.
-        mask: digest of the labels in their box; "" without labels.
+        mask: digest of the labels in their box; "" for few voxels, which may be equal by chance.
         contrast: mean of the labels minus that of a shell of 2 voxels around them, divided by the standard
             deviation of both together, for each channel; empty without labels.
         means: label value as text -> mean of each channel.
     """
 
     extent: float
+    longest: int
     finest: float
     border: tuple[float, ...]
     mask: str = ""
@@ -67,7 +70,8 @@ def measure(images: Sequence[np.ndarray], mask: np.ndarray | None,
     (18.0, (11.23,), {'1': (1.0,)})
     """
     sides = [count * mm for count, mm in zip(images[0].shape, reversed(spacing), strict=True)]
-    size = _rounded(max(sides)), _rounded(min(spacing))
+    longest = images[0].shape[int(np.argmax(sides))]
+    size = _rounded(max(sides)), longest, _rounded(min(spacing))
     border = tuple(_border(image) for image in images)
     box = None if mask is None else _box(mask)
     if mask is None or box is None:
@@ -86,7 +90,7 @@ def measure(images: Sequence[np.ndarray], mask: np.ndarray | None,
     return Measures(
         *size,
         border,
-        _digest(mask[box]),
+        _digest(mask[box]) if int(counts.sum()) >= _FEW else "",
         tuple(contrast),
         {
             str(value): tuple(_rounded(found[value]) for found in means)

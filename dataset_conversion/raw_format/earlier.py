@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -144,13 +144,17 @@ def unreadable(cases: Sequence[Case], old: Mapping[str, Record], problems: int, 
         record = old[name]
         group = groups.setdefault(numbers.get(name, name), f"case {name}")
         subset = _subset(record, name in held) if named else ""
-        load = partial(_load, target, tuple(sorted(record.files)))
         labelled = any(file.startswith("labels") for file in record.files)
         voxels = int(np.prod(record.grid["size"]))
-        found.append(
-            Case(name, group, f"{target}: {name}", record.sources, labelled, voxels, load, subset)
-        )
+        where = f"{target}: {name}"
+        case = Case(name, group, where, record.sources, labelled, voxels, Sample, subset)
+        found.append(from_files(case, record, target))
     return found
+
+
+def from_files(case: Case, record: Record, target: Path) -> Case:
+    """Return a case that loads the files of the earlier conversion."""
+    return replace(case, load=partial(_load, target, tuple(sorted(record.files))))
 
 
 def _held_out(target: Path) -> list[str]:

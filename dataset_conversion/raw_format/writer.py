@@ -19,7 +19,14 @@ from dataset_conversion.parallel import Progress, Run, each
 from dataset_conversion.raw_format.channels import channel_warnings
 from dataset_conversion.raw_format.copies import find_copies
 from dataset_conversion.raw_format.description import ENDING, Description
-from dataset_conversion.raw_format.earlier import Losses, losses, stay, staying, unreadable
+from dataset_conversion.raw_format.earlier import (
+    Losses,
+    from_files,
+    losses,
+    stay,
+    staying,
+    unreadable,
+)
 from dataset_conversion.raw_format.manifest import FILE as MANIFEST
 from dataset_conversion.raw_format.manifest import FORMAT, Record, patients, records, versions
 from dataset_conversion.raw_format.preview import FILE as PREVIEW
@@ -63,8 +70,8 @@ class Conversion:
         pending = [case for case in self.cases if case.name not in kept]
         check_space(self.place.raw_root, sum(self._bytes(case) for case in pending))
         notes = lost.notes(self.place) if self.run.overwrite else []
-        done = self._without_copies({**kept, **self._each(self._try, pending)}, notes)
-        done |= self._stay(old, done)
+        done = {**kept, **self._each(self._try, pending)}
+        done = self._without_copies({**done, **self._stay(old, done)}, notes)
         return self._report(done, pending, notes)
 
     def write(self) -> Report:
@@ -85,11 +92,11 @@ class Conversion:
         resumed = self._fitting(pending, finished, place.staged)
         left = [case for case in pending if case.name not in resumed]
         done = {**kept, **resumed, **self._each(self._convert, left)}
-        done = self._without_copies(done, notes)
-        self._stop_at_problems()
         for name, record in self._stay(old, done).items():
             place.adopt(name, record)
             done[name] = record
+        done = self._without_copies(done, notes)
+        self._stop_at_problems()
         if not any(name.startswith("labelsTr/") for r in done.values() for name in r.files):
             raise together([*self.problems, "no training case is left; nothing was written"])
         splits = self._splits(done)
@@ -148,6 +155,8 @@ class Conversion:
 
         found = stay(self.cases, old, done, fits)
         self.staying += found
+        self.cases = [from_files(c, found[c.name], self.place.target) if c.name in found else c
+                      for c in self.cases]  # fmt: skip
         return found
 
     def _names(self, case: Case) -> list[str]:
