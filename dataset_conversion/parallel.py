@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from dataset_conversion.errors import DatasetError, DiskError
+from dataset_conversion.errors import NO_MEMORY, DatasetError, DiskError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -74,6 +74,8 @@ def _done(work: Callable[[Item], Result], item: Item) -> Result | DatasetError:
         raise
     except DatasetError as error:
         return error
+    except MemoryError:
+        return DatasetError(f"{getattr(item, 'where', item)}: {NO_MEMORY}")
 
 
 def _ended(under_way: dict[Future[Any], Item]) -> Iterator[tuple[Item, Any]]:

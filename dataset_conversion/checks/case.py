@@ -19,6 +19,7 @@ from dataset_conversion.checks.finding import Finding
 from dataset_conversion.checks.layout import Layout, RawCase
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.atomic_files import digest
+from dataset_conversion.io.file_names import check_name
 from dataset_conversion.io.geometry import affine
 from dataset_conversion.io.label_maps import read_mask
 from dataset_conversion.io.library_warnings import quiet_itk
@@ -183,6 +184,7 @@ def _unchanged(layout: Layout, path: Path) -> bool:
 
 def _plain(path: Path) -> sitk.Image:
     """Read an image of another format, such as PNG or TIFF."""
+    check_name(path)
     try:
         with quiet_itk:
             image = sitk.ReadImage(str(path))

@@ -12,6 +12,7 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.file_names import check_name
 from dataset_conversion.io.orientation import oriented_to
 from dataset_conversion.io.volumes import NIFTI, nifti_values
 from nnunet_plugins.errors import UserError
@@ -260,6 +261,10 @@ def label_maps(path: Path) -> dict[str, Path]:
         raise UserError(f"evaluate: {path} does not exist; pass a label map or a folder of them")
     found: dict[str, Path] = {}
     for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        try:
+            check_name(file)
+        except DatasetError as error:
+            raise UserError(f"evaluate: {error}") from error
         name = without_ending(file.name)
         if name == file.name or file.name.startswith(".") or not file.is_file():
             continue
