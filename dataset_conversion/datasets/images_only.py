@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset_conversion.cases.transforms import Resample
-from dataset_conversion.datasets.key_file import check_key, write_key
+from dataset_conversion.datasets.key_file import check_key, sources_of, write_key
 from dataset_conversion.datasets.options import Common, option
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.orientation import SLICES_FIRST
@@ -74,7 +74,7 @@ def convert_images(find: Find, source: Path, target: Path, options: Common,
     ending = ENDING if record is None else record.ending
     report = write_images(dataset, target, options.run(), progress, ending=ending)
     if options.key and not options.dry_run:
-        write_key(Path(options.key), dataset.cases, report.cases)
+        write_key(Path(options.key), sources_of(dataset.cases, report.cases), target.name)
     return report
 
 

@@ -6,7 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from dataset_conversion.datasets.special_files import MOST_NESTED, is_special
 from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.file_names import check_name
 
 #: Files and folders that operating systems, network storage, CDs and editors leave (lower case).
 _LEFTOVERS = frozenset((
@@ -45,9 +47,10 @@ def check_folder(source: Path, expected: str) -> None:
 
 
 def listed(folder: Path) -> list[Path]:
-    """Return the entries of a folder."""
+    """Return the entries of a folder, without pipes, sockets and devices."""
     try:
-        return list(folder.iterdir())
+        with os.scandir(folder) as entries:
+            return [folder / entry.name for entry in entries if not is_special(entry)]
     except OSError as error:
         raise DatasetError(f"{folder}: cannot be listed ({error.strerror})") from error
 
@@ -84,6 +87,7 @@ def files_below(path: Path, follow_links: bool = False) -> list[Path]:
         DatasetError: links without `follow_links`; links to nowhere or to a folder above; files and
             folders that cannot be read.
     """
+    check_name(path)
     check_access(path, follow_links)
     found = list(_walk(path, follow_links, ())) if path.is_dir() else [path]
     return [_text_link(file) or file for file in found] if follow_links else found
@@ -95,7 +99,13 @@ def _walk(folder: Path, follow_links: bool, above: tuple[str, ...]) -> Iterator[
         raise DatasetError(
             f"{folder}: a symbolic link to a folder that contains it; remove the link"
         )
+    if len(above) == MOST_NESTED:
+        raise DatasetError(
+            f"{folder.parents[MOST_NESTED - 2]}: folders in it are nested more than {MOST_NESTED} deep; remove them, "
+            "or move their files up"
+        )
     for path in children(folder, follow_links):
+        check_name(path)
         if path.is_dir():
             yield from _walk(path, follow_links, (*above, own))
         else:

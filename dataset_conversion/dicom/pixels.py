@@ -101,6 +101,8 @@ def _decoded(item: Slice, who: str) -> np.ndarray:
                 plain = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
                 data.file_meta.TransferSyntaxUID = plain if little else ExplicitVRBigEndian
             pixels: np.ndarray = data.pixel_array
+        except MemoryError:
+            raise
         except Exception as error:  # the error depends on the decoder
             raise DatasetError(
                 f"{who}: the pixels of {item.path.name} cannot be decoded (transfer syntax "

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from isal import igzip
+from isal import isal_zlib
+
+from dataset_conversion.io.promised_size import too_much
 
 _MARK = b"\x1f\x8b"
 #: Beginnings of archives, and of files that other programs compressed.
@@ -44,12 +46,38 @@ def packed(path: Path) -> str:
     return next((name for mark, name in _OTHERS.items() if start.startswith(mark)), "")
 
 
-def content(path: Path) -> bytes:
-    """Return all bytes of a file, decompressed as long as they are gzip; checks the CRC."""
+def content(path: Path, most: int) -> bytes:
+    """Return all bytes of a file, decompressed as long as they are gzip; checks the CRC.
+
+    Args:
+        path: the file.
+        most: bytes to decompress at most, see `promised_size`.
+
+    Raises:
+        DatasetError: it decompresses to more.
+        EOFError: it is truncated.
+    """
     whole = path.read_bytes()
     while whole[:2] == _MARK:
-        whole = igzip.decompress(whole)  # type: ignore[no-untyped-call]
+        whole = _decompressed(whole, path, most)
     return whole
+
+
+def _decompressed(rest: bytes, path: Path, most: int) -> bytes:
+    parts: list[bytes] = []
+    while rest[:2] == _MARK:  # a file of several parts is one of gzip too
+        unpack = isal_zlib.decompressobj(31)
+        try:
+            parts.append(unpack.decompress(rest, most + 1))
+        except isal_zlib.error as error:  # type: ignore[misc]
+            raise zlib.error(f"CRC or bytes are wrong: {error}") from error
+        most -= len(parts[-1])
+        if most < 0:
+            raise too_much(path, most + sum(map(len, parts)))
+        if not unpack.eof:
+            raise EOFError("truncated")
+        rest = unpack.unused_data
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def head(path: Path, length: int) -> bytes:
@@ -69,12 +97,12 @@ def head(path: Path, length: int) -> bytes:
 
 
 @contextmanager
-def plain(path: Path) -> Iterator[Path]:
-    """Return the path of a file that is not compressed as a whole: itself, or a temporary copy."""
+def plain(path: Path, most: int) -> Iterator[Path]:
+    """Return the path of a file that is not compressed as a whole: itself, or a copy of at most `most` bytes."""
     if not is_gzip(path):
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="nnunet-plugins.") as scratch:
         copy = Path(scratch) / f"volume{path.suffix}"
-        copy.write_bytes(content(path))
+        copy.write_bytes(content(path, most))
         yield copy

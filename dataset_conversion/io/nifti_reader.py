@@ -14,8 +14,14 @@ import nibabel as nib
 import numpy as np
 
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.io.gzip_content import content, is_gzip, named_wrong
+from dataset_conversion.io.gzip_content import content, head, is_gzip, named_wrong
 from dataset_conversion.io.metaimage import not_a_volume
+from dataset_conversion.io.promised_size import (
+    NIFTI_HEAD,
+    check_promise,
+    most_bytes,
+    nifti_bytes,
+)
 
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI's RAS+ to LPS
 _APART = 0.1  # voxels by which the header's two matrices may differ without a note
@@ -39,6 +45,7 @@ class NiftiImage:
 
 def read_nifti_header(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
     """Return the size (x, y, z and possibly more) and the 4 x 4 matrix to LPS mm."""
+    _promised(path)
     image = parse_nifti(path) if named_wrong(path) else nib.load(path)
     return tuple(image.shape), _FLIP @ image.affine
 
@@ -132,13 +139,21 @@ def _check_orientation(path: Path, header: Any, shape: tuple[int, ...]) -> str |
     return f"qform and sform differ by up to {off.max():.1f} mm: the sform is used"
 
 
+def _promised(path: Path) -> int:
+    """Return the bytes that the header promises, which the file can hold."""
+    promised = nifti_bytes(head(path, NIFTI_HEAD))
+    check_promise(path, promised, packed=is_gzip(path))
+    return promised
+
+
 def parse_nifti(path: Path) -> Any:
     """Open a NIfTI file; a compressed one is decompressed to its end, which checks the CRC.
 
     Content decides on the compression, not the name.
     """
     if not (is_gzip(path) or named_wrong(path)):
+        _promised(path)
         return nib.load(path)
-    whole = content(path)
+    whole = content(path, most_bytes(_promised(path)))
     second = b"n+2" in whole[4:8]
     return (nib.Nifti2Image if second else nib.Nifti1Image).from_bytes(whole)

@@ -17,9 +17,10 @@ import SimpleITK as sitk
 
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import orthonormal, place
-from dataset_conversion.io.gzip_content import plain
+from dataset_conversion.io.gzip_content import head, is_gzip, plain
 from dataset_conversion.io.metaimage import not_a_volume
 from dataset_conversion.io.nrrd_integrity import damaged
+from dataset_conversion.io.promised_size import check_promise, most_bytes, nrrd_voxels
 
 _HEAD = 1 << 20  # bytes within which a header must end
 # Spaces whose axes are named after the body; the others, such as scanner-xyz, name no side.
@@ -52,7 +53,7 @@ def read_nrrd_header(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
         DatasetError: the header gives no orientation, or the values are in another file.
         RuntimeError: ITK cannot read it.
     """
-    with plain(path) as file:
+    with plain(path, _promised(path)) as file:
         header = nrrd_fields(file)
         check_header(header, path)
         if lost := orientation_lost(header):
@@ -78,7 +79,7 @@ def read_nrrd(path: Path, stack: bool = False) -> NrrdImage:
         DatasetError: truncated, not 3D, or the values are in another file.
         RuntimeError: ITK cannot read it.
     """
-    with plain(path) as file:
+    with plain(path, _promised(path)) as file:
         header = nrrd_fields(file)
         check_header(header, path)
         if damaged(file):
@@ -133,6 +134,16 @@ def _stated(fields: Mapping[str, str]) -> np.ndarray:
     return matrix
 
 
+def _promised(path: Path) -> int:
+    """Return the most bytes of the uncompressed file, which the file can hold."""
+    fields = _fields(head(path, _HEAD))
+    voxels = nrrd_voxels(fields)
+    packed = is_gzip(path) or fields.get("encoding", "raw").lower() != "raw"
+    if "data file" not in fields and "datafile" not in fields:
+        check_promise(path, voxels, packed=packed)
+    return most_bytes(8 * voxels + _HEAD)
+
+
 def nrrd_fields(path: Path) -> dict[str, str]:
     """Return the fields of the header, with names in lower case.
 
@@ -140,7 +151,11 @@ def nrrd_fields(path: Path) -> dict[str, str]:
         OSError: the file cannot be read.
     """
     with path.open("rb") as stream:
-        text = re.split(rb"\r?\n\r?\n", stream.read(_HEAD), maxsplit=1)[0].decode("latin-1")
+        return _fields(stream.read(_HEAD))
+
+
+def _fields(start: bytes) -> dict[str, str]:
+    text = re.split(rb"\r?\n\r?\n", start, maxsplit=1)[0].decode("latin-1")
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     pairs = [line.partition(":") for line in lines if ":" in line and ":=" not in line]
     return {name.strip().lower(): value.strip() for name, _, value in pairs}

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from dataset_conversion.errors import DatasetError
+from dataset_conversion.errors import NO_MEMORY, DatasetError
+from dataset_conversion.io.file_names import check_name
 from dataset_conversion.io.geometry import affine, like, orthonormal, place
 from dataset_conversion.io.gzip_content import head, packed
 from dataset_conversion.io.library_warnings import quiet_itk, quiet_nibabel
@@ -21,6 +22,7 @@ from dataset_conversion.io.metaimage import (
 )
 from dataset_conversion.io.nifti_reader import colour, parse_nifti, read_nifti, read_nifti_header
 from dataset_conversion.io.nrrd_reader import no_sides, read_nrrd, read_nrrd_header
+from dataset_conversion.io.promised_size import check_promise
 
 NIFTI = (".nii.gz", ".nii")
 META = (".mha", ".mhd")
@@ -168,6 +170,7 @@ def read_header(path: Path) -> Header:
                 size, matrix = read_nifti_header(path)
         elif path.name.lower().endswith(META):
             header = read_meta_header(path)
+            check_promise(path, header.bytes, packed=header.packed, data=header.data)
             size, matrix = header.size, header.matrix
             if header.lost:
                 raise DatasetError(no_sides(path, header.lost))
@@ -220,6 +223,7 @@ def _read(path: Path, stack: bool) -> Volume:
 
 def _check_format(path: Path) -> None:
     """Reject an empty file, and one whose content is another format than its name gives."""
+    check_name(path)
     start = head(path, 348)
     if path.stat().st_size == 0:
         raise DatasetError(_broken(path, "is empty"))
@@ -257,11 +261,15 @@ def _read_nrrd(path: Path, stack: bool) -> Volume:
 
 
 def _broken(path: Path, reason: str) -> str:
+    if reason == NO_MEMORY:
+        return f"{path}: {reason}"
     return f"{path}: {reason}; copy or export it again"
 
 
 def _reason(error: Exception) -> str:
     text = str(error)
+    if isinstance(error, MemoryError) or "allocate memory" in text or "bad_alloc" in text:
+        return NO_MEMORY
     short = ("expected", "got only", "not read", "Expected", "mmap length")
     if any(word in text for word in short) or "cannot be read" in text:
         return "is truncated or damaged"

@@ -61,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the table."""
+    from dataset_conversion.errors import printable
     from nnunet_plugins.evaluation import evaluate, score_table
     from nnunet_plugins.evaluation.metrics import check_metrics, metric_names
     from nnunet_plugins.evaluation.table import SHOWN
@@ -80,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         groups=arguments.groups,
         jobs=cores() if arguments.j is None else arguments.j,
     )
-    print(score_table(scores, shown))
+    print(printable(score_table(scores, shown)))
     if arguments.o is not None:
         print(f"written: {arguments.o}")
     return 0

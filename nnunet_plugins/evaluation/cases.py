@@ -12,6 +12,7 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.file_names import check_name
 from dataset_conversion.io.orientation import oriented_to
 from dataset_conversion.io.volumes import NIFTI, nifti_values
 from nnunet_plugins.errors import UserError
@@ -293,6 +294,10 @@ def label_maps(path: Path) -> dict[str, Path]:
     if any(one.name.lower().endswith(VOLUMES) for one in files):
         files = [one for one in files if not is_natural(one)]
     for file in files:
+        try:
+            check_name(file)
+        except DatasetError as error:
+            raise UserError(f"evaluate: {error}") from error
         name = without_ending(file.name)
         if name == file.name or file.name.startswith(".") or not file.is_file():
             continue

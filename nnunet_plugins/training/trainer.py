@@ -103,8 +103,8 @@ class PluginTrainer(nnUNetTrainer):
         super().initialize()
         self._made_with = digest_of(self._bare_network)
 
-    def load_checkpoint(self, filename_or_checkpoint: Any) -> None:
-        """Load a checkpoint of the same fold, plans and dataset.
+    def load_checkpoint(self, filename_or_checkpoint: dict[str, Any] | str) -> None:
+        """Load a checkpoint of the same fold, plans and dataset; log its name, which may be that of the best epoch.
 
         Raises:
             UserError: it is of others; the differences are listed.
@@ -114,6 +114,8 @@ class PluginTrainer(nnUNetTrainer):
             started = torch.load(filename_or_checkpoint, map_location="meta", weights_only=False)
             check_same(started.get("init_args", {}), self.my_init_kwargs, filename_or_checkpoint)
         super().load_checkpoint(filename_or_checkpoint)
+        if isinstance(filename_or_checkpoint, str):
+            self.print_to_log_file(f"weights loaded from {Path(filename_or_checkpoint).name}")
 
     def do_split(self) -> tuple[Any, Any]:
         """The training and validation cases of the fold, the same as when the training started.
@@ -158,19 +160,13 @@ class PluginTrainer(nnUNetTrainer):
 
     def _record_start(self) -> None:
         """Set what nnU-Net does not record; it writes all attributes into debug.json."""
-        made_with = vars(self).pop("_made_with", None)
+        made_with = self.__dict__.pop("_made_with", None)
         found: str | None = initial_weights(made_with, digest_of(self._bare_network))
         if self.current_epoch:  # continued: the first start knows
             found = recorded_weights(Path(self.output_folder) / "debug.json")
         if found:
             self.initial_weights = found
         self.nnunet_version = version("nnunetv2")
-
-    def load_checkpoint(self, filename_or_checkpoint: dict[str, Any] | str) -> None:
-        """nnU-Net's loading; logs the name of the file, as it may be that of the best epoch."""
-        super().load_checkpoint(filename_or_checkpoint)
-        if isinstance(filename_or_checkpoint, str):
-            self.print_to_log_file(f"weights loaded from {Path(filename_or_checkpoint).name}")
 
     def on_train_end(self) -> None:
         """Log the peak GPU memory, which `compare` and `report` read from the log."""
