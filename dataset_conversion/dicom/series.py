@@ -230,6 +230,11 @@ def _verified(part: Part, who: str, notes: list[str]) -> Series:
     commas = sorted({name for item in ordered for name in item.commas})
     if commas:
         notes.append(f"decimal commas read as decimal points: {', '.join(commas)}")
+    if any(item.inverted and item.modality.upper() != "CT" for item in ordered):
+        notes.append(
+            "MONOCHROME1: the values are kept as stored, and low ones are shown bright; make "
+            "sure that the contrast is that of the other patients"
+        )
     if part.uids > 1:
         notes.append("each slice has its own SeriesInstanceUID: taken as one series")
     notes += more

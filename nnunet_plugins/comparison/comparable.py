@@ -9,6 +9,7 @@ from nnunet_plugins.comparison.runs import Run
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.metrics import METRICS, check_metrics
 from nnunet_plugins.evaluation.patients import numbered, patients_of
+from nnunet_plugins.evaluation.units import tolerance_of
 
 
 def check_labels(runs: Sequence[Run]) -> None:
@@ -102,7 +103,8 @@ def check_measured(
         if not lacking:
             return ("dice", "hd95_mm"), []
         return ("dice",), [
-            f"no HD95: not measured in {', '.join(lacking)}; --reference REF measures it"
+            f"no HD95: not measured in {', '.join(lacking)}; it needs the label maps and their references "
+            "(--reference REF)"
         ]
     chosen = check_metrics(metrics, METRICS)
     for run in runs:
@@ -113,7 +115,7 @@ def check_measured(
                     f"{', '.join(run.scores.metrics)}; evaluate again (distances: --reference REF, pixels: --pixels, "
                     f"others: evaluate --metrics {metric})"
                 )
-    tolerances = {run.scores.tolerance_text for run in runs}
+    tolerances = {tolerance_of(run.scores) for run in runs}
     if {"nsd", "nsd_area"}.intersection(chosen) and len(tolerances) > 1:
         raise UserError(
             f"compare: NSD was measured at {', '.join(sorted(tolerances))}; evaluate all runs with the same "

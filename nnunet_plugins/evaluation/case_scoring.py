@@ -25,6 +25,7 @@ from nnunet_plugins.evaluation.metrics import compare
 from nnunet_plugins.evaluation.overlap import counts_of, encode, joint_counts
 from nnunet_plugins.evaluation.summary import CaseScores
 from nnunet_plugins.evaluation.surfaces import measured_axes
+from nnunet_plugins.evaluation.units import in_unit
 
 
 def score_case(pair: Pair, labels: Labels, measuring: Measuring | None = None) -> CaseScores:
@@ -39,7 +40,7 @@ def score_case(pair: Pair, labels: Labels, measuring: Measuring | None = None) -
     if measuring is not None and measuring.values is not None:
         predicted, true = measuring.values.predicted(predicted), measuring.values.true(true)
     scores = score_voxels(pair.name, predicted, true, labels, measuring)
-    return replace(scores, stored=stored)
+    return in_unit(replace(scores, stored=stored), true.unit)
 
 
 def score_voxels(

@@ -42,7 +42,8 @@ def instance_lines(scores: Scores) -> list[str]:
 
 def quality_table(scores: Scores) -> Table:
     """Heading and rows, one per group: counts and qualities of the pooled instances."""
-    head = ["instances", *_COUNTS.values(), *(_TITLES.get(name, name) for name in QUALITY)]
+    titles = [_TITLES.get(name, name).replace("mm", scores.unit) for name in QUALITY]
+    head = ["instances", *_COUNTS.values(), *titles]
     rows = []
     for name, found in _summaries(scores).items():
         pooled = found["pooled"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
+from dataset_conversion.json_text import parse_json
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.instance_scores import read_case, read_options
 from nnunet_plugins.evaluation.labels import Labels
@@ -23,7 +23,7 @@ def read_scores(path: Path) -> Scores:
         UserError: the file is not a scores file, has another version, is incomplete, or holds NaN.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse(path))
+        content = parse_json(path.read_text(encoding="utf-8"), parse_constant=_refuse(path))
     except (OSError, ValueError) as error:
         if isinstance(error, UserError):
             raise
@@ -66,6 +66,7 @@ def _scores(content: dict[str, Any]) -> Scores:
             case["right_voxels"],
             dimensions=case.get("dimensions"),
             patient=case.get("patient"),
+            unit=case.get("unit_of_distances", "mm"),
             instances={
                 group.name: read_case(case["instances"][group.name], group)
                 for group in (instances.groups if instances else ())
@@ -80,6 +81,7 @@ def _scores(content: dict[str, Any]) -> Scores:
         tuple(notes),
         content["tolerance_mm"],
         metrics,
+        content.get("trained_on") or "",
         content.get("tolerances_mm", {}),
         instances,
     )

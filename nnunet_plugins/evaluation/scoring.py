@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,13 +21,15 @@ from nnunet_plugins.evaluation.instances import (
     THRESHOLD,
     Connectivity,
 )
-from nnunet_plugins.evaluation.labels import Labels, find_labels, labels_from_values
+from nnunet_plugins.evaluation.labels import Labels, find_labels, labels_from_values, read_labels
 from nnunet_plugins.evaluation.measuring import Measuring, more_of
 from nnunet_plugins.evaluation.parallel import each
 from nnunet_plugins.evaluation.patients import find_patients, with_patients
 from nnunet_plugins.evaluation.summary import CaseScores, Scores, check_output
 from nnunet_plugins.evaluation.tolerances import Given as GivenTolerances
 from nnunet_plugins.evaluation.tolerances import read_tolerances
+from nnunet_plugins.evaluation.units import unit_notes
+from nnunet_plugins.evaluation.validation import TRAINED_ON, doubt_of, fold_of, why_trained_on
 from nnunet_plugins.evaluation.value_map import HINT, ValueMap, check_overlap, plan_map
 from nnunet_plugins.evaluation.value_map import Given as GivenMap
 
@@ -60,10 +63,10 @@ def evaluate(
     `metrics.EMPTY_RULE` defines the scores of empty masks.
 
     Args:
-        prediction: a label map (.nii.gz, .nii, .nrrd, .mha) or a folder of them.
+        prediction: a label map (.nii.gz, .nii, .nrrd, .mha, .gipl, .png, .bmp, .tif, .tiff) or a folder of them.
         reference: likewise.
         dataset_json: nnU-Net's dataset.json.
-        output: path of a JSON file for the scores, written atomically.
+        output: path of a .json or .csv file for the scores, written atomically.
         progress: wraps the list of pairs, as tqdm does.
         chill: score the cases that were predicted; references without a prediction are left out.
         tolerance: of the normalised surface Dice, mm; per structure as ``{"default": 1, "sacrum": 2}``, a file, or
@@ -93,6 +96,9 @@ def evaluate(
     declared = Path(dataset_json) if dataset_json else None
     # The dataset.json next to predictions of another tool has its numbers.
     labels = find_labels(None if map else prediction, reference, declared)
+    fold = fold_of(prediction)
+    if labels is None and fold and not map:
+        labels = read_labels(fold.parent / "dataset.json", "dataset.json of the model")
     names = [pair.name for pair in pairs]
     patients, about = find_patients(names, reference, Path(groups) if groups else None)
     if labels is None:
@@ -100,7 +106,7 @@ def evaluate(
     scores = score_pairs(
         pairs,
         labels,
-        [*notes, *about],
+        [*filter(None, [doubt_of(prediction, reference)]), *notes, *about],
         tolerance=tolerance,
         pixels=pixels,
         metrics=metrics,
@@ -111,10 +117,18 @@ def evaluate(
         jobs=jobs,
         progress=progress,
     )
-    scores = with_patients(scores, patients)
+    scores = marked(with_patients(scores, patients), why_trained_on(fold) if fold else "")
     if output is not None:
         scores.write(Path(output))
     return scores
+
+
+def marked(scores: Scores, trained_on: str) -> Scores:
+    """Scores of training cases with the reason and a note; other scores, for '', as they are."""
+    if not trained_on:
+        return scores
+    notes = (TRAINED_ON.format(trained_on), *scores.notes)
+    return replace(scores, trained_on=trained_on, notes=notes)
 
 
 def score_pairs(
@@ -148,15 +162,15 @@ def score_pairs(
     work = partial(score_case, labels=labels, measuring=measuring)
     shown = progress(pairs) if progress else pairs
     scored = [case for _, case in zip(shown, each(work, pairs, jobs), strict=True)]
-    found = [*_turned(scored), *_mixed(scored), *_apart(scored, values)]
+    found = [*_turned(scored), *_mixed(scored), *unit_notes(scored), *_apart(scored, values)]
     return Scores(
         labels,
         tuple(scored),
         (*notes, *mapped, *found),
         measuring.tolerances.default,
         measuring.metrics,
-        dict(measuring.tolerances.labels),
-        measuring.instances,
+        tolerances=dict(measuring.tolerances.labels),
+        instances=measuring.instances,
     )
 
 

@@ -44,10 +44,10 @@ class Tolerances:
         """The tolerance of a label."""
         return self.labels.get(label, self.default)
 
-    def text(self) -> str:
+    def text(self, unit: str = "mm") -> str:
         """The tolerances for a reader."""
-        others = ", ".join(f"{name} {mm:g} mm" for name, mm in self.labels.items())
-        return f"{self.default:g} mm" + (f" ({others})" if others else "")
+        others = ", ".join(f"{name} {value:g} {unit}" for name, value in self.labels.items())
+        return f"{self.default:g} {unit}" + (f" ({others})" if others else "")
 
     def named(self, names: Iterable[str]) -> Tolerances:
         """The same with the labels' own spelling.

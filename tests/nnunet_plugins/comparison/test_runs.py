@@ -19,7 +19,8 @@ from nnunet_plugins.cli import main
 from nnunet_plugins.comparison.runs import Options, load
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation import evaluate
-from nnunet_plugins.model_folder import facts_of_model, read_model
+from nnunet_plugins.model_facts import facts_of_model
+from nnunet_plugins.model_folder import read_model
 
 from .compared import SPACING, row_of
 
@@ -165,7 +166,7 @@ def test_without_references_nnunets_summary_gives_the_overlaps(
     (one,) = load([str(model)], Options())
     assert [c.labels["sacrum"].dice for c in one.scores.cases] == pytest.approx([12 / 16, 14 / 17])
     assert "hd95_mm" not in one.scores.metrics
-    assert "overlaps only" in one.notes[0]
+    assert "overlaps only" in one.notes[-1]
 
 
 def test_a_case_in_two_folds_is_rejected(files: Path, model: Path) -> None:
