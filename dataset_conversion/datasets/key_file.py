@@ -40,5 +40,6 @@ def write_key(key: Path, cases: Iterable[Case], written: Collection[str]) -> Non
 
 
 def _absolute(where: str) -> str:
-    """Return a path as an absolute one; several paths, which are joined by "and", stay as they are."""
-    return os.path.abspath(where) if Path(where).exists() else where
+    """Return a path as an absolute one; of several images, which are joined by "and", the first."""
+    first = where if Path(where).exists() else where.split(" and ")[0]
+    return os.path.abspath(first) if Path(first).exists() else where

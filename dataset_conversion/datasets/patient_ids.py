@@ -54,7 +54,9 @@ def by_patient(
         if times[name] > 1 or not spelling(name):  # several folders named CT: not an id
             continue
         alike[case].append(f"folder {spelling(name)}")
-        if case not in known:  # the folder of a NIfTI may be named by the PatientID of a DICOM in another
+        if (
+            case not in known
+        ):  # the folder of a NIfTI may be named by the PatientID of a DICOM in another
             alike[case].append(f"id {spelling(name)}")
     for case, text in known.items():
         alike[case] += [f"id {spelling(text)}", f"number {unbroken(text)}"]
