@@ -64,8 +64,8 @@ def _decode(header: Any) -> list[str]:
     damaged = [name for name in raw if "\ufffd" in str(header[name].value)]
     if damaged and not outside:
         notes.append(
-            f"the source has {what}, and other letters in {', '.join(damaged)}, which are replaced by \ufffd; the archive "
-            "can correct the source"
+            f"the source has {what}, and other letters in {', '.join(damaged)}, which are replaced by \ufffd; the "
+            "archive can correct the source"
         )
     return notes
 
