@@ -63,8 +63,9 @@ def sources_of(cases: Iterable[Case], written: Collection[str]) -> dict[str, str
 
 
 def _absolute(where: str) -> str:
-    """Return a path as an absolute one; several paths, which are joined by "and", stay as they are."""
-    return os.path.abspath(where) if Path(where).exists() else where
+    """Return a path as an absolute one; of several images, which are joined by "and", the first."""
+    first = where if Path(where).exists() else where.split(" and ")[0]
+    return os.path.abspath(first) if Path(first).exists() else where
 
 
 def write_key(key: Path, sources: Mapping[str, str], dataset: str,

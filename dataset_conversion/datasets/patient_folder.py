@@ -21,7 +21,7 @@ from dataset_conversion.datasets.layouts import check_not_a_source
 from dataset_conversion.datasets.mask_files import MaskFiles, Search, find_mask_files
 from dataset_conversion.datasets.mask_source import MaskSource
 from dataset_conversion.datasets.one_patient import check_one_patient
-from dataset_conversion.dicom.series import Series, find_series
+from dataset_conversion.dicom.series import SCOUTS, Series, find_series
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.label_maps import is_slicer, looks_like_labels
 from dataset_conversion.io.segments import PLAIN, Reading
@@ -99,7 +99,7 @@ def read_patient(place: Entry | Path, *, mask_pattern: str, modality: str, serie
     images: list[Path | Series] = [*volumes, *([found] if found else [])]
     if images_only:
         images, passed = _without_masks(images, bool(masks))
-        _check_counts(images, masks.files, folder)
+        _check_counts(images, masks.files, folder, more)
         notes += [*more, *passed]
         return Patient(folder, images[0], None, tuple(notes), entry.name, entry.group)
     unclear = len(images) + len(masks.volumes) == 2 and len(images) != 1
@@ -109,7 +109,7 @@ def read_patient(place: Entry | Path, *, mask_pattern: str, modality: str, serie
     masks.check_unread(files, apart)
     notes += [*more, *_not_read(files, apart, folder, mask_pattern, bool(images), bool(masks))]
     _check_place(entry, images, masks, mask_pattern)
-    _check_counts(images, masks.files, folder)
+    _check_counts(images, masks.files, folder, more)
     if drawn == [] and isinstance(images[0], Path):
         check_not_labels(images[0])
     mask, more = masks.source(images[0])
@@ -197,7 +197,8 @@ def _without_masks(
     return kept, ["masks in its folder are passed over"] if passed else []
 
 
-def _check_counts(images: Sequence[Path | Series], masks: Sequence[Path], folder: Path) -> None:
+def _check_counts(images: Sequence[Path | Series], masks: Sequence[Path], folder: Path,
+                  seen: Sequence[str]) -> None:  # fmt: skip
     if len(images) > 1:
         found = f"{folder}: {len(images)} images, expected one: {_names(images, folder)}"
         if _in_separate_folders(images, folder):
@@ -207,6 +208,11 @@ def _check_counts(images: Sequence[Path | Series], masks: Sequence[Path], folder
         raise DatasetError(
             f"{found}; keep one (each patient needs a separate folder), make --mask-pattern match the masks, or "
             "name the structures in --labels if each file is the mask of one"
+        )
+    if not images and SCOUTS in seen:
+        raise DatasetError(
+            f"{folder}: all its DICOM images are scouts (LOCALIZER in ImageType); add the series, or take them with "
+            "--series and a part of their description"
         )
     if not images and masks:
         raise DatasetError(

@@ -27,6 +27,7 @@ from dataset_conversion.dicom.volumes_in_series import Part, separate
 from dataset_conversion.errors import DatasetError, together
 
 ANY, ABSENT = "any", "none"
+SCOUTS = "passed over scout images (LOCALIZER)"
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def find_series(files: Sequence[Path], who: str, *, modality: str | None = "CT",
     if text is not None and (parts or scouts):
         parts = _named(parts, scouts, who, text)
     elif scouts:
-        notes.append("passed over scout images (LOCALIZER)")
+        notes.append(SCOUTS)
     if not parts:
         return None, notes
     check_one_patient([item for part in parts for item in part.slices] if text else slices, who)

@@ -17,10 +17,9 @@ from dataset_conversion.dicom.elements import part, text
 #: Slices that differ in one of these belong to different volumes, in order of preference for a choice.
 DEFINING = ("ImageType", "ComplexImageComponent", "EchoTime", "EchoNumbers", "ConvolutionKernel",
             "ContrastBolusAgent", "DiffusionBValue", "TemporalPositionIdentifier", "InversionTime",
-            "FlipAngle", "KVP", "ProtocolName", "SequenceName", "SliceThickness", "SeriesNumber",
-            "SeriesDescription")  # fmt: skip
+            "FlipAngle", "KVP", "ProtocolName", "SequenceName", "SeriesNumber", "SeriesDescription")  # fmt: skip
 #: These also differ between slices of one volume, e.g. for each position of the table.
-COUNTING = ("AcquisitionNumber", "StackID")
+COUNTING = ("AcquisitionNumber", "StackID", "SliceThickness")
 #: These order the images of one position in time.
 ORDERING = ("TriggerTime", "AcquisitionTime", "ContentTime", "InstanceNumber")
 _NUMERIC = frozenset(("EchoTime", "EchoNumbers", "DiffusionBValue", "InversionTime", "FlipAngle", "KVP",

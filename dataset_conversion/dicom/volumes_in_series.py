@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -187,10 +187,12 @@ def _defined(slices: Sequence[Slice], names: Sequence[str]) -> list[list[Slice]]
 def _completed(slices: Sequence[Slice], names: Sequence[str]) -> list[list[Slice]]:
     """Split an uneven stack by the fewest attributes that make each part even.
 
-    Where positions occur several times, a part may also lack slices, as the last one of an
-    interrupted dynamic series.
+    Where positions occur several times, a part may also have phases, or lack slices, as the last
+    part of an interrupted dynamic series.
     """
-    tests = [even, distinct] if stack_of(slices).doubles.size else [even]
+    tests: list[Callable[[Sequence[Slice]], object]] = [even]
+    if stack_of(slices).doubles.size:
+        tests += [phases, distinct]
     for fits, names_of_split in itertools.product(tests, _choices(names)):
         groups = grouped(slices, names_of_split)
         scraps = [group for group in groups if _one_place(group)]
@@ -200,7 +202,7 @@ def _completed(slices: Sequence[Slice], names: Sequence[str]) -> list[list[Slice
         if counted and (scraps or not interleaved(groups)):
             continue
         stacks = [group for group in groups if group not in scraps]
-        if all(map(fits, stacks)) and any(map(even, stacks)):
+        if all(map(fits, stacks)) and (fits is not distinct or any(map(even, stacks))):
             return groups
     return []
 

@@ -22,6 +22,11 @@ def read_scores(path: Path) -> Scores:
     Raises:
         UserError: the file is not a scores file, has another version, is incomplete, or holds NaN.
     """
+    if path.suffix.lower() == ".csv":
+        raise UserError(
+            f"{path}: is the table of evaluate -o FILE.csv; compare reads JSON: nnunet-plugins evaluate PRED REF -o "
+            "FILE.json"
+        )
     try:
         content = parse_json(path.read_text(encoding="utf-8"), parse_constant=_refuse(path))
     except (OSError, ValueError) as error:

@@ -155,7 +155,9 @@ def box_around(
 def _read_image(path: Path) -> sitk.Image:
     if is_natural(path):
         found = read_natural(path)
-        return as_volume(np.mean(found.channels, axis=0), found.steps)
+        return as_volume(
+            np.mean([one.astype(np.float32) for one in found.channels], axis=0), found.steps
+        )
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:

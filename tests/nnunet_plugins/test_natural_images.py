@@ -55,7 +55,7 @@ def test_masks_of_one_and_sixteen_bits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["RGB", "RGBA", "LA", "P"])
-def test_colours_are_no_labels(tmp_path: Path, kind: str) -> None:
+def test_a_label_map_with_colours_is_an_error(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(LABELS).convert(kind).save(path)
     with pytest.raises(

@@ -60,6 +60,23 @@ def test_an_interrupted_phase_does_not_hide_the_complete_ones(tmp_path):
         find(tmp_path, description=offered[2])
 
 
+def test_echoes_with_phases_that_differ_in_time(tmp_path):
+    for number, (echo, time) in enumerate([(1, 1), (1, 2), (2, 1), (2, 2)]):
+        tags = {"EchoNumbers": echo, "AcquisitionTime": f"12000{time}"}
+        second(tmp_path, number, 0, f"V{number}", **tags)
+    offered, _ = listed(tmp_path)
+    assert offered == [f"EchoNumbers={e}, phase {t}" for e in (1, 2) for t in (1, 2)]
+    np.testing.assert_array_equal(values(tmp_path, description=offered[2]), ct(2))
+
+
+@pytest.mark.parametrize(
+    "thickness", [[2.5, 2.51] * 3, [1.25, 2.5, 2.5, 2.5, 2.5, 1.25]], ids=["noise", "ends"]
+)
+def test_thickness_does_not_divide_an_even_stack(tmp_path, thickness):
+    change(series(tmp_path), lambda data, n: setattr(data, "SliceThickness", thickness[n]))
+    np.testing.assert_array_equal(values(tmp_path), ct())
+
+
 def test_images_that_monitor_contrast_in_the_same_series_are_passed_over(tmp_path):
     series(tmp_path, 1)
     for number in range(4):

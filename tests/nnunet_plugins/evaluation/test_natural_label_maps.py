@@ -104,7 +104,7 @@ def test_the_unit_is_kept_in_the_json_and_the_comparison(
     assert "NSD at 2 pixels" in shown
 
 
-def test_pictures_next_to_volumes_are_no_label_maps(tmp_path: Path) -> None:
+def test_pictures_next_to_volumes_are_left_out(tmp_path: Path) -> None:
     save(tmp_path / "a.nii.gz", np.zeros((2, 3, 4), np.uint8))
     save(tmp_path / "a.png", square(3))
     save(tmp_path / "overlay.png", square(3))
