@@ -109,7 +109,7 @@ class PluginTrainer(nnUNetTrainer):
 
     def _record_start(self) -> None:
         """Set what nnU-Net does not record; it writes all attributes into debug.json."""
-        made_with = vars(self).pop("_made_with", None)
+        made_with = self.__dict__.pop("_made_with", None)
         found: str | None = initial_weights(made_with, digest_of(self._bare_network))
         if self.current_epoch:  # continued: the first start knows
             found = recorded_weights(Path(self.output_folder) / "debug.json")
