@@ -11,6 +11,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -65,6 +66,7 @@ def convert(
     """
     from dataset_conversion.datasets.options import checked, declared
     from dataset_conversion.datasets.registry import CONVERTERS, converter
+    from dataset_conversion.raw_format.preprocessed import outdated_note
 
     if source_format not in CONVERTERS:
         raise UserError(
@@ -84,7 +86,12 @@ def convert(
             f"convert: {source_format} has no option {unknown[0]!r}; allowed: {', '.join(known)}"
         )
     chosen = found.options(**checked(found.options, options))
-    return found.convert(Path(source), Path(root), dataset_id, name, chosen, progress)
+    report = found.convert(Path(source), Path(root), dataset_id, name, chosen, progress)
+    preprocessed = os.environ.get("nnUNet_preprocessed")
+    if not preprocessed or report.dry_run or options.get("images_only"):
+        return report
+    outdated = outdated_note(report.dataset, Path(preprocessed) / report.dataset.name)
+    return replace(report, notes=[*report.notes, outdated]) if outdated else report
 
 
 def _is_raw_root(folder: StrPath) -> bool:

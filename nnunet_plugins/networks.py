@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
-
 import architectures
 from architectures.aspp_unet import ASPPUNet
 from architectures.attention_unet_25d import AttentionUNet25D
@@ -19,6 +17,7 @@ from architectures.suggestions import nearest_first
 from architectures.unetr import UNETR
 from architectures.unets import AttentionUNet, ResUNet, TransUNet, UNet, VNet
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.planned_network import build_planned, check_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +103,8 @@ def build(
         patch_size: checked against the network if given; networks with a fixed input size require it.
 
     Raises:
-        UserError: the plans name another network, or one that cannot be built from these plans.
+        UserError: the plans name another network or a layer that is not allowed (see `planned_network`), or a
+            network that cannot be built from these plans.
 
     >>> architecture = {
     ...     "network_class_name": "nnunet_plugins.networks.MAGUNet",
@@ -123,7 +123,7 @@ def build(
     >>> network(torch.zeros(1, 1, 16, 16)).shape
     torch.Size([1, 3, 16, 16])
     """
-    planned = architecture["network_class_name"]
+    planned = str(architecture["network_class_name"])
     package, _, name = planned.rpartition(".")
     if package != __name__:
         if name not in HOSTS:
@@ -135,15 +135,11 @@ def build(
     arguments = dict(architecture["arch_kwargs"])
     if patch_size is not None and takes_input_size(name):
         arguments.setdefault("input_size", [int(n) for n in patch_size])
+    entry = {**architecture, "network_class_name": public_name(name), "arch_kwargs": arguments}
+    check_names(entry)
     try:
-        network: Any = get_network_from_plans(
-            public_name(name),
-            arguments,
-            architecture["_kw_requires_import"],
-            input_channels,
-            output_channels,
-            allow_init=True,
-            deep_supervision=deep_supervision,
+        network: Any = build_planned(
+            entry, input_channels, output_channels, deep_supervision=deep_supervision
         )
         if patch_size is not None:
             network.check_input_size(patch_size)

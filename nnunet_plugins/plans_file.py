@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dataset_conversion.json_text import parse_json
 from nnunet_plugins.errors import UserError
 
 #: What nnU-Net and torch raise on invalid plans that the check below does not foresee.
@@ -44,6 +44,15 @@ def check_plans_name(name: str) -> None:
         )
 
 
+def unfinished_mark(plans: Path) -> Path:
+    """Return the file that exists while `plan` makes plans, and after it was interrupted.
+
+    >>> unfinished_mark(Path("Dataset660_SacroiliacCT/MAGUNetPlans.json")).name
+    '.MAGUNetPlans.unfinished'
+    """
+    return plans.with_name(f".{plans.stem}.unfinished")
+
+
 def read_object(path: Path) -> dict[str, Any]:
     """Return the object in a JSON file.
 
@@ -63,7 +72,7 @@ def read_any(path: Path) -> Any:
         UserError: the file cannot be read.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read as JSON ({error})") from error
 

@@ -20,6 +20,7 @@ from nnunet_plugins.environment import register_trainers
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.model_orientation import read, returned, turned
 from nnunet_plugins.other_plugins import broken_file, listed_folders
+from nnunet_plugins.planned_network import NotAllowedError, check_all_names
 from nnunet_plugins.plans_file import read_object
 
 CHECKPOINT = "checkpoint_final.pth"
@@ -86,7 +87,8 @@ def find_model(
         checkpoint: file in each fold's folder.
 
     Raises:
-        UserError: not a model folder, or a fold has no such checkpoint.
+        UserError: not a model folder, a fold has no such checkpoint, or the plans name a network or layer that is
+            not allowed.
     """
     missing = [name for name in ("plans.json", "dataset.json") if not (folder / name).is_file()]
     if missing:
@@ -102,6 +104,7 @@ def find_model(
             f"{folder}: fold {', '.join(missing) or 'none'} has no {checkpoint}; trained folds: "
             f"{', '.join(sorted(trained)) or 'none'} (choose with -f, or another file with -chk)"
         )
+    _check_names(folder / "plans.json")
     dataset = read_object(folder / "dataset.json")
     missing = [key for key in ("labels", "file_ending", "channel_names") if key not in dataset]
     if missing:
@@ -109,6 +112,15 @@ def find_model(
             f"{folder / 'dataset.json'}: {' and '.join(missing)} missing; copy the model again"
         )
     return Model(folder, tuple(chosen), checkpoint, dataset)
+
+
+def _check_names(plans: Path) -> None:
+    try:
+        check_all_names(read_object(plans), str(plans))
+    except NotAllowedError as error:
+        raise UserError(
+            f"{error}. If you trust who made this model, predict with nnUNetv2_predict"
+        ) from error
 
 
 def load(model: Model, device: str, *, mirroring: bool = True) -> Any:

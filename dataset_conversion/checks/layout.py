@@ -5,7 +5,6 @@ Volumes are not read here but by `check`.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from dataset_conversion.cases.intensities import Intensities
+from dataset_conversion.cases.measures import Measures
 from dataset_conversion.checks.finding import Finding
+from dataset_conversion.checks.preprocessed import in_preprocessed
 from dataset_conversion.checks.splits import against_preprocessed, in_splits
 from dataset_conversion.errors import DatasetError, some
+from dataset_conversion.json_text import parse_json
 from dataset_conversion.labels import BACKGROUND, IGNORE, label_values, values_of
 from dataset_conversion.raw_format.manifest import FILE as MANIFEST
 from dataset_conversion.raw_format.manifest import records
@@ -44,8 +46,10 @@ class Layout:
         labels: name -> values.
         digests: file -> SHA-256 at the conversion, if there is a manifest.
         facts: image -> facts on its source's values, if there is a manifest.
+        measures: case -> what shows implausible data, if there is a manifest.
         patients: case -> number of the patient, if there is a manifest.
         allow_empty: whether the conversion accepted masks without a label.
+        sides_as_labelled: whether the conversion accepted exchanged sides.
         orientation: that the conversion recorded in dataset.json, e.g. LPS or slices-first; "" if none.
         findings: on names and small files.
     """
@@ -57,8 +61,10 @@ class Layout:
     labels: dict[str, tuple[int, ...]] = field(default_factory=dict)
     digests: dict[Path, str] = field(default_factory=dict)
     facts: dict[Path, Intensities] = field(default_factory=dict)
+    measures: dict[str, Measures] = field(default_factory=dict)
     patients: dict[str, int] = field(default_factory=dict)
     allow_empty: bool = False
+    sides_as_labelled: bool = False
     orientation: str = ""
     findings: list[Finding] = field(default_factory=list)
 
@@ -72,7 +78,7 @@ def read_layout(folder: Path, preprocessed: Path | None = None) -> Layout:
 
     Args:
         folder: `Dataset<id>_<name>`.
-        preprocessed: nnUNet_preprocessed, to compare the splits.
+        preprocessed: nnUNet_preprocessed, to compare splits and preprocessed cases.
 
     Raises:
         DatasetError: no such folder, or no readable dataset.json.
@@ -105,12 +111,13 @@ def read_layout(folder: Path, preprocessed: Path | None = None) -> Layout:
     _read_manifest(layout)
     layout.findings += in_splits(folder, training, layout.patients)
     layout.findings += against_preprocessed(folder, preprocessed)
+    layout.findings += in_preprocessed(folder, preprocessed)
     return layout
 
 
 def _object(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         why = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
         raise DatasetError(f"{path}: {why}; every nnU-Net dataset has one") from error
@@ -266,14 +273,18 @@ def _read_manifest(layout: Layout) -> None:
         manifest = _object(path)
         known = records(manifest)
         facts = {name: record.facts() for name, record in known.items()}
-        layout.allow_empty = bool(manifest.get("settings", {}).get("allow_empty"))
+        settings = manifest.get("settings", {})
+        layout.allow_empty = bool(settings.get("allow_empty"))
+        layout.sides_as_labelled = bool(settings.get("sides_as_labelled"))
+        layout.measures = {n: record.measured() for n, record in known.items() if record.measures}
         layout.patients = manifest.get("patients", {})
     except (DatasetError, AttributeError) as error:
         layout.find(str(error))
         return
     for name, record in known.items():
         images = sorted(layout.folder / file for file in record.files if file.startswith("images"))
-        layout.facts.update(zip(images, facts[name], strict=False))
+        if not manifest.get("salted"):  # its keys are mixed with a secret
+            layout.facts.update(zip(images, facts[name], strict=False))
         for file, sha in record.files.items():
             layout.digests[layout.folder / file] = sha
         if not all((layout.folder / file).is_file() for file in record.files):

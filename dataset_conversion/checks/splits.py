@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from dataset_conversion.checks.finding import Finding
 from dataset_conversion.errors import some
+from dataset_conversion.json_text import parse_json
 from dataset_conversion.raw_format.splits import FOLDS
 from dataset_conversion.raw_format.staging import SPLITS
 
@@ -66,7 +66,7 @@ def read_sides(folder: Path) -> list[tuple[list[str], list[str]]]:
 
 
 def _sides(path: Path) -> list[tuple[list[str], list[str]]]:
-    folds = json.loads(path.read_text(encoding="utf-8"))
+    folds = parse_json(path.read_text(encoding="utf-8"))
     return [([*map(str, fold["train"])], [*map(str, fold["val"])]) for fold in folds]
 
 
@@ -77,7 +77,7 @@ def against_preprocessed(folder: Path, preprocessed: Path | None) -> list[Findin
         return []
     theirs = preprocessed / folder.resolve().name / SPLITS
     try:
-        same = not theirs.is_file() or json.loads(ours.read_text()) == json.loads(
+        same = not theirs.is_file() or parse_json(ours.read_text()) == parse_json(
             theirs.read_text()
         )
     except (OSError, ValueError):

@@ -108,4 +108,6 @@ def run(arguments: argparse.Namespace) -> int:
         with placed(target) as temporary:
             temporary.write_text(content, encoding="utf-8")
         print(f"written: {target}")
+        if target.suffix == ".tex" and (note := writing.latex_note(content)):
+            print(f"note: {note}")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import Any
 
 
@@ -79,16 +80,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan, preprocess, and print the command that trains."""
+    from dataset_conversion.json_text import parse_json
     from nnunet_plugins.api import plan
     from nnunet_plugins.errors import UserError
     from nnunet_plugins.networks import find
     from nnunet_plugins.nnunet_folders import folder_of
     from nnunet_plugins.planners.folds import advised_fold
-    from nnunet_plugins.planners.planning import Request
+    from nnunet_plugins.planners.planning import Request, interrupted
     from nnunet_plugins.planners.presets import PRESETS
 
     try:
-        training = json.loads(arguments.training)
+        training = parse_json(arguments.training)
     except json.JSONDecodeError as error:
         raise UserError(f"--training: not JSON ({error}); e.g. '{{\"epochs\": 50}}'") from error
     if not isinstance(training, dict):
@@ -109,6 +111,12 @@ def run(arguments: argparse.Namespace) -> int:
         "configurations": tuple(arguments.configurations),
         "force": arguments.force,
     }
+    request = Request(arguments.dataset, arguments.network, **asked)
+    if interrupted(request):
+        print(
+            f"note   {request.name()}: an earlier run was interrupted; plans and preprocessed data are made again",
+            file=sys.stderr,
+        )
     target = plan(
         arguments.dataset,
         arguments.network,
@@ -116,8 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
         verbose=arguments.verbose,
         **asked,
     )
-    request = Request(arguments.dataset, arguments.network, **asked)
-    plans = json.loads(target.read_text(encoding="utf-8"))
+    plans = parse_json(target.read_text(encoding="utf-8"))
     print(_table(plans))
     print(f"\nplans  {target}")
     if arguments.preset and PRESETS[arguments.preset].note:

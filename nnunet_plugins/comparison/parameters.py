@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from nnunet_plugins.model_folder import ModelFolder
+from nnunet_plugins.planned_network import NotAllowedError, build_planned
 from nnunet_plugins.plans_file import resolve
 from nnunet_plugins.prediction import quiet
 
 
 def count_parameters(model: ModelFolder) -> int | None:
-    """Count the parameters of a model's network; None if neither its plans nor its trainer define one known here."""
+    """Count the parameters of a model's network; None if neither its plans nor its trainer define one known here.
+
+    Raises:
+        NotAllowedError: the plans name a network or layer of another package, which is not imported.
+    """
     import warnings
 
     import torch
-    from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
     from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
@@ -34,17 +38,13 @@ def count_parameters(model: ModelFolder) -> int | None:
                 patch = planned["patch_size"]
                 network: Any = build(ours, architecture, channels, heads, True, patch)
             elif model.trainer.startswith("nnUNetTrainer"):
-                network = get_network_from_plans(
-                    architecture["network_class_name"],
-                    architecture["arch_kwargs"],
-                    architecture["_kw_requires_import"],
-                    channels,
-                    heads,
-                    allow_init=False,
-                    deep_supervision=True,
+                network = build_planned(
+                    architecture, channels, heads, deep_supervision=True, initialized=False
                 )
             else:
                 return None
+    except NotAllowedError:
+        raise
     # Plans of another release may lack anything; a missing count must not stop a comparison.
     except Exception:
         return None

@@ -34,6 +34,7 @@ from nnunet_plugins.model_folder import (
     scored_folds,
     stored_references,
 )
+from nnunet_plugins.planned_network import NotAllowedError
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,12 @@ def load(arguments: Sequence[str], options: Options) -> list[Run]:
 
 def training_facts(model: ModelFolder) -> dict[str, Any]:
     """The facts of a training, with the number of the network's parameters if the network is known."""
-    parameters = count_parameters(model)
-    return facts_of_model(model) | ({} if parameters is None else {"parameters": parameters})
+    facts = facts_of_model(model)
+    try:
+        parameters = count_parameters(model)
+    except NotAllowedError as error:
+        return facts | {"not_counted": str(error).partition("; allowed")[0]}
+    return facts | ({} if parameters is None else {"parameters": parameters})
 
 
 def training_notes(model: ModelFolder, facts: dict[str, Any]) -> list[str]:
@@ -135,6 +140,8 @@ def training_notes(model: ModelFolder, facts: dict[str, Any]) -> list[str]:
             "the plans were made for another dataset, as for a fine-tuning; whether the training began with "
             "pretrained weights is not recorded"
         )
+    if "not_counted" in facts:
+        notes.append(f"parameters not counted, not a known network: {facts['not_counted']}")
     return notes
 
 

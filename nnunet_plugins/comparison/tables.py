@@ -11,6 +11,7 @@ from nnunet_plugins.comparison.runs import Run
 from nnunet_plugins.comparison.signed_rank import EXACT_UP_TO
 from nnunet_plugins.comparison.statistics import FEW
 from nnunet_plugins.evaluation.metrics import METRICS
+from nnunet_plugins.evaluation.units import title_of, tolerance_of
 
 UNKNOWN = "not recorded"
 TOO_SHORT = (
@@ -135,9 +136,9 @@ def metric_sheet(table: MetricTable, comparison: Comparison) -> Sheet:
         )
     if any(line.few for line in table.lines):
         notes.append(TOO_SHORT.format("patients" if comparison.by_patient else "cases"))
-    tolerance = f" at {first.scores.tolerance:g} mm" if table.metric == "nsd" else ""
+    tolerance = f" at {tolerance_of(first.scores)}" if table.metric == "nsd" else ""
     return Sheet(
-        f"{about.title}{tolerance} ({_BETTER[about.better]})",
+        f"{title_of(table.metric, first.scores)}{tolerance} ({_BETTER[about.better]})",
         ("label", "run", "n", "mean ± SD", "95 % CI", "W/T/L", "r", "p"),
         tuple(rows),
         2,

@@ -21,6 +21,7 @@ from nnunet_plugins.costs.training_step import Setup, TrainingStep
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import find
 from nnunet_plugins.nnunet_folders import find_dataset, folder_of
+from nnunet_plugins.planned_network import check_names
 from nnunet_plugins.plans_file import MALFORMED, NOT_PLANS, check_plans, read_object
 
 #: nnU-Net's defaults.
@@ -120,7 +121,7 @@ def setup_for(
     """Return name and step of a configuration's network; ``network`` replaces the plans' own.
 
     Raises:
-        UserError: the plans have no such configuration, or are malformed.
+        UserError: the plans have no such configuration, are malformed, or name a layer that is not allowed.
     """
     if configuration not in plans["configurations"]:
         raise UserError(
@@ -133,11 +134,13 @@ def setup_for(
         raise
     except MALFORMED as error:
         raise not_as_planned(f"plans {plans['plans_name']}, {configuration}", error) from error
-    planned = setup.architecture["network_class_name"].rpartition(".")[2]
-    if network is None or network == planned:
-        return planned, setup
-    find(network)
-    return network, replace(setup, network=network, architecture=stand_in(setup.architecture))
+    planned = str(setup.architecture.get("network_class_name")).rpartition(".")[2]
+    if network is not None and network != planned:
+        find(network)
+        setup = replace(setup, network=network, architecture=stand_in(setup.architecture))
+        planned = network
+    check_names(setup.architecture, f"plans {plans['plans_name']}, {configuration}")
+    return planned, setup
 
 
 def not_as_planned(who: str, error: Exception) -> UserError:
@@ -156,7 +159,7 @@ def stand_in(architecture: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "network_class_name": f"{host.__module__}.{host.__name__}",
         "arch_kwargs": kwargs,
-        "_kw_requires_import": list(architecture["_kw_requires_import"]),
+        "_kw_requires_import": [k for k in architecture["_kw_requires_import"] if k in kwargs],
     }
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
 from architectures.outputs import Output
 from nnunet_plugins.networks import HOSTS, build
+from nnunet_plugins.planned_network import build_planned
 from nnunet_plugins.training.losses import (
     DEFAULT_LOSS,
     AttentionLoss,
@@ -94,16 +94,9 @@ class Setup:
         deep = self.training.get("deep_supervision", True)
         planned = self.architecture["network_class_name"]
         if self.network is None and planned.rpartition(".")[2] in HOSTS:
-            host: nn.Module = get_network_from_plans(
-                planned,
-                self.architecture["arch_kwargs"],
-                self.architecture["_kw_requires_import"],
-                self.channels,
-                self.outputs,
-                allow_init=True,
-                deep_supervision=deep,
+            return build_planned(
+                self.architecture, self.channels, self.outputs, deep_supervision=deep
             )
-            return host
         name = self.network or planned.rpartition(".")[2]
         return build(name, self.architecture, self.channels, self.outputs, deep, self.patch)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from dataset_conversion.errors import DatasetError
+from dataset_conversion.json_text import parse_json
 from dataset_conversion.labels import label_values, values_of
 from nnunet_plugins.errors import UserError
 
@@ -83,7 +83,7 @@ def read_labels(path: Path, source: str) -> Labels:
         UserError: the file does not exist, is not JSON, or its "labels" are not in the form of nnU-Net v2.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = parse_json(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as JSON ({error}); pass -djfile FILE") from error
     declared = content.get("labels") if isinstance(content, dict) else None

@@ -70,8 +70,8 @@ def numbered(patients: Mapping[str, object]) -> dict[str, int]:
 
 
 def _of_table(cases: Sequence[str], groups: Path) -> dict[str, str]:
-    from dataset_conversion.datasets.groups import read_groups, rows_of
-    from dataset_conversion.datasets.patient_ids import spelling
+    from dataset_conversion.datasets.groups import Rows, read_groups
+    from dataset_conversion.dicom.patients import spelling
 
     try:
         rows_read = read_groups(groups)
@@ -81,10 +81,8 @@ def _of_table(cases: Sequence[str], groups: Path) -> dict[str, str]:
     for name, patient in rows_read.items():
         if spelling(table.setdefault(without_ending(name), patient)) != spelling(patient):
             raise UserError(f"--groups {groups}: {name} has a second patient; keep one of its rows")
-    loose: dict[str, set[str]] = {}
-    for name in table:
-        loose.setdefault(spelling(name), set()).add(name)
-    rows = {case: rows_of([case], table, loose) for case in cases}
+    look = Rows.of(table)
+    rows = {case: look.named([case]) for case in cases}
     missing = [case for case, found in rows.items() if not found]
     if missing:
         raise UserError(

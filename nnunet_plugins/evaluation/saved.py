@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
+from dataset_conversion.json_text import parse_json
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.evaluation.metrics import METRICS, MaskScores
@@ -21,8 +21,13 @@ def read_scores(path: Path) -> Scores:
     Raises:
         UserError: the file is not a scores file, has another version, is incomplete, or holds NaN.
     """
+    if path.suffix.lower() == ".csv":
+        raise UserError(
+            f"{path}: is the table of evaluate -o FILE.csv; compare reads JSON: nnunet-plugins evaluate PRED REF -o "
+            "FILE.json"
+        )
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse(path))
+        content = parse_json(path.read_text(encoding="utf-8"), parse_constant=_refuse(path))
     except (OSError, ValueError) as error:
         if isinstance(error, UserError):
             raise
@@ -64,6 +69,7 @@ def _scores(content: dict[str, Any]) -> Scores:
             case["right_voxels"],
             dimensions=case.get("dimensions"),
             patient=case.get("patient"),
+            unit=case.get("unit_of_distances", "mm"),
         )
         for name, case in content["cases"].items()
     )

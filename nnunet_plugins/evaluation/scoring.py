@@ -31,6 +31,7 @@ from nnunet_plugins.evaluation.parallel import each
 from nnunet_plugins.evaluation.patients import find_patients, with_patients
 from nnunet_plugins.evaluation.summary import CaseScores, Scores, check_output
 from nnunet_plugins.evaluation.surfaces import measured_axes
+from nnunet_plugins.evaluation.units import in_unit, unit_notes
 from nnunet_plugins.evaluation.validation import TRAINED_ON, doubt_of, fold_of, why_trained_on
 
 Progress = Callable[[list[Pair]], Iterable[Pair]]
@@ -58,10 +59,10 @@ def evaluate(
     `metrics.EMPTY_RULE` defines the scores of empty masks.
 
     Args:
-        prediction: a label map (.nii.gz, .nii, .nrrd, .mha) or a folder of them.
+        prediction: a label map (.nii.gz, .nii, .nrrd, .mha, .gipl, .png, .bmp, .tif, .tiff) or a folder of them.
         reference: likewise.
         dataset_json: nnU-Net's dataset.json.
-        output: path of a JSON file for the scores, written atomically.
+        output: path of a .json or .csv file for the scores, written atomically.
         progress: wraps the list of pairs, as tqdm does.
         chill: score the cases that were predicted; references without a prediction are left out.
         tolerance: of the normalised surface Dice, mm.
@@ -131,7 +132,7 @@ def score_pairs(
     return Scores(
         labels,
         tuple(scored),
-        (*notes, *_turned(scored), *_mixed(scored)),
+        (*notes, *_turned(scored), *_mixed(scored), *unit_notes(scored)),
         tolerance,
         metric_names(pixels=pixels),
     )
@@ -172,7 +173,7 @@ def score_case(
     predicted, stored = with_axes_of(predicted, true)
     check_geometry(predicted, true)
     scores = score_voxels(pair.name, predicted, true, labels, tolerance=tolerance, pixels=pixels)
-    return replace(scores, stored=stored)
+    return in_unit(replace(scores, stored=stored), true.unit)
 
 
 def score_voxels(

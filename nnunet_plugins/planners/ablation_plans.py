@@ -13,6 +13,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from architectures.plan import argument_names
 from architectures.suggestions import nearest_first
+from dataset_conversion.json_text import parse_json
 from nnunet_plugins.costs.footprint import count
 from nnunet_plugins.costs.training_step import Setup
 from nnunet_plugins.errors import UserError
@@ -122,7 +123,7 @@ def write_plans(
     target = folder / f"{name}.json"
     if target.exists() and not force:
         raise UserError(f"{name}: plans of that name exist; pass --force to overwrite them")
-    dataset_json = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    dataset_json = parse_json((folder / "dataset.json").read_text(encoding="utf-8"))
 
     made = []
     configurations: dict[str, Any] = {}
@@ -153,7 +154,7 @@ def _read_plans(folder: Path, name: str | None) -> dict[str, Any]:
         )
     file = folder / f"{found}.json"
     try:
-        plans = json.loads(file.read_text(encoding="utf-8"))
+        plans = parse_json(file.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise UserError(f"{file}: not JSON ({error}); plan again") from error
     if not isinstance(plans, dict) or not isinstance(plans.get("configurations"), dict):

@@ -17,6 +17,12 @@ from nnunetv2.experiment_planning.plan_and_preprocess_api import (
 )
 from nnunetv2.utilities.dataset_name_id_conversion import maybe_convert_to_dataset_name
 
+from dataset_conversion.json_text import parse_json
+from dataset_conversion.raw_format.preprocessed import (
+    drop_outdated_references,
+    remember_source,
+    source_digest,
+)
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import build, find
 from nnunet_plugins.nnunet_folders import find_dataset, folder_of
@@ -25,6 +31,13 @@ from nnunet_plugins.papers.paper import Recipe
 from nnunet_plugins.papers.topologies import Topology
 from nnunet_plugins.planners.network_planner import NetworkPlanner
 from nnunet_plugins.planners.presets import PRESETS
+from nnunet_plugins.planners.unfinished import (
+    PlanRun,
+    alone,
+    is_unfinished,
+    remove_leftovers,
+    was_interrupted,
+)
 from nnunet_plugins.plans_file import MALFORMED, check_plans_name
 from nnunet_plugins.training.procedure import read_procedure
 
@@ -116,22 +129,42 @@ class Request:
 def plan(request: Request) -> Path:
     """Extract the fingerprint, plan and preprocess; return the plans file.
 
+    After an interrupted run, everything is made again.
+
     Raises:
         UserError: unknown dataset, network, preset or option; nnU-Net rejects the dataset; plans of that name
-            exist.
+            exist, or another run is making them.
     """
     _check(request)
     name, training = request.name(), request.procedure()
     dataset = _dataset(request.dataset)
     target = folder_of("nnUNet_preprocessed") / dataset / f"{name}.json"
-    if target.exists() and not request.force:
+    if target.exists() and not request.force and not is_unfinished(target):
         raise UserError(
             f"{name}: plans of that name exist for {dataset}; choose another name with -p, or pass --force "
             "to overwrite them and their preprocessed data"
         )
-    _check_splits(
-        folder_of("nnUNet_raw") / dataset / "splits_final.json", target.parent / "splits_final.json"
-    )
+    with alone(target) as run:
+        _plan(request, training, dataset, target, run)
+    return target
+
+
+def interrupted(request: Request) -> bool:
+    """Return whether an earlier run of these plans was interrupted, so that `plan` makes everything again."""
+    try:
+        dataset = _dataset(request.dataset)
+    except UserError:  # `plan` reports it
+        return False
+    return was_interrupted(folder_of("nnUNet_preprocessed") / dataset / f"{request.name()}.json")
+
+
+def _plan(
+    request: Request, training: dict[str, Any], dataset: str, target: Path, run: PlanRun
+) -> None:
+    name, raw = request.name(), folder_of("nnUNet_raw") / dataset
+    if run.earlier:
+        remove_leftovers(target, CONFIGURATIONS)
+    _check_splits(raw / "splits_final.json", target.parent / "splits_final.json")
     identifier = int(dataset[7:10])
     try:
         extract_fingerprint_dataset(
@@ -142,7 +175,8 @@ def plan(request: Request) -> Path:
         raise UserError(
             f"{dataset}: nnU-Net rejects the dataset: {reason}; see: nnunet-plugins check {identifier}"
         ) from error
-    with _set_aside(target):
+    source = source_digest(raw)
+    with _set_aside(target, run.earlier):
         planner = _planner(request, dataset, name, training)
         try:
             planned = planner.plan_experiment()["configurations"]
@@ -161,8 +195,13 @@ def plan(request: Request) -> Path:
                 "larger than the patch); pass one of these"
             )
         _check_networks(request, planner, {c: planned[c] for c in chosen})
+    run.preprocessing = True
+    drop_outdated_references(raw, target.parent)
     preprocess_dataset(identifier, name, chosen, num_processes=[request.processes])
-    return target
+    for configuration in chosen:
+        data = target.parent / planned[configuration]["data_identifier"]
+        if data.is_dir():
+            remember_source(data, source)
 
 
 def _planner(request: Request, dataset: str, name: str, training: dict[str, Any]) -> NetworkPlanner:
@@ -218,11 +257,17 @@ def _with_fix(request: Request, configuration: str, error: UserError) -> UserErr
 
 
 @contextmanager
-def _set_aside(plans: Path) -> Iterator[None]:
-    """Keep nnU-Net from merging old plans into new ones; after a failure the old plans are restored."""
+def _set_aside(plans: Path, unfinished: bool) -> Iterator[None]:
+    """Keep nnU-Net from merging old plans into new ones; after a failure the old plans are restored.
+
+    Args:
+        plans: the plans file.
+        unfinished: whether ``plans`` are those of an interrupted run, after which the old ones are still aside.
+    """
     old = plans.with_suffix(".json.old")
-    if plans.exists():
+    if plans.exists() and not (unfinished and old.exists()):
         os.replace(plans, old)
+    plans.unlink(missing_ok=True)
     try:
         yield
     except BaseException:
@@ -270,12 +315,19 @@ def _check_splits(raw: Path, preprocessed: Path) -> None:
     # nnU-Net only raises a bare AssertionError.
     if not raw.exists() or not preprocessed.exists():
         return
-    ours, theirs = (
-        [{part: set(cases) for part, cases in fold.items()} for fold in json.loads(p.read_text())]
-        for p in (raw, preprocessed)
-    )
+    ours, theirs = _folds(raw), _folds(preprocessed)
     if ours != theirs[: len(ours)]:
         raise UserError(
             f"{preprocessed}: differs from the dataset's {raw.name} (the cases have changed since, or the folds "
             "come from elsewhere); move it away to plan with the folds of the dataset"
         )
+
+
+def _folds(path: Path) -> list[dict[str, set[str]]]:
+    try:
+        folds = parse_json(path.read_text(encoding="utf-8"))
+        return [{part: set(cases) for part, cases in fold.items()} for fold in folds]
+    except (OSError, ValueError, RecursionError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path}: cannot be read as a list of train and val ({error}); remove it"
+        ) from error

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from nnunet_plugins.evaluation.metrics import METRICS
 from nnunet_plugins.evaluation.table import count
+from nnunet_plugins.evaluation.units import title_of, tolerance_of
 from nnunet_plugins.reports.facts import NOT_RECORDED, text_of
 from nnunet_plugins.reports.sources import Source
 
@@ -91,7 +91,7 @@ def _software(source: Source) -> str | None:
 
 
 def _metrics(source: Source) -> str:
-    return ", ".join(METRICS[name].title for name in source.scores.metrics)
+    return ", ".join(title_of(name, source.scores) for name in source.scores.metrics)
 
 
 def _internal(source: Source) -> str | None:
@@ -125,8 +125,11 @@ def _sizes(source: Source) -> str | None:
         ]
         for name in source.scores.labels.values
     }
+    part, unit = (1000, "ml") if source.scores.unit == "mm" else (1, source.scores.unit)
     ranges = [
-        f"{name} {min(v) / 1000:.3g} to {max(v) / 1000:.3g} ml" for name, v in volumes.items() if v
+        f"{name} {min(v) / part:.3g} to {max(v) / part:.3g} {unit}"
+        for name, v in volumes.items()
+        if v
     ]
     return "reference volumes: " + "; ".join(ranges) if ranges else None
 
@@ -157,10 +160,11 @@ def _empty_prediction(source: Source) -> str:
 
 
 def _boundary(source: Source) -> str | None:
-    names = [METRICS[n].title for n in ("hd95_mm", "assd_mm") if n in source.scores.metrics]
+    scores = source.scores
+    names = [title_of(name, scores) for name in ("hd95_mm", "assd_mm") if name in scores.metrics]
     if not names:
         return None
-    measured = f"{', '.join(names)}, NSD at {source.scores.tolerance:g} mm"
+    measured = f"{', '.join(names)}, NSD at {tolerance_of(scores)}"
     return f"measured: {measured}; whether they matter is for the authors to judge"
 
 

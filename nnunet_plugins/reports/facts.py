@@ -10,6 +10,7 @@ from typing import Any
 from nnunet_plugins.evaluation.metrics import METRICS, check_metrics
 from nnunet_plugins.evaluation.summary import CaseScores, Scores
 from nnunet_plugins.evaluation.table import count, number
+from nnunet_plugins.evaluation.units import title_of
 from nnunet_plugins.reports.sources import Source
 
 NOT_RECORDED = "not recorded"
@@ -28,7 +29,7 @@ def shown_metrics(scores: Scores) -> list[str]:
 def summary_table(scores: Scores) -> tuple[list[str], list[list[str]]]:
     """Heading and rows, one per label: mean ± SD, n if it differs from that of Dice; last the mean of the labels."""
     metrics = shown_metrics(scores)
-    head = ["label", "cases", *(METRICS[name].title for name in metrics)]
+    head = ["label", "cases", *(title_of(name, scores) for name in metrics)]
     rows = []
     for label, summary in scores.summary.items():
         cells = [label, str(summary.metrics["dice"].n)]
@@ -79,7 +80,7 @@ def worst_first(scores: Scores) -> list[tuple[CaseScores, float | None]]:
 def case_table(case: CaseScores, scores: Scores) -> tuple[list[str], list[list[str]]]:
     """Heading and rows of one case, the worst label first; labels in neither label map are left out."""
     metrics = [name for name in ("dice", "hd95_mm", "volume_error_ml") if name in scores.metrics]
-    head = ["label", *(METRICS[name].title for name in metrics), "state"]
+    head = ["label", *(title_of(name, scores) for name in metrics), "state"]
     present = [(name, one) for name, one in case.labels.items() if one.state != "both empty"]
     present.sort(key=lambda pair: pair[1].dice if pair[1].dice is not None else 2.0)
     rows = [

@@ -10,8 +10,10 @@ import torch
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from dataset_conversion.raw_format.preprocessed import recorded_source
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import build
+from nnunet_plugins.training.data import check_complete, check_current
 from nnunet_plugins.training.initial_weights import digest_of, initial_weights, recorded_weights
 from nnunet_plugins.training.losses import (
     DEFAULT_LOSS,
@@ -22,6 +24,13 @@ from nnunet_plugins.training.losses import (
 )
 from nnunet_plugins.training.mirroring import allowed_mirror_axes
 from nnunet_plugins.training.procedure import read_procedure
+from nnunet_plugins.training.resuming import (
+    ENTRY,
+    check_data,
+    check_fold,
+    check_same,
+    fold_record,
+)
 
 if TYPE_CHECKING:
     from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
@@ -94,11 +103,53 @@ class PluginTrainer(nnUNetTrainer):
         super().initialize()
         self._made_with = digest_of(self._bare_network)
 
+    def load_checkpoint(self, filename_or_checkpoint: dict[str, Any] | str) -> None:
+        """Load a checkpoint of the same fold, plans and dataset; log its name, which may be that of the best epoch.
+
+        Raises:
+            UserError: it is of others; the differences are listed.
+        """
+        if isinstance(filename_or_checkpoint, str):
+            # Like nnU-Net, which loads it next; "meta" reads no weights.
+            started = torch.load(filename_or_checkpoint, map_location="meta", weights_only=False)
+            check_same(started.get("init_args", {}), self.my_init_kwargs, filename_or_checkpoint)
+        super().load_checkpoint(filename_or_checkpoint)
+        if isinstance(filename_or_checkpoint, str):
+            self.print_to_log_file(f"weights loaded from {Path(filename_or_checkpoint).name}")
+
+    def do_split(self) -> tuple[Any, Any]:
+        """The training and validation cases of the fold, the same as when the training started.
+
+        Raises:
+            UserError: they have changed.
+        """
+        train, validation = super().do_split()
+        now = fold_record(train, validation)
+        splits = Path(self.preprocessed_dataset_folder_base) / "splits_final.json"
+        check_fold(self._started.setdefault("cases", now), now, self.fold, splits)
+        return train, validation
+
+    @property
+    def _started(self) -> dict[str, Any]:
+        """What was recorded when the training started; part of every checkpoint."""
+        entry: dict[str, Any] = self.my_init_kwargs.setdefault(ENTRY, {})
+        return entry
+
     def on_train_start(self) -> None:
-        """Record how the training starts in debug.json, and log network and procedure before the first epoch."""
+        """Check the preprocessed cases, record the start in debug.json, and log network and procedure.
+
+        Raises:
+            UserError: the preprocessed cases are incomplete, or of an earlier version of the dataset.
+        """
         if not self.was_initialized:
             self.initialize()
         self._record_start()
+        if self.local_rank == 0:
+            data = Path(self.preprocessed_dataset_folder)
+            check_complete(data.parent, self.plans_manager.plans_name)
+            check_current(data)
+            recorded = recorded_source(data)
+            check_data(self._started.setdefault("data", recorded), recorded, data)
         super().on_train_start()
         self.print_to_log_file(
             f"initial weights: {getattr(self, 'initial_weights', 'not recorded')}"
@@ -116,12 +167,6 @@ class PluginTrainer(nnUNetTrainer):
         if found:
             self.initial_weights = found
         self.nnunet_version = version("nnunetv2")
-
-    def load_checkpoint(self, filename_or_checkpoint: dict[str, Any] | str) -> None:
-        """nnU-Net's loading; logs the name of the file, as it may be that of the best epoch."""
-        super().load_checkpoint(filename_or_checkpoint)
-        if isinstance(filename_or_checkpoint, str):
-            self.print_to_log_file(f"weights loaded from {Path(filename_or_checkpoint).name}")
 
     def on_train_end(self) -> None:
         """Log the peak GPU memory, which `compare` and `report` read from the log."""
