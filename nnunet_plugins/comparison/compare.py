@@ -15,7 +15,7 @@ from nnunet_plugins.comparison.comparable import (
     same_patients,
 )
 from nnunet_plugins.comparison.fairness import Difference, differences
-from nnunet_plugins.comparison.held_out import facts_on, without_test
+from nnunet_plugins.comparison.held_out import facts_on, held_out
 from nnunet_plugins.comparison.runs import Run
 from nnunet_plugins.comparison.statistics import (
     FEW,
@@ -159,7 +159,7 @@ def _table(runs: Sequence[Run], metric: str, patients: Mapping[str, int], seed: 
             if run is not runs[0]:
                 gains = _gains(found[0], cases, metric)
                 against = paired([*gains.values()], _of(gains, patients))
-                if without_test(runs[0], run):
+                if not held_out(runs[0], run):
                     against = replace(against, p=None, method=None)
                 line = replace(line, against=against)
             lines.append(line)

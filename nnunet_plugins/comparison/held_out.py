@@ -23,7 +23,6 @@ def facts_on(run: Run) -> dict[str, Any]:
     }
 
 
-def without_test(first: Run, other: Run) -> str:
-    """Why two runs are not tested against each other; '' if nothing speaks against it."""
-    trained = [run.name for run in (first, other) if run.scores.trained_on]
-    return f"{' and '.join(dict.fromkeys(trained))} scored on training cases" if trained else ""
+def held_out(*runs: Run) -> bool:
+    """Whether no run is known to be scored on cases that it was trained on; a test needs such runs."""
+    return not any(run.scores.trained_on for run in runs)

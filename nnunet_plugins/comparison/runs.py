@@ -10,6 +10,7 @@ from typing import Any
 from nnunet_plugins.comparison.nnunet_summary import read_summaries
 from nnunet_plugins.comparison.parameters import count_parameters
 from nnunet_plugins.comparison.patient_leaks import patient_leaks
+from nnunet_plugins.comparison.run_names import owner_of, short_names, split_name
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import Pair, find_pairs, label_maps
 from nnunet_plugins.evaluation.instances import THRESHOLD, Connectivity
@@ -31,7 +32,6 @@ from nnunet_plugins.model_facts import facts_of_model, planned_for_another_datas
 from nnunet_plugins.model_folder import (
     ModelFolder,
     is_model,
-    model_of_fold,
     read_model,
     scored_folds,
     stored_references,
@@ -111,11 +111,11 @@ def load(arguments: Sequence[str], options: Options) -> list[Run]:
     Raises:
         UserError: a path is not a run or cannot be scored, or two runs have the same name.
     """
-    named = [_split(one) for one in arguments]
-    short_names = _short_names([path for _, path in named])
+    named = [split_name(one) for one in arguments]
+    shorts = short_names([path for _, path in named])
     runs = [
         replace(_grouped(_load(path, options), options.groups), name=name or short)
-        for (name, path), short in zip(named, short_names, strict=True)
+        for (name, path), short in zip(named, shorts, strict=True)
     ]
     seen: dict[str, str] = {}
     for run, text in zip(runs, arguments, strict=True):
@@ -165,42 +165,18 @@ def training_notes(model: ModelFolder, facts: dict[str, Any]) -> list[str]:
     return notes
 
 
-def _split(text: str) -> tuple[str, Path]:
-    name, equals, path = text.partition("=")
-    if equals and not Path(text).exists():
-        return name.strip(), Path(path)
-    return "", Path(text)
-
-
-def _short_names(paths: Sequence[Path]) -> list[str]:
-    """Names for runs; for model folders only the parts in which they differ."""
-    paths = [owner[0] if (owner := model_of_fold(path)) else path for path in paths]
-    parts = [path.absolute().name.split("__") for path in paths]
-    if len(paths) > 1 and all(
-        len(one) == 3 and p.is_dir() for one, p in zip(parts, paths, strict=True)
-    ):
-        differing = [i for i in range(3) if len({one[i] for one in parts}) > 1]
-        if differing:
-            return [" ".join(one[i] for i in differing) for one in parts]
-    plain = ("scores", "summary", "validation")
-    return [
-        path.absolute().parent.name if path.stem in plain else path.name.removesuffix(".json")
-        for path in paths
-    ]
-
-
 def _load(path: Path, options: Options) -> Run:
     if not path.exists():
         raise UserError(
             f"compare: {path} does not exist; pass a scores .json, a folder of predictions or a model folder"
         )
-    if path.name == SUMMARY and model_of_fold(path.parent):  # nnU-Net's scores of a fold
+    owner = owner_of(path)
+    if owner and path.name == SUMMARY:
         path = path.parent
     if path.is_file():
         return Run(path.stem, read_scores(path))
     if is_model(path):
         return _model(path, options)
-    owner = model_of_fold(path)
     if owner and (options.reference or not _scores_files(path)):
         model, fold = owner
         return _model(model, replace(options, folds=[fold]))

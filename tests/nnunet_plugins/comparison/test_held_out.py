@@ -117,7 +117,7 @@ def test_the_path_of_a_fold_or_its_validation_is_the_model(two: Path) -> None:
     as_fold_all(two / A)
     for path in (f"{A}/fold_all", f"{A}/fold_all/validation"):
         found = compared(two, path, f"{B}/fold_0/validation")
-        assert [run.name for run in found.runs] == ["ATrainer", "BTrainer"]
+        assert [run.name for run in found.runs] == ["ATrainer fold_all", "BTrainer fold_0"]
         assert found.runs[0].facts["epochs"] == 2
         assert p_values(found) == [None, None]
 

@@ -226,3 +226,23 @@ def test_a_summary_without_a_label_is_an_error(model: Path) -> None:
         write_summary(model / f"fold_{fold}", {case: {"2": COUNTS}})
     with pytest.raises(UserError, match=r"a has no scores of sacrum = \[1\]; pass --reference"):
         load([str(zipped(model))], Options())
+
+
+def test_folds_of_a_model_are_named_after_what_differs(model: Path, zip_of: Path) -> None:
+    folds = [model / "fold_0", model / "fold_1" / "validation" / "summary.json"]
+    named = load([str(path) for path in folds], Options(reference=model.parent / "ref"))
+    assert [run.name for run in named] == ["fold_0", "fold_1"]
+    assert [run.scores.cases[0].name for run in named] == ["a", "b"]
+    other = model.with_name("BTrainer__P__2d")
+    shutil.copytree(model, other)
+    given = [str(model / "fold_0"), str(other / "fold_1")]
+    named = load(given, Options(reference=model.parent / "ref"))
+    assert [run.name for run in named] == ["ATrainer fold_0", "BTrainer fold_1"]
+
+
+def test_a_damaged_summary_is_an_error(model: Path) -> None:
+    zipped(model)
+    for fold in model.glob("fold_*"):
+        (fold / "validation" / "summary.json").write_text('{"metric_per_case": [{}]}')
+    with pytest.raises(UserError, match=r"not a summary of nnU-Net v2 .*; validate again"):
+        load([str(model)], Options())
