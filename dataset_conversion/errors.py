@@ -3,19 +3,46 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 MOST_SHOWN = 10
+NO_MEMORY = (
+    "does not fit into the memory that is free; use fewer jobs (-j), or a machine with more memory"
+)
+#: Control characters but tab and newline, separators of lines, marks that reverse the direction, surrogates.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
 
 class DatasetError(ValueError):
     """Data or settings that cannot be converted; the message states where, what, and the fix."""
 
+    def __init__(self, message: str = "") -> None:
+        """Replace what a terminal would obey, or cannot show, in names of files."""
+        super().__init__(printable(message))
+
 
 class DiskError(DatasetError):
     """The target disk fails; no case is at fault, and continuing would not help."""
+
+
+def printable(text: str) -> str:
+    r"""Return a text with bytes that are not UTF-8 as \\xNN, and without characters that control a terminal.
+
+    >>> printable("M\udcfcller"), printable("a\x1b[31mb")
+    ('M\\xfcller', 'a\\x1b[31mb')
+    """
+    return _UNPRINTABLE.sub(lambda found: _code(ord(found[0])), text)
+
+
+def _code(point: int) -> str:
+    if 0xDC80 <= point <= 0xDCFF:  # surrogateescape
+        point -= 0xDC00
+    return f"\\x{point:02x}" if point < 256 else f"\\u{point:04x}"
 
 
 def together(problems: Iterable[str]) -> DatasetError:

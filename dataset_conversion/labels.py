@@ -25,15 +25,15 @@ Value = int | tuple[int, ...]
 _BLOCK = 1 << 20
 
 # Words for left and right in the languages of hospital label lists, to detect sides only.
-_SIDE_WORDS = frozenset(
-    [
-        *("left", "right", "l", "r", "lt", "rt"),
-        *("sin", "dex", "sinister", "dexter", "sinistra", "dextra"),
-        *("li", "re", "links", "rechts", "linke", "rechte", "linker", "rechter", "linkes"),
-        *("rechtes", "gauche", "droite", "droit", "izquierda", "izquierdo", "derecha", "derecho"),
-        *("sinistro", "destra", "destro", "sx", "dx"),
-    ]
-)
+LEFT_WORDS = frozenset((
+    "left", "l", "lt", "sin", "sinister", "sinistra", "li", "links", "linke", "linker", "linkes", "gauche",
+    "izquierda", "izquierdo", "sinistro", "sx", "左",
+))  # fmt: skip
+RIGHT_WORDS = frozenset((
+    "right", "r", "rt", "dex", "dexter", "dextra", "re", "rechts", "rechte", "rechter", "rechtes", "droite",
+    "droit", "derecha", "derecho", "destra", "destro", "dx", "右",
+))  # fmt: skip
+_SIDE_WORDS = LEFT_WORDS | RIGHT_WORDS
 
 
 @dataclass(frozen=True)
@@ -139,6 +139,15 @@ class Labels:
             entry["regions_class_order"] = [self.remap[v] for v in self.regions_class_order]
         return entry
 
+    def written(self) -> dict[str, tuple[int, ...]]:
+        """Return name -> nnU-Net's values of a label or region.
+
+        >>> Labels({"sacrum": 10, "bones": (10, 20)}, regions_class_order=(10, 20)).written()["bones"]
+        (1, 2)
+        """
+        return {name: tuple(dict.fromkeys(self.remap[v] for v in values_of(value)))
+                for name, value in self.names.items()}  # fmt: skip
+
     def sided(self) -> list[str]:
         """Return names that contain a side of the body; mirroring would swap them."""
         return [name for name in self.names if has_side(name)]
@@ -196,15 +205,29 @@ def has_side(name: str) -> bool:
     >>> has_side("left_ilium"), has_side("iliumRight"), has_side("L5")
     (True, True, False)
     """
-    if "左" in name or "右" in name:
-        return True
-    for part in re.findall(r"[^\W_]+", name):
-        for word in re.sub(r"(?<=[a-z])(?=[A-Z])", " ", part).split():
-            bare = word.lower()
-            # 'left2' is a side; 'L5' and 'R1' are not.
-            if bare in _SIDE_WORDS or (len(bare) > 3 and bare.rstrip("0123456789") in _SIDE_WORDS):
-                return True
-    return False
+    return any(side_word(word) for word in words_of(name))
+
+
+def words_of(name: str) -> list[str]:
+    """Return the words of a label name in lower case; see `has_side`.
+
+    >>> words_of("iliumRight_2")
+    ['ilium', 'right', '2']
+    """
+    apart = re.sub(r"([左右])", r" \1 ", name)
+    parts = re.findall(r"[^\W_]+", apart)
+    return [word.lower() for part in parts
+            for word in re.sub(r"(?<=[a-z])(?=[A-Z])", " ", part).split()]  # fmt: skip
+
+
+def side_word(word: str) -> str:
+    """Return the word for a side in a word of `words_of`; "" if there is none.
+
+    >>> side_word("left2"), side_word("l5")
+    ('left', '')
+    """
+    bare = word.rstrip("0123456789") if len(word) > 3 else word
+    return next((found for found in (word, bare) if found in _SIDE_WORDS), "")
 
 
 def read_labels(path: Path, drop: Sequence[int] = ()) -> Labels:

@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from dataset_conversion.errors import DatasetError, DiskError
+from dataset_conversion.errors import NO_MEMORY, DatasetError, DiskError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -24,11 +24,13 @@ class Run:
             Each takes about six times the memory of a case's volume.
         keep_going: leave bad cases out instead of stopping.
         dry_run: read and check everything, write nothing.
+        overwrite: replace or remove cases of an earlier run that cannot be made again; keep a copy.
     """
 
     jobs: int = 1
     keep_going: bool = False
     dry_run: bool = False
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         """Check the number of workers."""
@@ -72,6 +74,8 @@ def _done(work: Callable[[Item], Result], item: Item) -> Result | DatasetError:
         raise
     except DatasetError as error:
         return error
+    except MemoryError:
+        return DatasetError(f"{getattr(item, 'where', item)}: {NO_MEMORY}")
 
 
 def _ended(under_way: dict[Future[Any], Item]) -> Iterator[tuple[Item, Any]]:

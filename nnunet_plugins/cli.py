@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from dataset_conversion.errors import DatasetError
+from dataset_conversion.errors import DatasetError, printable
 from nnunet_plugins import __version__
 from nnunet_plugins.commands import (
     ablation,
@@ -91,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UserError, DatasetError, OSError) as error:
         if arguments.debug:
             raise
-        print(f"nnunet-plugins {arguments.command}: {error}", file=sys.stderr)
+        print(f"nnunet-plugins {arguments.command}: {printable(str(error))}", file=sys.stderr)
         return 2
     except ImportError as error:  # a package or one of its requirements is missing
         if arguments.debug:

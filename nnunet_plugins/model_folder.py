@@ -3,44 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
-import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.cases import label_maps
-from nnunet_plugins.plans_file import read_object, resolve
+from nnunet_plugins.evaluation.validation import FOLDER, has_validation, is_fold
+from nnunet_plugins.plans_file import read_object
 from nnunet_plugins.training_log import TrainingLog, read_training_log
-
-#: Fact -> its key and type in nnU-Net's debug.json, where all values are strings.
-DEBUG_KEYS = {
-    "epochs": ("num_epochs", int),
-    "iterations_per_epoch": ("num_iterations_per_epoch", int),
-    "validation_iterations": ("num_val_iterations_per_epoch", int),
-    "batch_size": ("batch_size", int),
-    "initial_lr": ("initial_lr", float),
-    "weight_decay": ("weight_decay", float),
-    "oversample_foreground": ("oversample_foreground_percent", float),
-    "device": ("device", str),
-    "torch": ("torch_version", str),
-    "network": ("network", str),
-}
-#: Entries of a configuration's `training` (see `procedure`) other than the budget.
-PROCEDURE = (
-    "optimizer",
-    "initial_lr",
-    "weight_decay",
-    "lr_schedule",
-    "loss",
-    "augmentation",
-    "mirror_axes",
-    "oversample_foreground",
-    "deep_supervision",
-)
 
 
 @dataclass(frozen=True)
@@ -101,13 +73,23 @@ def is_model(path: Path) -> bool:
     )
 
 
+def model_of_fold(path: Path) -> tuple[Path, str] | None:
+    """Model folder and fold of the path of a fold, or of its validation; None for other paths."""
+    real = path.resolve()
+    fold = real.parent if real.name == FOLDER else real
+    found = real.is_dir() and is_fold(fold)
+    return (fold.parent, fold.name.removeprefix("fold_")) if found else None
+
+
 def read_model(path: Path, folds: Sequence[str] | None = None) -> ModelFolder:
     """Return a model with the given folds; by default all numbered folds, or fold_all if there are none.
 
     Raises:
         UserError: a fold does not exist.
     """
-    found = {one.name.removeprefix("fold_"): one for one in sorted(path.glob("fold_*"))}
+    found = {
+        one.name.removeprefix("fold_"): one for one in sorted(path.glob("fold_*")) if one.is_dir()
+    }
     for fold in folds or ():
         if fold not in found:
             raise UserError(f"{path}: no fold_{fold}; available: {', '.join(found)}")
@@ -115,74 +97,28 @@ def read_model(path: Path, folds: Sequence[str] | None = None) -> ModelFolder:
     return ModelFolder(path, tuple(found[name] for name in names))
 
 
-def facts_of_model(model: ModelFolder) -> dict[str, Any]:
-    """Facts for `fairness.differences`, and the cost of the training; unknown facts are left out.
+def scored_folds(model: ModelFolder, asked: Sequence[str] | None) -> tuple[ModelFolder, list[str]]:
+    """The model with those of its folds that have a validation, and a note on the others.
 
-    The cost: seconds_a_step (median epoch time divided by its training and validation steps), training_hours (all
-    epochs of all folds) and peak_memory_gib (of the largest fold, if one of our trainers recorded it).
+    Args:
+        model: with the selected folds.
+        asked: names of the folds that were asked for; None leaves out folds without a validation.
+
+    Raises:
+        UserError: a fold that was asked for has no validation, or none has one.
     """
-    facts = facts_of_plans(model.plans, model.configuration) | {"trainer": model.trainer or None}
-    for debug in model.debug:
-        facts |= _typed(debug)
-    logs = list(model.logs.values())
-    facts["splits"] = {fold.name: validation_cases(fold) for fold in model.folds}
-    facts["finished"] = all(log.finished for log in logs) if logs else None
-    facts["peak_memory_gib"] = max((log.peak_gib for log in logs if log.peak_gib), default=None)
-    seconds = [value for log in logs for value in log.seconds.values()]
-    steps = facts.get("iterations_per_epoch")
-    if seconds:
-        facts["training_hours"] = sum(seconds) / 3600
-        if steps:
-            steps += facts.get("validation_iterations", 0)
-            facts["seconds_a_step"] = statistics.median(seconds) / steps
-    return {name: value for name, value in facts.items() if value is not None}
-
-
-def facts_of_plans(plans: Mapping[str, Any], configuration: str) -> dict[str, Any]:
-    """Facts that plans state about a configuration's training; ``{}`` if it is not among them."""
-    resolved = resolve(plans, configuration)
-    if not resolved:
-        return {}
-    training = resolved.get("training", {})
-    name = resolved.get("architecture", {}).get("network_class_name", "")
-    return {
-        "dataset": plans.get("dataset_name"),
-        "plans": plans.get("plans_name"),
-        "configuration": configuration,
-        "network": name.rpartition(".")[2] or None,
-        "batch_size": resolved.get("batch_size"),
-        "patch_size": resolved.get("patch_size"),
-        "spacing": resolved.get("spacing"),
-        "normalization": resolved.get("normalization_schemes"),
-        "memory_target_gb": resolved.get("memory", {}).get("target_gb"),
-        **{
-            fact: training[fact]
-            for fact in ("epochs", "iterations_per_epoch", *PROCEDURE)
-            if fact in training
-        },
-    }
-
-
-def validation_cases(fold: Path) -> list[str]:
-    """Names of the cases on which a fold was validated."""
-    folder = fold / "validation"
-    try:
-        return sorted(label_maps(folder))
-    except UserError:
-        pass
-    if (folder / "summary.json").is_file():
-        found = read_object(folder / "summary.json")["metric_per_case"]
-        return sorted(case_name(one["prediction_file"]) for one in found)
-    return []
-
-
-def case_name(path: str) -> str:
-    r"""A case's name from a path in nnU-Net's JSON, which may come from another operating system.
-
-    >>> case_name(r"D:\nnUNet_results\validation\case_07.nii.gz")
-    'case_07'
-    """
-    return re.split(r"[\\/]", path)[-1].partition(".")[0]
+    there = [fold for fold in model.folds if has_validation(fold)]
+    lacking = [fold.name for fold in model.folds if fold not in there]
+    if not lacking:
+        return model, []
+    every = [fold for fold in sorted(model.path.glob("fold_*")) if has_validation(fold)]
+    names = " ".join(fold.name.removeprefix("fold_") for fold in every)
+    what = f"{' and '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} not finished"
+    if asked or not there:
+        fix = f"pass --fold {names}" if names else "finish the training (nnUNetv2_train ... --c)"
+        raise UserError(f"{what}: no predictions of validation cases; {fix}")
+    note = f"{what} (no predictions of validation cases) and left out; scored: {', '.join(f.name for f in there)}"
+    return replace(model, folds=tuple(there)), [note]
 
 
 def stored_references(dataset: str) -> Path | None:
@@ -200,13 +136,3 @@ def _stored(dataset: str, variable: str, name: str) -> Path | None:
     root = os.environ.get(variable)
     folder = Path(root or "") / dataset / name
     return folder if root and dataset and folder.is_dir() else None
-
-
-def _typed(debug: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for fact, (key, kind) in DEBUG_KEYS.items():
-        try:
-            found[fact] = kind(debug[key])
-        except (KeyError, ValueError, TypeError):
-            continue
-    return found

@@ -9,14 +9,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import SimpleITK as sitk
 
-from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import like, orientation, oriented
 from dataset_conversion.io.orientation import oriented_to
-from dataset_conversion.io.volumes import is_volume, read_header, read_image
 from dataset_conversion.raw_format.training_record import revealed
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.image_files import read_channels, stored_orientation
 from nnunet_plugins.plans_file import read_object
 
 
@@ -31,7 +31,7 @@ def turned(images: Sequence[Path], code: str | None, folder: Path) -> list[Path]
     Raises:
         UserError: an image cannot be read.
     """
-    if code is None or all(stored(path) == code for path in images):
+    if code is None or all(stored_orientation(path) in (code, "") for path in images):
         return list(images)
     copies = []
     for path in images:
@@ -67,7 +67,7 @@ def notes_on(images: Iterable[Path], code: str | None, model: Path) -> list[str]
     Raises:
         UserError: the header of an image cannot be read.
     """
-    counts = Counter(filter(None, map(stored, images)))
+    counts = Counter(filter(None, map(stored_orientation, images)))
     shown = ", ".join(f"{axes} ({count})" for axes, count in sorted(counts.items()))
     if code is not None:
         if set(counts) <= {code}:
@@ -93,30 +93,17 @@ def notes_on(images: Iterable[Path], code: str | None, model: Path) -> list[str]
     ]
 
 
-def stored(path: Path) -> str:
-    """The orientation in which a volume is stored; '' for a format without one.
-
-    Raises:
-        UserError: its header cannot be read.
-    """
-    if not is_volume(path):
-        return ""
-    try:
-        return read_header(path).orientation
-    except DatasetError as error:
-        raise UserError(str(error)) from error
-
-
 def read(path: Path) -> sitk.Image:
-    """Read an image of one channel.
+    """Read an image of one channel, or the mean of the colours of a natural image.
 
     Raises:
         UserError: it cannot be read.
     """
-    try:
-        return read_image(path)[0]
-    except DatasetError as error:
-        raise UserError(str(error)) from error
+    channels = read_channels(path)
+    if len(channels) == 1:
+        return channels[0]
+    mean = sum(sitk.GetArrayFromImage(one).astype(np.float32) for one in channels) / len(channels)
+    return like(mean, channels[0])
 
 
 def _reorients(model: Path) -> bool:

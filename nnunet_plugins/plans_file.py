@@ -59,13 +59,22 @@ def read_object(path: Path) -> dict[str, Any]:
     Raises:
         UserError: the file cannot be read or holds something else.
     """
-    try:
-        content = parse_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: cannot be read as JSON ({error})") from error
+    content = read_any(path)
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected an object, as nnU-Net writes it")
     return content
+
+
+def read_any(path: Path) -> Any:
+    """Return the content of a JSON file.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    try:
+        return parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: cannot be read as JSON ({error})") from error
 
 
 def check_plans(content: Any, where: object) -> dict[str, Any]:
@@ -135,4 +144,26 @@ def resolve(plans: Mapping[str, Any], configuration: str) -> dict[str, Any]:
             return {}
         found = {**entry, **found}
         name = entry.get("inherits_from")
-    return {} if name in seen else found
+    return {} if name in seen else with_architecture(found)
+
+
+def with_architecture(configuration: dict[str, Any]) -> dict[str, Any]:
+    """A configuration of nnU-Net before 2.5 with the ``architecture`` that nnU-Net reads from it; others unchanged.
+
+    Args:
+        configuration: with what it inherits. It stays as it is if nnU-Net does not know its network.
+    """
+    if "architecture" in configuration or "UNet_class_name" not in configuration:
+        return configuration
+    import warnings
+    from copy import deepcopy
+
+    from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nnU-Net warns about the old format
+        try:
+            found: dict[str, Any] = ConfigurationManager(deepcopy(configuration)).configuration
+        except MALFORMED:
+            return configuration
+    return found

@@ -78,6 +78,7 @@ class Output:
         allow_empty: accept masks without any label.
         resample_mask: resample masks on another grid if position and volumes prove that they belong to the image.
         ignore_mask_header: a mask of its image's size that its header does not place gets the image's grid.
+        sides_as_labelled: accept labels of left and right whose positions are exchanged.
     """
 
     window: tuple[float, float] | None = None
@@ -86,6 +87,7 @@ class Output:
     allow_empty: bool = False
     resample_mask: bool = False
     ignore_mask_header: bool = False
+    sides_as_labelled: bool = False
 
     def changes(self) -> list[str]:
         """Describe what changes a case besides its orientation and labels.

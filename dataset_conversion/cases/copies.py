@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from dataset_conversion.cases.intensities import SAME, Intensities, compare
+from dataset_conversion.cases.intensities import FEW, SAME, Intensities, compare
+from dataset_conversion.cases.planes import shared_planes
+
+_FEWEST = 2  # planes that images share
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,27 @@ class Image:
     group: str
     fact: Intensities
     read: Callable[[], np.ndarray]
+
+
+def telling_channels(facts: Mapping[str, Mapping[int, Intensities]]) -> dict[str, list[int]]:
+    """Return the channels of each case that can show copies.
+
+    Of several channels, one with few levels (a rough segmentation, an empty image) and one that is
+    the same in all cases (an atlas) may be equal on purpose.
+
+    Args:
+        facts: case -> channel -> facts.
+    """
+    keys: dict[int, set[str]] = {}
+    for own in facts.values():
+        for channel, fact in own.items():
+            keys.setdefault(channel, set()).add(fact.key)
+    common = {channel for channel, found in keys.items() if len(found) == 1 < len(facts)}
+    return {
+        name: [c for c, fact in own.items()
+               if len(own) == 1 or (fact.levels > FEW and c not in common)]
+        for name, own in facts.items()
+    }  # fmt: skip
 
 
 def equal_images(images: Sequence[Image]) -> list[list[Image]]:
@@ -56,6 +82,30 @@ def near_images(images: Sequence[Image]) -> list[list[Image]]:
             array = first.read()
             near = [image for image in others if compare(array, image.read())]
             found += [[first, *near]] if near else []
+    return found
+
+
+def overlapping_images(images: Sequence[Image]) -> list[tuple[Image, Image, int]]:
+    """Return pairs of images of several cases that share planes, and how many; equal images are left out.
+
+    Raises:
+        DatasetError: an image cannot be read.
+    """
+    holders: dict[int, list[int]] = {}
+    for number, image in enumerate(images):
+        for key in set(image.fact.planes):
+            holders.setdefault(key, []).append(number)
+    pairs = Counter(
+        pair for numbers in holders.values() for pair in itertools.combinations(numbers, 2)
+    )
+    found = []
+    for (a, b), keys in sorted(pairs.items()):
+        one, other = images[a], images[b]
+        if keys < _FEWEST or one.case == other.case or one.fact.key == other.fact.key:
+            continue
+        shared = shared_planes(one.read(), other.read())
+        if shared >= _FEWEST:
+            found.append((one, other, shared))
     return found
 
 

@@ -8,13 +8,14 @@ from itertools import pairwise
 import numpy as np
 
 from dataset_conversion.io.orientation import slice_index
+from dataset_conversion.labels import histogram
 
 _LOST = 2  # slices: longest gap in a structure that is labelled on both sides of it
 _FEWEST = 5  # labelled slices, below which a short gap may separate two lesions
 
 
 def holes(mask: np.ndarray, spacing: Sequence[float]) -> str:
-    """Describe the slices that a label map misses; "" if there are none.
+    """Describe the slices that a label map, or one of its labels, misses; "" if there are none.
 
     Regarded is the axis of the longest voxels, or every axis if all are alike. A gap counts if the
     same label is at the same place on both sides of it, and if every few slices only one is
@@ -33,15 +34,37 @@ def holes(mask: np.ndarray, spacing: Sequence[float]) -> str:
     if min(mask.shape) == 1:  # one slice
         return ""
     axis = slice_index(spacing)
-    for one in range(3) if axis is None else [axis]:
-        slices = np.moveaxis(mask, 2 - one, 0)
-        missing, extent = _missing(slices)
+    axes = list(range(3)) if axis is None else [axis]
+    for one in axes:
+        missing, extent = _missing(np.moveaxis(mask, 2 - one, 0))
         if missing:
-            return (
-                f"no label in {missing} of the {extent} slices from the first to the last labelled "
-                "one; draw or interpolate them, or give them the ignore label"
-            )
+            return f"no label in {_shown(missing, extent)}"
+    part = mask[_box(mask)]
+    for value in histogram(part):
+        label = part == value
+        for one in axes if value else ():
+            missing, extent = _missing(np.moveaxis(label, 2 - one, 0))
+            if missing:
+                return f"label {value} is missing in {_shown(missing, extent)}"
     return ""
+
+
+def _shown(missing: int, extent: int) -> str:
+    return (
+        f"{missing} of the {extent} slices from the first to the last labelled one; draw or "
+        "interpolate them, or give them the ignore label"
+    )
+
+
+def _box(mask: np.ndarray) -> tuple[slice, ...]:
+    """Return the bounds of the labels with one slice of background, as slices of the array."""
+    found = []
+    for axis in range(3):
+        rows = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
+        if not rows.size:
+            return (slice(0, 0),) * 3
+        found.append(slice(max(0, int(rows[0]) - 1), int(rows[-1]) + 2))
+    return tuple(found)
 
 
 def _missing(slices: np.ndarray) -> tuple[int, int]:

@@ -15,7 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dataset_conversion.cases.planes import sketch
+
 SAME, NEAR = "same", "near"
+FEW = 16  # different values of an image that may be a label map
 _SHARE = 4  # the highest levels are those that hold a quarter of the voxels,
 _FEWEST = 8  # and at least eight
 _RANGE = 1 << 22  # most levels that are counted one by one
@@ -36,6 +39,7 @@ class Intensities:
         highest: value.
         levels: number of different values; an estimate if they are continuous.
         negative: share of voxels below -50, those of the lowest value left out.
+        planes: finds images that share slices, see `sketch`; empty for an image of few levels.
     """
 
     key: str
@@ -44,6 +48,7 @@ class Intensities:
     highest: float
     levels: int
     negative: float
+    planes: tuple[int, ...] = ()
 
     @property
     def hounsfield(self) -> bool:
@@ -73,6 +78,7 @@ def intensities(array: np.ndarray) -> Intensities:
         *ends,
         len(present),
         round(float(low) / array.size, 4),
+        sketch(array) if len(present) > FEW else (),
     )
 
 

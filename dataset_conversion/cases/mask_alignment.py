@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 import SimpleITK as sitk
 
-from dataset_conversion.cases.mask_header import OPTION, header_lost, with_image_grid
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import affine, in_mm, like, orientation
+from dataset_conversion.io.mask_header import OPTION, header_lost, may_be_lost, take_grid
+from dataset_conversion.io.volumes import header_of
 from dataset_conversion.labels import histogram
 
 ALIGNED = 0.1  # voxels: tolerance for a corner relative to the other grid
@@ -36,7 +37,7 @@ def on_grid(mask: sitk.Image, image: sitk.Image, who: str, resample: bool = Fals
         resample: allow resampling.
         crop: allow cropping.
         ignore_header: if the header does not place the mask, take the image's grid for it; see
-            `with_image_grid`.
+            `take_grid`.
 
     Raises:
         DatasetError: the two do not provably show the same part of the body, cropping leaves no
@@ -52,7 +53,8 @@ def on_grid(mask: sitk.Image, image: sitk.Image, who: str, resample: bool = Fals
             return _cropped(mask, image, steps, who)
     same_size = sorted(mask.GetSize()) == sorted(image.GetSize())
     if ignore_header and (same_size or not resample):
-        return with_image_grid(mask, image, who)
+        note = take_grid(header_of(mask), header_of(image), who)
+        return like(sitk.GetArrayViewFromImage(mask), image), note
     if _moved(mask, image) or not _inside(mask, image, to_image):
         raise DatasetError(_misaligned(mask, image, who))
     if not resample:
@@ -103,7 +105,7 @@ def _moved(mask: sitk.Image, image: sitk.Image) -> bool:
     if sorted(mask.GetSize()) != sorted(image.GetSize()):
         return False
     same = np.allclose(sorted(mask.GetSpacing()), sorted(image.GetSpacing()), rtol=2e-3)
-    return bool(same) or header_lost(mask)
+    return bool(same) or header_lost(header_of(mask))
 
 
 def _inside(mask: sitk.Image, image: sitk.Image, to_image: np.ndarray) -> bool:
@@ -223,6 +225,8 @@ def _misaligned(mask: sitk.Image, image: sitk.Image, who: str) -> str:
     )
     if mask.GetSize() != image.GetSize():
         return text
+    if not may_be_lost(header_of(mask), header_of(image)):
+        return f"{text}, or choose the series that it was drawn on"
     return (
         f"{text}, or pass {OPTION} if it has the voxels of this image and only its header is wrong"
     )

@@ -13,6 +13,8 @@ from dataset_conversion.cases.case import Output, Sample
 from dataset_conversion.cases.holes import holes
 from dataset_conversion.cases.intensities import Intensities, intensities
 from dataset_conversion.cases.mask_alignment import on_grid
+from dataset_conversion.cases.measures import Measures, measure
+from dataset_conversion.cases.side_check import exchanged_sides
 from dataset_conversion.cases.transforms import Images
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import affine, like, orientation, oriented
@@ -33,6 +35,7 @@ class Prepared:
         notes: messages for the summary.
         grid: size (x, y, z), spacing in mm and orientation of the source's first channel.
         facts: on the values of each channel, before the transforms.
+        measures: what shows implausible data, before the transforms.
     """
 
     images: Images
@@ -41,6 +44,7 @@ class Prepared:
     notes: tuple[str, ...]
     grid: dict[str, Any]
     facts: tuple[Intensities, ...] = ()
+    measures: Measures | None = None
 
 
 def prepare(sample: Sample, labels: Labels, output: Output, who: str) -> Prepared:
@@ -54,7 +58,8 @@ def prepare(sample: Sample, labels: Labels, output: Output, who: str) -> Prepare
 
     Raises:
         DatasetError: channels on different grids, implausible spacing, an image that is a mask,
-            an empty mask without permission, and the errors of `on_grid` and `Labels.check`.
+            an empty mask without permission, labels of left and right that are exchanged, and the errors of
+            `on_grid` and `Labels.check`.
     """
     first = sample.images[0]
     code = stored_code(first.GetSpacing(), orientation(first), output.orientation)
@@ -62,9 +67,7 @@ def prepare(sample: Sample, labels: Labels, output: Output, who: str) -> Prepare
     _check_channels(images, who)
     _check_spacing(images[0], who)
     images = tuple(_typed(image, None) for image in images)
-    for image in images:
-        _check_not_mask(image, labels, who)
-    notes = list(sample.notes)
+    notes = [*sample.notes, *_check_not_masks(images, labels, who)]
     mask, voxels = None, dict.fromkeys(sorted(labels.remap.values()), 0)
     if sample.mask is not None:
         placed, note = on_grid(sample.mask, first, who, output.resample_mask, crop=True,
@@ -74,9 +77,15 @@ def prepare(sample: Sample, labels: Labels, output: Output, who: str) -> Prepare
         source = sitk.GetArrayViewFromImage(turned)  # a view: keep `turned` alive
         array, voxels = labels.renumbered(source, histogram(source), who)
         mask = like(array, images[0])
+        if not output.sides_as_labelled:
+            _check_sides(mask, labels, who)
         gaps = holes(array, images[0].GetSpacing())
         notes += [gaps] if gaps else []
-    facts = tuple(intensities(sitk.GetArrayViewFromImage(image)) for image in images)
+    views = [sitk.GetArrayViewFromImage(image) for image in images]
+    facts = tuple(intensities(view) for view in views)
+    label_map = None if mask is None else sitk.GetArrayViewFromImage(mask)
+    measures = measure(views, label_map, images[0].GetSpacing())
+    del views, label_map  # of volumes that the steps replace
     for step in output.steps:
         images, mask = step(images, mask)
     if mask is not None:
@@ -85,7 +94,7 @@ def prepare(sample: Sample, labels: Labels, output: Output, who: str) -> Prepare
             voxels = {**dict.fromkeys(voxels, 0), **histogram(array)}
         check_not_empty(holds_label(voxels, labels), output.allow_empty, who)
     typed = tuple(_typed(image, output.window) for image in images)
-    return Prepared(typed, mask, voxels, tuple(notes), _grid(first), facts)
+    return Prepared(typed, mask, voxels, tuple(notes), _grid(first), facts, measures)
 
 
 def holds_label(voxels: dict[int, int], labels: Labels) -> bool:
@@ -100,6 +109,15 @@ def check_not_empty(has_label: bool, allowed: bool, who: str) -> None:
         raise DatasetError(
             f"{who}: the mask is empty; remove the mask (the case then goes to imagesTs), or "
             "pass --allow-empty if there is nothing to label in this patient"
+        )
+
+
+def _check_sides(mask: sitk.Image, labels: Labels, who: str) -> None:
+    wrong = exchanged_sides(mask, labels.written())
+    if wrong:
+        raise DatasetError(
+            f"{who}: {wrong}: left and right are exchanged in the labels, or the mask is mirrored; correct the "
+            "labels file or the mask, or pass --sides-as-labelled if this is meant"
         )
 
 
@@ -124,16 +142,29 @@ def _check_spacing(image: sitk.Image, who: str) -> None:
         )
 
 
-def _check_not_mask(image: sitk.Image, labels: Labels, who: str) -> None:
-    """Reject an image that holds only label values: a mask with the name of an image."""
+def _check_not_masks(images: Images, labels: Labels, who: str) -> list[str]:
+    """Reject an image that holds only label values: a mask with the name of an image.
+
+    Of several channels, one may be a rough segmentation, or empty: that is noted.
+    """
+    found = {number: values for number, image in enumerate(images)
+             if (values := _label_values(image, labels))}  # fmt: skip
+    if len(found) == len(images):
+        raise DatasetError(
+            f"{who}: the image holds only label values ({found[0]}): is it a mask, or empty? Replace "
+            "it with the image"
+        )
+    return [f"channel {number} holds only label values ({values}): is it a segmentation, or empty?"
+            for number, values in found.items()]  # fmt: skip
+
+
+def _label_values(image: sitk.Image, labels: Labels) -> str:
+    """Return an image's values as text if all are label values, else an empty text."""
     array, known = sitk.GetArrayViewFromImage(image), list(labels.remap)
     few = array[tuple(slice(None, None, max(1, n // 24)) for n in array.shape)]
     if np.isin(few, known).all() and np.isin(array, known).all():
-        values = [f"{value:g}" for value in np.unique(array)]
-        raise DatasetError(
-            f"{who}: the image holds only label values ({', '.join(values)}): is it a "
-            "mask, or empty? Replace it with the image"
-        )
+        return ", ".join(f"{value:g}" for value in np.unique(array))
+    return ""
 
 
 def _grid(image: sitk.Image) -> dict[str, Any]:

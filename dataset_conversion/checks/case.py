@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,10 +13,13 @@ import SimpleITK as sitk
 from dataset_conversion.cases.holes import holes
 from dataset_conversion.cases.intensities import Intensities, intensities, label_key
 from dataset_conversion.cases.mask_alignment import ALIGNED
+from dataset_conversion.cases.measures import Measures, measure
+from dataset_conversion.cases.side_check import exchanged_sides
 from dataset_conversion.checks.finding import Finding
 from dataset_conversion.checks.layout import Layout, RawCase
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.atomic_files import digest
+from dataset_conversion.io.file_names import check_name
 from dataset_conversion.io.geometry import affine
 from dataset_conversion.io.label_maps import read_mask
 from dataset_conversion.io.library_warnings import quiet_itk
@@ -38,6 +42,7 @@ class CheckedCase:
         orientation: of the first image.
         facts: channel -> facts on the image's values.
         label_key: of the label map, to find it among the images; see `Intensities`.
+        measures: what shows implausible data; None if a file cannot be read.
     """
 
     case: RawCase
@@ -47,16 +52,20 @@ class CheckedCase:
     orientation: str = ""
     facts: dict[int, Intensities] = field(default_factory=dict)
     label_key: str = ""
+    measures: Measures | None = None
 
 
 @dataclass(frozen=True)
 class _Label:
-    """A label map's grid, voxels of each value, missed slices as text, and key."""
+    """A label map, its grid, voxels of each value, missed slices as text, key, and exchanged sides as text."""
+
+    image: sitk.Image
 
     grid: Header
     voxels: dict[int, int]
     holes: str
     key: str
+    sides: str = ""
 
 
 def look(layout: Layout, case: RawCase) -> CheckedCase:
@@ -64,10 +73,12 @@ def look(layout: Layout, case: RawCase) -> CheckedCase:
     findings: list[Finding] = []
     grids: list[Header] = []
     facts: dict[int, Intensities] = {}
+    arrays: list[np.ndarray | None] = []
     for channel, path in enumerate(case.images):
         try:
-            grid, facts[channel] = _image(layout, path)
+            grid, facts[channel], values = _image(layout, path)
             grids.append(grid)
+            arrays.append(values)
         except DatasetError as error:
             findings.append(Finding(str(error), case.name))
     for number, grid in enumerate(grids[1:], 1):
@@ -90,7 +101,23 @@ def look(layout: Layout, case: RawCase) -> CheckedCase:
         grids[0].orientation if grids else "",
         facts,
         label.key if label else "",
+        _measures(layout, case, arrays, label, grids),
     )
+
+
+def _measures(layout: Layout, case: RawCase, arrays: Sequence[np.ndarray | None], label: _Label | None,
+              grids: Sequence[Header]) -> Measures | None:  # fmt: skip
+    """Return the measures that the conversion recorded, or those of the files."""
+    read = [values for values in arrays if values is not None]
+    if len(arrays) < len(case.images) or (case.label is not None and label is None):
+        return None  # reported as errors
+    if len(read) < len(arrays):
+        return layout.measures.get(case.name)
+    mask = None if label is None else sitk.GetArrayViewFromImage(label.image)
+    shapes = {values.shape for values in (*read, *([] if mask is None else [mask]))}
+    if len(shapes) > 1 or read[0].ndim != 3 or (mask is not None and mask.dtype.kind not in "iu"):
+        return None
+    return measure(read, mask, grids[0].spacing)
 
 
 def image_values(path: Path) -> np.ndarray:
@@ -101,20 +128,25 @@ def image_values(path: Path) -> np.ndarray:
     return array
 
 
-def _image(layout: Layout, path: Path) -> tuple[Header, Intensities]:
-    """Return an image's grid and facts, after checking that the file is complete and its values finite."""
+def _image(layout: Layout, path: Path) -> tuple[Header, Intensities, np.ndarray | None]:
+    """Return an image's grid, facts and values, after checking that the file is complete and its values finite.
+
+    The values of a file that has not changed since the conversion are not read.
+    """
     if not path.is_file():
         raise DatasetError(f"{path}: is missing")
     if not is_volume(path):
         image = _plain(path)
-        return header_of(image), intensities(sitk.GetArrayViewFromImage(image))
+        array = sitk.GetArrayFromImage(image)
+        return header_of(image), intensities(array), array
     if _unchanged(layout, path) and path in layout.facts:
-        return read_header(path), layout.facts[path]
+        return read_header(path), layout.facts[path], None
     volume = read_volume(path)
     if volume.raw.ndim != 3:
         raise DatasetError(f"{path}: {volume.raw.shape[-1]} values per voxel; expected one")
     z, y, x = volume.raw.shape
-    return Header((x, y, z), affine(volume.grid)), intensities(volume.values)
+    values = volume.values
+    return Header((x, y, z), affine(volume.grid)), intensities(values), values
 
 
 def _label(path: Path, layout: Layout) -> _Label:
@@ -130,7 +162,8 @@ def _label(path: Path, layout: Layout) -> _Label:
             *np.unique(sitk.GetArrayViewFromImage(image), return_counts=True), strict=True)}  # fmt: skip
     array = sitk.GetArrayViewFromImage(image)
     gaps = holes(array, image.GetSpacing()) if array.ndim == 3 else ""
-    return _Label(header_of(image), voxels, gaps, label_key(array.shape, voxels))
+    sides = exchanged_sides(image, layout.labels) if array.ndim == 3 else ""
+    return _Label(image, header_of(image), voxels, gaps, label_key(array.shape, voxels), sides)
 
 
 def _unchanged(layout: Layout, path: Path) -> bool:
@@ -151,6 +184,7 @@ def _unchanged(layout: Layout, path: Path) -> bool:
 
 def _plain(path: Path) -> sitk.Image:
     """Read an image of another format, such as PNG or TIFF."""
+    check_name(path)
     try:
         with quiet_itk:
             image = sitk.ReadImage(str(path))
@@ -173,6 +207,11 @@ def _label_findings(layout: Layout, name: str, label: _Label) -> list[Finding]:
         findings.append(Finding(text, name))
     if label.holes:
         findings.append(Finding(label.holes, name, error=False))
+    if label.sides:
+        text = (
+            f"{label.sides}: left and right are exchanged in dataset.json, or the mask is mirrored"
+        )
+        findings.append(Finding(text, name, error=not layout.sides_as_labelled))
     return findings
 
 

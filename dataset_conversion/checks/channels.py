@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dataset_conversion.cases.intensities import Intensities
+from dataset_conversion.cases.intensities import FEW, Intensities
 from dataset_conversion.checks.case import CheckedCase
 from dataset_conversion.checks.finding import Finding
 from dataset_conversion.checks.layout import Layout
 from dataset_conversion.errors import some
 from dataset_conversion.raw_format.channels import misnamed, z_scored
-
-_FEW = 16  # different values of an image that may be a label map
 
 
 def channel_findings(layout: Layout, looked: Sequence[CheckedCase]) -> list[Finding]:
@@ -21,7 +19,7 @@ def channel_findings(layout: Layout, looked: Sequence[CheckedCase]) -> list[Find
     an input; it gives one warning.
     """
     top = max((value for values in layout.labels.values() for value in values), default=0)
-    findings: list[Finding] = []
+    findings = [one for one in map(_repeated, looked) if one]
     for channel in sorted({channel for one in looked for channel in one.facts}):
         facts = {one.case.name: one.facts[channel] for one in looked if channel in one.facts}
         copied = _label_maps(channel, facts, looked)
@@ -34,11 +32,24 @@ def channel_findings(layout: Layout, looked: Sequence[CheckedCase]) -> list[Find
             findings.append(Finding(text, error=layout.channels == 1 and bool(copied)))
         else:
             findings += copied.values()
-            findings += _few_values(channel, facts, [n for n in like if n not in copied], top)
+            rare = [name for name in like if name not in copied]
+            findings += _few_values(channel, facts, rare, top, alone=layout.channels == 1)
         rest = {name: fact for name, fact in facts.items() if name not in like}
         if channel < len(layout.channel_names):
             findings += _normalisation(channel, layout.channel_names[channel], rest)
     return findings
+
+
+def _repeated(one: CheckedCase) -> Finding | None:
+    """Return a finding for a case of which two channels hold the same image."""
+    keys: dict[str, list[str]] = {}
+    for channel, fact in one.facts.items():
+        keys.setdefault(fact.key, []).append(str(channel))
+    same = next((channels for key, channels in keys.items() if key and len(channels) > 1), None)
+    if same is None:
+        return None
+    text = f"channels {' and '.join(same)} hold the same image; replace all but one"
+    return Finding(text, one.case.name, error=False)
 
 
 def _label_maps(channel: int, facts: Mapping[str, Intensities],
@@ -60,14 +71,17 @@ def _label_maps(channel: int, facts: Mapping[str, Intensities],
 
 
 def _like_labels(fact: Intensities, top: int) -> bool:
-    """Return whether an image holds few whole numbers from 0, as a label map does."""
+    """Return whether an image holds one value, or few whole numbers from 0, as a label map does."""
+    if fact.levels == 1:
+        return True
     whole = fact.lowest == int(fact.lowest) and fact.highest == int(fact.highest)
-    few = fact.highest <= top or fact.levels <= _FEW
+    few = fact.highest <= top or fact.levels <= FEW
     return whole and fact.lowest >= 0 and few and fact.levels <= fact.highest - fact.lowest + 1
 
 
 def _few_values(channel: int, facts: Mapping[str, Intensities], like: Sequence[str],
-                top: int) -> list[Finding]:  # fmt: skip
+                top: int, *, alone: bool) -> list[Finding]:  # fmt: skip
+    """Return findings on images of few values; one of several channels may be empty on purpose."""
     findings = []
     for name in like:
         fact = facts[name]
@@ -76,7 +90,9 @@ def _few_values(channel: int, facts: Mapping[str, Intensities], like: Sequence[s
             f"channel {channel} holds only {fact.levels} different values ({span}): is it a label map, "
             "or empty? Replace it with the image"
         )
-        findings.append(Finding(text, name, error=fact.highest <= top))
+        findings.append(
+            Finding(text, name, error=fact.highest <= top and (alone or fact.levels > 1))
+        )
     return findings
 
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from dataset_conversion.cases.copies import Image, equal_images, near_images
+from dataset_conversion.cases.copies import (
+    Image,
+    equal_images,
+    near_images,
+    overlapping_images,
+    telling_channels,
+)
 from dataset_conversion.checks.case import CheckedCase, image_values
 from dataset_conversion.checks.finding import Finding
 from dataset_conversion.checks.layout import Layout
@@ -16,18 +22,20 @@ from dataset_conversion.errors import DatasetError, some
 def copy_findings(layout: Layout, looked: Sequence[CheckedCase]) -> list[Finding]:
     """Return a finding for each image that several cases hold.
 
-    Copies in training and test, or on both sides of a fold, are errors; other copies are warnings,
-    and so are nearly equal images of different patients.
+    Copies and images that share slices are errors in training and test, and on both sides of a fold;
+    other copies are warnings, and so are nearly equal images of different patients.
     """
+    telling = telling_channels({one.case.name: one.facts for one in looked})
     images = [
-        Image(one.case.name, str(layout.patients.get(one.case.name, one.case.name)), fact,
+        Image(one.case.name, str(layout.patients.get(one.case.name, one.case.name)), one.facts[channel],
               partial(image_values, one.case.images[channel]))
-        for one in looked for channel, fact in one.facts.items()
+        for one in looked for channel in telling[one.case.name]
     ]  # fmt: skip
     training = {one.case.name for one in looked if one.case.training}
     sides = read_sides(layout.folder)
     try:
         equal, near = equal_images(images), near_images(images)
+        parts = overlapping_images(images)
     except DatasetError as error:  # changed since it was read first
         return [Finding(str(error))]
     findings = []
@@ -43,6 +51,14 @@ def copy_findings(layout: Layout, looked: Sequence[CheckedCase]) -> list[Finding
             "of air or padding): are they of one patient?"
         )
         findings.append(Finding(text, error=False))
+    for one, other, shared in parts:
+        names = one.case, other.case
+        where = _separated(names, training, sides)
+        if where:
+            text = (
+                f"{some(names)} hold images of which {shared} slices are equal: {where}; remove one"
+            )
+            findings.append(Finding(text))
     return findings
 
 

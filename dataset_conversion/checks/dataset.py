@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataset_conversion.cases.implausible import Looked, implausible
 from dataset_conversion.cases.slice_direction import grid_notes, in_plane
 from dataset_conversion.checks.case import CheckedCase, look
 from dataset_conversion.checks.channels import channel_findings
@@ -112,6 +113,9 @@ def across(layout: Layout, looked: Sequence[CheckedCase]) -> list[Finding]:
         )
     grids = [(one.spacing, one.orientation) for one in looked if one.spacing]
     one_axis = len({slice_index(spacing) for spacing, _ in grids} - {None}) <= 1
+    measures = {one.case.name: one.measures for one in looked if one.measures is not None}
+    groups = {name: str(number) for name, number in layout.patients.items()}
+    texts += implausible(Looked(measures, groups, layout.channel_names, layout.labels))
     notes = [in_plane(grids)] if one_axis else grid_notes(grids, slices_first=False, sided=False)
     return [*findings, *(Finding(text, error=False) for text in [*texts, *notes] if text)]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset_conversion.cases.intensities import Intensities
+from dataset_conversion.cases.measures import Measures
 from dataset_conversion.checks.finding import Finding
 from dataset_conversion.checks.preprocessed import in_preprocessed
 from dataset_conversion.checks.splits import against_preprocessed, in_splits
@@ -45,8 +46,10 @@ class Layout:
         labels: name -> values.
         digests: file -> SHA-256 at the conversion, if there is a manifest.
         facts: image -> facts on its source's values, if there is a manifest.
+        measures: case -> what shows implausible data, if there is a manifest.
         patients: case -> number of the patient, if there is a manifest.
         allow_empty: whether the conversion accepted masks without a label.
+        sides_as_labelled: whether the conversion accepted exchanged sides.
         orientation: that the conversion recorded in dataset.json, e.g. LPS or slices-first; "" if none.
         findings: on names and small files.
     """
@@ -58,8 +61,10 @@ class Layout:
     labels: dict[str, tuple[int, ...]] = field(default_factory=dict)
     digests: dict[Path, str] = field(default_factory=dict)
     facts: dict[Path, Intensities] = field(default_factory=dict)
+    measures: dict[str, Measures] = field(default_factory=dict)
     patients: dict[str, int] = field(default_factory=dict)
     allow_empty: bool = False
+    sides_as_labelled: bool = False
     orientation: str = ""
     findings: list[Finding] = field(default_factory=list)
 
@@ -268,14 +273,18 @@ def _read_manifest(layout: Layout) -> None:
         manifest = _object(path)
         known = records(manifest)
         facts = {name: record.facts() for name, record in known.items()}
-        layout.allow_empty = bool(manifest.get("settings", {}).get("allow_empty"))
+        settings = manifest.get("settings", {})
+        layout.allow_empty = bool(settings.get("allow_empty"))
+        layout.sides_as_labelled = bool(settings.get("sides_as_labelled"))
+        layout.measures = {n: record.measured() for n, record in known.items() if record.measures}
         layout.patients = manifest.get("patients", {})
     except (DatasetError, AttributeError) as error:
         layout.find(str(error))
         return
     for name, record in known.items():
         images = sorted(layout.folder / file for file in record.files if file.startswith("images"))
-        layout.facts.update(zip(images, facts[name], strict=False))
+        if not manifest.get("salted"):  # its keys are mixed with a secret
+            layout.facts.update(zip(images, facts[name], strict=False))
         for file, sha in record.files.items():
             layout.digests[layout.folder / file] = sha
         if not all((layout.folder / file).is_file() for file in record.files):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from dataset_conversion.datasets.groups import read_groups, with_groups
 from dataset_conversion.datasets.images_only import convert_images
-from dataset_conversion.datasets.key_file import check_key, write_key
+from dataset_conversion.datasets.key_file import check_cases, check_key, sources_of, write_key
 from dataset_conversion.datasets.options import Common
+from dataset_conversion.datasets.special_files import special_notes
 from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.file_names import check_name
 from dataset_conversion.parallel import Progress
+from dataset_conversion.raw_format.manifest import read_manifest
 from dataset_conversion.raw_format.raw_dataset import RawDataset
 from dataset_conversion.raw_format.staging import dataset_folder
 from dataset_conversion.raw_format.summary import Report
@@ -73,6 +76,7 @@ class Converter:
             raise DatasetError(
                 "--model: used for new images only; pass --images-only, or leave it out"
             )
+        check_name(raw_root)
         inside = raw_root.resolve()
         if inside == source.resolve() or source.resolve() in inside.parents:
             raise DatasetError(
@@ -90,8 +94,14 @@ class Converter:
         dataset = self.find(source, options, dataset_id, name, progress)
         if table is not None:
             dataset = with_groups(dataset, table, source, Path(options.groups))
+        notes = [*dataset.notes, *special_notes(source)]
+        dataset = replace(dataset, secret=options.secret, notes=notes)
+        if options.key:
+            earlier = read_manifest(target).get("cases", {})
+            known = {*earlier, *(case.name for case in dataset.cases)}
+            check_cases(Path(options.key), target.name, known)
         report = dataset.write(raw_root, progress, options.run())
         if options.key and not options.dry_run:
-            written = {c.name: c.where for c in dataset.cases if c.name in report.cases}
-            write_key(Path(options.key), written)
+            written = sources_of(dataset.cases, report.cases)
+            write_key(Path(options.key), written, target.name, report.cases)
         return report

@@ -25,11 +25,11 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from dataset_conversion.cases.side_check import Sides, check_sides
 from dataset_conversion.datasets.converter import Converter
 from dataset_conversion.datasets.file_tree import FoundPair, Named, pairs_below
 from dataset_conversion.datasets.label_schemes import merged
 from dataset_conversion.datasets.options import option
-from dataset_conversion.datasets.side_check import Sides, check_sides
 from dataset_conversion.datasets.volume_cases import Content, Files, collect
 from dataset_conversion.datasets.volume_dataset import CTOptions, volume_dataset
 from dataset_conversion.errors import DatasetError

@@ -23,10 +23,37 @@ def read_object(path: Path) -> dict[str, Any]:
         content = parse_json(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        raise DatasetError(f"{path}: cannot be read ({why}); copy the dataset again") from error
+        fix = (
+            "pass the folder that holds it, or copy the dataset again"
+            if isinstance(error, FileNotFoundError)
+            else "copy the dataset again"
+        )
+        raise DatasetError(f"{path}: cannot be read ({why}); {fix}") from error
     if not isinstance(content, dict):
         raise DatasetError(f"{path}: expected a JSON object")
     return content
+
+
+def listed_path(source: Path, name: str) -> Path:
+    r"""Return a path that dataset.json lists relative to its folder, with either kind of slash.
+
+    >>> listed_path(Path("Task04"), ".\\imagesTr\\a.nii.gz").as_posix()
+    'Task04/imagesTr/a.nii.gz'
+    """
+    return source / name.replace("\\", "/")
+
+
+def count_notes(entry: Mapping[str, Any], **counts: int) -> list[str]:
+    """Compare the numbers of cases in dataset.json with those that were found; return notes.
+
+    >>> count_notes({"numTraining": 9}, numTraining=4, numTest=1)
+    ['dataset.json: numTraining is 9, but there are 4 cases']
+    """
+    return [
+        f"{FILE}: {name} is {entry[name]}, but there are {count} cases"
+        for name, count in counts.items()
+        if entry.get(name) not in (None, count)
+    ]
 
 
 def channel_names(entry: Mapping[str, Any], path: Path) -> tuple[str, ...]:

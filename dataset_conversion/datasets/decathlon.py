@@ -15,6 +15,7 @@ tasks with several channels were not.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,10 +25,17 @@ from typing import Any
 import SimpleITK as sitk
 
 from dataset_conversion.datasets.converter import Converter
-from dataset_conversion.datasets.dataset_json import FILE, channel_names, labels_in, read_object
+from dataset_conversion.datasets.dataset_json import (
+    FILE,
+    channel_names,
+    count_notes,
+    labels_in,
+    listed_path,
+    read_object,
+)
 from dataset_conversion.datasets.file_tree import volumes_below
 from dataset_conversion.datasets.options import option
-from dataset_conversion.datasets.source_files import check_folder
+from dataset_conversion.datasets.source_files import check_folder, is_leftover
 from dataset_conversion.datasets.volume_cases import Content, Files, collect
 from dataset_conversion.datasets.volume_dataset import VolumeOptions, volume_dataset
 from dataset_conversion.errors import DatasetError, together
@@ -66,14 +74,19 @@ def find(source: Path, options: Options, id: int, name: str,
     path = source / FILE
     entry = read_object(path) if path.is_file() else None
     volumes, problems = _volumes(source, options.follow_links)
-    pairs = _by_name(source, volumes) if entry is None else _listed(source, entry)
+    notes: list[str] = []
+    if entry is None:
+        pairs = _by_name(source, volumes)
+    else:
+        pairs = _listed(source, entry)
+        tests = sum(mask is None for _, mask in pairs)
+        notes += count_notes(entry, numTraining=len(pairs) - tests, numTest=tests)
     files, more = _files(pairs, volumes)
     problems += more
     if not files:
         raise together(
             [*problems, f"{source}: no image in imagesTr; pass the folder that holds it"]
         )
-    notes: list[str] = []
     channels = options.channels or None
     labels: Labels | Callable[[Collection[int]], Labels] = partial(_numbered, drop=options.drop)
     if entry is not None:
@@ -117,11 +130,13 @@ def _listed(source: Path, entry: Mapping[str, Any]) -> list[Pair]:
     """Return the pairs and the test images that dataset.json lists."""
     try:
         pairs: list[Pair] = [
-            (source / one["image"], source / one["label"]) for one in entry["training"]
+            (listed_path(source, one["image"]), listed_path(source, one["label"]))
+            for one in entry["training"]
         ]
         tests = [one["image"] if isinstance(one, dict) else one for one in entry.get("test", [])]
-        return [*pairs, *((source / name, None) for name in tests)]
-    except (TypeError, KeyError) as error:
+        pairs += [(listed_path(source, name), None) for name in tests]
+        return [pair for pair in pairs if not is_leftover(pair[0].name)]
+    except (TypeError, KeyError, AttributeError) as error:
         raise DatasetError(
             f"{source / FILE}: training must list pairs of image and label, and test images, as in "
             "the Decathlon's files; for nnU-Net's own format use convert nnunet"
@@ -132,7 +147,10 @@ def _files(pairs: Sequence[Pair], volumes: Collection[Path]) -> tuple[list[Files
     """Return the cases whose files exist, and problems: missing files and files without a pair."""
     files: list[Files] = []
     problems: list[str] = []
+    times = Counter(image for image, _ in pairs)
     for image, mask in pairs:
+        if times[image] > 1:
+            continue
         gone = [path for path in (image, mask) if path is not None and not path.is_file()]
         kind = "a label map without an image" if image in gone else "an image without a label map"
         if gone:
@@ -141,6 +159,8 @@ def _files(pairs: Sequence[Pair], volumes: Collection[Path]) -> tuple[list[Files
             continue
         case = _ENDING.sub("", image.name)
         files.append(Files(case, f"case {case}", (image,), mask))
+    problems += [f"{image}: {count} entries of dataset.json list this image; keep one"
+                 for image, count in times.items() if count > 1]  # fmt: skip
     used = {path for pair in pairs for path in pair}
     problems += [f"{path}: no image, or no entry in dataset.json, belongs to it; remove or list it"
                  for path in sorted(volumes) if path not in used]  # fmt: skip

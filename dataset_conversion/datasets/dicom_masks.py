@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from dataset_conversion.datasets.file_kinds import in_mask_folder
 from dataset_conversion.datasets.mask_source import MaskSource, joined
-from dataset_conversion.datasets.structure_files import in_mask_folder, names_in
+from dataset_conversion.datasets.structure_files import names_in
 from dataset_conversion.dicom.label_stack import looks_binary, read_label_stack
 from dataset_conversion.dicom.mask_objects import (
     RTSTRUCT,

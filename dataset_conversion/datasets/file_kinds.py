@@ -119,6 +119,15 @@ def _is_unread(name: str) -> bool:
     )
 
 
+def scratch(name: str) -> bool:
+    """Check whether a file is a temporary one of a program, and not an unfinished volume.
+
+    >>> scratch("tmp.tmp123"), scratch("P1.nii.gz.tmp")
+    (True, False)
+    """
+    return ".tmp" in name.lower() and not _VOLUME_INSIDE.search(name)
+
+
 def words(name: str) -> Iterator[re.Match[str]]:
     """Return the words and numbers in a name.
 
@@ -164,36 +173,49 @@ def named_mask(name: str, pattern: str) -> bool:
     )
 
 
-def check_passed_over(files: SortedFiles, who: str, pattern: str, *, image: bool,
+def in_mask_folder(path: Path, folder: Path, pattern: str) -> bool:
+    """Return whether a folder between the patient's and the file fits the pattern."""
+    parents = path.relative_to(folder).parts[:-1] if path.is_relative_to(folder) else ()
+    return any(re.search(pattern, part, re.IGNORECASE) for part in parents)
+
+
+def check_passed_over(files: SortedFiles, folder: Path, pattern: str, *, image: bool,
                       mask: bool) -> list[str]:  # fmt: skip
     """Reject files that may be the missing mask or image; return notes on others that are not read.
 
     Args:
         files: from `sort_files`.
-        who: the patient, for messages.
+        folder: the patient's folder.
         pattern: --mask-pattern.
         image: whether an image was found.
         mask: whether a mask was found.
 
     Raises:
-        DatasetError: no mask was found, and a file of a format that is not read has the name of
-            one; or no image was found, and there are files that may be one.
+        DatasetError: no mask was found, and a file of a format that is not read or its folder has the
+            name of one, or an archive may hold it; or no image was found, and there are files that may
+            be one.
     """
+    who = str(folder)
     loose = (*files.archives, *files.others, *files.pictures)
     if not image and (candidates := (*files.archives, *files.others)):
         raise DatasetError(f"{who}: no image found; not read: {_fixes(candidates)}")
-    masks = [path for path in (*loose, *files.temporary) if named_mask(path.name, pattern)]
+    masks = [path for path in (*loose, *files.temporary)
+             if named_mask(path.name, pattern) or in_mask_folder(path, folder, pattern)]  # fmt: skip
     if masks and not mask:
         raise DatasetError(
             f"{who}: has the name of a mask, but is not read: {_fixes(masks)}, remove it, or rename it if it "
             "is not a mask"
+        )
+    if files.archives and not mask:
+        raise DatasetError(
+            f"{who}: no mask found, and not read: {_fixes(files.archives)}, or remove it"
         )
     endings = sorted({path.suffix.lower() or "no extension" for path in files.others})
     notes = [f"files of formats that are not read were passed over ({', '.join(endings)})"]
     notes = notes if endings else []
     if files.archives:
         notes.append("an archive was passed over")
-    if not mask and any(re.search(pattern, path.name, re.IGNORECASE) for path in files.side):
+    if not mask and any(named_mask(path.name, pattern) for path in files.side):
         notes.append("a file has the name of a mask but no image format (text, table): passed over")
     return notes
 

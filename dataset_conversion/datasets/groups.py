@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
 from dataset_conversion.cases.case import Case
 from dataset_conversion.datasets.patient_ids import joined
@@ -23,6 +24,9 @@ NAMES = ("folder", "case", "file", "image", "scan", "id", "name", "source")
 PATIENTS = ("patient", "group", "subject")
 _ENDINGS = re.compile(r"(\.nii|\.seg)?\.(gz|nii|nrrd|mha|mhd|dcm)$", re.IGNORECASE)
 _CHANNEL = re.compile(r"_\d{4}$")
+_WHOLE = re.compile(r"(\d+)\.0+")  # as spreadsheets and data frames write a number
+#: Cells that stand for a patient who is not known; as `spelling` returns them.
+_UNKNOWN = frozenset(("", "na", "n a", "nan", "none", "null", "unknown"))
 _EXAMPLE = "expected e.g. folder,patient"
 
 
@@ -49,14 +53,21 @@ def read_groups(path: Path) -> dict[str, str]:
     table: dict[str, str] = {}
     problems = []
     for number, row in rows[1:]:
-        if len(row) != len(header) or not (row[at] and row[to]):
+        row += [""] * (len(header) - len(row))
+        name = _plain(row[at])
+        if any(row[len(header) :]) or not (name and row[to]):
             problems.append(
                 f"{path}: row {number} has {sum(map(bool, row))} filled cells of {len(header)}, "
                 f"{header[at]} and {header[to]} are required; complete the row"
             )
-        elif _patient(table.setdefault(row[at], row[to])) != _patient(row[to]):
+        elif spelling(row[to]) in _UNKNOWN:
             problems.append(
-                f"{path}: row {number} gives {row[at]} a second patient; keep one of its rows"
+                f"{path}: row {number} states no patient ({row[to]!r}); give each patient who is not known a "
+                "name or number of its own"
+            )
+        elif _patient(table.setdefault(name, row[to])) != _patient(row[to]):
+            problems.append(
+                f"{path}: row {number} gives {name} a second patient; keep one of its rows"
             )
     if not table and not problems:
         problems.append(f"{path}: the table has no row below its header; {_EXAMPLE}")
@@ -80,8 +91,8 @@ def apply(cases: Sequence[Case], table: Mapping[str, str], source: Path,
           path: str) -> tuple[list[Case], list[str]]:  # fmt: skip
     """Group cases by the patients of a table; cases that already share a group stay together.
 
-    A row may name a case by its folder, its file with or without ending, its path below the
-    source, its case id, or the group that the dataset itself gives it.
+    A row may name a case by its folder, its file with or without ending, a file in its folder, its
+    path (of either kind of slash), its case id, or the group that the dataset itself gives it.
 
     Args:
         cases: all cases.
@@ -95,12 +106,8 @@ def apply(cases: Sequence[Case], table: Mapping[str, str], source: Path,
     Raises:
         DatasetError: a case that no row names, or that rows of two patients name.
     """
-    exact: dict[str, str] = {}
-    loose: dict[str, set[str]] = {}
-    for name, patient in table.items():
-        exact[name] = patient
-        loose.setdefault(spelling(name), set()).add(name)
-    rows = {case.name: rows_of(_names(case, source), exact, loose) for case in cases}
+    look = Rows.of(table)
+    rows = {case.name: look.of_case(case, source) for case in cases}
     missing = [case.where for case in cases if not rows[case.name]]
     unused = [name for name in table if not any(name in found for found in rows.values())]
     if missing:
@@ -124,8 +131,23 @@ def apply(cases: Sequence[Case], table: Mapping[str, str], source: Path,
     return [replace(case, group=groups[case.name]) for case in cases], notes
 
 
+def _plain(name: str) -> str:
+    r"""Return a name with slashes as on POSIX, without one at the end.
+
+    >>> _plain(".\\scans\\P1\\")
+    'scans/P1'
+    """
+    return name.replace("\\", "/").removeprefix("./").rstrip("/")
+
+
 def _patient(text: str) -> str:
-    return spelling(text) or text
+    """Return a patient in one spelling.
+
+    >>> _patient("007") == _patient("7.0")
+    True
+    """
+    whole = _WHOLE.fullmatch(text)
+    return spelling(whole[1] if whole else text)
 
 
 def _notes(cases: Sequence[Case], patients: Mapping[str, str], unused: int) -> list[str]:
@@ -144,25 +166,64 @@ def _notes(cases: Sequence[Case], patients: Mapping[str, str], unused: int) -> l
     return notes
 
 
-def rows_of(names: Sequence[str], exact: Mapping[str, str],
-             loose: Mapping[str, set[str]]) -> list[str]:  # fmt: skip
-    """Return the rows that name a case; other spellings count only where no row fits exactly.
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a table, by what they may mean.
 
-    Two rows with one spelling, such as 012 and 12, are not matched loosely: either may be meant.
+    Attributes:
+        exact: the names in the table.
+        cased: name in lower case -> rows.
+        loose: spelling -> rows.
+        inside: folder -> rows that name something in it.
     """
-    found = [name for name in names if name in exact]
-    if not found:
-        near = [loose.get(spelling(name), set()) for name in names]
-        found = [next(iter(rows)) for rows in near if len(rows) == 1]
-    return list(dict.fromkeys(found))
+
+    exact: frozenset[str]
+    cased: Mapping[str, set[str]]
+    loose: Mapping[str, set[str]]
+    inside: Mapping[str, set[str]]
+
+    @classmethod
+    def of(cls, table: Iterable[str]) -> Rows:
+        cased: dict[str, set[str]] = {}
+        loose: dict[str, set[str]] = {}
+        inside: dict[str, set[str]] = {}
+        for row in table:
+            cased.setdefault(row.casefold(), set()).add(row)
+            for name in {row, _CHANNEL.sub("", _ENDINGS.sub("", row))}:
+                loose.setdefault(spelling(name), set()).add(row)
+            for folder in map(str, PurePosixPath(row).parents):
+                if folder != ".":
+                    inside.setdefault(folder, set()).add(row)
+        return cls(frozenset(table), cased, loose, inside)
+
+    def of_case(self, case: Case, source: Path) -> list[str]:
+        """Return the rows that name a case; other spellings count only where no row fits exactly.
+
+        Letter case never counts. Two rows with one spelling, such as 012 and 12, are not matched
+        loosely: either may be meant.
+        """
+        paths = _paths(case, source)
+        names = [*_names(case, source), *paths]
+        found = [name for name in names if name in self.exact]
+        if found:
+            found += [row for name in found for row in self.cased[name.casefold()]]
+        else:
+            found = [row for path in paths for row in sorted(self.inside.get(path, ()))]
+        return list(dict.fromkeys(found or self.named(names)))
+
+    def named(self, names: Sequence[str]) -> list[str]:
+        """Return the rows with one of the names, else those with another spelling of one."""
+        found = [name for name in names if name in self.exact]
+        if not found:
+            near = [self.loose.get(spelling(name), set()) for name in names]
+            found = [next(iter(rows)) for rows in near if len(rows) == 1]
+        return list(dict.fromkeys(found))
 
 
 def _names(case: Case, source: Path) -> list[str]:
     """Return all names under which a table may list a case."""
     names = [case.name, case.group]
-    for where in dict.fromkeys([case.where, *case.where.split(" and ")]):
-        path = Path(where)
-        inside = path.relative_to(source) if path.is_relative_to(source) else Path(path.name)
+    for path, inside in _places(case, source):
         parts = inside.parts
         names += ["/".join(parts[: n + 1]) for n in range(len(parts))]
         names += parts
@@ -171,9 +232,26 @@ def _names(case: Case, source: Path) -> list[str]:
     return list(dict.fromkeys(name for name in names if name))
 
 
+def _paths(case: Case, source: Path) -> list[str]:
+    """Return the paths of a case's folder or file: below the source, with the source, and absolute."""
+    found = []
+    for path, inside in _places(case, source):
+        absolute = Path(os.path.abspath(path))
+        found += [inside.as_posix(), f"{source.resolve().name}/{inside.as_posix()}", str(absolute)]
+    return found
+
+
+def _places(case: Case, source: Path) -> list[tuple[Path, Path]]:
+    """Return the paths of a case's sources, as given and below the source."""
+    paths = [Path(where) for where in dict.fromkeys([case.where, *case.where.split(" and ")])]
+    return [(p, p.relative_to(source) if p.is_relative_to(source) else Path(p.name)) for p in paths]
+
+
 def _rows(path: Path) -> list[tuple[int, list[str]]]:
     """Return the number and the stripped cells of every row that is not blank."""
     text = _text(path)
+    if "\n" not in text:  # as spreadsheets on old Macs end a line
+        text = text.replace("\r", "\n")
     lines = [line for line in text.splitlines() if line.strip()]
     separator = None
     first = lines[0].strip().strip('"').casefold() if lines else ""
@@ -215,9 +293,10 @@ def _columns(header: Sequence[str], path: Path) -> tuple[int, int]:
     if len(names) > 1:  # the first in the order of NAMES, e.g. case in a key file with a source
         names = sorted(names, key=lambda i: NAMES.index(plain[i]))[:1]
     if len(names) != 1 or len(patients) != 1:
+        known = [header[i] for i in (*names, *patients)]
         raise DatasetError(
-            f"{path}: the columns are {', '.join(header)}; required are one for the case ("
-            f"{', '.join(NAMES)}) and one for the patient ({', '.join(PATIENTS)}); name them in the "
-            "first row"
+            f"{path}: of the {len(header)} columns, the first row names {', '.join(known) or 'none that is known'}; "
+            f"required are one for the case ({', '.join(NAMES)}) and one for the patient "
+            f"({', '.join(PATIENTS)}); name them in the first row"
         )
     return names[0], patients[0]

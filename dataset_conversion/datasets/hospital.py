@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,10 +23,10 @@ from dataset_conversion.datasets.layouts import find_entries
 from dataset_conversion.datasets.options import Common, follow_links_option, option
 from dataset_conversion.datasets.patient_folder import Patient, read_patient
 from dataset_conversion.datasets.patient_ids import by_patient
-from dataset_conversion.datasets.scan import scan, stop_at
+from dataset_conversion.datasets.scan import Collected, scan, stop_at
 from dataset_conversion.datasets.structure_files import check_structures
 from dataset_conversion.dicom.series import Series, read_series_and_notes
-from dataset_conversion.errors import DatasetError
+from dataset_conversion.errors import DatasetError, together
 from dataset_conversion.io.atomic_files import digest_json, digest_of
 from dataset_conversion.io.label_maps import LabelMap, by_name
 from dataset_conversion.io.label_names import (
@@ -91,16 +91,6 @@ class FolderOptions(Common):
 
 
 @dataclass(frozen=True)
-class Patients:
-    """Result of the scan: cases, labels, and messages for the summary."""
-
-    cases: list[Case]
-    labels: Labels
-    notes: list[str]
-    problems: list[str]
-
-
-@dataclass(frozen=True)
 class _Found:
     """A patient's files, case id and digests, and the values and segments of the mask."""
 
@@ -113,7 +103,7 @@ class _Found:
 
 
 def find_patients(source: Path, options: FolderOptions, prefix: str, progress: Progress | None,
-                  usual: Labels | None = None) -> Patients:  # fmt: skip
+                  usual: Labels | None = None) -> Collected:  # fmt: skip
     """Scan the patients' folders.
 
     Args:
@@ -136,10 +126,15 @@ def find_patients(source: Path, options: FolderOptions, prefix: str, progress: P
         source, options.mask_pattern, options.follow_links, options.images_only
     )
     look = partial(_look, options=options, prefix=prefix, reading=reading)
-    found, problems = scan(entries, look, options, progress)
-    labels = NO_LABELS if options.images_only else _labels(found, options, reading)
-    missing = _missing_structures(found, labels, reading)
+    later = replace(options, keep_going=True)  # all problems are reported together
+    found, problems = scan(entries, look, later, progress)
+    try:
+        labels = NO_LABELS if options.images_only else _labels(found, options, reading)
+        missing = _missing_structures(found, labels, reading)
+    except DatasetError as error:
+        raise together([*problems, str(error)]) from error
     found, more = _checked(found, labels, options, reading)
+    stop_at([*problems, *more], found, later)
     groups, notes = _groups(found)
     unmasked = sum(item.patient.mask is None for item in found)
     if options.images_only:
@@ -158,7 +153,7 @@ def find_patients(source: Path, options: FolderOptions, prefix: str, progress: P
         )
         for item in found
     ]
-    return Patients(cases, labels, [*layout, *notes, *missing], [*problems, *more])
+    return Collected(cases, labels, [*layout, *notes, *missing], [*problems, *more])
 
 
 def _missing_structures(found: Sequence[_Found], labels: Labels, reading: Reading) -> list[str]:
@@ -171,7 +166,8 @@ def _reading(options: FolderOptions, labels: Labels | None) -> Reading:
     renames = read_renames(options.rename)
     if labels is not None:
         check_renames(renames, labels)
-    return Reading(labels, renames, options.overlaps, options.volumes, options.mask_outside)
+    return Reading(labels, renames, options.overlaps, options.volumes, options.mask_outside,
+                   options.ignore_mask_header)  # fmt: skip
 
 
 def _look(entry: Entry, options: FolderOptions, prefix: str, reading: Reading) -> _Found:
@@ -240,7 +236,6 @@ def _checked(found: Sequence[_Found], labels: Labels, options: FolderOptions,
             good.append(item)
         except DatasetError as error:
             problems.append(str(error))
-    stop_at(problems, good, options)
     return good, problems
 
 

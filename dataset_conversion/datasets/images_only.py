@@ -6,16 +6,16 @@ The images are read and written as those of a training dataset, into one flat fo
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dataset_conversion.cases.transforms import Resample
-from dataset_conversion.datasets.key_file import check_key, write_key
+from dataset_conversion.datasets.key_file import check_key, sources_of, write_key
 from dataset_conversion.datasets.options import Common, option
 from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.orientation import SLICES_FIRST
 from dataset_conversion.labels import Labels
 from dataset_conversion.parallel import Progress
 from dataset_conversion.raw_format.description import ENDING, Description
@@ -57,6 +57,8 @@ def convert_images(find: Find, source: Path, target: Path, options: Common,
             raise DatasetError(
                 f"{options.key}: exists, and its cases would be lost; pass a new file with --key"
             )
+    if options.groups:
+        raise DatasetError("--groups: used for folds only; leave it out with --images-only")
     model = getattr(options, "model", None)
     record = None if model is None else read_record(Path(model))
     dataset = find(source, options, 1, "Images", progress)
@@ -72,10 +74,7 @@ def convert_images(find: Find, source: Path, target: Path, options: Common,
     ending = ENDING if record is None else record.ending
     report = write_images(dataset, target, options.run(), progress, ending=ending)
     if options.key and not options.dry_run:
-        written = {
-            c.name: os.path.abspath(c.where) for c in dataset.cases if c.name in report.cases
-        }
-        write_key(Path(options.key), written)
+        write_key(Path(options.key), sources_of(dataset.cases, report.cases), target.name)
     return report
 
 
@@ -90,6 +89,10 @@ def _as_trained(dataset: Description, record: TrainingRecord) -> tuple[Descripti
     if not record.recorded and (given.window or given.steps):
         notes = [*why, *_check_channels(dataset, record), *record.notes()]
         return replace(dataset, output=replace(given, orientation=code)), notes
+    if given.orientation == SLICES_FIRST != code:
+        raise DatasetError(
+            f"--slices-first: the training images of {record.folder} are stored as {code}; leave it out"
+        )
     trained = record.output(code)
     if given.window not in (None, trained.window):
         raise _differs("window", given.window, trained.window, record)

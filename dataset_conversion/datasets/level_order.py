@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import SimpleITK as sitk
 
-from dataset_conversion.datasets.label_positions import positions
+from dataset_conversion.cases.label_positions import positions
 from dataset_conversion.errors import DatasetError
 
 

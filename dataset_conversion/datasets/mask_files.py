@@ -9,9 +9,10 @@ from pathlib import Path
 
 from dataset_conversion.cases.mask_alignment import is_part
 from dataset_conversion.datasets.dicom_masks import DicomFiles, dicom_source, split_dicom
+from dataset_conversion.datasets.file_kinds import SortedFiles, in_mask_folder
 from dataset_conversion.datasets.mask_source import MaskSource, joined, one_file
 from dataset_conversion.datasets.one_patient import check_one_patient
-from dataset_conversion.datasets.structure_files import Structures, find_structures, in_mask_folder
+from dataset_conversion.datasets.structure_files import Structures, check_unread, find_structures
 from dataset_conversion.dicom.series import Series
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.label_maps import is_slicer
@@ -70,6 +71,15 @@ class MaskFiles:
     def plain(self) -> bool:
         """Whether volumes of all structures are the only masks."""
         return not (self.structures or self.dicom.objects or self.dicom.stacks or self.binary)
+
+    def check_unread(self, *places: SortedFiles) -> None:
+        """Reject structures in formats that are not read; see `structure_files.check_unread`."""
+        search = self.search
+        paths = [path for files in places for path in (*files.archives, *files.others)]
+        if self.structures or not self:
+            check_unread(
+                paths, self.structures, search.folder, search.patient, search.pattern, search.how
+            )
 
     def fits(self) -> Callable[[Series], bool] | None:
         """Return a test of which of several series is the image; None if nothing shows it."""

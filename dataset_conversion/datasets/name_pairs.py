@@ -8,6 +8,7 @@ share a name, each mask must contain the full name of one image.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -62,6 +63,7 @@ class Names:
         >>> Names("mask").common("P1_CT"), Names("mask").common("mask-P1")
         ('P1', 'P1')
         """
+        name = composed(name)
         found = re.finditer(self.pattern, name, re.IGNORECASE)
         spans = [match.span() for match in found if match.group()]
         kept = name
@@ -80,6 +82,15 @@ class Names:
         True
         """
         return tuple(word[0].casefold() for word in words(self.common(name)))
+
+
+def composed(name: str) -> str:
+    """Return a name with composed letters; file systems of macOS separate accents from their letters.
+
+    >>> composed("Mu\u0308ller") == "M\u00fcller"
+    True
+    """
+    return unicodedata.normalize("NFC", name)
 
 
 def match(images: Sequence[Item], masks: Sequence[Item],
@@ -104,6 +115,16 @@ def match(images: Sequence[Item], masks: Sequence[Item],
         else:
             found += pairs
     return sorted(found, key=lambda pair: pair.image.name), sorted(problems)
+
+
+def channel_of(name: str) -> tuple[str, str]:
+    """Return a name without nnU-Net's channel, and the channel.
+
+    >>> channel_of("P1_0000"), channel_of("P1")
+    (('P1', '0000'), ('P1', ''))
+    """
+    found = _CHANNEL.fullmatch(name)
+    return (found[1], found[2]) if found else (name, "")
 
 
 def without_channel(images: Sequence[Item], masks: Sequence[Item], names: Names) -> list[Item]:
@@ -149,8 +170,8 @@ def _paired(images: Sequence[Item], masks: Sequence[Item], names: Names) -> list
 
 def _contains(mask: str, image: str) -> bool:
     """Check whether a mask's name contains the full name of an image, not as a part of a word."""
-    pattern = rf"(?<![^\W_]){re.escape(image)}(?![^\W_])"
-    return re.search(pattern, mask, re.IGNORECASE) is not None
+    pattern = rf"(?<![^\W_]){re.escape(composed(image))}(?![^\W_])"
+    return re.search(pattern, composed(mask), re.IGNORECASE) is not None
 
 
 def _problem(images: Sequence[Item], masks: Sequence[Item]) -> str:
@@ -161,6 +182,13 @@ def _problem(images: Sequence[Item], masks: Sequence[Item]) -> str:
         f"{', '.join(str(item.paths[0]) for item in images)}: {len(images)} images and {len(masks)} masks "
         f"({shown}) have the same name apart from words such as ct and mask; each image needs one mask: rename them"
     )
+
+
+def without_folders(items: Sequence[Item], names: Names) -> list[Item] | None:
+    """Return items named after their files alone; None if two of them get the same name."""
+    found = [replace(item, name=item.name.rsplit("/", 1)[-1]) for item in items]
+    same = len({names.key(item.name) for item in found}) < len(found)
+    return None if same or found == list(items) else found
 
 
 def file_items(paths: Iterable[Path]) -> list[Item]:

@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from dataset_conversion.datasets.converter import Converter
-from dataset_conversion.datasets.dataset_json import FILE, channel_names, labels_in, read_object
+from dataset_conversion.datasets.dataset_json import (
+    FILE,
+    channel_names,
+    count_notes,
+    labels_in,
+    listed_path,
+    read_object,
+)
 from dataset_conversion.datasets.file_tree import volumes_below
 from dataset_conversion.datasets.source_files import check_folder
 from dataset_conversion.datasets.volume_cases import Content, Files, collect
@@ -122,9 +129,9 @@ def _listed(source: Path, entries: Mapping[str, Any], path: Path) -> Iterator[Fi
     """Yield the training cases that dataset.json lists one by one."""
     for case, entry in sorted(entries.items()):
         try:
-            images = tuple(source / name for name in entry["images"])
-            yield Files(case, f"case {case}", images, source / entry["label"])
-        except (TypeError, KeyError) as error:
+            images = tuple(listed_path(source, name) for name in entry["images"])
+            yield Files(case, f"case {case}", images, listed_path(source, entry["label"]))
+        except (TypeError, KeyError, AttributeError) as error:
             raise DatasetError(
                 f"{path}: case {case!r} requires images (a list) and label, as in nnU-Net's documentation"
             ) from error
@@ -141,11 +148,7 @@ def _grouped(source: Path, files: list[Files]) -> list[Files]:
 
 
 def _notes(source: Path, entry: Mapping[str, Any], training: int) -> list[str]:
-    notes = []
-    if entry.get("numTraining") not in (None, training):
-        notes.append(
-            f"dataset.json states {entry['numTraining']} training cases, there are {training}"
-        )
+    notes = count_notes(entry, numTraining=training)
     if (source / SPLITS).is_file():
         notes.append(f"{SPLITS} of the source is not used: the folds are drawn again, by patient")
     return notes

@@ -180,6 +180,10 @@ class Common:
         "store each volume with its slice axis first (axial as LPS, coronal as LIP, sagittal as PIR; default: "
         "all as LPS), for data whose slices run along different body axes",
     )
+    sides_as_labelled: bool = option(
+        False,
+        "accept labels of left and right whose positions in the body are exchanged (default: an error)",
+    )
     key: Path | None = option(
         None, "write a table of case ids and sources, outside the dataset", type=Path, metavar="CSV"
     )
@@ -194,6 +198,11 @@ class Common:
     jobs: int = option(1, "parallel jobs (default: %(default)s)", "-j", "--jobs", metavar="N")
     keep_going: bool = option(
         False, "skip cases with errors and convert the rest; the exit status is then 1"
+    )
+    overwrite: bool = option(
+        False,
+        "replace masks that were changed in the dataset, and remove cases that are no longer in the source; a copy "
+        "is kept next to the dataset (default: an error)",
     )
     dry_run: bool = option(False, "read and check everything, print the summary, write nothing")
 
@@ -215,7 +224,7 @@ class Common:
 
     def run(self) -> Run:
         """Return parallelism and handling of errors."""
-        return Run(self.jobs, self.keep_going, self.dry_run)
+        return Run(self.jobs, self.keep_going, self.dry_run, self.overwrite)
 
     def output(self, *, window: tuple[float, float] | None = None, steps: tuple[Step, ...] = (),
                orientation: str = "LPS") -> Output:  # fmt: skip
@@ -230,7 +239,7 @@ class Common:
             )
         wanted = SLICES_FIRST if self.slices_first else orientation
         return Output(window, steps, wanted, self.allow_empty, self.resample_mask,
-                      self.ignore_mask_header)  # fmt: skip
+                      self.ignore_mask_header, self.sides_as_labelled)  # fmt: skip
 
     @cached_property
     def secret(self) -> bytes:

@@ -18,10 +18,10 @@ from dataset_conversion.datasets.file_kinds import (
     sort_files,
 )
 from dataset_conversion.datasets.layouts import check_not_a_source
-from dataset_conversion.datasets.mask_files import Search, find_mask_files
+from dataset_conversion.datasets.mask_files import MaskFiles, Search, find_mask_files
 from dataset_conversion.datasets.mask_source import MaskSource
 from dataset_conversion.datasets.one_patient import check_one_patient
-from dataset_conversion.dicom.series import Series, find_series
+from dataset_conversion.dicom.series import SCOUTS, Series, find_series
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.label_maps import is_slicer, looks_like_labels
 from dataset_conversion.io.segments import PLAIN, Reading
@@ -99,15 +99,17 @@ def read_patient(place: Entry | Path, *, mask_pattern: str, modality: str, serie
     images: list[Path | Series] = [*volumes, *([found] if found else [])]
     if images_only:
         images, passed = _without_masks(images, bool(masks))
-        _check_counts(images, masks.files, folder)
+        _check_counts(images, masks.files, folder, more)
         notes += [*more, *passed]
         return Patient(folder, images[0], None, tuple(notes), entry.name, entry.group)
     unclear = len(images) + len(masks.volumes) == 2 and len(images) != 1
     if drawn is None and unclear and masks.plain:
         images, labels = _by_content(images, masks.volumes, folder)
         masks = replace(masks, volumes=tuple(labels))
+    masks.check_unread(files, apart)
     notes += [*more, *_not_read(files, apart, folder, mask_pattern, bool(images), bool(masks))]
-    _check_counts(images, masks.files, folder)
+    _check_place(entry, images, masks, mask_pattern)
+    _check_counts(images, masks.files, folder, more)
     if drawn == [] and isinstance(images[0], Path):
         check_not_labels(images[0])
     mask, more = masks.source(images[0])
@@ -148,10 +150,9 @@ def _series(files: Sequence[Path], folder: Path, **how: Any) -> tuple[Series | N
 def _not_read(files: SortedFiles, apart: SortedFiles, folder: Path, pattern: str, image: bool,
               mask: bool) -> list[str]:  # fmt: skip
     """Reject files that may be the missing image or mask; return notes on others."""
-    who = str(folder)
-    notes = check_passed_over(files, who, pattern, image=image, mask=mask)
+    notes = check_passed_over(files, folder, pattern, image=image, mask=mask)
     # Every file in the place of a mask may be one.
-    more = check_passed_over(apart, who, "" if not mask else pattern, image=True, mask=mask)
+    more = check_passed_over(apart, folder, "" if not mask else pattern, image=True, mask=mask)
     return list(dict.fromkeys([*notes, *more]))
 
 
@@ -168,6 +169,23 @@ def _by_content(images: Sequence[Path | Series], masks: Sequence[Path],
     return [p for p in both if p is not labels[0]], labels
 
 
+def _check_place(entry: Entry, images: Sequence[Path | Series], masks: MaskFiles,
+                 pattern: str) -> None:  # fmt: skip
+    """Reject a place for a mask that holds none, and a second mask next to the image."""
+    if not entry.masks:
+        return
+    if not masks:
+        raise DatasetError(
+            f"{entry.where}: the place of its mask, {entry.masks[0]}, holds none; add it, or remove this place"
+        )
+    own = [path for path in images if isinstance(path, Path) and _fits(path, pattern)]
+    if own and len(own) == len(images) - 1:
+        found = [*(path.relative_to(entry.where.parent) for path in own), *masks.files[:1]]
+        raise DatasetError(
+            f"{entry.where}: {len(own) + 1} masks, expected one: {', '.join(map(str, found))}; keep one"
+        )
+
+
 def _without_masks(
     images: list[Path | Series], masked: bool
 ) -> tuple[list[Path | Series], list[str]]:
@@ -179,12 +197,22 @@ def _without_masks(
     return kept, ["masks in its folder are passed over"] if passed else []
 
 
-def _check_counts(images: Sequence[Path | Series], masks: Sequence[Path], folder: Path) -> None:
+def _check_counts(images: Sequence[Path | Series], masks: Sequence[Path], folder: Path,
+                  seen: Sequence[str]) -> None:  # fmt: skip
     if len(images) > 1:
+        found = f"{folder}: {len(images)} images, expected one: {_names(images, folder)}"
+        if _in_separate_folders(images, folder):
+            raise DatasetError(
+                f"{found}; pass {folder} as the source if its folders are patients, else keep one image"
+            )
         raise DatasetError(
-            f"{folder}: {len(images)} images, expected one: {_names(images, folder)}; keep one "
-            "(each patient needs a separate folder), make --mask-pattern match the masks, or name the "
-            "structures in --labels if each file is the mask of one"
+            f"{found}; keep one (each patient needs a separate folder), make --mask-pattern match the masks, or "
+            "name the structures in --labels if each file is the mask of one"
+        )
+    if not images and SCOUTS in seen:
+        raise DatasetError(
+            f"{folder}: all its DICOM images are scouts (LOCALIZER in ImageType); add the series, or take them with "
+            "--series and a part of their description"
         )
     if not images and masks:
         raise DatasetError(
@@ -198,6 +226,14 @@ def _check_counts(images: Sequence[Path | Series], masks: Sequence[Path], folder
         )
 
 
+def _in_separate_folders(images: Sequence[Path | Series], folder: Path) -> bool:
+    """Check whether images lie in one subfolder each, as those of several patients do."""
+    paths = [item.paths[0] if isinstance(item, Series) else item for item in images]
+    below = [path.relative_to(folder).parts for path in paths if path.is_relative_to(folder)]
+    first = {parts[0] for parts in below if len(parts) > 1}
+    return len(first) == len(paths)
+
+
 def check_not_labels(path: Path) -> None:
     """Reject an image without a mask that looks like a label map: its own image is missing.
 
@@ -208,7 +244,8 @@ def check_not_labels(path: Path) -> None:
     if len(values) <= _FEW and values.min() >= 0 and (values == np.rint(values)).all():
         raise DatasetError(
             f"{path}: is taken for an image without a mask, but holds only {len(values)} distinct values; if it "
-            "is a mask, give it the name of its image and a word such as mask, else remove it"
+            "is a mask, give it the name of its image and a word such as mask, or pass --mask-pattern with a word "
+            "that only masks have in their names; else remove it"
         )
 
 

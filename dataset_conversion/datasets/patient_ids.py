@@ -31,8 +31,9 @@ def by_patient(
 ) -> tuple[dict[str, str], list[str]]:
     """Group cases by folder and PatientID, each in any spelling.
 
-    An id that all folders share is taken for a placeholder and ignored, and so is one such as ANON
-    if it is the only one.
+    A folder without a PatientID that has the name of another's is of that patient. An id that all
+    folders share is taken for a placeholder and ignored, and so is one such as ANON if it is the only
+    one.
 
     >>> by_patient({"c1": "a", "c2": "b", "c3": "c"}, {"c1": "00123", "c3": "123"})
     ({'c1': 'case c1', 'c2': 'case c2', 'c3': 'case c1'}, \
@@ -50,8 +51,13 @@ def by_patient(
     equal = {case: [f"case {case}"] for case in folders}
     alike = {case: list(keys) for case, keys in equal.items()}
     for case, name in folders.items():
-        if times[name] == 1 and spelling(name):  # several folders named CT: not an id
-            alike[case].append(f"folder {spelling(name)}")
+        if times[name] > 1 or not spelling(name):  # several folders named CT: not an id
+            continue
+        alike[case].append(f"folder {spelling(name)}")
+        if (
+            case not in known
+        ):  # the folder of a NIfTI may be named by the PatientID of a DICOM in another
+            alike[case].append(f"id {spelling(name)}")
     for case, text in known.items():
         alike[case] += [f"id {spelling(text)}", f"number {unbroken(text)}"]
         equal[case].append(f"id {text}")

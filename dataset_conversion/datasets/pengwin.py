@@ -16,10 +16,10 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from dataset_conversion.cases.side_check import Sides, check_sides
 from dataset_conversion.datasets.converter import Converter
 from dataset_conversion.datasets.file_tree import Named, pairs_below
 from dataset_conversion.datasets.label_schemes import merged
-from dataset_conversion.datasets.side_check import Sides, check_sides
 from dataset_conversion.datasets.volume_cases import Content, Files, collect
 from dataset_conversion.datasets.volume_dataset import CTOptions, volume_dataset
 from dataset_conversion.io.label_maps import LabelMap, read_mask

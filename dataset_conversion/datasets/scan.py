@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Sized
+from dataclasses import dataclass
 from typing import TypeVar
 
+from dataset_conversion.cases.case import Case
 from dataset_conversion.datasets.options import Common
 from dataset_conversion.errors import DatasetError, together
+from dataset_conversion.labels import Labels
 from dataset_conversion.parallel import Progress, each
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Result of a scan: cases, labels, and messages for the summary."""
+
+    cases: list[Case]
+    labels: Labels
+    notes: list[str]
+    problems: list[str]
 
 
 def scan(items: Sequence[Item], look: Callable[[Item], Result], options: Common,

@@ -6,7 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from dataset_conversion.datasets.special_files import MOST_NESTED, is_special
 from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.file_names import check_name
 
 #: Files and folders that operating systems, network storage, CDs and editors leave (lower case).
 _LEFTOVERS = frozenset((
@@ -45,9 +47,10 @@ def check_folder(source: Path, expected: str) -> None:
 
 
 def listed(folder: Path) -> list[Path]:
-    """Return the entries of a folder."""
+    """Return the entries of a folder, without pipes, sockets and devices."""
     try:
-        return list(folder.iterdir())
+        with os.scandir(folder) as entries:
+            return [folder / entry.name for entry in entries if not is_special(entry)]
     except OSError as error:
         raise DatasetError(f"{folder}: cannot be listed ({error.strerror})") from error
 
@@ -65,6 +68,11 @@ def children(folder: Path, follow_links: bool = False) -> list[Path]:
     ]
     for path in found:
         check_access(path, follow_links)
+    absent = [name for path in listed(folder) if (name := path.name).lower().endswith(".icloud")]
+    if absent:
+        raise DatasetError(
+            f"{folder / min(absent)}: stands for a file that is only in iCloud; download it, or remove it"
+        )
     return found
 
 
@@ -79,6 +87,7 @@ def files_below(path: Path, follow_links: bool = False) -> list[Path]:
         DatasetError: links without `follow_links`; links to nowhere or to a folder above; files and
             folders that cannot be read.
     """
+    check_name(path)
     check_access(path, follow_links)
     found = list(_walk(path, follow_links, ())) if path.is_dir() else [path]
     return [_text_link(file) or file for file in found] if follow_links else found
@@ -90,7 +99,13 @@ def _walk(folder: Path, follow_links: bool, above: tuple[str, ...]) -> Iterator[
         raise DatasetError(
             f"{folder}: a symbolic link to a folder that contains it; remove the link"
         )
+    if len(above) == MOST_NESTED:
+        raise DatasetError(
+            f"{folder.parents[MOST_NESTED - 2]}: folders in it are nested more than {MOST_NESTED} deep; remove them, "
+            "or move their files up"
+        )
     for path in children(folder, follow_links):
+        check_name(path)
         if path.is_dir():
             yield from _walk(path, follow_links, (*above, own))
         else:
@@ -146,12 +161,12 @@ def check_not_pointer(path: Path) -> None:
 
 
 def _text_link(path: Path) -> Path | None:
-    """Return the file that a text file names, if it exists and has the same name."""
+    """Return the file that a text file names, if it exists."""
     text = _short_text(path)
     if not _is_path(text, path):
         return None
     target = path.parent / text.replace("\\", "/")
-    return target if target.name == path.name and target.is_file() else None
+    return target if target.is_file() and target != path else None
 
 
 def _short_text(path: Path) -> str:

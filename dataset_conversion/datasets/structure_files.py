@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from dataset_conversion.datasets.file_kinds import in_mask_folder
+from dataset_conversion.datasets.file_kinds import stem as plain_stem
 from dataset_conversion.datasets.mask_source import MaskSource, check_same_grid
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import like
 from dataset_conversion.io.label_maps import LabelMap, is_slicer, read_mask
-from dataset_conversion.io.label_names import label_of, listed, unlisted
+from dataset_conversion.io.label_names import label_of, listed, targets, unlisted
 from dataset_conversion.io.segments import Reading, merge
 from dataset_conversion.io.volumes import READABLE, Header
 from dataset_conversion.labels import IGNORE, Labels, folded
@@ -92,10 +94,34 @@ def find_structures(volumes: Sequence[Path], folder: Path, patient: str, pattern
     return Structures(_by_name(chosen, names), _others(volumes, chosen, inside, folder, series))
 
 
-def in_mask_folder(path: Path, folder: Path, pattern: str) -> bool:
-    """Return whether a folder between the patient's and the file fits the pattern."""
-    parents = path.relative_to(folder).parts[:-1] if path.is_relative_to(folder) else ()
-    return any(re.search(pattern, part, re.IGNORECASE) for part in parents)
+def check_unread(paths: Sequence[Path], found: Structures | None, folder: Path, patient: str,
+                 pattern: str, how: Reading) -> None:  # fmt: skip
+    """Reject files in formats that are not read if they are named after a structure that has no other file.
+
+    Args:
+        paths: files in formats that are not read.
+        found: the structures that are read.
+        folder: the patient's folder.
+        patient: the patient's name, which may be in front of file names.
+        pattern: regular expression in the names of masks.
+        how: the labels; without labels, files next to those of structures are structures.
+
+    Raises:
+        DatasetError: the message names the files.
+    """
+    known = {folded(label_of(name, how.renames)) for name in (found.files if found else ())}
+    homes = {path.parent for path in (found.files.values() if found else ())}
+    lost = []
+    for path in paths:
+        names = list(names_in(plain_stem(path.name), patient, pattern))
+        named = [folded(label_of(name, how.renames)) for name in names if how.lists(name)]
+        if named and not known & set(named) and (how.labels is not None or path.parent in homes):
+            lost.append(path.relative_to(folder) if path.is_relative_to(folder) else path)
+    if lost:
+        raise DatasetError(
+            f"{folder}: named after structures, but not read: {', '.join(map(str, lost[:5]))}; save them as .nii.gz, "
+            ".nrrd or .mha (unpack archives), or remove them"
+        )
 
 
 def stem(path: Path) -> str:
@@ -153,14 +179,12 @@ def check_structures(parts: Sequence[MaskSource], others: int, labels: Labels,
             structure.
     """
     drawn = [{folded(label_of(name, how.renames)) for name in mask.structures} for mask in parts]
-    names = [
-        name
-        for name, value in labels.names.items()
-        if isinstance(value, int) and value and name != IGNORE
-    ]
+    single = {folded(name): name for name in labels.names}
+    names = [single.get(name, name) for name, value in targets(labels).items()
+             if value and name != IGNORE]  # fmt: skip
     lacking = {name: sum(folded(name) not in found for found in drawn) for name in names}
     absent = [name for name, count in lacking.items() if count == len(parts)]
-    if parts and absent and not others and not labels.regions_class_order:
+    if parts and absent and not others:
         stems = dict.fromkeys(name for m in parts for name in (*m.structures, *m.unlisted))
         raise DatasetError(
             f"the labels {listed(absent)} have no file in any patient; the files are named "
@@ -179,7 +203,7 @@ def _by_name(chosen: Sequence[Path], names: Mapping[Path, str | None]) -> dict[s
         name = str(names[path])
         other = next((p for n, p in found.items() if folded(n) == folded(name)), None)
         if other is not None:
-            raise DatasetError(f"{other} and {path.name} are both named after {name!r}; keep one")
+            raise DatasetError(f"{other} and {path} are both named after {name!r}; keep one")
         found[name] = path
     return found
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset_conversion.datasets.file_kinds import kind_of, named_volume, stem, words
+from dataset_conversion.datasets.file_kinds import kind_of, named_volume, scratch, stem, words
 from dataset_conversion.datasets.name_pairs import Item, Names
-from dataset_conversion.datasets.source_files import children, files_below
+from dataset_conversion.datasets.source_files import children, files_below, listed
 from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.label_maps import looks_like_labels
 from dataset_conversion.io.volumes import data_files, is_volume
 
 _IMAGES = re.compile(
@@ -43,6 +44,7 @@ class Trees:
         masks: folders of masks.
         bids: whether a subfolder sub-x is a patient.
         others: folders next to them that hold images too.
+        next: whether the images are the folders of patients, next to that of the masks.
     """
 
     layout: str
@@ -50,6 +52,7 @@ class Trees:
     masks: tuple[Path, ...]
     bids: bool = False
     others: tuple[Path, ...] = ()
+    next: bool = False
 
 
 def find_trees(folders: Sequence[Path], pattern: str) -> Trees | None:
@@ -62,7 +65,7 @@ def find_trees(folders: Sequence[Path], pattern: str) -> Trees | None:
     Raises:
         DatasetError: several folders of BIDS hold masks.
     """
-    return _bids(folders) or _two(folders, pattern)
+    return _bids(folders) or _two(folders, pattern) or _masks_next(folders, Names(pattern))
 
 
 def _bids(folders: Sequence[Path]) -> Trees | None:
@@ -104,6 +107,38 @@ def _two(folders: Sequence[Path], pattern: str) -> Trees | None:
     return Trees(layout, tuple(images), tuple(masks), False, _full(rest))
 
 
+def _masks_next(folders: Sequence[Path], names: Names) -> Trees | None:
+    """Return patients' folders and one folder with masks of at least one of them, by their names."""
+    masks = [folder for folder in folders if _is_tree(folder.name, _MASKS)]
+    patients = [folder for folder in folders if folder not in masks]
+    if len(masks) != 1 or not patients:
+        return None
+    known = {names.key(patient.name) for patient in patients} - {()}
+    if not known & {names.key(stem(path.name)) for path in children(masks[0], True)}:
+        return None
+    layout = f"masks in {_shown(masks)} next to the patients' folders"
+    return Trees(layout, tuple(patients), tuple(masks), next=True)
+
+
+def same_names(folders: Sequence[Path]) -> tuple[Path, ...]:
+    """Return two folders with several volumes of the same names, only one with label maps; else nothing."""
+    if len(folders) != 2:
+        return ()
+    volumes = [[p for p in sorted(listed(f)) if is_volume(p) and p.is_file()] for f in folders]
+    names = [[stem(path.name) for path in found] for found in volumes]
+    if names[0] != names[1] or len(names[0]) < 2:
+        return ()
+    labels = [{_labels(found[0]), _labels(found[-1])} for found in volumes]
+    return tuple(folders) if sorted(map(sorted, labels)) == [[False], [True]] else ()
+
+
+def _labels(path: Path) -> bool:
+    try:
+        return looks_like_labels(path)
+    except DatasetError:  # reported when it is read
+        return False
+
+
 def _full(folders: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(folder for folder in folders if holds_data(folder))
 
@@ -132,9 +167,11 @@ def _is_tree(name: str, role: re.Pattern[str]) -> bool:
 
 def image_items(trees: Trees, follow_links: bool) -> list[Item]:
     """Return the images of the trees: files, and folders that hold one image each."""
+    if trees.next:
+        return [Item(tree.name, (tree,), tree.name) for tree in trees.images]
     items = []
     for tree in trees.images:
-        for path in [tree] if _is_subject(trees, tree) else children(tree, follow_links):
+        for path in [tree] if _is_subject(trees, tree) else _children(tree, follow_links):
             volumes = _volumes(path, follow_links)
             if path.is_dir() and len(volumes) < 2:
                 items.append(Item(path.name, (path,), path.name))
@@ -149,7 +186,7 @@ def mask_items(trees: Trees, images: Sequence[Item], names: Names,
     known = {names.key(item.name) for item in images}
     items = []
     for tree in trees.masks:
-        for path in children(tree, follow_links):
+        for path in _children(tree, follow_links):
             if path.is_dir() and names.key(path.name) in known:
                 items.append(Item(path.name, (path,)))
             else:
@@ -174,11 +211,16 @@ def count_volumes(folders: Sequence[Path]) -> int:
 def _not_side(path: Path, follow_links: bool) -> list[Path]:
     """Return a file, or the files below a folder, that may hold a mask."""
     files = files_below(path, follow_links)
-    return _headers([file for file in files if kind_of(file) not in ("side", "temporary")])
+    return _headers([file for file in files if kind_of(file) != "side" and not scratch(file.name)])
+
+
+def _children(tree: Path, follow_links: bool) -> list[Path]:
+    """Return the files and folders in a tree, without the data files of MetaImage headers."""
+    return _headers(children(tree, follow_links))
 
 
 def _headers(files: Sequence[Path]) -> list[Path]:
-    data = data_files([file for file in files if is_volume(file)])
+    data = data_files([file for file in files if is_volume(file) and file.is_file()])
     return [file for file in files if file not in data]
 
 

@@ -14,7 +14,7 @@ from dataset_conversion.cases.case import Case, Sample
 from dataset_conversion.cases.preprocess import check_not_empty
 from dataset_conversion.datasets.options import Common
 from dataset_conversion.datasets.paired_folders import checked
-from dataset_conversion.datasets.scan import scan
+from dataset_conversion.datasets.scan import Collected, scan
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.atomic_files import digest
 from dataset_conversion.io.channels import read_channel_header, read_channels
@@ -76,16 +76,6 @@ class Content:
 
 
 @dataclass(frozen=True)
-class Collected:
-    """Result of the scan: cases, labels, and messages for the summary."""
-
-    cases: list[Case]
-    labels: Labels
-    notes: list[str]
-    problems: list[str]
-
-
-@dataclass(frozen=True)
 class _Found:
     """One case's files with digests, size, and the values of its mask."""
 
@@ -116,7 +106,8 @@ def collect(files: Sequence[Files], content: Content, options: Common, progress:
         labels = labels(sorted({value for item in found for value in item.values}))
     found, wrong = _with_known_values(found, labels, options)
     cases = [_case(item, content) for item in found]
-    images = sorted({role for item in found for role in item.sources if role != "mask"})
+    # Of several channels, one may be equal on purpose: their copies are found by their voxels.
+    images = ["image"] if content.channels == 1 else []
     cases, problems = checked(cases, images, [*more, *wrong], options)
     unmasked = sum(not case.labelled for case in cases)
     notes = [f"images without a mask, written to imagesTs: {unmasked}"] if unmasked else []

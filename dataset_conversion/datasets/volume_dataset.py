@@ -8,7 +8,7 @@ from typing import Any
 
 from dataset_conversion.cases.transforms import Step
 from dataset_conversion.datasets.options import Common, follow_links_option, window_option
-from dataset_conversion.datasets.volume_cases import Collected
+from dataset_conversion.datasets.scan import Collected
 from dataset_conversion.raw_format.preview import BONE
 from dataset_conversion.raw_format.raw_dataset import RawDataset
 

@@ -8,6 +8,7 @@ decimal comma.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,6 +18,7 @@ from pydicom.dataelem import RawDataElement
 from dataset_conversion.dicom.elements import tag_of
 
 _BLANK = " \0\t\r\n"
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,9 @@ def read_decimals(holder: Any, name: str, count: int) -> Decimals | None:
     if isinstance(found, RawDataElement) and found.VR in ("FD", "FL"):
         found = holder[tag_of(name)]
     text = _text(found.value)
+    # A decimal comma, or one between thousands: -1,024 HU may be either.
+    if name == "RescaleIntercept" and _THOUSANDS.fullmatch(text.strip(_BLANK)):
+        return Decimals((), (), True, text.strip(_BLANK))
     return parse(text, count) if text.strip(_BLANK) else None
 
 

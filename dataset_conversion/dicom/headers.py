@@ -15,6 +15,7 @@ from typing import Any
 import pydicom
 from pydicom.uid import UID
 
+from dataset_conversion.dicom.deflated import check_deflated
 from dataset_conversion.dicom.elements import text, value
 from dataset_conversion.dicom.multiframe import frames, geometry
 from dataset_conversion.dicom.padding import Padding, padding_of
@@ -28,6 +29,7 @@ _NON_IMAGE = frozenset(("SEG", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD", "SR",
 # Secondary Capture (single-frame, and the multi-frame classes below it), and names of screens in ImageType.
 _SECONDARY = "1.2.840.10008.5.1.4.1.1.7."
 _SCREENS = re.compile(r"SCREEN|DOSE")
+_PACKED = 20000  # values per byte of a compressed image, at most: JPEG 2000 of one grey value
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0"
 
 
@@ -38,7 +40,8 @@ class Slice:
     `position`, `orientation` (both LPS mm) and `pixel` (mm between rows, between columns) are None
     if the header lacks them. `matrix` is (rows, columns). `slope` and `offset` rescale the values.
     `frame` counts from 0 and is None in a single-frame file. `headless`: without preamble.
-    `palette`: the values index colours. `screen`: a picture of a screen. `units`: value of the last
+    `palette`: the values index colours. `inverted`: low values are shown bright (MONOCHROME1).
+    `screen`: a picture of a screen. `units`: value of the last
     digit of each number of `position`. `commas`: attributes with decimal commas. `bad`: attributes
     that cannot be read, and their text. `traits`: see `traits_of`. `thickness` in mm, 0 if missing.
     """
@@ -61,6 +64,7 @@ class Slice:
     slope: float = 1.0
     offset: float = 0.0
     palette: bool = False
+    inverted: bool = False
     screen: bool = False
     study: str = ""
     number: str = ""
@@ -106,6 +110,7 @@ def read_slices(path: Path) -> list[Slice] | NonImage | None:
             headless = stream.read(132)[128:] != b"DICM"
             if headless and not may_be_dicom(path):
                 return None
+            check_deflated(path)
             stream.seek(0)
             header = pydicom.dcmread(stream, stop_before_pixels=True, force=True)
             kind = UID(str(value(header, "SOPClassUID") or _stored_class(header)))
@@ -160,6 +165,7 @@ def _slices(path: Path, header: Any, modality: str, headless: bool) -> list[Slic
     kind = [str(part).upper() for part in value(header, "ImageType", None) or []]
     meta = getattr(header, "file_meta", None)
     traits = traits_of(header)
+    colours = str(value(header, "PhotometricInterpretation", "")).upper()
     base = Slice(
         path=path,
         uid=str(value(header, "SeriesInstanceUID", "") or ""),
@@ -172,7 +178,8 @@ def _slices(path: Path, header: Any, modality: str, headless: bool) -> list[Slic
         frames=int(value(header, "NumberOfFrames", 1) or 1),
         headless=headless,
         syntax=str(getattr(meta, "TransferSyntaxUID", "") or ""),
-        palette="PALETTE" in str(value(header, "PhotometricInterpretation", "")).upper(),
+        palette="PALETTE" in colours,
+        inverted=colours == "MONOCHROME1",
         screen=_SCREENS.search(" ".join(kind)) is not None
         or f"{value(header, 'SOPClassUID') or _stored_class(header)}.".startswith(_SECONDARY),
         study=str(value(header, "StudyInstanceUID", "") or ""),
@@ -186,21 +193,26 @@ def _slices(path: Path, header: Any, modality: str, headless: bool) -> list[Slic
     ] or [base]
 
 
+def _pixels(header: Any) -> int:
+    """Return the number of values that the header promises."""
+    names = ("SamplesPerPixel", "NumberOfFrames")
+    samples, count = (int(value(header, name, 1) or 1) for name in names)
+    return int(value(header, "Rows")) * int(value(header, "Columns")) * samples * count
+
+
 def _check_length(path: Path, header: Any, start: int) -> None:
     """Reject a file that ends before its pixels: decoders may fill the rest with zeros."""
     meta = getattr(header, "file_meta", None)
     syntax = getattr(meta, "TransferSyntaxUID", None)
     if syntax is not None and syntax.is_deflated:
         return
+    size = path.stat().st_size
     if syntax is not None and syntax.is_compressed:
         with path.open("rb") as stream:
             stream.seek(start)
-            complete = _SEQUENCE_END in stream.read()
+            complete = _SEQUENCE_END in stream.read() and _pixels(header) <= _PACKED * size
     else:
-        names = ("SamplesPerPixel", "NumberOfFrames")
-        samples, count = (int(value(header, name, 1) or 1) for name in names)
-        pixels = int(value(header, "Rows")) * int(value(header, "Columns")) * samples * count
         bits = int(value(header, "BitsAllocated", 16))
-        complete = path.stat().st_size - start >= pixels * bits // 8
+        complete = size - start >= _pixels(header) * bits // 8
     if not complete:
         raise DatasetError(f"{path}: truncated: the file ends before its pixels; copy it again")

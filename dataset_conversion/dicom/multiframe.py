@@ -18,6 +18,8 @@ from dataset_conversion.dicom.traits import traits_of_frame
 DECIMALS = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2,
             "RescaleSlope": 1, "RescaleIntercept": 1, "SliceThickness": 1}  # fmt: skip
 _OPTIONAL = "SliceThickness"  # only tells volumes apart
+# Some files have these only outside the functional groups.
+_ABOVE = ("PixelSpacing", "RescaleSlope", "RescaleIntercept")
 _SEQUENCES = {
     "ImagePositionPatient": "PlanePositionSequence",
     "ImageOrientationPatient": "PlaneOrientationSequence",
@@ -55,7 +57,10 @@ def frames(header: Any, traits: Mapping[str, str]) -> list[Geometry]:
     shared = value(header, "SharedFunctionalGroupsSequence") or []
     if len(own) != int(value(header, "NumberOfFrames", 1) or 1):
         return []
-    return [_frame([group, *shared], traits) for group in own]
+    common = {name: read_decimals(header, name, count) for name, count in DECIMALS.items()
+              if name in _ABOVE}  # fmt: skip
+    return [_frame([group, *shared], common, {**traits, **traits_of_frame([group, *shared], number)})
+            for number, group in enumerate(own, start=1)]  # fmt: skip
 
 
 def geometry(header: Any, traits: Mapping[str, str]) -> Geometry:
@@ -65,10 +70,11 @@ def geometry(header: Any, traits: Mapping[str, str]) -> Geometry:
     )
 
 
-def _frame(groups: list[Any], traits: Mapping[str, str]) -> Geometry:
+def _frame(groups: list[Any], common: Mapping[str, Decimals | None],
+           traits: Mapping[str, str]) -> Geometry:  # fmt: skip
     found = {name: read_decimals(part(groups, _SEQUENCES[name]), name, count)
              for name, count in DECIMALS.items()}  # fmt: skip
-    return _geometry(found, {**traits, **traits_of_frame(groups)})
+    return _geometry({name: item or common.get(name) for name, item in found.items()}, traits)
 
 
 def _geometry(found: Mapping[str, Decimals | None], traits: Mapping[str, str]) -> Geometry:
@@ -79,7 +85,7 @@ def _geometry(found: Mapping[str, Decimals | None], traits: Mapping[str, str]) -
         position=numbers.get("ImagePositionPatient"),
         orientation=numbers.get("ImageOrientationPatient"),
         pixel=numbers.get("PixelSpacing"),
-        slope=numbers.get("RescaleSlope", (1.0,))[0],
+        slope=numbers.get("RescaleSlope", (1.0,))[0] or 1.0,  # as ITK
         offset=numbers.get("RescaleIntercept", (0.0,))[0],
         thickness=numbers.get(_OPTIONAL, (0.0,))[0],
         units=position.units if position and position.units else (0.0, 0.0, 0.0),

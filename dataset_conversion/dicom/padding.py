@@ -65,8 +65,12 @@ def without_padding(
         slices: in the order of the volume; each has its own padding and rescaling.
     """
     array = sitk.GetArrayViewFromImage(image)
-    found = {index: mask for index, item in enumerate(slices) if item.padding is not None
-             and (mask := _padded(array[index], item, item.padding)).any()}  # fmt: skip
+    declared = {item.padding for item in slices} - {None}
+    # One value, and slices without any: their headers lack it.
+    common = next(iter(declared)) if len(declared) == 1 else None
+    found = {index: mask for index, item in enumerate(slices)
+             if (padding := item.padding or common) is not None
+             and (mask := _padded(array[index], item, padding)).any()}  # fmt: skip
     if not found:
         return image, ()
     ct = _is_ct(slices)

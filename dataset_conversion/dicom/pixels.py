@@ -37,8 +37,7 @@ def read_pixels(slices: Sequence[Slice], affine: np.ndarray, who: str) -> sitk.I
     Raises:
         DatasetError: no decoder, damaged pixels, or ITK reads another geometry.
     """
-    # GDCM reads '1,5' as 1.
-    if any(item.headless or item.frame is not None or item.commas for item in slices):
+    if any(_only_by_pydicom(item) for item in slices):
         return place(_by_pydicom(slices, who), affine)
     try:
         image = _by_itk(slices)
@@ -60,6 +59,11 @@ def read_pixels(slices: Sequence[Slice], affine: np.ndarray, who: str) -> sitk.I
     image.SetDirection([float(v) for v in direction.ravel()])
     image.SetOrigin([float(v) for v in affine[:3, 3]])
     return image
+
+
+def _only_by_pydicom(item: Slice) -> bool:
+    """Check for what ITK does not read as stored: it reads '1,5' as 1, and inverts MONOCHROME1."""
+    return item.headless or item.frame is not None or bool(item.commas) or item.inverted
 
 
 def _by_itk(slices: Sequence[Slice]) -> sitk.Image:
@@ -97,6 +101,8 @@ def _decoded(item: Slice, who: str) -> np.ndarray:
                 plain = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
                 data.file_meta.TransferSyntaxUID = plain if little else ExplicitVRBigEndian
             pixels: np.ndarray = data.pixel_array
+        except MemoryError:
+            raise
         except Exception as error:  # the error depends on the decoder
             raise DatasetError(
                 f"{who}: the pixels of {item.path.name} cannot be decoded (transfer syntax "

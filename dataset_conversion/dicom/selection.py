@@ -18,11 +18,11 @@ from dataset_conversion.dicom.headers import Slice
 from dataset_conversion.dicom.slice_geometry import stack_of
 from dataset_conversion.dicom.splits import interleaved
 from dataset_conversion.dicom.traits import COUNTING, DEFINING, shown
-from dataset_conversion.dicom.volumes_in_series import Part
+from dataset_conversion.dicom.volumes_in_series import Part, separate
 
 MOST_LISTED, MOST_TRAITS = 12, 4
 NONE, PHASE = "none", "phase"
-_NAMES = {name.casefold(): name for name in (*DEFINING, *COUNTING, "SeriesNumber", PHASE)}
+_NAMES = {name.casefold(): name for name in (*DEFINING, *COUNTING, PHASE)}
 _SHORT = {"acquisition": "AcquisitionNumber", "echo": "EchoNumbers", "kernel": "ConvolutionKernel",
           "series": "SeriesNumber"}  # fmt: skip
 _PLANES = ("sagittal", "coronal", "axial")
@@ -105,7 +105,7 @@ def described(part: Part, among: Sequence[Part] = ()) -> str:
     if others and len(others) == len(among) - 1:
         facts = facts[1:]  # all are of one series
     facts += [f"{name} {part.trait(name) or NONE}" for name in (*DEFINING, *COUNTING)
-              if _differs(part, others, name)][:MOST_TRAITS]  # fmt: skip
+              if name != "SeriesDescription" and _differs(part, others, name)][:MOST_TRAITS]  # fmt: skip
     return f"{len(part.slices)} slices of {size} {name} ({', '.join(facts)})"
 
 
@@ -134,8 +134,12 @@ def _joined(parts: Sequence[Part], names: Sequence[str]) -> str:
         return ""
     if not set(names) <= {*COUNTING, "time"} and interleaved([part.slices for part in parts]):
         return ""
-    text = ", ".join(f"{PHASE if name == 'time' else name}=*" for name in names)
-    return f", or take all slices as one volume with --series {quoted(text)}"
+    joined = [PHASE if name == "time" else name for name in names]
+    for several in (joined, [*joined, PHASE]):
+        if len(separate(every, several)) == 1:
+            text = ", ".join(f"{name}=*" for name in several)
+            return f", or take all slices as one volume with --series {quoted(text)}"
+    return ""
 
 
 def _terms(part: Part, among: Sequence[Part]) -> Iterator[str]:
@@ -192,7 +196,7 @@ def _has(part: Part, term: str) -> bool:
 
 
 def _holds(part: Part, name: str, wanted: str) -> bool:
-    own = part.first.number if name == "SeriesNumber" else part.trait(name)
+    own = part.trait(name)
     if own is None:
         return False
     if not own:

@@ -27,6 +27,7 @@ from dataset_conversion.dicom.volumes_in_series import Part, separate
 from dataset_conversion.errors import DatasetError, together
 
 ANY, ABSENT = "any", "none"
+SCOUTS = "passed over scout images (LOCALIZER)"
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def find_series(files: Sequence[Path], who: str, *, modality: str | None = "CT",
     if text is not None and (parts or scouts):
         parts = _named(parts, scouts, who, text)
     elif scouts:
-        notes.append("passed over scout images (LOCALIZER)")
+        notes.append(SCOUTS)
     if not parts:
         return None, notes
     check_one_patient([item for part in parts for item in part.slices] if text else slices, who)
@@ -230,6 +231,11 @@ def _verified(part: Part, who: str, notes: list[str]) -> Series:
     commas = sorted({name for item in ordered for name in item.commas})
     if commas:
         notes.append(f"decimal commas read as decimal points: {', '.join(commas)}")
+    if any(item.inverted and item.modality.upper() != "CT" for item in ordered):
+        notes.append(
+            "MONOCHROME1: the values are kept as stored, and low ones are shown bright; make "
+            "sure that the contrast is that of the other patients"
+        )
     if part.uids > 1:
         notes.append("each slice has its own SeriesInstanceUID: taken as one series")
     notes += more

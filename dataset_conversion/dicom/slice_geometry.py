@@ -80,10 +80,22 @@ class Stack:
         return self.unit if self.unit <= limit + _NOISE else 0.0
 
     @property
+    def better_with_a_slice_missing(self) -> bool:
+        """Whether an even spacing with one slice missing fits better, as it may in a short stack."""
+        index = np.arange(len(self.heights))
+        places = index + (index >= np.arange(1, len(index))[:, None])  # one row for each gap
+        centred = places - places.mean(axis=1, keepdims=True)
+        heights = self.heights - self.heights.mean()
+        steps = (centred @ heights) / (centred**2).sum(axis=1)
+        off = np.abs(heights - steps[:, None] * centred).max(axis=1)
+        return bool(off.min() < self.deviation)
+
+    @property
     def off(self) -> np.ndarray:
         """Indices of gaps that differ from the usual one; none if the slices fit an even spacing."""
         limit = max(GAP_SHARE * self.usual, GAP_MM) + _NOISE
-        if self.deviation <= limit + ROUNDED * self.rounding:
+        rounded = limit < self.deviation <= limit + ROUNDED * self.rounding
+        if self.deviation <= limit or (rounded and not self.better_with_a_slice_missing):
             return np.array([], int)
         return np.flatnonzero(np.abs(self.gaps - self.usual) > limit)
 

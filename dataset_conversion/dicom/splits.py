@@ -37,6 +37,11 @@ def even(slices: Sequence[Slice]) -> bool:
     return len(slices) > 1 and stack_of(slices).even
 
 
+def distinct(slices: Sequence[Slice]) -> bool:
+    """Check for three or more slices, none at the position of another; gaps may differ."""
+    return len(slices) > 2 and not stack_of(slices).doubles.size
+
+
 def interleaved(groups: Sequence[Sequence[Slice]]) -> bool:
     """Check whether each group shares its part of the normal with another group."""
     every = stack_of([item for group in groups for item in group])

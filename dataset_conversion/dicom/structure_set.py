@@ -1,7 +1,8 @@
 """Read the contours of a DICOM RTSTRUCT onto the slices of its image.
 
 A voxel belongs to a structure if its centre is inside the contours by the even-odd rule (a contour
-in another one is a hole) or on a contour.
+in another one is a hole) or on a contour. A contour that is stored twice counts once; contours that cross
+are ambiguous and refused.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from dataset_conversion.io.segments import Reading, merge
 from dataset_conversion.io.volumes import Header
 from dataset_conversion.labels import folded
 
-_CLOSED = frozenset(("CLOSED_PLANAR", "CLOSEDPLANAR_XOR"))
+_PLANAR = "CLOSED_PLANAR"
+_CLOSED = frozenset((_PLANAR, "CLOSEDPLANAR_XOR"))
 _OFF = 0.1  # slices: largest distance of a contour's point from its slice
 # Contours through the centres of voxels are stored with rounded coordinates: points are moved to the
 # nearest of this many steps per voxel, so that the centres are on the contour again.
@@ -40,20 +42,22 @@ def read_structure_set(path: Path, grid: Header, how: Reading) -> LabelMap:
         how: the user's labels and choices.
 
     Raises:
-        DatasetError: damaged, open contours, contours between slices or outside the image,
-            overlapping structures without an order.
+        DatasetError: damaged, open contours, contours between slices or outside the image, contours of
+            one structure that cross, overlapping structures without an order.
     """
     structures = {
         name: contours for name, contours in _structures(path).items() if not how.drops(name)
     }
     to_image = np.linalg.inv(grid.matrix)
     values = {name: place for place, name in enumerate(structures, 1)}
+    twice: set[str] = set()
     voxels = {
-        name: partial(_filled, contours, to_image, grid, f"{path}: {name!r}")
+        name: partial(_filled, contours, to_image, grid, f"{path}: {name!r}", twice)
         for name, contours in structures.items()
     }
     found = merge(grid.size[::-1], voxels, values, how, str(path))
-    return LabelMap(place(found.array, grid.matrix), found.values, found.notes)
+    notes = ("contours that are stored twice are read once",) if twice else ()
+    return LabelMap(place(found.array, grid.matrix), found.values, (*found.notes, *notes))
 
 
 def _structures(path: Path) -> dict[str, list[tuple[str, np.ndarray]]]:
@@ -90,10 +94,12 @@ def _structures(path: Path) -> dict[str, list[tuple[str, np.ndarray]]]:
 
 
 def _filled(contours: Sequence[tuple[str, np.ndarray]], to_image: np.ndarray, grid: Header,
-            who: str) -> np.ndarray:  # fmt: skip
-    """Return the voxels (z, y, x) of one structure."""
+            who: str, twice: set[str]) -> np.ndarray:  # fmt: skip
+    """Return the voxels (z, y, x) of one structure, which `twice` receives if a contour occurs again."""
     inside = np.zeros(grid.size[::-1], bool)
     edges: list[tuple[tuple[Any, ...], np.ndarray]] = []
+    seen: set[frozenset[tuple[float, ...]]] = set()
+    drawn: dict[int, list[tuple[tuple[slice, slice], np.ndarray]]] = {}
     for kind, points in contours:
         if not len(points):
             continue
@@ -103,13 +109,45 @@ def _filled(contours: Sequence[tuple[str, np.ndarray]], to_image: np.ndarray, gr
                 "CLOSED_PLANAR); remove the structure, or leave it out with --rename 'NAME=background'"
             )
         index = (to_image @ np.c_[points, np.ones(len(points))].T)[:3].T
+        corners = frozenset(map(tuple, np.rint(index * _STEPS).tolist()))
+        if corners in seen:
+            twice.add(who)
+            continue
+        seen.add(corners)
         z, box, found = _polygon(index, grid, who)
+        if kind.upper() == _PLANAR:
+            own = (box, found == _INSIDE)
+            if any(_cross(own, other) for other in drawn.setdefault(z, [])):
+                raise DatasetError(
+                    f"{who} has contours that cross each other on slice {z + 1}, so that holes and islands are "
+                    "not distinct; join or separate them, or export a label map"
+                )
+            drawn[z].append(own)
         where = (z, *box)
         inside[where] ^= found == _INSIDE
         edges.append((where, found > _INSIDE))
     for where, edge in edges:
         inside[where] |= edge
     return inside
+
+
+def _cross(one: tuple[tuple[slice, slice], np.ndarray],
+           other: tuple[tuple[slice, slice], np.ndarray]) -> bool:  # fmt: skip
+    """Check whether two contours on a slice share voxels, and neither contains the other.
+
+    Args:
+        one: box (rows, columns), and the voxels inside the contour there.
+        other: the same of the other contour.
+    """
+    starts = [max(a.start, b.start) for a, b in zip(one[0], other[0], strict=True)]
+    stops = [min(a.stop, b.stop) for a, b in zip(one[0], other[0], strict=True)]
+    parts = [
+        inside[tuple(slice(start - own.start, max(start, stop) - own.start)
+                     for start, stop, own in zip(starts, stops, box, strict=True))]
+        for box, inside in (one, other)
+    ]  # fmt: skip
+    shared = int(np.count_nonzero(parts[0] & parts[1]))
+    return 0 < shared < min(int(np.count_nonzero(one[1])), int(np.count_nonzero(other[1])))
 
 
 def _polygon(index: np.ndarray, grid: Header,

@@ -5,6 +5,7 @@ Values are kept as text without blanks, numbers rounded to 0.01, as they are sho
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,27 +17,33 @@ from dataset_conversion.dicom.elements import part, text
 #: Slices that differ in one of these belong to different volumes, in order of preference for a choice.
 DEFINING = ("ImageType", "ComplexImageComponent", "EchoTime", "EchoNumbers", "ConvolutionKernel",
             "ContrastBolusAgent", "DiffusionBValue", "TemporalPositionIdentifier", "InversionTime",
-            "FlipAngle", "KVP", "ProtocolName", "SequenceName")  # fmt: skip
+            "FlipAngle", "KVP", "ProtocolName", "SequenceName", "SeriesNumber", "SeriesDescription")  # fmt: skip
 #: These also differ between slices of one volume, e.g. for each position of the table.
-COUNTING = ("AcquisitionNumber", "StackID")
+COUNTING = ("AcquisitionNumber", "StackID", "SliceThickness")
 #: These order the images of one position in time.
 ORDERING = ("TriggerTime", "AcquisitionTime", "ContentTime", "InstanceNumber")
 _NUMERIC = frozenset(("EchoTime", "EchoNumbers", "DiffusionBValue", "InversionTime", "FlipAngle", "KVP",
-                      "TemporalPositionIdentifier", "AcquisitionNumber", *ORDERING))  # fmt: skip
+                      "TemporalPositionIdentifier", "AcquisitionNumber", "SliceThickness",
+                      "SeriesNumber", *ORDERING))  # fmt: skip
 # Attribute -> (sequence of a frame's functional groups, its name there).
 _IN_FRAMES = {
     "ImageType": (("CTImageFrameTypeSequence", "MRImageFrameTypeSequence"), "FrameType"),
     "ComplexImageComponent": (("MRImageFrameTypeSequence",), "ComplexImageComponent"),
     "EchoTime": (("MREchoSequence",), "EffectiveEchoTime"),
+    "InversionTime": (("MRModifierSequence",), "InversionTimes"),
     "ConvolutionKernel": (("CTReconstructionSequence",), "ConvolutionKernel"),
+    "ContrastBolusAgent": (("ContrastBolusUsageSequence",), "ContrastBolusAgentNumber"),
     "DiffusionBValue": (("MRDiffusionSequence",), "DiffusionBValue"),
     "TemporalPositionIdentifier": (("FrameContentSequence",), "TemporalPositionIndex"),
     "FlipAngle": (("MRTimingAndRelatedParametersSequence",), "FlipAngle"),
     "KVP": (("CTXRayDetailsSequence",), "KVP"),
+    "SliceThickness": (("PixelMeasuresSequence",), "SliceThickness"),
     "AcquisitionNumber": (("FrameContentSequence",), "FrameAcquisitionNumber"),
     "StackID": (("FrameContentSequence",), "StackID"),
     "TriggerTime": (("CardiacSynchronizationSequence",), "NominalCardiacTriggerDelayTime"),
+    "AcquisitionTime": (("FrameContentSequence",), "FrameAcquisitionDateTime"),
 }
+_DATE_TIME = re.compile(r"\d{8}(\d+(\.\d+)?)")
 # b-values of manufacturers: tag of the creator, creator, tag.
 _B_VALUES = (
     (Tag(0x0019, 0x0010), "SIEMENS MR HEADER", Tag(0x0019, 0x100C)),
@@ -52,13 +59,15 @@ def traits_of(header: Any) -> dict[str, str]:
     return _shown(found)
 
 
-def traits_of_frame(groups: Sequence[Any]) -> dict[str, str]:
-    """Return the attributes that a frame's functional groups contain."""
+def traits_of_frame(groups: Sequence[Any], number: int) -> dict[str, str]:
+    """Return the attributes that a frame's functional groups contain, and its number in the file."""
     found = {}
     for name, (sequences, own) in _IN_FRAMES.items():
         items = [item for sequence in sequences if (item := part(groups, sequence)) is not None]
         found[name] = next((text(item, own) for item in items), "")
-    return _shown(found)
+    time = _DATE_TIME.match(found["AcquisitionTime"])
+    found["AcquisitionTime"] = time[1] if time else ""
+    return _shown({**found, "InstanceNumber": str(number)})
 
 
 def shown(name: str, stored: str) -> str:

@@ -11,14 +11,22 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dataset_conversion.dicom.headers import Slice
 from dataset_conversion.dicom.slice_geometry import GAP_MM, stack_of
-from dataset_conversion.dicom.splits import even, grouped, interleaved, passes, phases, thick
+from dataset_conversion.dicom.splits import (
+    distinct,
+    even,
+    grouped,
+    interleaved,
+    passes,
+    phases,
+    thick,
+)
 from dataset_conversion.dicom.traits import COUNTING, DEFINING
 
 _SCRAPS = 2  # most single images, such as a screen, that a split may leave
@@ -177,23 +185,35 @@ def _defined(slices: Sequence[Slice], names: Sequence[str]) -> list[list[Slice]]
 
 
 def _completed(slices: Sequence[Slice], names: Sequence[str]) -> list[list[Slice]]:
-    """Split an uneven stack by the fewest attributes that make each part even."""
-    for names_of_split in _choices(names):
+    """Split an uneven stack by the fewest attributes that make each part even.
+
+    Where positions occur several times, a part may also have phases, or lack slices, as the last
+    part of an interrupted dynamic series.
+    """
+    tests: list[Callable[[Sequence[Slice]], object]] = [even]
+    if stack_of(slices).doubles.size:
+        tests += [phases, distinct]
+    for fits, names_of_split in itertools.product(tests, _choices(names)):
         groups = grouped(slices, names_of_split)
-        single = sum(len(group) == 1 for group in groups)
-        if single > _SCRAPS or single == len(groups):
+        scraps = [group for group in groups if _one_place(group)]
+        if len(scraps) > _SCRAPS or len(scraps) == len(groups):
             continue
         counted = all(name in COUNTING for name in names_of_split)
-        if counted and (single or not interleaved(groups)):
+        if counted and (scraps or not interleaved(groups)):
             continue
-        if all(len(group) == 1 or even(group) for group in groups):
+        stacks = [group for group in groups if group not in scraps]
+        if all(map(fits, stacks)) and (fits is not distinct or any(map(even, stacks))):
             return groups
     return []
 
 
-def _choices(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    for size in (1, 2, 3):
-        yield from itertools.combinations(names, size)
+def _one_place(slices: Sequence[Slice]) -> bool:
+    """Check for a single image, or repeated images of one place."""
+    return len({item.position for item in slices}) == 1
+
+
+def _choices(names: Sequence[str]) -> list[tuple[str, ...]]:
+    return [several for size in (1, 2, 3) for several in itertools.combinations(names, size)]
 
 
 def _apart(slices: Sequence[Slice]) -> list[list[Slice]]:

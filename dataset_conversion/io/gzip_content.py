@@ -1,6 +1,6 @@
 """Whether a file is compressed with gzip, by its content: names such as .nii.gz may be wrong.
 
-Browsers and copying programs unpack a file and keep its name, or the reverse.
+Browsers and copying programs unpack a file and keep its name, or the reverse, or compress it once more.
 """
 
 from __future__ import annotations
@@ -11,9 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from isal import igzip
+from isal import isal_zlib
+
+from dataset_conversion.io.promised_size import too_much
 
 _MARK = b"\x1f\x8b"
+#: Beginnings of archives, and of files that other programs compressed.
+_OTHERS = {b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"7z\xbc\xaf": "7z", b"Rar!": "rar",
+           b"\x28\xb5\x2f\xfd": "zstd"}  # fmt: skip
 
 
 def is_gzip(path: Path) -> bool:
@@ -23,17 +28,56 @@ def is_gzip(path: Path) -> bool:
 
 
 def named_wrong(path: Path) -> bool:
-    """Return whether content and name disagree on the compression with gzip."""
-    return is_gzip(path) != path.name.lower().endswith(".gz")
+    """Return whether content and name disagree on the compression with gzip, or it is compressed twice."""
+    if is_gzip(path) != path.name.lower().endswith(".gz"):
+        return True
+    with path.open("rb") as stream:
+        start = stream.read(4096)
+    try:
+        return start[:2] == _MARK and zlib.decompressobj(31).decompress(start, 2) == _MARK
+    except zlib.error:  # damaged, reported by the readers
+        return False
 
 
-def content(path: Path) -> bytes:
-    """Return all bytes of a file, decompressed if they are gzip; checks the CRC."""
+def packed(path: Path) -> str:
+    """Return the format in which a file is packed other than gzip, by its content; empty if it is not."""
+    with path.open("rb") as stream:
+        start = stream.read(8)
+    return next((name for mark, name in _OTHERS.items() if start.startswith(mark)), "")
+
+
+def content(path: Path, most: int) -> bytes:
+    """Return all bytes of a file, decompressed as long as they are gzip; checks the CRC.
+
+    Args:
+        path: the file.
+        most: bytes to decompress at most, see `promised_size`.
+
+    Raises:
+        DatasetError: it decompresses to more.
+        EOFError: it is truncated.
+    """
     whole = path.read_bytes()
-    if whole[:2] != _MARK:
-        return whole
-    plain: bytes = igzip.decompress(whole)  # type: ignore[no-untyped-call]
-    return plain
+    while whole[:2] == _MARK:
+        whole = _decompressed(whole, path, most)
+    return whole
+
+
+def _decompressed(rest: bytes, path: Path, most: int) -> bytes:
+    parts: list[bytes] = []
+    while rest[:2] == _MARK:  # a file of several parts is one of gzip too
+        unpack = isal_zlib.decompressobj(31)
+        try:
+            parts.append(unpack.decompress(rest, most + 1))
+        except isal_zlib.error as error:  # type: ignore[misc]
+            raise zlib.error(f"CRC or bytes are wrong: {error}") from error
+        most -= len(parts[-1])
+        if most < 0:
+            raise too_much(path, most + sum(map(len, parts)))
+        if not unpack.eof:
+            raise EOFError("truncated")
+        rest = unpack.unused_data
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def head(path: Path, length: int) -> bytes:
@@ -43,22 +87,22 @@ def head(path: Path, length: int) -> bytes:
         OSError: the file cannot be read.
     """
     with path.open("rb") as stream:
-        start = stream.read(length + 1024)
-    if start[:2] != _MARK:
-        return start[:length]
+        start = stream.read(length + 4096)
     try:
-        return zlib.decompressobj(31).decompress(start, length)
+        while start[:2] == _MARK:
+            start = zlib.decompressobj(31).decompress(start, length + 2048)
     except zlib.error:
         return b""
+    return start[:length]
 
 
 @contextmanager
-def plain(path: Path) -> Iterator[Path]:
-    """Return the path of a file that is not compressed as a whole: itself, or a temporary copy."""
+def plain(path: Path, most: int) -> Iterator[Path]:
+    """Return the path of a file that is not compressed as a whole: itself, or a copy of at most `most` bytes."""
     if not is_gzip(path):
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="nnunet-plugins.") as scratch:
         copy = Path(scratch) / f"volume{path.suffix}"
-        copy.write_bytes(content(path))
+        copy.write_bytes(content(path, most))
         yield copy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -14,11 +14,14 @@ import SimpleITK as sitk
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import like, place
 from dataset_conversion.io.label_names import HIGHEST, NO_RENAMES, Renames, translation
+from dataset_conversion.io.mask_header import OPTION, take_grid
+from dataset_conversion.io.nrrd_reader import no_sides
 from dataset_conversion.io.segments import PLAIN, Merged, Reading, merge
-from dataset_conversion.io.volumes import Header, Volume, read_volume
+from dataset_conversion.io.volumes import Header, Volume, header_of, read_volume
 from dataset_conversion.labels import BACKGROUND, Labels, folded, histogram
 
 ROUNDING = 1e-3
+_ONE = np.zeros((1, 1, 1), np.uint8)
 MOST_VALUES = 256  # with more distinct values it is not a label map
 
 
@@ -59,15 +62,16 @@ def read_mask(path: Path, grid: Header | None = None, how: Reading = PLAIN) -> L
 
     Args:
         path: the volume.
-        grid: size and affine of the image, for an empty segmentation of 3D Slicer: it has one
-            voxel, and its position means nothing.
+        grid: size and affine of the image, for masks without a position of their own: an empty
+            segmentation of 3D Slicer, which has one voxel, and headers without orientation, if the
+            user accepts these.
         how: the user's labels and choices.
 
     Raises:
         DatasetError: as `read_volume`; scale factors, fractions, negative values, more than 256
             distinct values, colour, overlapping segments, volumes without names.
     """
-    volume = read_volume(path, stack=True)
+    volume = read_volume(path, stack=True, unplaced=grid is not None)
     if (volume.slope, volume.offset) != (1.0, 0.0):
         raise DatasetError(_scaled(path, volume))
     slicer = path.name.lower().endswith(".nrrd")
@@ -75,6 +79,8 @@ def read_mask(path: Path, grid: Header | None = None, how: Reading = PLAIN) -> L
     array = _integers(path, volume.raw)
     if is_slicer(path) and grid is not None and array.shape[:3] == (1, 1, 1) and not array.any():
         return empty(grid, [segment.name for segment in segments])
+    if volume.lost and grid is not None:
+        volume = _placed(path, volume, grid, how)
     if segments:
         found = _merged(path, array, segments, how)
         notes = (*volume.notes, *found.notes)
@@ -85,6 +91,21 @@ def read_mask(path: Path, grid: Header | None = None, how: Reading = PLAIN) -> L
         return LabelMap(like(found.array, volume.grid), found.values, notes)
     unnamed = is_slicer(path) and not array.any()
     return LabelMap(like(array, volume.grid), {} if unnamed else None, volume.notes)
+
+
+def _placed(path: Path, volume: Volume, grid: Header, how: Reading) -> Volume:
+    """Return a volume without orientation on the image's grid, if the user accepts that.
+
+    Raises:
+        DatasetError: it is not accepted, or `take_grid` raises.
+    """
+    z, y, x = volume.raw.shape[:3]
+    if not how.ignore_header:
+        same = (x, y, z) == grid.size
+        fix = f", or pass {OPTION} if it has the voxels of its image" if same else ""
+        raise DatasetError(f"{no_sides(path, volume.lost)}{fix}")
+    note = take_grid(Header((x, y, z), header_of(volume.grid).matrix), grid, str(path), volume.lost)
+    return replace(volume, grid=place(_ONE, grid.matrix), notes=(*volume.notes, note))
 
 
 def empty(grid: Header, names: Sequence[str]) -> LabelMap:
@@ -112,7 +133,7 @@ def looks_like_labels(path: Path) -> bool:
     Raises:
         DatasetError: it cannot be read.
     """
-    volume = read_volume(path, stack=True)
+    volume = read_volume(path, stack=True, unplaced=True)
     try:
         labels = _integers(path, volume.values)
     except DatasetError:
@@ -185,6 +206,11 @@ def _merged(path: Path, array: np.ndarray, segments: list[_Segment],
             how: Reading) -> Merged:  # fmt: skip
     """Merge the layers (z, y, x, layer) into one map."""
     layers = array[..., None] if array.ndim == 3 else array
+    blank = [f"{s.value} in layer {s.layer}" for s in segments if not s.name]
+    if blank:
+        raise DatasetError(
+            f"{path}: segments without a name (value {', '.join(blank)}); name them in 3D Slicer"
+        )
     names = [folded(segment.name) for segment in segments]
     twice = sorted({s.name for s in segments if names.count(folded(s.name)) > 1})
     if twice:
@@ -228,9 +254,18 @@ def _stacked(path: Path, array: np.ndarray, how: Reading) -> Merged:
             f"merge them, pass --volumes with the {count} labels in the order of the volumes "
             f"({BACKGROUND} for one to leave out)"
         )
-    voxels = {name: partial(_voxels, array, i, 1) for i, name in enumerate(how.volumes)}
-    values = {name: place for place, name in enumerate(how.volumes, 1)}
+    # Volumes of one label are parts of it.
+    parts: dict[str, list[int]] = {}
+    for number, name in enumerate(how.volumes):
+        parts.setdefault(name, []).append(number)
+    voxels = {name: partial(_any, array, places) for name, places in parts.items()}
+    values = {name: place for place, name in enumerate(parts, 1)}
     return merge(array.shape[:3], voxels, values, how, str(path))
+
+
+def _any(array: np.ndarray, places: Sequence[int]) -> np.ndarray:
+    found: np.ndarray = (array[..., list(places)] == 1).any(axis=-1)
+    return found
 
 
 def _check_all_named(path: Path, layers: np.ndarray, segments: list[_Segment]) -> None:

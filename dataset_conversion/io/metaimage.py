@@ -39,6 +39,7 @@ class MetaHeader:
         start: offset of the values in bytes; -1 if they are the end of a file of their own.
         fields: all header fields as text.
         data: file of the values; None if they follow the header.
+        lost: why the header gives no orientation; empty if it gives one.
     """
 
     size: tuple[int, ...]
@@ -49,6 +50,7 @@ class MetaHeader:
     start: int
     fields: dict[str, str]
     data: Path | None = None
+    lost: str = ""
 
     @property
     def bytes(self) -> int:
@@ -232,6 +234,9 @@ def _header(path: Path, fields: dict[str, str], start: int, data: Path | None) -
         start=start,
         fields=fields,
         data=data,
+        lost=""
+        if "transformmatrix" in fields
+        else "its header has no orientation (no TransformMatrix)",
     )
 
 

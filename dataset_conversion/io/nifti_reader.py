@@ -14,8 +14,14 @@ import nibabel as nib
 import numpy as np
 
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.io.gzip_content import content, is_gzip, named_wrong
+from dataset_conversion.io.gzip_content import content, head, is_gzip, named_wrong
 from dataset_conversion.io.metaimage import not_a_volume
+from dataset_conversion.io.promised_size import (
+    NIFTI_HEAD,
+    check_promise,
+    most_bytes,
+    nifti_bytes,
+)
 
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI's RAS+ to LPS
 _APART = 0.1  # voxels by which the header's two matrices may differ without a note
@@ -24,17 +30,22 @@ _SAME_WAY = 0.7  # least cosine between their axes
 
 @dataclass(frozen=True)
 class NiftiImage:
-    """Stored values (z, y, x) or (z, y, x, n), the 4 x 4 matrix to LPS mm, scale factors, and a note if any."""
+    """Stored values (z, y, x) or (z, y, x, n), the 4 x 4 matrix to LPS mm, scale factors, and a note if any.
+
+    `lost` says why the header gives no orientation, and is empty if it gives one.
+    """
 
     raw: np.ndarray
     matrix: np.ndarray
     slope: float
     offset: float
     note: str | None
+    lost: str = ""
 
 
 def read_nifti_header(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
     """Return the size (x, y, z and possibly more) and the 4 x 4 matrix to LPS mm."""
+    _promised(path)
     image = parse_nifti(path) if named_wrong(path) else nib.load(path)
     return tuple(image.shape), _FLIP @ image.affine
 
@@ -47,7 +58,7 @@ def read_nifti(path: Path, stack: bool = False) -> NiftiImage:
         stack: accept a fourth dimension and return it last, (z, y, x, n).
 
     Raises:
-        DatasetError: colour, complex values, 4D, 2D, no orientation, or contradicting ones.
+        DatasetError: colour, complex values, 4D, 2D, or contradicting orientations.
         Exception: anything that nibabel raises for damaged bytes.
     """
     image = parse_nifti(path)
@@ -74,7 +85,8 @@ def read_nifti(path: Path, stack: bool = False) -> NiftiImage:
     unit = header.get_xyzt_units()[0]
     if unit not in ("mm", "unknown"):  # ITK would scale by it, nibabel does not
         raise DatasetError(f"{path}: its unit of length is {unit} (xyzt_units); save it in mm")
-    note = _check_orientation(path, header, shape[:3])
+    lost = _lost(header)
+    note = None if lost else _check_orientation(path, header, shape[:3])
     # Not from the header: nibabel removes the scale factors from it on opening.
     slope, offset = float(image.dataobj.slope), float(image.dataobj.inter)
     raw = np.asarray(image.dataobj.get_unscaled()).reshape(shape)
@@ -82,10 +94,11 @@ def read_nifti(path: Path, stack: bool = False) -> NiftiImage:
         raw=np.ascontiguousarray(raw.T if len(shape) == 3 else raw.transpose(2, 1, 0, 3)).astype(
             raw.dtype.newbyteorder("="), copy=False
         ),
-        matrix=_FLIP @ image.affine,
+        matrix=np.diag([*header.get_zooms()[:3], 1.0]) if lost else _FLIP @ image.affine,
         slope=slope,
         offset=offset,
         note=note,
+        lost=lost,
     )
 
 
@@ -97,18 +110,18 @@ def colour(path: Path, channels: int) -> str:
     )
 
 
+def _lost(header: Any) -> str:
+    if int(header["qform_code"]) or int(header["sform_code"]):
+        return ""
+    return "its header has no orientation (qform_code and sform_code are 0)"
+
+
 def _check_orientation(path: Path, header: Any, shape: tuple[int, ...]) -> str | None:
-    """Raise if qform and sform are missing or contradict each other; note a small difference.
+    """Raise if qform and sform contradict each other; note a small difference.
 
     With both present, nibabel uses the sform and other programs the qform.
     """
-    codes = int(header["qform_code"]), int(header["sform_code"])
-    if codes == (0, 0):
-        raise DatasetError(
-            f"{path}: its header has no orientation (qform_code and sform_code are 0), "
-            "so left and right are unknown; export it again with orientation"
-        )
-    if 0 in codes:
+    if not (int(header["qform_code"]) and int(header["sform_code"])):
         return None
     one, two = header.get_qform(), header.get_sform()
     ways = [matrix[:3, :3] / np.linalg.norm(matrix[:3, :3], axis=0) for matrix in (one, two)]
@@ -126,13 +139,21 @@ def _check_orientation(path: Path, header: Any, shape: tuple[int, ...]) -> str |
     return f"qform and sform differ by up to {off.max():.1f} mm: the sform is used"
 
 
+def _promised(path: Path) -> int:
+    """Return the bytes that the header promises, which the file can hold."""
+    promised = nifti_bytes(head(path, NIFTI_HEAD))
+    check_promise(path, promised, packed=is_gzip(path))
+    return promised
+
+
 def parse_nifti(path: Path) -> Any:
     """Open a NIfTI file; a compressed one is decompressed to its end, which checks the CRC.
 
     Content decides on the compression, not the name.
     """
     if not (is_gzip(path) or named_wrong(path)):
+        _promised(path)
         return nib.load(path)
-    whole = content(path)
+    whole = content(path, most_bytes(_promised(path)))
     second = b"n+2" in whole[4:8]
     return (nib.Nifti2Image if second else nib.Nifti1Image).from_bytes(whole)

@@ -25,17 +25,23 @@ _GZIP = 31  # zlib's window of 32 KiB in gzip's format; its header has neither t
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])  # LPS to NIfTI's RAS+
 
 
-def write_image(image: sitk.Image, path: Path, scratch: Path) -> str:
+def write_image(image: sitk.Image, path: Path, scratch: Path, mark: str = "") -> str:
     """Write a volume, read it back, compare, move it into place; return its SHA-256.
 
     Text fields of the volume's header are not written, as they may contain names.
+
+    Args:
+        image: the volume.
+        path: the file.
+        scratch: folder on the same disk.
+        mark: text of up to 79 characters for the header's description.
 
     Raises:
         DiskError: a full disk, or the bytes read back differ.
     """
     temporary = scratch / f"unfinished_{path.name}"
     try:
-        sent, sum_sent = _send(image, temporary)
+        sent, sum_sent = _send(image, temporary, mark)
         if _sum(temporary) != sum_sent or not _same_place(image, temporary):
             raise DiskError(f"{path}: the bytes read back differ; is the disk full or failing?")
         os.replace(temporary, path)
@@ -46,7 +52,7 @@ def write_image(image: sitk.Image, path: Path, scratch: Path) -> str:
     return sent
 
 
-def _send(image: sitk.Image, path: Path) -> tuple[str, int]:
+def _send(image: sitk.Image, path: Path, mark: str = "") -> tuple[str, int]:
     """Write the compressed volume; return SHA-256 and CRC-32 of the written bytes."""
     array = sitk.GetArrayViewFromImage(image)
     content = np.ascontiguousarray(array).data.cast("B")
@@ -60,7 +66,7 @@ def _send(image: sitk.Image, path: Path) -> tuple[str, int]:
             found.update(packed)
             stream.write(packed)
 
-        send(packer.compress(_header(image, array.dtype)))
+        send(packer.compress(_header(image, array.dtype, mark)))
         for start in range(0, len(content), _BLOCK):
             send(packer.compress(content[start : start + _BLOCK]))
         send(packer.flush())
@@ -78,7 +84,7 @@ def _sum(path: Path) -> int:
     return crc
 
 
-def _header(image: sitk.Image, dtype: np.dtype) -> bytes:
+def _header(image: sitk.Image, dtype: np.dtype, mark: str) -> bytes:
     """Return the 352 bytes before the voxels, with the geometry as qform and as sform."""
     header = nib.Nifti1Header()
     header.set_data_shape(image.GetSize())
@@ -90,6 +96,7 @@ def _header(image: sitk.Image, dtype: np.dtype) -> bytes:
     header["vox_offset"] = 352
     header["scl_slope"], header["scl_inter"] = 1, 0
     header["magic"] = b"n+1"
+    header["descrip"] = mark.encode("ascii")
     return bytes(header.binaryblock) + b"\0\0\0\0"  # no extensions
 
 

@@ -33,6 +33,7 @@ class Reading:
             None raises an error.
         volumes: labels of the volumes of a 4D mask, in their order.
         outside: value of a masked image outside its structure; None accepts label maps only.
+        ignore_header: a mask without orientation that has its image's size takes the image's grid.
     """
 
     labels: Labels | None = None
@@ -40,6 +41,7 @@ class Reading:
     overlaps: str | None = None
     volumes: tuple[str, ...] = ()
     outside: float | None = None
+    ignore_header: bool = False
 
     def lists(self, name: str) -> bool:
         """Return whether a structure is one of the labels; without labels, each is."""

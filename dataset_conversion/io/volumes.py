@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from dataset_conversion.errors import DatasetError
+from dataset_conversion.errors import NO_MEMORY, DatasetError
+from dataset_conversion.io.file_names import check_name
 from dataset_conversion.io.geometry import affine, like, orthonormal, place
-from dataset_conversion.io.gzip_content import head
+from dataset_conversion.io.gzip_content import head, packed
 from dataset_conversion.io.library_warnings import quiet_itk, quiet_nibabel
 from dataset_conversion.io.metaimage import (
     check_data_file,
@@ -20,7 +21,8 @@ from dataset_conversion.io.metaimage import (
     read_meta_values,
 )
 from dataset_conversion.io.nifti_reader import colour, parse_nifti, read_nifti, read_nifti_header
-from dataset_conversion.io.nrrd_reader import read_nrrd, read_nrrd_header
+from dataset_conversion.io.nrrd_reader import no_sides, read_nrrd, read_nrrd_header
+from dataset_conversion.io.promised_size import check_promise
 
 NIFTI = (".nii.gz", ".nii")
 META = (".mha", ".mhd")
@@ -40,6 +42,7 @@ class Volume:
         offset: added after scaling.
         fields: text fields of an NRRD or MetaImage header; may contain a person's name.
         notes: for the user.
+        lost: why the header gives no orientation, so that the grid's sides mean nothing; empty if it gives one.
     """
 
     raw: np.ndarray
@@ -48,6 +51,7 @@ class Volume:
     offset: float
     fields: dict[str, str]
     notes: tuple[str, ...] = ()
+    lost: str = ""
 
     @property
     def values(self) -> np.ndarray:
@@ -89,12 +93,13 @@ def data_files(paths: Iterable[Path]) -> set[Path]:
     return {file for path in paths for file in files_of(path)[1:]}
 
 
-def read_volume(path: Path, stack: bool = False) -> Volume:
+def read_volume(path: Path, stack: bool = False, unplaced: bool = False) -> Volume:
     """Read a three-dimensional volume.
 
     Args:
         path: the file.
         stack: accept four dimensions; the volumes become the last axis of `raw`.
+        unplaced: accept a header without orientation.
 
     Raises:
         DatasetError: unreadable, truncated, NaN or inf, 4D, colour, sheared, no orientation.
@@ -108,6 +113,8 @@ def read_volume(path: Path, stack: bool = False) -> Volume:
         raise DatasetError(_broken(path, "is truncated or damaged")) from error
     except Exception as error:  # the libraries raise anything for damaged bytes
         raise DatasetError(_broken(path, _reason(error))) from error
+    if volume.lost and not unplaced:
+        raise DatasetError(no_sides(path, volume.lost))
     if volume.raw.dtype.kind == "f" and not np.isfinite(volume.raw).all():
         bad = int((~np.isfinite(volume.raw)).sum())
         raise DatasetError(
@@ -163,7 +170,10 @@ def read_header(path: Path) -> Header:
                 size, matrix = read_nifti_header(path)
         elif path.name.lower().endswith(META):
             header = read_meta_header(path)
+            check_promise(path, header.bytes, packed=header.packed, data=header.data)
             size, matrix = header.size, header.matrix
+            if header.lost:
+                raise DatasetError(no_sides(path, header.lost))
         else:
             with quiet_itk:
                 size, matrix = read_nrrd_header(path)
@@ -213,9 +223,14 @@ def _read(path: Path, stack: bool) -> Volume:
 
 def _check_format(path: Path) -> None:
     """Reject an empty file, and one whose content is another format than its name gives."""
+    check_name(path)
     start = head(path, 348)
     if path.stat().st_size == 0:
         raise DatasetError(_broken(path, "is empty"))
+    if kind := packed(path):
+        raise DatasetError(
+            f"{path}: its content is compressed as {kind}, not what its name says; unpack it"
+        )
     found = ".nrrd" if start.startswith(b"NRRD") else ".nii" if start[344:347] == b"n+1" else None
     if found and found not in path.name.lower():
         raise DatasetError(
@@ -227,29 +242,34 @@ def _read_nifti(path: Path, stack: bool) -> Volume:
     found = read_nifti(path, stack)
     matrix, note = orthonormal(found.matrix, str(path))
     notes = tuple(text for text in (found.note, note) if text)
-    return Volume(found.raw, place(_ONE, matrix), found.slope, found.offset, {}, notes)
+    return Volume(found.raw, place(_ONE, matrix), found.slope, found.offset, {}, notes, found.lost)
 
 
 def _read_meta(path: Path) -> Volume:
     header = read_meta_header(path)
     matrix, note = orthonormal(header.matrix, str(path))
     raw = read_meta_values(path, header)
-    return Volume(raw, place(_ONE, matrix), 1.0, 0.0, header.fields, (note,) if note else ())
+    notes = (note,) if note else ()
+    return Volume(raw, place(_ONE, matrix), 1.0, 0.0, header.fields, notes, header.lost)
 
 
 def _read_nrrd(path: Path, stack: bool) -> Volume:
     found = read_nrrd(path, stack)
     matrix, note = orthonormal(affine(found.grid), str(path))
     grid = place(_ONE, matrix) if note else like(_ONE, found.grid)
-    return Volume(found.raw, grid, 1.0, 0.0, found.fields, (note,) if note else ())
+    return Volume(found.raw, grid, 1.0, 0.0, found.fields, (note,) if note else (), found.lost)
 
 
 def _broken(path: Path, reason: str) -> str:
+    if reason == NO_MEMORY:
+        return f"{path}: {reason}"
     return f"{path}: {reason}; copy or export it again"
 
 
 def _reason(error: Exception) -> str:
     text = str(error)
+    if isinstance(error, MemoryError) or "allocate memory" in text or "bad_alloc" in text:
+        return NO_MEMORY
     short = ("expected", "got only", "not read", "Expected", "mmap length")
     if any(word in text for word in short) or "cannot be read" in text:
         return "is truncated or damaged"

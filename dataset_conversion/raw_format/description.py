@@ -29,6 +29,7 @@ class Description:
         splits: test set and folds.
         problems: sources that were found unusable when the cases were collected.
         settings: what else changes the written voxels; recorded, and a change converts again.
+        secret: mixed into the digests that are recorded; never written.
     """
 
     id: int
@@ -42,6 +43,7 @@ class Description:
     splits: Splits = field(default_factory=Splits)
     problems: Sequence[str] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    secret: bytes = b""
 
     def settings_values(self) -> dict[str, Any]:
         """Return everything that decides how a case is written."""
@@ -59,6 +61,7 @@ class Description:
             "allow_empty": self.output.allow_empty,
             "resample_mask": self.output.resample_mask,
             "ignore_mask_header": self.output.ignore_mask_header,
+            "sides_as_labelled": self.output.sides_as_labelled,
             **self.settings,
         }
 

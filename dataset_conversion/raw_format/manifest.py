@@ -15,12 +15,13 @@ from typing import Any
 
 from dataset_conversion.cases.case import Case
 from dataset_conversion.cases.intensities import Intensities
+from dataset_conversion.cases.measures import Measures, from_dict
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.atomic_files import digest
 from dataset_conversion.json_text import parse_json
 
 FILE = "conversion.json"
-FORMAT = 3  # of the manifest and the files of a case; a change converts again
+FORMAT = 4  # of the manifest and the files of a case; a change converts again
 _PACKAGES = ("nnunet-plugins", "numpy", "SimpleITK", "nibabel", "pydicom")
 
 
@@ -37,6 +38,7 @@ class Record:
         made_with: package versions.
         notes: for the user.
         images: facts on the values of each channel, see `Intensities`; finds copies.
+        measures: what shows implausible data, see `Measures`.
     """
 
     sources: dict[str, str]
@@ -47,6 +49,7 @@ class Record:
     made_with: str
     notes: list[str] = field(default_factory=list)
     images: list[dict[str, Any]] = field(default_factory=list)
+    measures: dict[str, Any] = field(default_factory=dict)
 
     def facts(self) -> list[Intensities]:
         """Return the facts on the values of each channel.
@@ -56,6 +59,17 @@ class Record:
         """
         try:
             return [Intensities(**entry) for entry in self.images]
+        except TypeError as error:
+            raise DatasetError(damaged(Path(FILE))) from error
+
+    def measured(self) -> Measures:
+        """Return what shows implausible data.
+
+        Raises:
+            DatasetError: it is not in the form that this version writes.
+        """
+        try:
+            return from_dict(self.measures)
         except TypeError as error:
             raise DatasetError(damaged(Path(FILE))) from error
 

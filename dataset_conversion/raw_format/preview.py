@@ -13,6 +13,7 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from dataset_conversion.errors import disk_error
 from dataset_conversion.io.planes import PLANES
+from dataset_conversion.labels import Labels, values_of
 from dataset_conversion.raw_format.label_colours import LABELS
 from dataset_conversion.raw_format.preview_planes import Cut, Cuts, cut
 
@@ -43,6 +44,20 @@ class Row:
     centre: Path | None = None
     cuts: Cuts | None = None
     test: bool = False
+
+
+def legend(labels: Labels) -> dict[int, str]:
+    """Return nnU-Net's value -> name; a value that is only part of regions is named after one of them.
+
+    >>> legend(Labels({"sacrum": 10, "ilium": 20}))
+    {1: 'sacrum', 2: 'ilium'}
+    """
+    names: dict[int, str] = {}
+    for name, value in sorted(labels.names.items(), key=lambda item: isinstance(item[1], tuple)):
+        for part in values_of(value):
+            if part:
+                names.setdefault(labels.remap[part], name)
+    return names
 
 
 def draw(path: Path, rows: Sequence[Row], names: Mapping[int, str], title: str,

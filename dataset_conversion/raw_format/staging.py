@@ -5,20 +5,16 @@ nnU-Net looks for folders with names that start with `Dataset`, so it never sees
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.atomic_files import flush_folder, link, to_json, write_text
+from dataset_conversion.raw_format.dataset_lock import locked
 from dataset_conversion.raw_format.manifest import FILE as MANIFEST
 from dataset_conversion.raw_format.manifest import Record, read_json, read_manifest, record, records
 
@@ -55,27 +51,9 @@ class Staging:
         """Unfinished files."""
         return self.staged / _SCRATCH
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Prevent a second conversion of this dataset on this machine; the lock ends with the process.
-
-        The lock file is in the system's temporary folder, since it cannot be removed safely.
-
-        Raises:
-            DatasetError: another one is running.
-        """
-        whose = hashlib.sha256(str(self.target.resolve()).encode()).hexdigest()[:16]
-        lock = FileLock(Path(tempfile.gettempdir()) / f"nnunet-plugins-{whose}.lock", mode=0o666)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise DatasetError(
-                f"{self.target}: another conversion of this dataset is running; wait until it has finished"
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
+    def alone(self) -> AbstractContextManager[None]:
+        """Prevent a second conversion of this dataset; see `locked`."""
+        return locked(self.target)
 
     def recover(self) -> None:
         """Finish or undo a swap that was interrupted between its two renames."""

@@ -8,11 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dataset_conversion.cases.case import Case
 from dataset_conversion.io.geometry import in_mm
-from dataset_conversion.labels import Labels, values_of
+from dataset_conversion.labels import Labels
 from dataset_conversion.raw_format.manifest import Record
-from dataset_conversion.raw_format.staging import Staging
 
 _MOST = 6  # different spacings or orientations that are listed
 
@@ -101,7 +99,7 @@ def summary(dataset: Path, labels: Labels, done: Mapping[str, Record], splits: s
     """
     total: Counter[int] = Counter()
     having: dict[str, int] = {}
-    values = {name: _new(labels, name) for name in labels.names}
+    values = labels.written()
     for record in done.values():
         voxels = {int(value): count for value, count in record.voxels.items()}
         total.update(voxels)
@@ -112,7 +110,7 @@ def summary(dataset: Path, labels: Labels, done: Mapping[str, Record], splits: s
     spacings = Counter(in_mm(record.grid["spacing"]) for record in done.values())
     notes = by_note({name: record.notes for name, record in done.items()})
     never = [name for name, count in counts.items() if count == 0]
-    if never:
+    if never and done:
         others = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
         notes.append(f"labels {never} occur in no case (voxels of the others: {others})")
     shared = {groups[name] for name in test} & {groups[name] for name in set(done) - test}
@@ -123,7 +121,7 @@ def summary(dataset: Path, labels: Labels, done: Mapping[str, Record], splits: s
             "scores on them do not show how well new patients are segmented"
         )
     folds = [] if splits is None else json.loads(splits)
-    if splits is None:
+    if splits is None and done:
         notes.append(
             "all labelled cases are one group, so there are no folds; train with fold `all`"
         )
@@ -141,19 +139,6 @@ def summary(dataset: Path, labels: Labels, done: Mapping[str, Record], splits: s
     )
 
 
-def fate(cases: Sequence[Case], old: Mapping[str, Record], kept: Mapping[str, Record],
-         place: Staging, settings: str) -> list[str]:  # fmt: skip
-    """Return notes on cases of an earlier conversion that are removed or converted again."""
-    now = {case.name: case for case in cases}
-    gone = sorted(set(old) - set(now))
-    notes = [f"removed, no longer in the source: {', '.join(gone)}"] if gone else []
-    for name in sorted(set(old) & set(now) - set(kept)):
-        same = old[name].current(now[name], settings, list(old[name].files))
-        if same and not old[name].intact(place.target):
-            notes.append(f"{name}: its files were changed after the conversion; converted again")
-    return notes
-
-
 def by_note(notes: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the notes of cases; a note that several cases share is listed once.
 
@@ -168,11 +153,6 @@ def by_note(notes: Mapping[str, Sequence[str]]) -> list[str]:
         f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}: {note}"
         for note, names in cases.items()
     ]
-
-
-def _new(labels: Labels, name: str) -> tuple[int, ...]:
-    """Return nnU-Net's values of a label or region."""
-    return tuple({labels.remap[value] for value in values_of(labels.names[name])})
 
 
 def listed(counts: Mapping[str, int]) -> str:

@@ -125,10 +125,7 @@ def read_record(folder: Path) -> TrainingRecord:
     """
     path = folder / "dataset.json"
     if not path.is_file():
-        raise DatasetError(
-            f"{folder}: no dataset.json; pass the folder of a trained model, "
-            "TRAINER__PLANS__CONFIGURATION in nnUNet_results"
-        )
+        raise DatasetError(f"{folder}: {_without_json(folder)}")
     content = _object(path)
     try:
         channels = tuple(
@@ -194,6 +191,24 @@ def revealed(folder: Path) -> Counter[str]:
         except DatasetError:  # a damaged prediction shows nothing
             continue
     return found
+
+
+def _without_json(folder: Path) -> str:
+    """Describe what a path without dataset.json is, and which folder to pass."""
+    if folder.suffix.lower() == ".zip":
+        return (
+            "is an archive; unpack it, or install it with nnUNetv2_install_pretrained_model_from_zip, and pass the "
+            "folder of the model, TRAINER__PLANS__CONFIGURATION"
+        )
+    found = sorted({path.parent for pattern in ("*", "*/*", "*/*/*")
+                    for path in folder.glob(f"{pattern}/dataset.json")}) if folder.is_dir() else []  # fmt: skip
+    if (folder.parent / "dataset.json").is_file():  # a fold, or dataset.json itself
+        found = [folder.parent]
+    shown = f"; here: {', '.join(str(path) for path in found[:3])}" if found else ""
+    return (
+        "no dataset.json; pass the folder of a trained model, TRAINER__PLANS__CONFIGURATION in "
+        f"nnUNet_results{shown}"
+    )
 
 
 def _number(item: tuple[str, Any]) -> int:

@@ -5,26 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from dataset_conversion.cases.case import Case, unique
+from dataset_conversion.cases.implausible import Looked, implausible
 from dataset_conversion.cases.preprocess import Prepared, prepare
 from dataset_conversion.cases.slice_direction import grid_notes
 from dataset_conversion.errors import DatasetError, together
 from dataset_conversion.io.atomic_files import check_space, digest, digest_json, to_json, write_text
 from dataset_conversion.io.nifti_writer import write_image
 from dataset_conversion.io.orientation import SLICES_FIRST, stored_code
-from dataset_conversion.labels import values_of
 from dataset_conversion.parallel import Progress, Run, each
 from dataset_conversion.raw_format.channels import channel_warnings
 from dataset_conversion.raw_format.copies import find_copies
 from dataset_conversion.raw_format.description import ENDING, Description
+from dataset_conversion.raw_format.earlier import (
+    Losses,
+    from_files,
+    losses,
+    stay,
+    staying,
+    unreadable,
+)
 from dataset_conversion.raw_format.manifest import FILE as MANIFEST
 from dataset_conversion.raw_format.manifest import FORMAT, Record, patients, records, versions
 from dataset_conversion.raw_format.preview import FILE as PREVIEW
-from dataset_conversion.raw_format.preview import Row, choose, draw
+from dataset_conversion.raw_format.preview import Row, choose, draw, legend
 from dataset_conversion.raw_format.preview_planes import Cuts, cut
+from dataset_conversion.raw_format.salted import keyed, keyed_facts, keyed_sources, mark
 from dataset_conversion.raw_format.staging import DATASET, SPLITS, Staging
-from dataset_conversion.raw_format.summary import Report, fate, summary
+from dataset_conversion.raw_format.summary import Report, summary
 
 _SHARED = (DATASET, SPLITS, PREVIEW)
 
@@ -40,7 +50,7 @@ class Conversion:
         self.problems += clashes
         self._stop_at_problems()
         if not any(case.labelled for case in self.cases):
-            raise DatasetError("no case has a mask; there is nothing to train on")
+            raise together([*self.problems, "no case has a mask; there is nothing to train on"])
         self.test = dataset.splits.test_set(self.cases)
         # Invalid subsets are reported before hours of work, not after.
         dataset.splits.folds([c for c in self.cases if c.labelled and c.name not in self.test])
@@ -49,28 +59,27 @@ class Conversion:
         self.made_with = versions()
         self.shown = {row.name for row in choose([Row(case.name) for case in self.cases])}
         self.cuts: dict[str, Cuts] = {}
+        self.plain = {case.name: case.sources for case in self.cases}
+        secret = dataset.secret
+        self.cases = [replace(c, sources=keyed_sources(c.sources, secret)) for c in self.cases]
+        self.staying: list[str] = []
 
     def rehearse(self) -> Report:
         """Do everything but write."""
-        self.place.check_target()
-        old = records(self.place.manifest())
-        self.place.check_strays(old)
-        kept = self._fitting(self.cases, old, self.place.target)
+        old, kept, lost = self._begin()
         pending = [case for case in self.cases if case.name not in kept]
         check_space(self.place.raw_root, sum(self._bytes(case) for case in pending))
-        notes = fate(self.cases, old, kept, self.place, self.settings)
-        done = self._without_copies({**kept, **self._each(self._try, pending)}, notes)
+        notes = lost.notes(self.place) if self.run.overwrite else []
+        done = {**kept, **self._each(self._try, pending)}
+        done = self._without_copies({**done, **self._stay(old, done)}, notes)
         return self._report(done, pending, notes)
 
     def write(self) -> Report:
         """Convert what has changed, then swap the dataset in."""
         place = self.place
         place.recover()
-        place.check_target()
-        old = records(place.manifest())
-        place.check_strays(old)
-        kept = self._fitting(self.cases, old, place.target)
-        notes = fate(self.cases, old, kept, place, self.settings)
+        old, kept, lost = self._begin()
+        notes = lost.notes(place)
         if len(kept) == len(self.cases) == len(old) and self._current(kept):
             place.discard()
             return self._report(kept, [], notes)
@@ -83,6 +92,9 @@ class Conversion:
         resumed = self._fitting(pending, finished, place.staged)
         left = [case for case in pending if case.name not in resumed]
         done = {**kept, **resumed, **self._each(self._convert, left)}
+        for name, record in self._stay(old, done).items():
+            place.adopt(name, record)
+            done[name] = record
         done = self._without_copies(done, notes)
         self._stop_at_problems()
         if not any(name.startswith("labelsTr/") for r in done.values() for name in r.files):
@@ -93,8 +105,59 @@ class Conversion:
                 f"{SPLITS} has changed: before planning again, remove the copy in nnUNet_preprocessed, "
                 "or nnU-Net stops without a message"
             )
+        lost.keep(place)
         self._finish(old, done, splits)
         return self._report(done, left, notes)
+
+    def _begin(self) -> tuple[dict[str, Record], dict[str, Record], Losses]:
+        """Return the cases of an earlier conversion, those that can stay, and what would be lost.
+
+        Raises:
+            DatasetError: something would be lost, and the user does not allow it.
+        """
+        place = self.place
+        place.check_target()
+        manifest = place.manifest()
+        old = records(manifest)
+        place.check_strays(old)
+        self._add_unreadable(old, manifest)
+        kept = self._fitting(self.cases, old, place.target)
+        lost = losses(self.cases, self.plain, old, kept, place.target)
+        if lost.files and not self.run.overwrite:
+            if not self.run.dry_run:
+                raise DatasetError(lost.message(place))
+            self.problems.append(lost.message(place))
+        return old, kept, lost
+
+    def _add_unreadable(self, old: Mapping[str, Record], manifest: Mapping[str, Any]) -> None:
+        """Add the earlier cases whose sources cannot be read now, if their files can stay as they are."""
+        splits, target = self.dataset.splits, self.place.target
+        found = unreadable(
+            self.cases, old, len(self.problems), self.settings, manifest, splits, target
+        )
+        if not found:
+            return
+        before = self.cases, self.test
+        self.cases = sorted([*self.cases, *found], key=lambda case: case.name)
+        self.test = splits.test_set(self.cases)
+        if len(self._fitting(found, old, target)) == len(found):
+            self.plain.update({case.name: case.sources for case in found})
+            self.staying += [case.name for case in found]
+        else:
+            self.cases, self.test = before
+
+    def _stay(self, old: Mapping[str, Record], done: Mapping[str, Record]) -> dict[str, Record]:
+        """Return the earlier records of cases that could not be converted now and are still valid."""
+
+        def fits(case: Case, record: Record) -> bool:
+            same = record.settings == self.settings and set(record.files) == set(self._names(case))
+            return same and record.intact(self.place.target)
+
+        found = stay(self.cases, old, done, fits)
+        self.staying += found
+        self.cases = [from_files(c, found[c.name], self.place.target) if c.name in found else c
+                      for c in self.cases]  # fmt: skip
+        return found
 
     def _names(self, case: Case) -> list[str]:
         """Return the names of a case's files in the dataset, images first."""
@@ -129,7 +192,7 @@ class Conversion:
     def _without_copies(self, done: dict[str, Record],
                         notes: list[str]) -> dict[str, Record]:  # fmt: skip
         """Return the cases without copies of one image; report these, and group near ones."""
-        found = find_copies([case for case in self.cases if case.name in done], done)
+        found = find_copies([case for case in self.cases if case.name in done], done, self.test)
         self.problems += found.problems
         notes += found.notes
         self.cases = [replace(c, group=found.groups.get(c.name, c.group)) for c in self.cases]
@@ -157,8 +220,11 @@ class Conversion:
 
     def _record(self, case: Case, ready: Prepared, files: dict[str, str]) -> Record:
         voxels = {str(value): count for value, count in ready.voxels.items()}
+        secret, measures = self.dataset.secret, ready.measures.to_dict() if ready.measures else {}
+        measures |= {"mask": keyed(measures.get("mask", ""), secret)}
+        facts = [vars(keyed_facts(fact, secret)) for fact in ready.facts]
         return Record(dict(case.sources), self.settings, files, voxels, ready.grid, self.made_with,
-                      list(ready.notes), [vars(fact) for fact in ready.facts])  # fmt: skip
+                      list(ready.notes), facts, measures)  # fmt: skip
 
     def _try(self, case: Case) -> Record:
         return self._record(case, self._prepare(case), dict.fromkeys(self._names(case), ""))
@@ -170,7 +236,9 @@ class Conversion:
         for name, volume in zip(self._names(case), volumes, strict=True):
             path = self.place.staged / name
             path.parent.mkdir(exist_ok=True)
-            files[name] = write_image(volume, path, self.place.scratch)
+            files[name] = write_image(
+                volume, path, self.place.scratch, mark(name, self.dataset.secret)
+            )
         record = self._record(case, ready, files)
         self.place.remember(case.name, record)
         if case.name in self.shown:
@@ -200,16 +268,8 @@ class Conversion:
             test = not self._trains(record)
             mask = masks[0] if masks else None
             rows.append(Row(name, images[0], mask, cuts=self.cuts.get(name), test=test))
-        names: dict[int, str] = {}
-        # A value that is only part of regions is named after one of them.
-        for name, value in sorted(
-            labels.names.items(), key=lambda item: isinstance(item[1], tuple)
-        ):
-            for part in values_of(value):
-                if part:
-                    names.setdefault(labels.remap[part], name)
         title = f"Dataset{self.dataset.id:03d}_{self.dataset.name}"
-        draw(staged / PREVIEW, rows, names, title, self._display(), self.place.scratch)
+        draw(staged / PREVIEW, rows, legend(labels), title, self._display(), self.place.scratch)
 
     def _display(self) -> tuple[float, float] | None:
         return (0.0, 1.0) if self.dataset.output.window else self.dataset.display
@@ -241,6 +301,7 @@ class Conversion:
             "settings": self.values,
             "splits": vars(self.dataset.splits),
             "left_out": len(self.problems),
+            "salted": bool(self.dataset.secret),
             "files": shared,
             "patients": patients(groups),
             "cases": {name: vars(record) for name, record in sorted(done.items())},
@@ -266,9 +327,14 @@ class Conversion:
         if self.problems and not (self.run.keep_going or self.run.dry_run):
             raise together(self.problems)
 
+    def _looked(self, done: Mapping[str, Record], groups: Mapping[str, str]) -> Looked:
+        measures = {name: record.measured() for name, record in sorted(done.items())}
+        names = self.dataset.labels.written()
+        return Looked(measures, groups, self.dataset.channel_names, names)
+
     def _report(self, done: Mapping[str, Record], worked: Sequence[Case],
                 notes: Sequence[str]) -> Report:  # fmt: skip
-        written = sum(case.name in done for case in worked)
+        written = sum(case.name in done and case.name not in self.staying for case in worked)
         groups = {case.name: case.group for case in self.cases if case.name in done}
         report = summary(self.place.target, self.dataset.labels, done, self._splits(done), groups)
         grids = [record.grid for record in done.values()]
@@ -281,8 +347,10 @@ class Conversion:
             *self.dataset.notes,
             *self.dataset.labels.notes(),
             *notes,
+            *staying(self.staying),
             *directions,
             *report.notes,
+            *(f"warning: {text}" for text in implausible(self._looked(done, groups))),
         ]
         return replace(
             report,

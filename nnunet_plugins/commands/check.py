@@ -24,6 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the findings; return status 1 if there are errors."""
     from tqdm import tqdm
 
+    from dataset_conversion.errors import printable
     from nnunet_plugins.api import check
 
     report = check(
@@ -32,5 +33,5 @@ def run(arguments: argparse.Namespace) -> int:
         allow_empty=arguments.allow_empty,
         progress=lambda cases: tqdm(cases, desc="checking", unit="case", disable=None),
     )
-    print(report)
+    print(printable(str(report)))
     return 1 if report.errors else 0

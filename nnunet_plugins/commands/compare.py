@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
     sheets = sheets_of(found) if len(found.runs) > 1 else []
     notes = [*(legend(found) if sheets else []), *notes]
     if table:
-        sheets = [paper_sheet(table, found.runs, list(found.unfair)), *sheets]
+        sheets = [paper_sheet(table, found.runs, found.marked), *sheets]
     print(writing.text(sheets, warnings, notes))
     if target is not None:
         if target.suffix == ".json":
@@ -108,4 +108,6 @@ def run(arguments: argparse.Namespace) -> int:
         with placed(target) as temporary:
             temporary.write_text(content, encoding="utf-8")
         print(f"written: {target}")
+        if target.suffix == ".tex" and (note := writing.latex_note(content)):
+            print(f"note: {note}")
     return 0

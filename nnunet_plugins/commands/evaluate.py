@@ -20,7 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare PRED REF and its options; -djfile and --chill are nnU-Net's names."""
     parser.add_argument("prediction", metavar="PRED", type=Path, help="label map or folder of them")
     parser.add_argument("reference", metavar="REF", type=Path, help="label map or folder of them")
-    parser.add_argument("-o", metavar="FILE.json", type=Path, help="write every score as JSON")
+    parser.add_argument(
+        "-o",
+        metavar="FILE",
+        type=Path,
+        help="write every score: .json (read by compare), or .csv with one row per case and label",
+    )
     parser.add_argument(
         "-djfile",
         metavar="FILE",
@@ -56,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the table."""
+    from dataset_conversion.errors import printable
     from nnunet_plugins.evaluation import evaluate, score_table
     from nnunet_plugins.evaluation.metrics import check_metrics, metric_names
     from nnunet_plugins.evaluation.table import SHOWN
@@ -75,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         groups=arguments.groups,
         jobs=cores() if arguments.j is None else arguments.j,
     )
-    print(score_table(scores, shown))
+    print(printable(score_table(scores, shown)))
     if arguments.o is not None:
         print(f"written: {arguments.o}")
     return 0

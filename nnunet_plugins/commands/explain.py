@@ -140,6 +140,7 @@ def _write(folder: Path, stem: str, found: Any, trainer: str, everywhere: bool) 
             captions | gates,
             f"Grad-CAM at {found.layer.name}, {trainer}",
             tuple(gates),
+            oriented=found.oriented,
         )
         os.replace(hidden, written[-1])
         written.append(folder / f"{stem}_explain.json")

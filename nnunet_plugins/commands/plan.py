@@ -84,6 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_plugins.api import plan
     from nnunet_plugins.errors import UserError
     from nnunet_plugins.networks import find
+    from nnunet_plugins.nnunet_folders import folder_of
+    from nnunet_plugins.planners.folds import advised_fold
     from nnunet_plugins.planners.planning import Request, interrupted
     from nnunet_plugins.planners.presets import PRESETS
 
@@ -144,7 +146,9 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if 3 not in getattr(find(request.network), "ranks", (2, 3)):
         print(f"note   {request.network} is 2D only: no 3D configuration is planned.")
-    fold = "0" if (target.parent / "splits_final.json").exists() else "all"
+    fold, note = advised_fold(target.parent, folder_of("nnUNet_raw") / plans["dataset_name"])
+    if note:
+        print(f"note   {note}")
     print(
         f"train  nnUNetv2_train {int(plans['dataset_name'][7:10])} "
         f"{preferred if preferred in ready else ready[-1]} {fold} -p {request.name()} "

@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     source = read_source(arguments.run, options, images=arguments.images, model=arguments.model)
     page = PageOptions(title=arguments.title, worst=arguments.worst, case=arguments.case)
     write_report(arguments.o, source, page)
-    for note in source.notes:
+    for note in dict.fromkeys((*source.notes, *source.scores.notes)):
         print(f"note: {note}")
     if find_niivue() is None:
         print(f"note: no 3D view: ipyniivue is not installed; {HOW_TO_GET}")

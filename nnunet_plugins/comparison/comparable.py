@@ -102,7 +102,8 @@ def check_measured(
         if not lacking:
             return ("dice", "hd95_mm"), []
         return ("dice",), [
-            f"no HD95: not measured in {', '.join(lacking)}; --reference REF measures it"
+            f"no HD95: not measured in {', '.join(lacking)}; it needs the label maps and their references "
+            "(--reference REF)"
         ]
     chosen = check_metrics(metrics, METRICS)
     for run in runs:

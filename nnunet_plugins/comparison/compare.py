@@ -15,6 +15,7 @@ from nnunet_plugins.comparison.comparable import (
     same_patients,
 )
 from nnunet_plugins.comparison.fairness import Difference, differences
+from nnunet_plugins.comparison.held_out import facts_on, without_test
 from nnunet_plugins.comparison.runs import Run
 from nnunet_plugins.comparison.statistics import (
     FEW,
@@ -43,7 +44,7 @@ class Line:
         sd: sample standard deviation (n - 1).
         ci: 95 % confidence interval of the mean.
         against: the paired comparison with the first run; None for the first run.
-        p: its p-value after Holm's correction over all tests of the metric.
+        p: its p-value after Holm's correction over all tests of the metric; None without a test.
         patients: of the n cases; n if the patients are not known.
         median: over the n cases.
         median_ci: 95 % confidence interval of the median.
@@ -101,6 +102,12 @@ class Comparison:
         return len(set(self.patients.values())) < len(self.patients)
 
     @property
+    def marked(self) -> list[str]:
+        """Names of the runs whose comparison with the first run is unfair, or whose scores are of training cases."""
+        trained = [run.name for run in self.runs if run.scores.trained_on]
+        return list(dict.fromkeys([*self.unfair, *trained]))
+
+    @property
     def unfair(self) -> dict[str, list[Difference]]:
         """Run -> differences that make its comparison with the first run unfair."""
         found = {
@@ -136,8 +143,8 @@ def compare(
     patients = same_patients(runs)
     tables = tuple(_table(runs, metric, patients, seed) for metric in metrics)
     notes += _too_few(tables)
-    first = runs[0].facts
-    unlike = {run.name: differences(first, run.facts) for run in runs[1:]}
+    first = facts_on(runs[0])
+    unlike = {run.name: differences(first, facts_on(run)) for run in runs[1:]}
     notes += [f"{run.name}: {note}" for run in runs for note in (*run.notes, *run.scores.notes)]
     return Comparison(tuple(runs), tables, unlike, tuple(notes), patients)
 
@@ -151,7 +158,10 @@ def _table(runs: Sequence[Run], metric: str, patients: Mapping[str, int], seed: 
             line = _line(label, run.name, cases, patients, seed)
             if run is not runs[0]:
                 gains = _gains(found[0], cases, metric)
-                line = replace(line, against=paired([*gains.values()], _of(gains, patients)))
+                against = paired([*gains.values()], _of(gains, patients))
+                if without_test(runs[0], run):
+                    against = replace(against, p=None, method=None)
+                line = replace(line, against=against)
             lines.append(line)
     corrected = holm([line.against.p if line.against else None for line in lines])
     lines = [replace(line, p=p) for line, p in zip(lines, corrected, strict=True)]
@@ -254,7 +264,7 @@ def _too_few(tables: Sequence[MetricTable]) -> list[str]:
 def _out_of_reach(table: MetricTable, line: Line) -> str:
     """Why the test of a line cannot be significant; '' if it can, or if no case differs."""
     found = line.against
-    if found is None:
+    if found is None or found.p is None:
         return ""
     differ = found.wins + found.losses
     p = found.least_p if differ else min(1.0, 2.0 ** (1 - found.n))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from nnunet_plugins.model_folder import PROCEDURE
+from nnunet_plugins.model_facts import PROCEDURE
 
 Severity = Literal["unfair", "note", "not recorded"]
 Facts = Mapping[str, Any]
@@ -25,9 +25,14 @@ UNFAIR = {
     "patch_size": "another field of view",
     "spacing": "another resolution",
     "finished": "one training did not finish",
+    "initial_weights": "one training is a fine-tuning",
 }
 #: Facts that not all plans state; a difference is unfair if both do.
-UNFAIR_IF_STATED = {"memory_target_gb": "another memory budget"}
+UNFAIR_IF_STATED = {
+    "memory_target_gb": "another memory budget",
+    "dataset_cases": "other training data",
+    "training_cases": "other training data",
+}
 #: Facts in which a difference is worth a note; it may be the subject of the comparison.
 NOTED = (
     "configuration",
@@ -39,6 +44,10 @@ NOTED = (
     "device",
     "torch",
 )
+#: As `NOTED`, for facts that not all trainings record.
+NOTED_IF_STATED = ("mirrored_at_validation", "validated_with", "nnunet")
+#: Facts with a value for each fold. The names of folds say nothing about the cases.
+OF_FOLDS = ("splits", "training_cases", "validated_with")
 
 
 @dataclass(frozen=True)
@@ -81,15 +90,19 @@ def differences(first: Facts, other: Facts) -> list[Difference]:
     """
     found: list[Difference] = []
     for fact, why in UNFAIR.items():
-        a, b = first.get(fact), other.get(fact)
+        a, b = _value(fact, first), _value(fact, other)
         if a is None or b is None:
             found.append(Difference(fact, a, b, "not recorded"))
         elif a != b:
             found.append(Difference(fact, a, b, "unfair", why))
     for fact, why in UNFAIR_IF_STATED.items():
-        a, b = first.get(fact), other.get(fact)
+        a, b = _value(fact, first), _value(fact, other)
         if None not in (a, b) and a != b:
             found.append(Difference(fact, a, b, "unfair", why))
+    for fact in NOTED_IF_STATED:
+        a, b = _value(fact, first), _value(fact, other)
+        if None not in (a, b) and a != b:
+            found.append(Difference(fact, a, b, "note"))
     for fact in NOTED:
         a, b = first.get(fact), other.get(fact)
         if a != b:
@@ -97,6 +110,15 @@ def differences(first: Facts, other: Facts) -> list[Difference]:
     found = [_within_budget(one, first, other) for one in found]
     order = ("unfair", "note", "not recorded")
     return sorted(found, key=lambda one: order.index(one.severity))
+
+
+def _value(fact: str, facts: Facts) -> Any:
+    """A fact's value; of facts of folds the values without the folds' names."""
+    value = facts.get(fact)
+    if fact in OF_FOLDS and isinstance(value, Mapping):
+        values = sorted(value.values())
+        return values[0] if len(values) == 1 else values
+    return value
 
 
 def _within_budget(found: Difference, first: Facts, other: Facts) -> Difference:

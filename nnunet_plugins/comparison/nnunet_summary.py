@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,7 @@ from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.evaluation.metrics import METRICS, TOLERANCE, MaskScores
 from nnunet_plugins.evaluation.overlap import OVERLAP, Counts, overlap
 from nnunet_plugins.evaluation.summary import CaseScores, Scores
-from nnunet_plugins.model_folder import case_name
-from nnunet_plugins.plans_file import read_object
+from nnunet_plugins.evaluation.validation import FOLDER, SUMMARY, summary_of
 
 
 def read_summaries(folds: Sequence[Path], labels: Labels) -> Scores:
@@ -21,28 +21,36 @@ def read_summaries(folds: Sequence[Path], labels: Labels) -> Scores:
     Raises:
         UserError: a fold has no summary.json, a case is in two folds, or a label is missing.
     """
-    keys = {
-        name: str(values[0]) if len(values) == 1 else str(values)
-        for name, values in labels.values.items()
-    }
     cases: dict[str, CaseScores] = {}
     for fold in folds:
-        file = fold / "validation" / "summary.json"
+        file = fold / FOLDER / SUMMARY
         if not file.is_file():
             raise UserError(
                 f"{fold.name} has no validation/summary.json; finish the training, or pass --reference REF"
             )
-        for one in read_object(file)["metric_per_case"]:
-            name = case_name(one["prediction_file"])
+        for name, of_labels in summary_of(fold):
             if name in cases:
                 raise UserError(f"case {name} is in two folds; select one of them with --fold")
-            try:
-                scored = {label: _counted(one["metrics"][key]) for label, key in keys.items()}
-            except KeyError as error:
-                raise UserError(f"{file}: label {error} of dataset.json is missing") from error
+            metrics = {_values(key): found for key, found in of_labels.items()}
+            scored = {}
+            for label, values in labels.values.items():
+                if frozenset(values) not in metrics:
+                    raise UserError(
+                        f"{file}: {name} has no scores of {label} = {list(values)}; pass --reference REF"
+                    )
+                scored[label] = _counted(metrics[frozenset(values)])
             cases[name] = CaseScores(name, (), scored, Counts(0, 0, 0, 0), 0)
     ordered = tuple(cases[name] for name in sorted(cases))
     return Scores(labels, ordered, (), TOLERANCE, OVERLAP)
+
+
+def _values(key: str) -> frozenset[int]:
+    """The values of a label in nnU-Net's key: '3' is a label, '(3,)' and '(1, 2)' are regions.
+
+    >>> _values("(3,)") == _values("3")
+    True
+    """
+    return frozenset(int(value) for value in re.findall(r"\d+", key))
 
 
 def _counted(found: dict[str, Any]) -> MaskScores:

@@ -10,7 +10,8 @@ from typing import Any
 
 from nnunet_plugins.comparison.fairness import Difference, differences
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.model_folder import facts_of_model, facts_of_plans, is_model, read_model
+from nnunet_plugins.model_facts import facts_of_model, facts_of_plans
+from nnunet_plugins.model_folder import is_model, read_model
 from nnunet_plugins.plans_file import MALFORMED, check_plans, read_object, resolve
 
 #: Argument of a network -> its name in the output; other arguments keep their names.
@@ -32,7 +33,7 @@ _CALLED = {
 #: Defaults of nnU-Net and of our trainers for what plans do not state.
 _USUAL = {"epochs": 1000, "iterations_per_epoch": 250}
 #: Facts that plans alone do not have.
-_OF_TRAININGS = ("splits", "finished")
+_OF_TRAININGS = ("splits", "finished", "initial_weights")
 #: Entries of a configuration on the preprocessing of images.
 _PREPROCESSING = (
     "normalization_schemes",

@@ -9,19 +9,29 @@ from typing import Any
 
 from nnunet_plugins.comparison.nnunet_summary import read_summaries
 from nnunet_plugins.comparison.parameters import count_parameters
+from nnunet_plugins.comparison.patient_leaks import patient_leaks
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import Pair, find_pairs, label_maps
 from nnunet_plugins.evaluation.labels import Labels, read_labels
 from nnunet_plugins.evaluation.metrics import TOLERANCE
 from nnunet_plugins.evaluation.patients import find_patients, with_patients
 from nnunet_plugins.evaluation.saved import is_scores, read_scores
-from nnunet_plugins.evaluation.scoring import Progress, evaluate, score_pairs
+from nnunet_plugins.evaluation.scoring import Progress, evaluate, marked, score_pairs
 from nnunet_plugins.evaluation.summary import Scores
+from nnunet_plugins.evaluation.validation import (
+    SUMMARY,
+    fold_of,
+    validation_cases,
+    validation_maps,
+    why_trained_on,
+)
+from nnunet_plugins.model_facts import facts_of_model, planned_for_another_dataset
 from nnunet_plugins.model_folder import (
     ModelFolder,
-    facts_of_model,
     is_model,
+    model_of_fold,
     read_model,
+    scored_folds,
     stored_references,
 )
 from nnunet_plugins.planned_network import NotAllowedError
@@ -108,14 +118,31 @@ def training_facts(model: ModelFolder) -> dict[str, Any]:
     return facts | ({} if parameters is None else {"parameters": parameters})
 
 
-def training_notes(facts: dict[str, Any]) -> list[str]:
-    """Notes on a training that was not finished, and on a network that was not built."""
-    notes = [] if facts.get("finished") else ["the training did not finish"]
-    return notes + [
-        f"parameters not counted, not a known network: {one}"
-        for one in [facts.get("not_counted")]
-        if one
-    ]
+def training_notes(model: ModelFolder, facts: dict[str, Any]) -> list[str]:
+    """Notes on a training: not finished, folds that were trained differently, plans of another dataset."""
+    notes = [] if facts.get("finished") is not False else ["the training did not finish"]
+    best = [fold for fold, name in facts.get("validated_with", {}).items() if "best" in name]
+    if best:
+        notes.append(
+            f"{', '.join(best)}: validated with checkpoint_best.pth, which was selected on these validation cases"
+        )
+    silent = [fold.name for fold in model.folds if not model.logs[fold.name].has_epochs]
+    if silent:
+        notes.append(
+            f"no training log in {', '.join(silent)} (nnU-Net's zip of a model leaves it out): time per step, hours "
+            "and memory are not recorded"
+        )
+    unlike = [f"{name.replace('_', ' ')} {facts[name]}" for name in facts.get("unlike_folds", [])]
+    if unlike:
+        notes.append(f"the folds were not trained alike: {'; '.join(unlike)}")
+    if "initial_weights" not in facts and planned_for_another_dataset(model):
+        notes.append(
+            "the plans were made for another dataset, as for a fine-tuning; whether the training began with "
+            "pretrained weights is not recorded"
+        )
+    if "not_counted" in facts:
+        notes.append(f"parameters not counted, not a known network: {facts['not_counted']}")
+    return notes
 
 
 def _split(text: str) -> tuple[str, Path]:
@@ -127,6 +154,7 @@ def _split(text: str) -> tuple[str, Path]:
 
 def _short_names(paths: Sequence[Path]) -> list[str]:
     """Names for runs; for model folders only the parts in which they differ."""
+    paths = [owner[0] if (owner := model_of_fold(path)) else path for path in paths]
     parts = [path.absolute().name.split("__") for path in paths]
     if len(paths) > 1 and all(
         len(one) == 3 and p.is_dir() for one, p in zip(parts, paths, strict=True)
@@ -146,11 +174,21 @@ def _load(path: Path, options: Options) -> Run:
         raise UserError(
             f"compare: {path} does not exist; pass a scores .json, a folder of predictions or a model folder"
         )
+    if path.name == SUMMARY and model_of_fold(path.parent):  # nnU-Net's scores of a fold
+        path = path.parent
     if path.is_file():
         return Run(path.stem, read_scores(path))
     if is_model(path):
         return _model(path, options)
-    return _predictions(path, options)
+    owner = model_of_fold(path)
+    if owner and (options.reference or not _scores_files(path)):
+        model, fold = owner
+        return _model(model, replace(options, folds=[fold]))
+    found = _predictions(path, options)
+    fold_folder = fold_of(path)
+    if fold_folder and not found.scores.trained_on:  # scores of an earlier version do not state it
+        return replace(found, scores=marked(found.scores, why_trained_on(fold_folder)))
+    return found
 
 
 def _grouped(run: Run, groups: Path | None) -> Run:
@@ -165,7 +203,7 @@ def _predictions(folder: Path, options: Options) -> Run:
     """A folder of predictions: scored against the reference, or with its own scores file."""
     if options.reference is not None:
         return Run(folder.name, evaluate(folder, options.reference, **options.scoring))
-    files = [one for one in sorted(folder.glob("*.json")) if is_scores(one)]
+    files = _scores_files(folder)
     if len(files) != 1:
         found = f"{len(files)} scores files" if files else "no scores file and no trained model"
         raise UserError(
@@ -186,30 +224,62 @@ def _predictions(folder: Path, options: Options) -> Run:
     return Run(folder.name, scores)
 
 
+def _scores_files(folder: Path) -> list[Path]:
+    return [one for one in sorted(folder.glob("*.json")) if is_scores(one)]
+
+
 def _model(folder: Path, options: Options) -> Run:
     """A trained model: the validation predictions of its folds, scored; else nnU-Net's own summaries."""
-    model = read_model(folder, options.folds)
-    facts = training_facts(model)
-    labels = read_labels(folder / "dataset.json", "dataset.json of the model")
-    reference = options.reference or stored_references(model.plans.get("dataset_name", ""))
-    notes = training_notes(facts)
     try:
-        scores = (
-            _validation(model, reference, labels, options)
-            if reference
-            else read_summaries(model.folds, labels)
-        )
+        model, notes = scored_folds(read_model(folder, options.folds), options.folds)
+        labels = read_labels(folder / "dataset.json", "dataset.json of the model")
+        reference = options.reference or stored_references(model.plans.get("dataset_name", ""))
+        gap = "" if reference else "the references are not known: pass --reference REF"
+        gap = gap or _without_maps(model)
+        if reference and not gap:
+            scores = _validation(model, reference, labels, options)
+        else:
+            scores = read_summaries(model.folds, labels)
+            notes.append(f"scored by nnU-Net's summary.json: overlaps only, no distances ({gap})")
     except UserError as error:
         raise UserError(f"{folder}: {error}") from error
-    if reference and options.groups is None:
-        patients, more = find_patients([case.name for case in scores.cases], reference, None)
-        scores, notes = with_patients(scores, patients), [*notes, *more]
-    if not reference:
-        notes.append("scored by nnU-Net's summary.json: overlaps only, no distances")
+    facts = training_facts(model)
+    reasons = [why_trained_on(fold, model.logs[fold.name]) for fold in model.folds]
+    scores = marked(scores, "; ".join(filter(None, reasons)))
+    notes += [*training_notes(model, facts), *_incomplete(model, scores)]
+    patients, more = find_patients([case.name for case in scores.cases], reference, options.groups)
+    scores = with_patients(scores, patients)
+    notes += [*more, *patient_leaks(model, scores, None if options.groups else reference)]
     return Run(folder.name, scores, facts, tuple(notes), model.configuration)
 
 
+def _without_maps(model: ModelFolder) -> str:
+    """Which folds have only nnU-Net's scores of their validation, as in nnU-Net's zip of a model; '' if none."""
+    lacking = [fold.name for fold in model.folds if not validation_maps(fold)]
+    return f"the label maps of the validation are not in {', '.join(lacking)}" if lacking else ""
+
+
+def _incomplete(model: ModelFolder, scores: Scores) -> list[str]:
+    """A note on every fold of whose validation cases not all are scored."""
+    scored = {case.name for case in scores.cases}
+    notes = []
+    for fold in model.folds:
+        cases = validation_cases(fold)
+        found, every = len(scored.intersection(cases)), model.logs[fold.name].validation_cases
+        if found < max(every or 0, len(cases)):
+            notes.append(
+                f"{fold.name}: {found} of its {max(every or 0, len(cases))} validation cases are scored"
+            )
+    return notes
+
+
 def _validation(model: ModelFolder, reference: Path, labels: Labels, options: Options) -> Scores:
+    cases = {case for fold in model.folds for case in validation_maps(fold)}
+    if not cases.intersection(label_maps(reference)):
+        raise UserError(
+            f"no validation case of {', '.join(fold.name for fold in model.folds)} is in {reference}; for other "
+            "cases, such as a test set, predict them (nnUNetv2_predict) and pass the folder of predictions"
+        )
     pairs: dict[str, Pair] = {}
     for fold in model.folds:
         found, left_out = find_pairs(fold / "validation", reference, chill=True)

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 import textwrap
 from collections.abc import Sequence
 
+from nnunet_plugins.comparison import escapes
 from nnunet_plugins.comparison.compare import Comparison
+from nnunet_plugins.comparison.escapes import tex
 from nnunet_plugins.comparison.tables import Sheet
+from nnunet_plugins.csv_table import csv_text
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.text_table import WIDTH, ruled, stacked
 
 ENDINGS = (".md", ".tex", ".csv", ".json")
-_TEX = {
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "±": r"$\pm$",
-    "†": r"\textdagger{}",
-    "<": "$<$",
-    ">": "$>$",
-}
 
 
 def check_ending(name: str) -> None:
@@ -52,35 +42,38 @@ def text(sheets: Sequence[Sheet], warnings: Sequence[str], notes: Sequence[str])
 
 def markdown(sheets: Sequence[Sheet], warnings: Sequence[str], notes: Sequence[str]) -> str:
     """GitHub's pipe tables."""
-    parts = [f"> **{_md(one)}**" for one in warnings]
+    parts = [f"> **{escapes.markdown(one)}**" for one in warnings]
     for sheet in sheets:
         align = ["---" if i < sheet.left else "---:" for i in range(len(sheet.head))]
-        lines = [_pipe(map(_md, row)) for row in (sheet.head, *sheet.rows)]
+        lines = [_pipe(map(escapes.markdown, row)) for row in (sheet.head, *sheet.rows)]
         lines.insert(1, _pipe(align))
-        parts += [f"## {_md(sheet.title)}", "\n".join(lines), *map(_md, sheet.notes)]
+        below = [escapes.markdown(note, block=True) for note in sheet.notes]
+        parts += [f"## {escapes.markdown(sheet.title)}", "\n".join(lines), *below]
     if notes:
-        parts.append("\n".join(f"- {_md(note)}" for note in notes))
+        parts.append("\n".join(f"- {escapes.markdown(note, block=True)}" for note in notes))
     return "\n\n".join(parts) + "\n"
 
 
 def latex(sheets: Sequence[Sheet], warnings: Sequence[str], notes: Sequence[str]) -> str:
-    """Tables for the booktabs package; graphicx scales wide ones to the width of the text."""
+    """Tables for the booktabs package; graphicx scales wide ones to the width of the text.
+
+    The first lines name what the document needs, including XeLaTeX for letters that pdfLaTeX does not have.
+    """
     parts = [
-        "% \\usepackage{booktabs,graphicx}",
-        *(f"\\textbf{{{_tex(one)}}}\n" for one in warnings),
+        *(f"\\textbf{{{tex(one)}}}\n" for one in warnings),
     ]
     for sheet in sheets:
         align = "l" * sheet.left + "r" * (len(sheet.head) - sheet.left)
-        head, *rows = (" & ".join(map(_tex, row)) + r" \\" for row in (sheet.head, *sheet.rows))
+        head, *rows = (" & ".join(map(tex, row)) + r" \\" for row in (sheet.head, *sheet.rows))
         small = "\n".join(
-            f"\\par\\smallskip\\raggedright\\footnotesize {_tex(note)}" for note in sheet.notes
+            f"\\par\\smallskip\\raggedright\\footnotesize {tex(note)}" for note in sheet.notes
         )
         parts.append(
             "\n".join(
                 [
                     r"\begin{table}[htbp]",
                     r"\centering",
-                    rf"\caption{{{_tex(sheet.title)}}}",
+                    rf"\caption{{{tex(sheet.title)}}}",
                     r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%",
                     rf"\begin{{tabular}}{{{align}}}",
                     r"\toprule",
@@ -95,14 +88,34 @@ def latex(sheets: Sequence[Sheet], warnings: Sequence[str], notes: Sequence[str]
             )
         )
     if notes:
-        items = "\n".join(rf"\item {_tex(note)}" for note in notes)
+        items = "\n".join(rf"\item {tex(note)}" for note in notes)
         parts.append(f"\\begin{{itemize}}\n{items}\n\\end{{itemize}}")
-    return "\n\n".join(parts) + "\n"
+    content = "\n\n".join(parts) + "\n"
+    needed = "% \\usepackage{booktabs,graphicx}\n"
+    if note := latex_note(content):
+        needed += f"% {note}\n"
+    return f"{needed}\n{content}"
+
+
+def latex_note(content: str) -> str:
+    """What a LaTeX file needs apart from packages that every installation has; '' if nothing."""
+    signs = escapes.beyond_pdflatex("\n".join(x for x in content.split("\n") if x[:1] != "%"))
+    if not signs:
+        return ""
+    shown = signs[:20] + (" ..." if len(signs) > 20 else "")
+    return (
+        f"pdfLaTeX cannot typeset {shown}: compile with XeLaTeX and a font that has these characters, for example "
+        "\\usepackage{fontspec} \\setmainfont{Noto Serif CJK SC}"
+    )
 
 
 def comparison_csv(comparison: Comparison) -> str:
     """One row per metric, label and run, with full precision; cells without a number are empty."""
-    unfair = comparison.unfair
+    reasons = {
+        run.name: [run.scores.trained_on] for run in comparison.runs if run.scores.trained_on
+    }
+    for name, unlike in comparison.unfair.items():
+        reasons.setdefault(name, []).extend(map(str, unlike))
     cost = ("parameters", "seconds_a_step", "training_hours", "device", "peak_memory_gib")
     head = [
         "metric", "label", "run", "n", "without_value", "mean", "sd", "ci_low", "ci_high", "pairs", "wins", "ties",
@@ -128,22 +141,16 @@ def comparison_csv(comparison: Comparison) -> str:
                 )
             rows.append([
                 table.metric, one.label, one.run, one.n, one.lost, one.mean, one.sd, *(one.ci or (None, None)), *test,
-                *(facts[one.run].get(key) for key in cost), "; ".join(map(str, unfair.get(one.run, []))),
+                *(facts[one.run].get(key) for key in cost), "; ".join(reasons.get(one.run, [])),
                 found.method if found else None, one.patients if comparison.patients else None, one.few, one.median,
                 *(one.median_ci or (None, None)),
             ])  # fmt: skip
-    return _csv([head, *rows])
+    return csv_text([head, *rows])
 
 
 def sheet_csv(sheet: Sheet, warnings: Sequence[str]) -> str:
     """The cells of one table, with its notes and the warnings in rows below."""
-    return _csv([sheet.head, *sheet.rows, *([one] for one in (*sheet.notes, *warnings))])
-
-
-def _csv(rows: Sequence[Sequence[object]]) -> str:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    return stream.getvalue()
+    return csv_text([sheet.head, *sheet.rows, *([one] for one in (*sheet.notes, *warnings))])
 
 
 def _wrapped(lines: Sequence[str]) -> str:
@@ -152,11 +159,3 @@ def _wrapped(lines: Sequence[str]) -> str:
 
 def _pipe(cells: Sequence[str] | map[str]) -> str:
     return "| " + " | ".join(cells) + " |"
-
-
-def _md(cell: str) -> str:
-    return re.sub(r"([|\\`*<>\[\]])", r"\\\1", cell)
-
-
-def _tex(cell: str) -> str:
-    return "".join(_TEX.get(sign, sign) for sign in cell)

@@ -11,6 +11,7 @@ from nnunet_plugins.comparison.runs import Run
 from nnunet_plugins.comparison.signed_rank import EXACT_UP_TO
 from nnunet_plugins.comparison.statistics import FEW
 from nnunet_plugins.evaluation.metrics import METRICS
+from nnunet_plugins.evaluation.units import title_of, tolerance_of
 
 UNKNOWN = "not recorded"
 TOO_SHORT = (
@@ -45,9 +46,14 @@ class Sheet:
 
 
 def warnings_of(comparison: Comparison) -> list[str]:
-    """What makes the comparison unfair, one line per run; empty if it is fair."""
+    """What makes the scores no validation or the comparison unfair, one line per run; empty if there is nothing."""
     first = comparison.runs[0].name
-    return [
+    known = {run.name: run.scores.trained_on for run in comparison.runs if run.scores.trained_on}
+    trained = [
+        f"NO TEST: {run} is scored on cases that it was trained on: {why}"
+        for run, why in known.items()
+    ]
+    return trained + [
         f"NOT A FAIR COMPARISON: {run} against {first}: {'; '.join(map(str, unlike))}"
         for run, unlike in comparison.unfair.items()
     ]
@@ -61,7 +67,8 @@ def notes_of(comparison: Comparison) -> list[str]:
     if silent:
         notes.append(
             f"the training of {', '.join(silent)} is not recorded (pass the model folder): parameters, time per "
-            "step, hours, memory, and whether splits, epochs, patch and budget are the same"
+            "step, hours, memory, mirroring, whether splits, epochs, patch and budget are the same, and whether "
+            "these cases are training cases"
         )
     for run, unlike in comparison.unlike.items():
         noted = [str(one) for one in unlike if one.severity == "note"]
@@ -75,11 +82,17 @@ def notes_of(comparison: Comparison) -> list[str]:
 
 def legend(comparison: Comparison) -> list[str]:
     """The meaning of the columns of `metric_sheet`."""
+    tests = comparison.tables[0].tests
+    how = (
+        f"p: Wilcoxon's signed-rank test, two-sided, {_how_tested(comparison)}, with Holm's correction over the "
+        f"{tests} tests of a metric."
+        if tests
+        else "p: no test was made."
+    )
     lines = [
         "n: cases with a value. 95 % CI: BCa bootstrap of the mean, seeded. W/T/L: cases better than, equal to and "
         f"worse than {comparison.runs[0].name}. r: matched-pairs rank-biserial correlation, (ranks of better cases - "
-        f"ranks of worse cases) / all ranks. p: Wilcoxon's signed-rank test, two-sided, {_how_tested(comparison)}, "
-        f"with Holm's correction over the {comparison.tables[0].tests} tests of a metric.",
+        f"ranks of worse cases) / all ranks. {how}",
     ]
     if comparison.by_patient:
         lines.append(
@@ -108,10 +121,9 @@ def metric_sheet(table: MetricTable, comparison: Comparison) -> Sheet:
     """The table of a metric, grouped by label."""
     about = METRICS[table.metric]
     first = comparison.runs[0]
-    unfair = comparison.unfair
     rows, before = [], None
     for line in table.lines:
-        name = line.run + (" !" if line.run in unfair else "")
+        name = line.run + (" !" if line.run in comparison.marked else "")
         cells = _cells(line, about.digits, by_patient=comparison.by_patient)
         rows.append(("" if line.label == before else line.label, name, *cells))
         before = line.label
@@ -124,9 +136,9 @@ def metric_sheet(table: MetricTable, comparison: Comparison) -> Sheet:
         )
     if any(line.few for line in table.lines):
         notes.append(TOO_SHORT.format("patients" if comparison.by_patient else "cases"))
-    tolerance = f" at {first.scores.tolerance:g} mm" if table.metric == "nsd" else ""
+    tolerance = f" at {tolerance_of(first.scores)}" if table.metric == "nsd" else ""
     return Sheet(
-        f"{about.title}{tolerance} ({_BETTER[about.better]})",
+        f"{title_of(table.metric, first.scores)}{tolerance} ({_BETTER[about.better]})",
         ("label", "run", "n", "mean ± SD", "95 % CI", "W/T/L", "r", "p"),
         tuple(rows),
         2,
@@ -188,6 +200,8 @@ def cost_sheet(runs: Sequence[Run]) -> Sheet:
 def _cost(value: Any, form: str) -> str:
     if value is None:
         return UNKNOWN
+    if isinstance(value, str):  # a text, or the values of folds that differ
+        return value
     return "x".join(map(str, value)) if isinstance(value, list) else format(value, form)
 
 

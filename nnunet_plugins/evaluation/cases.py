@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,19 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.file_names import check_name
 from dataset_conversion.io.orientation import oriented_to
 from dataset_conversion.io.volumes import NIFTI, nifti_values
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels
+from nnunet_plugins.evaluation.naming import fix_of
+from nnunet_plugins.natural_images import NATURAL, is_natural, labels_of, read_natural
 
-ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
+VOLUMES = (".nii.gz", ".nii", ".nrrd", ".mha", ".gipl")
+ENDINGS = (*VOLUMES, *NATURAL)
 Geometry = dict[str, tuple[float, ...]]
+#: Units of distances.
+MM, PIXELS = "mm", "pixels"
 NAMED = 10  # names that a message lists before it counts the rest
 
 
@@ -39,11 +45,13 @@ class LabelMap:
         path: its file.
         voxels: (z, y, x) or (y, x), integers from 0.
         geometry: ITK's size, spacing (mm), origin (mm) and direction, in x, y, z order.
+        unit: of distances: mm, or pixels if the file has no voxel size.
     """
 
     path: Path
     voxels: NDArray[Any]
     geometry: Geometry
+    unit: str = MM
 
     @property
     def spacing(self) -> tuple[float, ...]:
@@ -52,8 +60,8 @@ class LabelMap:
 
     @property
     def orientation(self) -> str:
-        """ITK's code of the directions of x, y and z; '' for an image of 2 axes."""
-        if len(self.geometry["size"]) != 3:
+        """ITK's code of the directions of x, y and z; '' for an image of 2 axes and a natural image."""
+        if len(self.geometry["size"]) != 3 or is_natural(self.path):
             return ""
         code: str = SimpleITK.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(
             self.geometry["direction"]
@@ -95,7 +103,7 @@ def find_pairs(
     if missing and not (chill and common):
         raise UserError(
             f"evaluate: {len(missing)} of {len(references)} references in {reference} have no "
-            f"prediction in {prediction}: {listed(missing)}; predict these cases too"
+            f"prediction in {prediction}: {listed(missing)}; {fix_of(missing, predictions, references)}"
             + (", or pass --chill to score only what was predicted" if common else "")
         )
     notes = []
@@ -116,6 +124,8 @@ def read(path: Path) -> LabelMap:
         UserError: the file cannot be read, is not a single-channel image of 2 or 3 axes, or holds values other
             than integers from 0.
     """
+    if is_natural(path):
+        return _checked(_read_natural(path))
     try:
         values = nifti_values(path) if path.name.lower().endswith(NIFTI) else None
         reader = SimpleITK.ImageFileReader()
@@ -137,6 +147,31 @@ def read(path: Path) -> LabelMap:
     # nibabel's axes are x, y, z, x fastest: transposed, they are in ITK's order without a copy.
     size = reader.GetSize()[::-1]
     voxels = SimpleITK.GetArrayFromImage(image) if values is None else values.T.reshape(size)
+    geometry = {
+        "size": reader.GetSize(),
+        "spacing": reader.GetSpacing(),
+        "origin": reader.GetOrigin(),
+        "direction": reader.GetDirection(),
+    }
+    return _checked(LabelMap(path, voxels, geometry))
+
+
+def _read_natural(path: Path) -> LabelMap:
+    image = read_natural(path)
+    voxels = labels_of(image)
+    axes = voxels.ndim
+    geometry = {
+        "size": voxels.shape[::-1],
+        "spacing": image.steps[::-1],
+        "origin": (0.0,) * axes,
+        "direction": tuple(np.eye(axes).ravel()),
+    }
+    return LabelMap(path, voxels, geometry, PIXELS if image.spacing is None else MM)
+
+
+def _checked(found: LabelMap) -> LabelMap:
+    """The label map, with integers from 0."""
+    path, voxels = found.path, found.voxels
     if not np.issubdtype(voxels.dtype, np.integer):
         if not (np.isfinite(voxels).all() and np.array_equal(np.rint(voxels), voxels)):
             raise UserError(
@@ -146,13 +181,7 @@ def read(path: Path) -> LabelMap:
         voxels = voxels.astype(np.int64)
     if voxels.dtype.kind == "i" and voxels.size and voxels.min() < 0:
         raise UserError(f"{path}: holds the value {voxels.min()}; labels are integers from 0")
-    geometry = {
-        "size": reader.GetSize(),
-        "spacing": reader.GetSpacing(),
-        "origin": reader.GetOrigin(),
-        "direction": reader.GetDirection(),
-    }
-    return LabelMap(path, voxels, geometry)
+    return replace(found, voxels=voxels)
 
 
 def with_axes_of(prediction: LabelMap, reference: LabelMap) -> tuple[LabelMap, str]:
@@ -253,13 +282,22 @@ def values_in(voxels: NDArray[Any]) -> set[int]:
 def label_maps(path: Path) -> dict[str, Path]:
     """Name -> file, for a file or for all label maps directly in a folder.
 
+    In a folder of volumes, natural images are not label maps: nnU-Net and others write pictures there.
+
     Raises:
         UserError: the path does not exist, or no file or two files of one name are found.
     """
     if not path.exists():
         raise UserError(f"evaluate: {path} does not exist; pass a label map or a folder of them")
     found: dict[str, Path] = {}
-    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    if any(one.name.lower().endswith(VOLUMES) for one in files):
+        files = [one for one in files if not is_natural(one)]
+    for file in files:
+        try:
+            check_name(file)
+        except DatasetError as error:
+            raise UserError(f"evaluate: {error}") from error
         name = without_ending(file.name)
         if name == file.name or file.name.startswith(".") or not file.is_file():
             continue

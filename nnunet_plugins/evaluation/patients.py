@@ -34,7 +34,7 @@ def find_patients(
     """
     if groups is not None:
         return numbered(_of_table(cases, groups)), []
-    known = _recorded(reference) if reference is not None else {}
+    known = recorded(reference) if reference is not None else {}
     found = {case: known[case] for case in cases if case in known}
     if found and len(found) < len(cases):
         return {}, [
@@ -70,7 +70,7 @@ def numbered(patients: Mapping[str, object]) -> dict[str, int]:
 
 
 def _of_table(cases: Sequence[str], groups: Path) -> dict[str, str]:
-    from dataset_conversion.datasets.groups import read_groups, rows_of
+    from dataset_conversion.datasets.groups import Rows, read_groups
     from dataset_conversion.dicom.patients import spelling
 
     try:
@@ -81,10 +81,8 @@ def _of_table(cases: Sequence[str], groups: Path) -> dict[str, str]:
     for name, patient in rows_read.items():
         if spelling(table.setdefault(without_ending(name), patient)) != spelling(patient):
             raise UserError(f"--groups {groups}: {name} has a second patient; keep one of its rows")
-    loose: dict[str, set[str]] = {}
-    for name in table:
-        loose.setdefault(spelling(name), set()).add(name)
-    rows = {case: rows_of([case], table, loose) for case in cases}
+    look = Rows.of(table)
+    rows = {case: look.named([case]) for case in cases}
     missing = [case for case, found in rows.items() if not found]
     if missing:
         raise UserError(
@@ -95,7 +93,12 @@ def _of_table(cases: Sequence[str], groups: Path) -> dict[str, str]:
     return {case: spelling(patient) or patient for case, patient in patients.items()}
 
 
-def _recorded(reference: Path) -> dict[str, int]:
+def recorded(reference: Path) -> dict[str, int]:
+    """Case -> number of its patient, by the conversion.json next to or above the references; {} without one.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
     from dataset_conversion.raw_format.manifest import read_manifest
 
     for folder in _places(reference):

@@ -21,6 +21,11 @@ def read_scores(path: Path) -> Scores:
     Raises:
         UserError: the file is not a scores file, has another version, is incomplete, or holds NaN.
     """
+    if path.suffix.lower() == ".csv":
+        raise UserError(
+            f"{path}: is the table of evaluate -o FILE.csv; compare reads JSON: nnunet-plugins evaluate PRED REF -o "
+            "FILE.json"
+        )
     try:
         content = parse_json(path.read_text(encoding="utf-8"), parse_constant=_refuse(path))
     except (OSError, ValueError) as error:
@@ -64,11 +69,13 @@ def _scores(content: dict[str, Any]) -> Scores:
             case["right_voxels"],
             dimensions=case.get("dimensions"),
             patient=case.get("patient"),
+            unit=case.get("unit_of_distances", "mm"),
         )
         for name, case in content["cases"].items()
     )
     notes = [*content["notes"], *_outdated(cases, metrics)]
-    return Scores(labels, cases, tuple(notes), content["tolerance_mm"], metrics)
+    trained_on = content.get("trained_on") or ""
+    return Scores(labels, cases, tuple(notes), content["tolerance_mm"], metrics, trained_on)
 
 
 def _outdated(cases: Sequence[CaseScores], metrics: Sequence[str]) -> list[str]:

@@ -24,13 +24,15 @@ from nnunet_plugins.evaluation.cases import (
     values_in,
     with_axes_of,
 )
-from nnunet_plugins.evaluation.labels import Labels, find_labels, labels_from_values
+from nnunet_plugins.evaluation.labels import Labels, find_labels, labels_from_values, read_labels
 from nnunet_plugins.evaluation.metrics import TOLERANCE, compare, metric_names
 from nnunet_plugins.evaluation.overlap import counts_of, encode, joint_counts
 from nnunet_plugins.evaluation.parallel import each
 from nnunet_plugins.evaluation.patients import find_patients, with_patients
 from nnunet_plugins.evaluation.summary import CaseScores, Scores, check_output
 from nnunet_plugins.evaluation.surfaces import measured_axes
+from nnunet_plugins.evaluation.units import in_unit, unit_notes
+from nnunet_plugins.evaluation.validation import TRAINED_ON, doubt_of, fold_of, why_trained_on
 
 Progress = Callable[[list[Pair]], Iterable[Pair]]
 
@@ -57,10 +59,10 @@ def evaluate(
     `metrics.EMPTY_RULE` defines the scores of empty masks.
 
     Args:
-        prediction: a label map (.nii.gz, .nii, .nrrd, .mha) or a folder of them.
+        prediction: a label map (.nii.gz, .nii, .nrrd, .mha, .gipl, .png, .bmp, .tif, .tiff) or a folder of them.
         reference: likewise.
         dataset_json: nnU-Net's dataset.json.
-        output: path of a JSON file for the scores, written atomically.
+        output: path of a .json or .csv file for the scores, written atomically.
         progress: wraps the list of pairs, as tqdm does.
         chill: score the cases that were predicted; references without a prediction are left out.
         tolerance: of the normalised surface Dice, mm.
@@ -82,6 +84,9 @@ def evaluate(
         raise UserError(f"--tolerance {tolerance}: a distance in mm of 0 or more is required")
     pairs, notes = find_pairs(prediction, reference, chill=chill)
     labels = find_labels(prediction, reference, Path(dataset_json) if dataset_json else None)
+    fold = fold_of(prediction)
+    if labels is None and fold:
+        labels = read_labels(fold.parent / "dataset.json", "dataset.json of the model")
     names = [pair.name for pair in pairs]
     patients, more = find_patients(names, reference, Path(groups) if groups else None)
     if labels is None:
@@ -90,16 +95,24 @@ def evaluate(
     scores = score_pairs(
         pairs,
         labels,
-        [*notes, *more],
+        [*filter(None, [doubt_of(prediction, reference)]), *notes, *more],
         tolerance=tolerance,
         pixels=pixels,
         jobs=jobs,
         progress=progress,
     )
-    scores = with_patients(scores, patients)
+    scores = marked(with_patients(scores, patients), why_trained_on(fold) if fold else "")
     if output is not None:
         scores.write(Path(output))
     return scores
+
+
+def marked(scores: Scores, trained_on: str) -> Scores:
+    """Scores of training cases with the reason and a note; other scores, for '', as they are."""
+    if not trained_on:
+        return scores
+    notes = (TRAINED_ON.format(trained_on), *scores.notes)
+    return replace(scores, trained_on=trained_on, notes=notes)
 
 
 def score_pairs(
@@ -119,7 +132,7 @@ def score_pairs(
     return Scores(
         labels,
         tuple(scored),
-        (*notes, *_turned(scored), *_mixed(scored)),
+        (*notes, *_turned(scored), *_mixed(scored), *unit_notes(scored)),
         tolerance,
         metric_names(pixels=pixels),
     )
@@ -160,7 +173,7 @@ def score_case(
     predicted, stored = with_axes_of(predicted, true)
     check_geometry(predicted, true)
     scores = score_voxels(pair.name, predicted, true, labels, tolerance=tolerance, pixels=pixels)
-    return replace(scores, stored=stored)
+    return in_unit(replace(scores, stored=stored), true.unit)
 
 
 def score_voxels(

@@ -46,6 +46,7 @@ class CaseScores:
         stored: how the orientation of the prediction's file differs from the reference's; '' if it does not.
         dimensions: in which distances are measured; None if that is not recorded.
         patient: number of the patient; None if it is not known.
+        unit: of distances: mm, or pixels if the files have no voxel size.
     """
 
     name: str
@@ -56,6 +57,7 @@ class CaseScores:
     stored: str = ""
     dimensions: int | None = None
     patient: int | None = None
+    unit: str = "mm"
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class Scores:
         notes: what a reader must know, e.g. files that were left out.
         tolerance: of NSD, mm.
         metrics: names of the measured metrics.
+        trained_on: why the cases are known to be training cases; '' otherwise.
     """
 
     labels: Labels
@@ -75,6 +78,7 @@ class Scores:
     notes: tuple[str, ...] = ()
     tolerance: float = TOLERANCE
     metrics: tuple[str, ...] = metric_names(pixels=False)
+    trained_on: str = ""
 
     @cached_property
     def summary(self) -> dict[str, LabelSummary]:
@@ -91,6 +95,12 @@ class Scores:
         background = [case.background for case in self.cases]
         agreeing = sum(case.agreeing for case in self.cases)
         return aggregate(labels, self.summary, background, agreeing)
+
+    @property
+    def unit(self) -> str:
+        """Unit of distances and of the tolerance: pixels if no case has a voxel size, else mm."""
+        units = {case.unit for case in self.cases}
+        return units.pop() if len(units) == 1 else "mm"
 
     @property
     def mean_foreground_dice(self) -> float | None:
@@ -113,6 +123,7 @@ class Scores:
                 for name in self.metrics
             },
             "tolerance_mm": self.tolerance,
+            "unit_of_distances": self.unit,
             "empty_rule": EMPTY_RULE,
             "statistics": "mean, sample standard deviation (n - 1) and median over the n cases "
             "whose value is not null; mean_foreground_dice is the mean over labels of their means",
@@ -120,6 +131,7 @@ class Scores:
             "ignore_label": self.labels.ignore,
             "labels_from": self.labels.source,
             "notes": list(self.notes),
+            "trained_on": self.trained_on or None,
             "mean_foreground_dice": self.mean_foreground_dice,
             "summary": {name: asdict(label) for name, label in self.summary.items()},
             "aggregates": {"definitions": AGGREGATES, **self.aggregates},
@@ -128,6 +140,7 @@ class Scores:
                     "spacing_mm": list(case.spacing),
                     "dimensions": case.dimensions,
                     "patient": case.patient,
+                    "unit_of_distances": case.unit,
                     "labels": {
                         name: scores.to_dict(self.metrics) for name, scores in case.labels.items()
                     },
@@ -143,24 +156,29 @@ class Scores:
         return json.dumps(self.to_dict(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
     def write(self, path: Path) -> None:
-        """Write the JSON file atomically.
+        """Write the file atomically: JSON, or the table of `scores_csv` if its name ends in .csv.
 
         Raises:
-            UserError: the file cannot be written, or its name does not end in .json.
+            UserError: the file cannot be written, or its name has another ending.
         """
+        from nnunet_plugins.evaluation.scores_csv import scores_csv
+
         check_output(path)
+        content = scores_csv(self) if path.suffix.lower() == ".csv" else self.to_json()
         with placed(path) as temporary:
-            temporary.write_text(self.to_json(), encoding="utf-8")
+            temporary.write_text(content, encoding="utf-8")
 
 
 def check_output(path: Path) -> None:
-    """Check the path of the JSON file.
+    """Check the path of the file of scores.
 
     Raises:
-        UserError: it is a folder, or does not end in .json (a label map could be overwritten).
+        UserError: it is a folder, or does not end in .json or .csv (a label map could be overwritten).
     """
-    if path.is_dir() or path.suffix != ".json":
-        raise UserError(f"{path}: scores are written to a .json file; pass -o FILE.json")
+    if path.is_dir() or path.suffix.lower() not in (".json", ".csv"):
+        raise UserError(
+            f"{path}: scores are written to a .json or .csv file; pass -o FILE.json or -o FILE.csv"
+        )
 
 
 def _version(distribution: str) -> str | None:

@@ -8,6 +8,7 @@ from nnunet_plugins.evaluation.aggregates import LabelSummary, Statistic
 from nnunet_plugins.evaluation.metrics import METRICS, check_metrics
 from nnunet_plugins.evaluation.patients import patients_of
 from nnunet_plugins.evaluation.summary import Scores
+from nnunet_plugins.evaluation.units import title_of, tolerance_of
 from nnunet_plugins.text_table import ruled, stacked
 
 #: Metrics in a table by default.
@@ -35,12 +36,12 @@ def score_table(scores: Scores, metrics: Sequence[str] = SHOWN) -> str:
     """
     shown = check_metrics(scores.metrics if tuple(metrics) == ("all",) else metrics, scores.metrics)
     summary = scores.summary
-    tolerance = f"; NSD at {scores.tolerance:g} mm" if "nsd" in shown else ""
+    tolerance = f"; NSD at {tolerance_of(scores)}" if "nsd" in shown else ""
     lines = [
         f"{_cases(scores)}, {count(len(summary), 'label')}; "
         f"mean foreground Dice {number(scores.mean_foreground_dice, 4)}{tolerance}",
         "",
-        *_means(summary, shown),
+        *_means(scores, shown),
         "",
         "mean ± SD over the n cases that have a value; medians and single cases are in the JSON",
         *_over_labels(scores, shown),
@@ -58,8 +59,9 @@ def _cases(scores: Scores) -> str:
     return count(len(scores.cases), "case") + of
 
 
-def _means(summary: Mapping[str, LabelSummary], metrics: Sequence[str]) -> list[str]:
+def _means(scores: Scores, metrics: Sequence[str]) -> list[str]:
     """One column per metric; a column n precedes metrics with the same number of cases."""
+    summary = scores.summary
     found = [["label", *summary]]
     before: list[int] = []
     for metric in metrics:
@@ -68,7 +70,7 @@ def _means(summary: Mapping[str, LabelSummary], metrics: Sequence[str]) -> list[
         if counts != before:
             found.append(["n", *map(str, counts)])
             before = counts
-        found.append([METRICS[metric].title, *(_value(one, metric) for one in statistics)])
+        found.append([title_of(metric, scores), *(_value(one, metric) for one in statistics)])
     return stacked(found)
 
 
@@ -76,7 +78,7 @@ def _over_labels(scores: Scores, metrics: Sequence[str]) -> list[str]:
     """The aggregates over all labels, one line each."""
     found = [["over all labels", *_OVER_LABELS.values()]]
     for metric in metrics:
-        cells = [METRICS[metric].title]
+        cells = [title_of(metric, scores)]
         for name in _OVER_LABELS:
             value = scores.aggregates[name].get(metric)
             mean = value["mean"] if isinstance(value, dict) else value

@@ -15,12 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from dataset_conversion.io.geometry import like
-from dataset_conversion.io.volumes import is_volume
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.explain.layers import Layer, find_layer, layers_of
 from nnunet_plugins.explain.maps import Progress, attention, attention_names, grad_cam, slide
+from nnunet_plugins.image_files import find_channels, is_image, stored_orientation
 from nnunet_plugins.model_orientation import notes_on, read, returned, turned
 from nnunet_plugins.prediction import Model, quiet
+
+#: nnU-Net's readers that keep the order of the voxels; only with these are the maps on the image's grid.
+READERS = ("SimpleITKIO", "NibabelIO", "NaturalImage2DIO", "Tiff3DIO")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Explanation:
         attention: module -> coefficients in 0 to 1.
         layer: layer of the Grad-CAM.
         notes: remarks for the reader.
+        oriented: whether the image states where the patient's left and head are.
     """
 
     image: sitk.Image
@@ -42,6 +46,7 @@ class Explanation:
     attention: dict[str, sitk.Image]
     layer: Layer
     notes: tuple[str, ...] = ()
+    oriented: bool = True
 
 
 def plain_network(predictor: Any) -> nn.Module:
@@ -61,20 +66,20 @@ def find_images(case: Path, model: Model) -> list[Path]:
     """The images of a case, one per channel, given the first channel's file.
 
     Raises:
-        UserError: a file does not exist, a channel is missing, or the format has no third axis.
+        UserError: a file does not exist, a channel is missing, or the format is another one.
     """
     if not case.is_file():
         raise UserError(
             f"explain: {case}: no such file; give the case's image, CASE_0000{model.ending}"
         )
-    if not is_volume(case) or not case.name.endswith(model.ending):
+    if not is_image(case) or not case.name.endswith(model.ending):
         raise UserError(
-            f"explain: {case.name}: the model reads {model.ending} volumes; convert it first"
+            f"explain: {case.name}: the model reads {model.ending} files; convert it first"
         )
     if model.channels == 1:
         return [case]
     stem = re.sub(r"_0000$", "", case.name[: -len(model.ending)])
-    images = [case.with_name(f"{stem}_{c:04d}{model.ending}") for c in range(model.channels)]
+    images = find_channels(stem, case.parent, model.ending, model.channels)
     missing = [path.name for path in images if not path.is_file()]
     if missing:
         raise UserError(
@@ -127,10 +132,10 @@ def explain(predictor: Any, model: Model, images: Sequence[Path], *, labels: Seq
         UserError: unknown label or layer, or an image that cannot be read.
     """
     reader = predictor.plans_manager.image_reader_writer_class
-    if not reader.__name__.startswith("SimpleITK"):
+    if reader.__name__ not in READERS:
         raise UserError(
-            f"explain: the model reads images with {reader.__name__}; only models of datasets with "
-            '"overwrite_image_reader_writer": "SimpleITKIO" are supported'
+            f"explain: the model reads images with {reader.__name__}; supported are {', '.join(READERS)}: "
+            '"overwrite_image_reader_writer" of the dataset.json with which the model was planned'
         )
     classes = find_classes(predictor, labels)
     network = plain_network(predictor)
@@ -178,6 +183,7 @@ def explain(predictor: Any, model: Model, images: Sequence[Path], *, labels: Seq
         {name: placed(one) for name, one in zip(gates, maps[len(classes) :], strict=True)},
         chosen,
         tuple(notes_on(images, model.orientation, model.folder)),
+        bool(stored_orientation(images[0])),
     )
 
 

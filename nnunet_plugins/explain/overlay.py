@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from dataset_conversion.io.geometry import oriented
+from dataset_conversion.io.geometry import oriented as in_lps
 from dataset_conversion.io.planes import PLANES
+from nnunet_plugins.fonts import families
 
 
 def draw(
@@ -19,8 +20,12 @@ def draw(
     maps: Mapping[str, sitk.Image],
     title: str,
     follow: Collection[str] = (),
+    *,
+    oriented: bool = True,
 ) -> None:
     """Draw one row per map in radiological view (the patient's right on the left) and write a PNG.
+
+    An image of one slice has one plane.
 
     Args:
         path: the PNG.
@@ -28,29 +33,34 @@ def draw(
         maps: caption -> map in 0 to 1 on the image's grid.
         title: title of the figure.
         follow: captions of maps that are cut in the planes of the first map that is not empty.
+        oriented: whether the directions of the patient are known; without them no letters are shown.
     """
     import matplotlib
     from matplotlib.figure import Figure  # no pyplot: it looks for a display
 
-    grey = oriented(image)
+    grey = in_lps(image)
     values = sitk.GetArrayFromImage(grey)
     low, high = np.percentile(values, (1, 99.5))
     spacing = grey.GetSpacing()[::-1]
-    reoriented = (sitk.GetArrayFromImage(oriented(one)) for one in maps.values())
+    reoriented = (sitk.GetArrayFromImage(in_lps(one)) for one in maps.values())
     first = next(
         (_peak(heat) for heat in reoriented if heat.any()), tuple(n // 2 for n in values.shape)
     )
-    with matplotlib.rc_context({"font.size": 9}):
+    planes = [one for one in PLANES if min(values.shape[axis] for axis in one.axes) > 1] or PLANES
+    style = {"font.size": 9, "font.family": families([title, *maps]), "text.parse_math": False}
+    with matplotlib.rc_context(style):
         figure = Figure(
-            figsize=(9.6, 0.7 + 3.0 * len(maps)), layout="constrained", facecolor="white"
+            figsize=(3.2 * max(2, len(planes)), 0.7 + 3.0 * len(maps)),
+            layout="constrained",
+            facecolor="white",
         )
-        axes = figure.subplots(len(maps), 3, squeeze=False)
+        axes = figure.subplots(len(maps), len(planes), squeeze=False)
         shown: Any = None
         for place, (caption, one) in enumerate(maps.items()):
             row = axes[place]
-            heat = sitk.GetArrayFromImage(oriented(one))
+            heat = sitk.GetArrayFromImage(in_lps(one))
             at = first if caption in follow or not heat.any() else _peak(heat)
-            for panel, plane in zip(row, PLANES, strict=True):
+            for panel, plane in zip(row, planes, strict=True):
                 tall, wide = (spacing[axis] for axis in plane.axes)
                 aspect = tall / wide
                 background, front = plane.cut(values, at), plane.cut(heat, at)
@@ -60,7 +70,8 @@ def draw(
                 shown = panel.imshow(front, cmap="inferno", vmin=0, vmax=1, aspect=aspect,
                                      alpha=np.clip(front * 1.5, 0, 0.75), interpolation="bilinear")  # fmt: skip
                 edges = ((0.02, "left"), (0.98, "right"))
-                for letter, (x, side) in zip(plane.letters, edges, strict=False):
+                letters = plane.letters if oriented else ""
+                for letter, (x, side) in zip(letters, edges, strict=False):
                     panel.text(
                         x,
                         0.5,
@@ -71,7 +82,7 @@ def draw(
                         transform=panel.transAxes,
                     )
                 panel.set(xticks=[], yticks=[])
-                if place == 0:
+                if place == 0 and oriented:
                     panel.set_title(plane.name)
             row[0].set_ylabel(caption)
         bar = figure.colorbar(shown, ax=axes, shrink=0.7 if len(maps) == 1 else 0.4, pad=0.01)

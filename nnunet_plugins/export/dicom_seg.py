@@ -6,7 +6,7 @@ It contains patient and study as in the source series, which DICOM requires. No 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from dataset_conversion.io.library_warnings import quiet_pydicom
 from nnunet_plugins import __version__
 from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.export.character_sets import TEXTS, UTF_8
 from nnunet_plugins.export.errors import UnequalError
+from nnunet_plugins.export.names import dicom_names
 from nnunet_plugins.export.segments import Segment, layers
 from nnunet_plugins.export.source_series import Source
 from nnunet_plugins.export.terminology import Code
@@ -67,6 +69,9 @@ def write_dicom_seg(target: Path, image: sitk.Image, segments: Sequence[Segment]
         )
     array = source.labels(image, target.name)  # (slice, row, column)
     headers, notes = source.headers()
+    names, more = dicom_names(segment.name for segment in segments)
+    notes += more
+    segments = [replace(one, name=name) for one, name in zip(segments, names, strict=True)]
     with quiet_pydicom():
         try:
             made = _make(array, segments, source, headers, algorithm or Algorithm())
@@ -79,6 +84,7 @@ def write_dicom_seg(target: Path, image: sitk.Image, segments: Sequence[Segment]
             made.save_as(temporary)
             del made
             _compare(temporary, array, segments, source)
+            _compare_texts(temporary, headers[0])
     return notes
 
 
@@ -116,6 +122,7 @@ def _make(array: np.ndarray, segments: Sequence[Segment], source: Source, header
         content_description="Automatic segmentation, for research",
         series_description="Automatic segmentation (nnU-Net)",
         transfer_syntax_uid=ExplicitVRLittleEndian,
+        specific_character_set=UTF_8,  # whatever the source has: names of labels are in any language
         pixel_measures=measures,
     )
 
@@ -136,7 +143,7 @@ def _describe(segment: Segment, identification: Any) -> Any:
     term = segment.term
     made = hd.seg.SegmentDescription(
         segment_number=segment.number,
-        segment_label=segment.name[:64],
+        segment_label=segment.name,
         segmented_property_category=_concept(term.category),
         segmented_property_type=_concept(term.type),
         algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
@@ -186,6 +193,14 @@ def _compare(path: Path, array: np.ndarray, segments: Sequence[Segment], source:
             raise UnequalError(path, f"missing slices of {segment.name!r}")
     again = hd.seg.Segmentation.from_dataset(found, copy=False)
     if [again.get_segment_description(s.number).segment_label for s in segments] != [
-        segment.name[:64] for segment in segments
+        segment.name for segment in segments
     ]:
         raise UnequalError(path, "names")
+
+
+def _compare_texts(path: Path, source: Any) -> None:
+    """Check that patient and study have the texts of the source, which may be in another character set."""
+    found = pydicom.dcmread(path, stop_before_pixels=True)
+    for name in TEXTS:
+        if name in found and str(found[name].value) != str(source.get(name, "")):
+            raise UnequalError(path, name)

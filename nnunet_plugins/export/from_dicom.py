@@ -21,6 +21,7 @@ from nnunet_plugins.evaluation.labels import read_labels
 from nnunet_plugins.export.own_grid import on_own_grid
 from nnunet_plugins.export.run import Request, Written, export_case
 from nnunet_plugins.export.source_series import find_source
+from nnunet_plugins.natural_images import is_natural
 from nnunet_plugins.prediction import Model, predict
 
 
@@ -47,6 +48,11 @@ def export_dicom(folder: Path, model: Model, predictor: Any, request: Request, *
         raise UserError(
             f"{model.folder}: the model needs {model.channels} images per case, and a DICOM folder contains one: "
             "convert the series, predict with nnUNetv2_predict, then export with --dicom"
+        )
+    if is_natural(Path(f"case{model.ending}")):
+        raise UserError(
+            f"{model.folder}: the model reads {model.ending} images, which have no position in a patient; "
+            "--from-dicom is for models of volumes (.nii.gz, .nrrd, .mha)"
         )
     record = read_record(model.folder)
     code, why = record.written_as()

@@ -14,17 +14,21 @@ import SimpleITK as sitk
 from dataset_conversion.io.label_maps import read_mask
 from dataset_conversion.io.nifti_writer import write_image
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.cases import ENDINGS, VOLUMES
 from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.export.dicom_seg import Algorithm, write_dicom_seg
+from nnunet_plugins.export.label_files import check_placed, read_label_file
 from nnunet_plugins.export.mesh import write_stl
+from nnunet_plugins.export.names import cut
 from nnunet_plugins.export.own_grid import on_own_grid
 from nnunet_plugins.export.patients import Own, find_own
 from nnunet_plugins.export.segments import Segment, check_declared, find_names, make_segments
 from nnunet_plugins.export.slicer import write_seg_nrrd
 from nnunet_plugins.export.source_series import Source, find_source
+from nnunet_plugins.natural_images import is_natural
 
 FORMATS = ("nii.gz", "seg.nrrd", "dicom-seg", "stl")
-ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
+_LONGEST_STEM = 100  # bytes; file systems allow 255 for a complete name
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,8 @@ def export(prediction: Path, request: Request,
         raise UserError(
             f"export: -o {request.output}: is the folder of the predictions, which would be replaced; pass another"
         )
+    if "dicom-seg" in request.formats or request.key is not None:
+        check_placed([*cases.values()])
     labels = find_names(prediction, request.dataset_json)
     if request.key is not None:
         own = find_own(cases, request.key, request.series)
@@ -90,12 +96,13 @@ def export(prediction: Path, request: Request,
     sources = {name: _series_folder(name, len(cases), request) for name in cases}
     written = []
     for name, path in progress(cases.items()) if progress else cases.items():
-        image = read_mask(path).image
+        image, notes = read_label_file(path)
         source = None
         folder = sources[name]
         if folder is not None:
             source = find_source(folder, prediction=image, wanted=request.series)
-        written.append(export_case(name, image, labels, request, source))
+        done = export_case(name, image, labels, request, source)
+        written.append(replace(done, notes=(*notes, *done.notes)))
     return written
 
 
@@ -173,7 +180,10 @@ def find_cases(prediction: Path) -> dict[str, Path]:
             f"export: {prediction} does not exist; pass a label map or a folder of them"
         )
     found: dict[str, Path] = {}
-    for path in sorted(prediction.iterdir()) if prediction.is_dir() else [prediction]:
+    files = sorted(prediction.iterdir()) if prediction.is_dir() else [prediction]
+    if any(path.name.lower().endswith(VOLUMES) for path in files):
+        files = [path for path in files if not is_natural(path)]
+    for path in files:
         low = path.name.lower()
         ending = next((ending for ending in ENDINGS if low.endswith(ending)), None)
         if ending is None or low.startswith(".") or low.endswith(".seg.nrrd") or not path.is_file():
@@ -206,7 +216,8 @@ def _series_folder(name: str, cases: int, request: Request) -> Path | None:
 
 def _stems(segments: Sequence[Segment]) -> list[str]:
     """Names that are valid on every file system; equal names get the segment's number."""
-    plain = [re.sub(r"[^\w.-]+", "_", segment.name).strip("_.") or "label" for segment in segments]
+    names = [cut(segment.name, _LONGEST_STEM) for segment in segments]
+    plain = [re.sub(r"[^\w.-]+", "_", name).strip("_.") or "label" for name in names]
     folded = [name.casefold() for name in plain]
     return [
         f"{name}_{segment.number}" if folded.count(name.casefold()) > 1 else name

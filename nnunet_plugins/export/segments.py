@@ -12,6 +12,7 @@ from PIL import ImageColor
 from dataset_conversion.raw_format.preview import colour
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels, read_labels
+from nnunet_plugins.export.names import clean_names
 from nnunet_plugins.export.terminology import Term, find_term
 
 
@@ -21,7 +22,7 @@ class Segment:
 
     Attributes:
         number: from 1, in the order of dataset.json.
-        name: name in dataset.json.
+        name: name in dataset.json, cleaned.
         values: values of the label map; several for a region.
         term: its meaning.
         colour: red, green, blue, 0 to 255, as in the previews of `convert`.
@@ -39,15 +40,19 @@ class Segment:
 
 
 def make_segments(labels: Labels) -> tuple[list[Segment], list[str]]:
-    """Return the segments of labels, and notes on names without a known meaning."""
+    """Return the segments of labels, and notes on cleaned names and names without a known meaning.
+
+    Raises:
+        UserError: a name is blank, or equals another one when cleaned.
+    """
     order = range(len(labels.values))
     segments = []
-    for index, (name, values) in enumerate(labels.values.items()):
+    names, notes = clean_names(labels.values)
+    for index, (name, values) in enumerate(zip(names, labels.values.values(), strict=True)):
         red, green, blue = ImageColor.getrgb(colour(order, index))[:3]
         term = find_term(name)
         segments.append(Segment(index + 1, name, tuple(values), term, (red, green, blue)))
     unknown = [segment.name for segment in segments if not segment.term.known]
-    notes = []
     if unknown:
         notes.append(
             f"no SNOMED CT code is known for {', '.join(map(repr, unknown))}: coded as Tissue "

@@ -20,6 +20,7 @@ from dataset_conversion.io.geometry import place
 from dataset_conversion.io.library_warnings import quiet_pydicom
 from dataset_conversion.io.volumes import header_of
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.export.character_sets import decode
 
 #: Required in every DICOM object, possibly empty; older and de-identified files lack them.
 _MAY_BE_EMPTY = (
@@ -72,6 +73,7 @@ class Source:
         with quiet_pydicom():
             headers = [pydicom.dcmread(path, stop_before_pixels=True, force=True)
                        for path in self.series.paths]  # fmt: skip
+            notes = decode(headers)
         nameless = 0
         for header, path in zip(headers, self.series.paths, strict=True):
             # The file meta information holds the same UIDs; without it, they are derived from the file's bytes.
@@ -92,7 +94,6 @@ class Source:
             for name in _MAY_BE_EMPTY:
                 if name not in header:
                     setattr(header, name, "")
-        notes = []
         if missing:
             notes.append(
                 f"the series has no {', '.join(missing)}: derived from its slices' UIDs, so an archive does not "

@@ -10,6 +10,7 @@ from nnunet_plugins.evaluation.metrics import METRICS
 from nnunet_plugins.evaluation.patients import patients_of
 from nnunet_plugins.evaluation.summary import Scores
 from nnunet_plugins.evaluation.table import count, number
+from nnunet_plugins.evaluation.units import title_of
 from nnunet_plugins.reports.charts import differences
 
 SHOWN = ("dice", "hd95_mm")
@@ -22,7 +23,8 @@ def interval_table(scores: Scores) -> Table:
     metrics = [name for name in SHOWN if name in scores.metrics]
     head = ["label"]
     for name in metrics:
-        head += [f"{METRICS[name].title} mean (95 % CI)", f"{METRICS[name].title} median (95 % CI)"]
+        title = title_of(name, scores)
+        head += [f"{title} mean (95 % CI)", f"{title} median (95 % CI)"]
     rows = []
     for label in scores.labels.values:
         cells = [label]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -58,7 +59,8 @@ def distribution(scores: Scores, metric: str) -> str | None:
         axes.set_yticks(range(len(values)), names)
         axes.set_ylim(len(values) - 0.5, -0.5)
         about = METRICS[metric]
-        unit = "" if about.unit == "1" else f", {about.unit}"
+        own = scores.unit if about.unit == "mm" else about.unit
+        unit = "" if about.unit == "1" else f", {own}"
         better = {"higher": "higher is better", "lower": "lower is better"}.get(about.better, "")
         axes.set_xlabel(
             f"{about.title.removesuffix(' mm')}{unit}" + (f" ({better})" if better else "")
@@ -153,7 +155,10 @@ def _svg(draw: Callable[[Any], None], tall: float, salt: str) -> str:
     from matplotlib.figure import Figure
 
     # The ids of the charts in a page must differ: they contain the salt.
-    with matplotlib.rc_context({**_LOOK, "svg.hashsalt": salt, "svg.id": None}):
+    look = {**_LOOK, "svg.hashsalt": salt, "svg.id": None}
+    with matplotlib.rc_context(look), warnings.catch_warnings():
+        # The browser draws the text, with fonts for every script.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(WIDE, tall), layout="constrained")
         FigureCanvasSVG(figure)
         draw(figure.add_subplot())

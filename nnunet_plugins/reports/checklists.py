@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from nnunet_plugins.evaluation.metrics import METRICS
 from nnunet_plugins.evaluation.table import count
+from nnunet_plugins.evaluation.units import title_of, tolerance_of
 from nnunet_plugins.reports.facts import NOT_RECORDED, text_of
 from nnunet_plugins.reports.sources import Source
 
@@ -64,6 +64,8 @@ def _partition(source: Source) -> str | None:
     if not splits:
         return None
     counts = ", ".join(f"{fold}: {len(cases)}" for fold, cases in splits.items())
+    if source.scores.trained_on:
+        return f"none for these scores: {source.scores.trained_on}"
     return f"cross-validation folds; validation cases: {counts}. How the folds were drawn is not recorded"
 
 
@@ -89,10 +91,12 @@ def _software(source: Source) -> str | None:
 
 
 def _metrics(source: Source) -> str:
-    return ", ".join(METRICS[name].title for name in source.scores.metrics)
+    return ", ".join(title_of(name, source.scores) for name in source.scores.metrics)
 
 
 def _internal(source: Source) -> str | None:
+    if source.scores.trained_on:
+        return f"none: {source.scores.trained_on}"
     if source.kind != "model":
         return None
     return f"the validation cases of the folds, {len(source.scores.cases)} in total"
@@ -101,6 +105,8 @@ def _internal(source: Source) -> str | None:
 def _performance(source: Source) -> str:
     dice = source.scores.mean_foreground_dice
     value = "no label occurs in any case" if dice is None else f"mean foreground Dice {dice:.4f}"
+    if source.scores.trained_on:
+        value = f"on training cases: {value}"
     return f"{value}; mean, SD and confidence intervals per label: see Scores"
 
 
@@ -119,8 +125,11 @@ def _sizes(source: Source) -> str | None:
         ]
         for name in source.scores.labels.values
     }
+    part, unit = (1000, "ml") if source.scores.unit == "mm" else (1, source.scores.unit)
     ranges = [
-        f"{name} {min(v) / 1000:.3g} to {max(v) / 1000:.3g} ml" for name, v in volumes.items() if v
+        f"{name} {min(v) / part:.3g} to {max(v) / part:.3g} {unit}"
+        for name, v in volumes.items()
+        if v
     ]
     return "reference volumes: " + "; ".join(ranges) if ranges else None
 
@@ -151,10 +160,11 @@ def _empty_prediction(source: Source) -> str:
 
 
 def _boundary(source: Source) -> str | None:
-    names = [METRICS[n].title for n in ("hd95_mm", "assd_mm") if n in source.scores.metrics]
+    scores = source.scores
+    names = [title_of(name, scores) for name in ("hd95_mm", "assd_mm") if name in scores.metrics]
     if not names:
         return None
-    measured = f"{', '.join(names)}, NSD at {source.scores.tolerance:g} mm"
+    measured = f"{', '.join(names)}, NSD at {tolerance_of(scores)}"
     return f"measured: {measured}; whether they matter is for the authors to judge"
 
 
@@ -176,7 +186,8 @@ CLAIM = (
     Item("23", "Software libraries and frameworks", _software),
     Item("25", "How the model was trained", _training),
     Item("28", "Metrics of performance", _metrics),
-    Item("29", "Statistical measures of significance and uncertainty", lambda _: "standard deviation over cases"),
+    Item("29", "Statistical measures of significance and uncertainty",
+         lambda _: "standard deviation over cases, 95 % confidence intervals of mean and median"),
     Item("32", "Evaluation on internal data", _internal),
     Item("35", "Numbers of patients or examinations",
          lambda s: f"{count(len(s.scores.cases), 'case')} scored; exclusions are not recorded"),

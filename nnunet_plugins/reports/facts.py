@@ -10,6 +10,7 @@ from typing import Any
 from nnunet_plugins.evaluation.metrics import METRICS, check_metrics
 from nnunet_plugins.evaluation.summary import CaseScores, Scores
 from nnunet_plugins.evaluation.table import count, number
+from nnunet_plugins.evaluation.units import title_of
 from nnunet_plugins.reports.sources import Source
 
 NOT_RECORDED = "not recorded"
@@ -28,7 +29,7 @@ def shown_metrics(scores: Scores) -> list[str]:
 def summary_table(scores: Scores) -> tuple[list[str], list[list[str]]]:
     """Heading and rows, one per label: mean ± SD, n if it differs from that of Dice; last the mean of the labels."""
     metrics = shown_metrics(scores)
-    head = ["label", "cases", *(METRICS[name].title for name in metrics)]
+    head = ["label", "cases", *(title_of(name, scores) for name in metrics)]
     rows = []
     for label, summary in scores.summary.items():
         cells = [label, str(summary.metrics["dice"].n)]
@@ -79,7 +80,7 @@ def worst_first(scores: Scores) -> list[tuple[CaseScores, float | None]]:
 def case_table(case: CaseScores, scores: Scores) -> tuple[list[str], list[list[str]]]:
     """Heading and rows of one case, the worst label first; labels in neither label map are left out."""
     metrics = [name for name in ("dice", "hd95_mm", "volume_error_ml") if name in scores.metrics]
-    head = ["label", *(METRICS[name].title for name in metrics), "state"]
+    head = ["label", *(title_of(name, scores) for name in metrics), "state"]
     present = [(name, one) for name, one in case.labels.items() if one.state != "both empty"]
     present.sort(key=lambda pair: pair[1].dice if pair[1].dice is not None else 2.0)
     rows = [
@@ -134,6 +135,8 @@ def training_rows(source: Source) -> Rows:
         "training steps per epoch": facts.get("iterations_per_epoch"),
         "seconds per step (median, data loading included)": _number(seconds, 3),
         "total hours": _number(hours, 2),
+        "initial weights": facts.get("initial_weights"),
+        "checkpoint of the validation": facts.get("validated_with"),
         "device": " ".join(str(v) for v in (facts.get("device"), _none(debug.get("gpu_name"))) if v)
         or None,
         "batch size": facts.get("batch_size"),
@@ -151,6 +154,7 @@ def environment_rows(source: Source) -> Rows:
     rows: Rows = []
     if source.facts:
         rows.append(("torch (training)", text_of(source.facts.get("torch"))))
+        rows.append(("nnunetv2 (training)", text_of(source.facts.get("nnunet"))))
         cudnn = _none(source.debug.get("cudnn_version"))
         rows.append(("cuDNN (training)", text_of(cudnn)))
     for name in _PACKAGES:

@@ -86,6 +86,7 @@ def pack_case(case: CaseVolumes, names: Sequence[str], most: int = MOST_VOXELS) 
     return {
         "case": case.name,
         "image": case.grey is not None,
+        "oriented": case.oriented,
         "size": list(volumes[0].GetSize()),
         "extent": [
             n * mm for n, mm in zip(volumes[0].GetSize(), volumes[0].GetSpacing(), strict=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 from scipy.ndimage import binary_erosion
 
-from dataset_conversion.io.planes import PLANES
+from dataset_conversion.io.planes import PLANES, Plane
 from nnunet_plugins.reports.colours import AGREEMENT, FALSE_ALARM, MISSED, OTHER_LABEL
 from nnunet_plugins.reports.volumes import CaseVolumes, box_around
 
@@ -19,6 +19,8 @@ LONG = 420  # pixels, longer side of a picture
 FLAT = 60  # pixels, minimum of the shorter side
 MARGIN = 30.0  # mm around the labels
 _WIDTH = 2  # pixels, width of an outline
+#: Planes of an image without directions of a patient.
+_UNORIENTED = (Plane("image", 0, " " * 4), Plane("second", 1, " " * 4), Plane("third", 2, " " * 4))
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Picture:
 
     Attributes:
         plane: axial, coronal or sagittal.
-        where: number of the slice, from 1 in LPS order.
+        where: number of the slice, from 1 in LPS order; '' for a 2D image.
         png: base64.
         size: width and height in pixels.
         alt: alternative text.
@@ -96,7 +98,7 @@ def draw_planes(case: CaseVolumes) -> list[Picture]:
     place = worst_place(found)
     box = box_around(found > 0, case.spacing, MARGIN)
     pictures = []
-    for plane in PLANES:
+    for plane in PLANES if case.oriented else _UNORIENTED:
         if min(found.shape[axis] for axis in plane.axes) < 2:
             continue
         cut = plane.cut(found, place, box)
@@ -107,13 +109,17 @@ def draw_planes(case: CaseVolumes) -> list[Picture]:
         pictures.append(
             Picture(
                 plane.name,
-                f"slice {place[plane.across] + 1} of {found.shape[plane.across]}",
+                _where(place[plane.across], found.shape[plane.across], case),
                 _png(image),
                 image.size,
-                f"{case.name}, {plane.name} plane: {', '.join(seen) or 'no label'}; {_edges(plane.letters)}",
+                f"{case.name}, {plane.name} plane: {', '.join(seen) or 'no label'}{_edges(plane.letters)}",
             )
         )
     return pictures
+
+
+def _where(index: int, count: int, case: CaseVolumes) -> str:
+    return f"slice {index + 1} of {count}" if case.oriented or count > 1 else ""
 
 
 def legend_swatch(kind: Kind) -> str:
@@ -176,7 +182,9 @@ def _painted(below: Image.Image, codes: NDArray[np.uint8]) -> Image.Image:
 
 
 def _edges(letters: str) -> str:
-    return ", ".join(
+    if not letters.strip():
+        return ""
+    return "; " + ", ".join(
         f"{letter} {edge}"
         for letter, edge in zip(letters, ("left", "right", "top", "bottom"), strict=True)
     )

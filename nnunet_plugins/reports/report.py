@@ -11,8 +11,9 @@ from typing import Any
 
 from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.metrics import EMPTY_RULE, METRICS
+from nnunet_plugins.evaluation.metrics import EMPTY_RULE
 from nnunet_plugins.evaluation.table import count, number
+from nnunet_plugins.evaluation.units import title_of, tolerance_of
 from nnunet_plugins.reports import agreement, charts, checklists, facts
 from nnunet_plugins.reports.niivue import HOW_TO_GET, as_script, find_niivue, pack_case
 from nnunet_plugins.reports.overlays import KINDS, draw_planes, legend_swatch
@@ -97,7 +98,7 @@ def page(source: Source, options: PageOptions) -> str:
         for items in (checklists.CLAIM, checklists.METRICS_RELOADED)
     )
     shown = [name for name in ("dice", "hd95_mm") if name in scores.metrics]
-    distributions = [(METRICS[name].title, charts.distribution(scores, name)) for name in shown]
+    distributions = [(title_of(name, scores), charts.distribution(scores, name)) for name in shown]
     curves = [
         ("loss by epoch", charts.losses(source.logs)),
         ("pseudo-Dice by epoch", charts.pseudo_dice(source.logs)),
@@ -114,16 +115,17 @@ def page(source: Source, options: PageOptions) -> str:
     }
     return environment.get_template("page.html").render(
         title=options.title or source.name,
-        lead=options.lead
-        or f"{count(len(scores.cases), 'case')}, {count(len(scores.labels.values), 'label')}, "
+        lead=options.lead or ("On training cases: " if scores.trained_on else "")
+        + f"{count(len(scores.cases), 'case')}, {count(len(scores.labels.values), 'label')}, "
         f"mean foreground Dice {number(scores.mean_foreground_dice, 4)}",
         style=own["style.css"],
         sections=_SECTIONS,
         notes=[*source.notes, *scores.notes],
+        trained_on=scores.trained_on,
         not_recorded=facts.NOT_RECORDED,
         summary=facts.summary_table(scores),
         empty_rule=EMPTY_RULE,
-        tolerance=f"{scores.tolerance:g}",
+        tolerance=tolerance_of(scores),
         labels_source=scores.labels.source,
         empties=facts.empty_masks(scores),
         distributions=_charts(distributions),
@@ -133,7 +135,7 @@ def page(source: Source, options: PageOptions) -> str:
         volumes_note=agreement.agreement_note(scores),
         volume_charts=_charts(agreement.agreement_charts(scores)),
         cases=cases,
-        cases_lead=_cases_lead(len(cases), len(ranked)),
+        cases_lead=_cases_lead(cases, len(ranked)),
         any_pictures=any(case["pictures"] for case in cases),
         legend=[
             (kind.name, legend_swatch(kind), f"{kind.outline} outline".replace("none", "no"))
@@ -160,10 +162,14 @@ def page(source: Source, options: PageOptions) -> str:
 
 
 def _case(source: Source, case: Any, dice: float | None) -> dict[str, Any]:
-    shown: dict[str, Any] = {"pictures": [], "note": ""}
+    shown: dict[str, Any] = {"pictures": [], "note": "", "oriented": False}
     if case.name in source.cases:
         volumes = load_case(source.cases[case.name], source.scores.labels, source.channel)
-        shown = {"pictures": draw_planes(volumes), "note": volumes.note}
+        shown = {
+            "pictures": draw_planes(volumes),
+            "note": volumes.note,
+            "oriented": volumes.oriented,
+        }
     return {
         "name": case.name,
         "dice": number(dice, 3),
@@ -172,11 +178,16 @@ def _case(source: Source, case: Any, dice: float | None) -> dict[str, Any]:
     }
 
 
-def _cases_lead(shown: int, there: int) -> str:
+def _cases_lead(shown: Sequence[dict[str, Any]], there: int) -> str:
+    oriented = [case["oriented"] for case in shown if case["pictures"]]
+    letters = (
+        " Letters at the edges: R right, L left, A front, P back, S head, I feet of the patient."
+        if any(oriented)
+        else ""
+    )
     return (
-        f"{shown} of {count(there, 'case')}, ordered by the mean Dice of the labels in the reference or "
-        "the prediction. Each plane shows the slice with the most wrong voxels, to scale in mm. "
-        "Letters at the edges: R right, L left, A front, P back, S head, I feet of the patient."
+        f"{len(shown)} of {count(there, 'case')}, ordered by the mean Dice of the labels in the reference or "
+        f"the prediction. Each plane shows the slice with the most wrong voxels, to scale.{letters}"
     )
 
 
@@ -212,6 +223,8 @@ def _viewer(source: Source, name: str | None) -> dict[str, Any]:
         return {"missing": missing, "command": HOW_TO_GET}
     code, about = niivue
     volumes = load_case(source.cases[name], source.scores.labels, source.channel)
+    if not volumes.oriented and min(volumes.reference.shape) < 2:
+        return {"missing": f"Case {name} is a 2D image, so there is no 3D view.", "command": ""}
     case = pack_case(volumes, Coding(source.scores.labels).names)
     # The code is base64; as_script escapes the data.
     return {

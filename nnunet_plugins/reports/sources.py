@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from nnunet_plugins.comparison.known_cases import marked_by_model
 from nnunet_plugins.comparison.runs import Options, load, training_facts, training_notes
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import ENDINGS, label_maps
@@ -14,7 +15,9 @@ from nnunet_plugins.evaluation.summary import Scores
 from nnunet_plugins.model_folder import (
     ModelFolder,
     is_model,
+    model_of_fold,
     read_model,
+    scored_folds,
     stored_images,
     stored_references,
 )
@@ -75,17 +78,24 @@ def read_source(
     Raises:
         UserError: the run is neither, or it cannot be scored.
     """
+    owner = None if is_model(run) else model_of_fold(run)
+    if owner:  # a fold, or its validation
+        run, options = owner[0], replace(options, folds=[owner[1]])
     _check(run, options, images, model)
     trained = run if is_model(run) else model
     folder = None if trained is None else read_model(trained, options.folds)
     (loaded,) = load([str(run)], options)
+    if folder is not None and run is trained:
+        folder, _ = scored_folds(folder, options.folds)
+    if folder is not None and run is not trained:
+        loaded = replace(loaded, scores=marked_by_model(folder, loaded.scores))
     notes = list(loaded.notes)
     if folder is None:
         path = run / "dataset.json"
         found: dict[str, Any] = {"dataset": read_object(path) if path.is_file() else {}}
     else:
         facts = loaded.facts or training_facts(folder)
-        notes = training_notes(facts) + notes
+        notes = training_notes(folder, facts) + notes
         found = _found_in(folder) | {"facts": facts}
     references, predictions = options.reference, {}
     if folder is not None and run is trained:
@@ -167,6 +177,8 @@ def _cases(
         for case in scores.cases
         if case.name in predictions and case.name in reference
     }
+    if not cases:
+        return {}, ["no pictures: the label maps of the predictions are not in the folder"]
     if images is None:
         return cases, ["pictures show labels only: the images are not known; pass --images FOLDER"]
     missing = [name for name, case in cases.items() if case.image is None]

@@ -15,6 +15,7 @@ from dataset_conversion.io.geometry import oriented
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import read
 from nnunet_plugins.evaluation.labels import Labels
+from nnunet_plugins.natural_images import as_volume, is_natural, read_natural
 
 MOST_CODES = 255
 WINDOWS = {"CT": (-450.0, 1050.0)}  # HU of bone; other channels use percentiles
@@ -41,6 +42,7 @@ class CaseVolumes:
         prediction: codes.
         grid: an image with the geometry.
         note: why an image that was expected is missing.
+        oriented: whether the files state where the patient's left and head are.
     """
 
     name: str
@@ -49,6 +51,7 @@ class CaseVolumes:
     prediction: NDArray[np.uint8]
     grid: sitk.Image
     note: str = ""
+    oriented: bool = True
 
     @property
     def spacing(self) -> tuple[float, float, float]:
@@ -98,9 +101,8 @@ def load_case(files: CaseFiles, labels: Labels, channel: str = "") -> CaseVolume
     Raises:
         UserError: a file cannot be read.
     """
-    reference, prediction = (
-        _volume(read(file).image) for file in (files.reference, files.prediction)
-    )
+    maps = [read(file) for file in (files.reference, files.prediction)]
+    reference, prediction = (_volume(one.image) for one in maps)
     coding = Coding(labels)
     true, found = (sitk.GetArrayFromImage(one) for one in (reference, prediction))
     codes = [coding.encode(true), coding.encode(found)]
@@ -114,7 +116,8 @@ def load_case(files: CaseFiles, labels: Labels, channel: str = "") -> CaseVolume
             grey = to_grey(sitk.GetArrayFromImage(image), WINDOWS.get(channel.upper()))
         else:
             note = f"the image of {files.name} has another size than its reference; only the labels are shown"
-    return CaseVolumes(files.name, grey, codes[0], codes[1], reference, note)
+    oriented = bool(maps[0].orientation)
+    return CaseVolumes(files.name, grey, codes[0], codes[1], reference, note, oriented)
 
 
 def to_grey(values: NDArray[Any], window: tuple[float, float] | None = None) -> NDArray[np.uint8]:
@@ -150,6 +153,11 @@ def box_around(
 
 
 def _read_image(path: Path) -> sitk.Image:
+    if is_natural(path):
+        found = read_natural(path)
+        return as_volume(
+            np.mean([one.astype(np.float32) for one in found.channels], axis=0), found.steps
+        )
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:

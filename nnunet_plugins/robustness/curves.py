@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from nnunet_plugins.fonts import families
 from nnunet_plugins.robustness.perturbations import PERTURBATIONS
 from nnunet_plugins.robustness.run import CLEAN, Robustness
 
@@ -30,7 +31,8 @@ def draw(robustness: Robustness, files: list[Path]) -> None:
     columns = min(_MOST_PER_ROW, len(names))
     rows = -(-len(names) // columns)
     labels = list(robustness.clean.scores.labels.values)
-    style = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none",
+    style = {"font.size": 10, "font.family": families(labels), "axes.spines.top": False, "axes.spines.right": False,
+             "svg.fonttype": "none", "text.parse_math": False,
              "svg.hashsalt": "nnunet-plugins", "axes.grid": True, "grid.alpha": 0.25}  # fmt: skip
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(1.2 + 3.3 * columns, 0.9 + 2.9 * rows), layout="constrained")

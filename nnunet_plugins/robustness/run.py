@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,11 +12,19 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from dataset_conversion.io.volumes import is_volume
 from nnunet_plugins import __version__
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation import Scores, evaluate
-from nnunet_plugins.model_orientation import notes_on, read, turned
+from nnunet_plugins.image_files import (
+    find_channels,
+    is_flat,
+    is_image,
+    read_channels,
+    read_labels_on,
+    write_channels,
+)
+from nnunet_plugins.model_orientation import notes_on, turned
+from nnunet_plugins.natural_images import spacing_file
 from nnunet_plugins.prediction import Model, predict, predict_on_grid
 from nnunet_plugins.robustness.perturbations import PERTURBATIONS, Setting, check_strengths
 
@@ -94,12 +103,11 @@ def find_inputs(folder: Path, model: Model) -> dict[str, list[Path]]:
     """Case -> its images, one per channel, named as nnU-Net requires (CASE_0000.nii.gz).
 
     Raises:
-        UserError: no images, a missing channel, or a format without a third axis.
+        UserError: no images, a missing channel, or a format that is not supported.
     """
-    if not is_volume(Path(f"a{model.ending}")):
+    if not is_image(Path(f"a{model.ending}")):
         raise UserError(
-            f"robustness: the model reads {model.ending} files; volumes (.nii.gz, .nrrd, .mha) "
-            "are required"
+            f"robustness: {model.ending} files, which the model reads, are not supported"
         )
     if not folder.is_dir():
         raise UserError(
@@ -109,7 +117,7 @@ def find_inputs(folder: Path, model: Model) -> dict[str, list[Path]]:
     for path in sorted(folder.iterdir()):
         if path.name.endswith(f"_0000{model.ending}") and not path.name.startswith("."):
             case = path.name[: -len(f"_0000{model.ending}")]
-            found[case] = [folder / f"{case}_{c:04d}{model.ending}" for c in range(model.channels)]
+            found[case] = find_channels(case, folder, model.ending, model.channels)
     missing = [p.name for paths in found.values() for p in paths if not p.is_file()]
     if missing or not found:
         raise UserError(
@@ -139,6 +147,7 @@ def measure(model: Model, predictor: Any, folder: Path, references: Path, asked:
     """
     check_strengths(asked)
     cases = find_inputs(folder, model)
+    _check_axis(cases, asked, setting)
     paired = {case: references / f"{case}{model.ending}" for case in cases}
     missing = [case for case, path in paired.items() if not path.is_file()]
     if missing:
@@ -155,7 +164,8 @@ def measure(model: Model, predictor: Any, folder: Path, references: Path, asked:
         chosen = place / "references"
         chosen.mkdir()
         for path in paired.values():  # the folder may contain other cases
-            os.symlink(path.absolute(), chosen / path.name)
+            for file in filter(None, (path, spacing_file(path))):
+                os.symlink(file.absolute(), chosen / file.name)
         for name, strength, case in progress(steps) if progress else steps:
             target = place / f"{name}_{strength:g}" / f"{case}{model.ending}"
             target.parent.mkdir(exist_ok=True)
@@ -180,6 +190,20 @@ def measure(model: Model, predictor: Any, folder: Path, references: Path, asked:
     )
 
 
+def _check_axis(
+    cases: Mapping[str, Sequence[Path]], asked: Mapping[str, Sequence[float]], setting: Setting
+) -> None:
+    """Check that 2D images are rotated in their plane."""
+    first = next(path for paths in cases.values() for path in paths)
+    if "rotation" not in asked or setting.axis == "z":
+        return
+    if read_channels(first)[0].GetSize()[2] == 1:
+        raise UserError(
+            f"robustness: --axis {setting.axis}: {first.name} is a 2D image; pass --axis z, which rotates it in its "
+            "plane"
+        )
+
+
 def _one(predictor: Any, model: Model, images: list[Path], reference: Path, target: Path,
          step: tuple[str, float, str], setting: Setting) -> None:  # fmt: skip
     """Perturb and predict one case, and map the prediction back."""
@@ -187,15 +211,23 @@ def _one(predictor: Any, model: Model, images: list[Path], reference: Path, targ
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".work.") as scratch:
         work = Path(scratch)
         if name == CLEAN:
-            os.replace(predict_on_grid(predictor, model, images, work / "out" / case), target)
+            found = predict_on_grid(predictor, model, images, work / "out" / case)
+            if spacing := spacing_file(found):
+                os.replace(spacing, target.with_name(spacing.name))
+            os.replace(found, target)
             return
         # Turned before they are changed: random numbers do not depend on the order of the axes.
         files = turned(images, model.orientation, work)
-        volumes = [sitk.Cast(read(path), sitk.sitkFloat32) for path in files]
+        channels = [read_channels(path) for path in files]
+        volumes = [sitk.Cast(one, sitk.sitkFloat32) for own in channels for one in own]
         changed = PERTURBATIONS[name].change(volumes, strength, setting, setting.random(name, case))
         worse = [work / f"changed_{path.name}" for path in images]
-        for path, image in zip(worse, changed.images, strict=True):
-            sitk.WriteImage(image, str(path))
+        flat = is_flat(images[0])
+        left = iter(changed.images)
+        for path, own in zip(worse, channels, strict=True):
+            write_channels(path, list(itertools.islice(left, len(own))), flat=flat)
         found = predict(predictor, worse, work / "out" / case)
-        placed = changed.on_grid(sitk.ReadImage(str(found)), sitk.ReadImage(str(reference)))
-        sitk.WriteImage(placed, str(target))
+        placed = changed.on_grid(
+            read_labels_on(found, changed.images[0]), read_labels_on(reference, volumes[0])
+        )
+        write_channels(target, [placed], flat=is_flat(reference))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,6 +14,7 @@ from dataset_conversion.raw_format.preprocessed import recorded_source
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import build
 from nnunet_plugins.training.data import check_complete, check_current
+from nnunet_plugins.training.initial_weights import digest_of, initial_weights, recorded_weights
 from nnunet_plugins.training.losses import (
     DEFAULT_LOSS,
     AttentionLoss,
@@ -96,8 +98,13 @@ class PluginTrainer(nnUNetTrainer):
             configuration_manager.patch_size,
         )
 
-    def load_checkpoint(self, filename_or_checkpoint: Any) -> None:
-        """Load a checkpoint of the same fold, plans and dataset.
+    def initialize(self) -> None:
+        """nnU-Net's initialisation; remembers the weights that the network was made with."""
+        super().initialize()
+        self._made_with = digest_of(self._bare_network)
+
+    def load_checkpoint(self, filename_or_checkpoint: dict[str, Any] | str) -> None:
+        """Load a checkpoint of the same fold, plans and dataset; log its name, which may be that of the best epoch.
 
         Raises:
             UserError: it is of others; the differences are listed.
@@ -107,6 +114,8 @@ class PluginTrainer(nnUNetTrainer):
             started = torch.load(filename_or_checkpoint, map_location="meta", weights_only=False)
             check_same(started.get("init_args", {}), self.my_init_kwargs, filename_or_checkpoint)
         super().load_checkpoint(filename_or_checkpoint)
+        if isinstance(filename_or_checkpoint, str):
+            self.print_to_log_file(f"weights loaded from {Path(filename_or_checkpoint).name}")
 
     def do_split(self) -> tuple[Any, Any]:
         """The training and validation cases of the fold, the same as when the training started.
@@ -127,11 +136,14 @@ class PluginTrainer(nnUNetTrainer):
         return entry
 
     def on_train_start(self) -> None:
-        """Check the preprocessed cases, and log network and procedure before the first epoch.
+        """Check the preprocessed cases, record the start in debug.json, and log network and procedure.
 
         Raises:
             UserError: the preprocessed cases are incomplete, or of an earlier version of the dataset.
         """
+        if not self.was_initialized:
+            self.initialize()
+        self._record_start()
         if self.local_rank == 0:
             data = Path(self.preprocessed_dataset_folder)
             check_complete(data.parent, self.plans_manager.plans_name)
@@ -140,8 +152,21 @@ class PluginTrainer(nnUNetTrainer):
             check_data(self._started.setdefault("data", recorded), recorded, data)
         super().on_train_start()
         self.print_to_log_file(
+            f"initial weights: {getattr(self, 'initial_weights', 'not recorded')}"
+        )
+        self.print_to_log_file(
             f"network: {type(self._bare_network).__name__}; procedure of the plans: {self.procedure}"
         )
+
+    def _record_start(self) -> None:
+        """Set what nnU-Net does not record; it writes all attributes into debug.json."""
+        made_with = self.__dict__.pop("_made_with", None)
+        found: str | None = initial_weights(made_with, digest_of(self._bare_network))
+        if self.current_epoch:  # continued: the first start knows
+            found = recorded_weights(Path(self.output_folder) / "debug.json")
+        if found:
+            self.initial_weights = found
+        self.nnunet_version = version("nnunetv2")
 
     def on_train_end(self) -> None:
         """Log the peak GPU memory, which `compare` and `report` read from the log."""

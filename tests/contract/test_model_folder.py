@@ -18,7 +18,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from nnunet_plugins.comparison.nnunet_summary import read_summaries
 from nnunet_plugins.evaluation import evaluate
 from nnunet_plugins.evaluation.labels import read_labels
-from nnunet_plugins.model_folder import DEBUG_KEYS
+from nnunet_plugins.model_facts import DEBUG_KEYS
 from nnunet_plugins.training_log import read_training_log
 
 from . import making

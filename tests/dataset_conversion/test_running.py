@@ -128,7 +128,10 @@ def test_a_dry_run_reports_all_bad_cases(tmp_path):
 def test_a_dry_run_does_not_change_a_finished_dataset(tmp_path):
     dataset().write(tmp_path)
     before = {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in tmp_path.rglob("*")}
-    report = dataset([case("a", 1), case("b", 9)]).write(tmp_path, run=Run(dry_run=True))
+    changed = dataset([case("a", 1), case("b", 9)])
+    report = changed.write(tmp_path, run=Run(dry_run=True))
+    assert "no longer in the source: c, t; of another image now: b" in report.problems[0]
+    report = changed.write(tmp_path, run=Run(dry_run=True, overwrite=True))
     assert (report.written, report.skipped) == (1, 1)
     assert any("removed, no longer in the source: c, t" in note for note in report.notes)
     assert before == {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in tmp_path.rglob("*")}

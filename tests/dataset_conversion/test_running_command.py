@@ -110,6 +110,8 @@ def test_an_unwritable_target_gives_one_sentence(source, tmp_path, capsys):
 def test_removed_patients_leave_no_trace(source, tmp_path):
     command(source, tmp_path / "raw")
     shutil.rmtree(source / "p1")
-    command(source, tmp_path / "raw")
+    assert command(source, tmp_path / "raw") == 2
+    assert command(source, tmp_path / "raw", "--overwrite") == 0
     command(source, tmp_path / "fresh")
-    assert tree(tmp_path / "raw") == tree(tmp_path / "fresh")
+    name = "Dataset660_SacroiliacCT"
+    assert tree(tmp_path / "raw" / name) == tree(tmp_path / "fresh" / name)

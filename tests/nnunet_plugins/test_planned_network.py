@@ -202,11 +202,12 @@ def test_the_parameters_of_a_model_are_not_counted_with_a_note(trap: Path, train
     folder = trap.parent / f"{trainer}__Plans__3d_fullres"
     write(folder, evil("subprocess.getoutput", {"cmd": "touch PWNED"}))
     (folder / "fold_0").mkdir()
-    facts = training_facts(read_model(folder))
+    model = read_model(folder)
+    facts = training_facts(model)
     assert "parameters" not in facts
     assert any(
         "parameters not counted, not a known network: plans: arch_kw" in note
-        for note in training_notes(facts)
+        for note in training_notes(model, facts)
     )
     assert not trap.exists()
     write(folder, plans())

@@ -44,3 +44,17 @@ def test_a_new_training_replaces_the_old_one(tmp_path: Path) -> None:
 def test_no_log_has_no_curves(tmp_path: Path) -> None:
     assert read_training_log(tmp_path) == TrainingLog()
     assert not read_training_log(tmp_path).has_curves
+
+
+def test_the_split_of_the_last_training_is_kept(tmp_path: Path) -> None:
+    split = "2026-01-01: This split has {} training and {} validation cases.\n"
+    leak = "2026-01-01: WARNING: Some validation cases are also in the training set. Please\n"
+    log = write(tmp_path, 1, split.format(8, 2) + leak + LOG + DONE)
+    assert (log.training_cases, log.validation_cases, log.overlaps) == (8, 2, True)
+    log = write(tmp_path, 2, split.format(9, 1) + LOG)
+    assert (log.training_cases, log.validation_cases, log.overlaps) == (9, 1, False)
+
+
+def test_a_log_without_epochs_records_no_training(tmp_path: Path) -> None:
+    assert not write(tmp_path, 1, "2026-01-01: predicting a\n").has_epochs
+    assert write(tmp_path, 2, LOG).has_epochs

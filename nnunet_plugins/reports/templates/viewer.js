@@ -82,7 +82,7 @@ async function start() {
   };
   const height = Math.max(320, Math.min(640, Math.round(place.clientWidth * 0.75)));
   const options = {
-    sliceType: VIEWS.all, multiplanarShowRender: 1, isRadiologicalConvention: true, isOrientationTextVisible: true,
+    sliceType: VIEWS.all, multiplanarShowRender: 1, isRadiologicalConvention: true, isOrientationTextVisible: data.oriented,
     crosshairColor: [1, 1, 1, 0.6], crosshairWidth: 0.15, crosshairWidthUnit: "percent", backColor: [0, 0, 0, 1], fontColor: [1, 1, 1, 1],
     fontMinPx: 15, isAntiAlias: true, dragAndDropEnabled: false, loadingText: "", multiplanarLayout: layout(height),
     isColorbar: false, atlasOutline: 0, show3Dcrosshair: true, sagittalNoseLeft: true, logLevel: "silent",

@@ -63,3 +63,12 @@ def test_another_label_beyond_the_gap_is_another_structure():
     mask = stack("####..####")
     mask[6:] *= 2
     assert not holes(mask, ANISOTROPIC)
+
+
+@pytest.mark.parametrize("spacing", [ANISOTROPIC, ISOTROPIC])
+def test_a_slice_that_one_label_misses_is_found_next_to_another_label(spacing):
+    mask = stack("..####.###")
+    mask[:, 3:9, 20:30] = 2
+    assert holes(mask, spacing).startswith("label 1 is missing in 1 of the 8 slices")
+    mask[6, 3:9, :6] = 1
+    assert holes(mask, spacing) == ""

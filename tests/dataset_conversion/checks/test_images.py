@@ -180,3 +180,56 @@ def test_slices_along_one_axis_of_the_array_share_a_grid(theirs):
 def test_in_plane_spacings_far_apart_are_a_warning(theirs):
     restored(theirs, "c3", AFFINE @ np.diag([10, 10, 10, 1]), 3)
     assert any("in-plane spacing differs 10 times" in text for text in texts(theirs, error=False))
+
+
+def test_images_that_share_slices_are_an_error_where_they_are_separated(theirs):
+    nifti(theirs / "imagesTs" / "t_0000.nii.gz", ct(2)[1:])
+    assert texts(theirs) == [
+        "error: c2, t hold images of which 5 slices are equal: in training and in imagesTs; remove one"
+    ]
+    nifti(theirs / "imagesTs" / "t_0000.nii.gz", ct(9))
+    nifti(theirs / "imagesTr" / "c3_0000.nii.gz", ct(1)[:, :, 1:])
+    nifti(theirs / "labelsTr" / "c3.nii.gz", labels()[:, :, 1:])
+    splits(theirs, ["c1", "c3"], ["c0", "c2", "c4"])
+    assert texts(theirs) == []
+    splits(theirs, ["c0", "c1"], ["c2", "c3", "c4"])
+    assert "on both sides of fold 0; remove one" in texts(theirs)[0]
+
+
+def two_channels(folder, second):
+    """Add a second channel to every case; `second` returns its array for the number of a case."""
+    for number, path in enumerate(sorted(folder.glob("images*/*_0000.nii.gz"))):
+        nifti(path.with_name(path.name.replace("_0000", "_0001")), second(number))
+    entry = json.loads((folder / "dataset.json").read_text())
+    write_json(folder / "dataset.json", {**entry, "channel_names": {"0": "CT", "1": "CT"}})
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        lambda number: ct(77),
+        lambda number: labels() if number % 2 else ct(number + 50),
+        lambda number: ct(number + 50) * (number > 2),
+    ],
+    ids=["atlas", "segmentation", "empty"],
+)
+def test_a_channel_that_is_equal_on_purpose_does_not_count_as_a_copy(theirs, second):
+    two_channels(theirs, second)
+    assert not [text for text in texts(theirs) if "hold the same" in text]
+
+
+def test_a_copy_in_one_of_two_channels_is_an_error(theirs):
+    two_channels(theirs, lambda number: ct(50 + number // 2))
+    assert "c0, c1 hold the same image" in texts(theirs)[0]
+
+
+def test_the_same_image_in_both_channels_is_a_warning(theirs):
+    two_channels(theirs, lambda number: ct(number + 50))
+    shutil.copy(theirs / "imagesTr/c1_0000.nii.gz", theirs / "imagesTr/c1_0001.nii.gz")
+    found = texts(theirs, error=False)
+    assert "warning: c1: channels 0 and 1 hold the same image; replace all but one" in found
+
+
+def test_an_image_of_one_value_is_an_error(theirs):
+    nifti(theirs / "imagesTr" / "c3_0000.nii.gz", np.full(ct().shape, -1000, np.int16))
+    assert "c3: channel 0 holds only 1 different values (-1000)" in texts(theirs)[0]

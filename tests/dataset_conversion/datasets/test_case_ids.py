@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from dataset_conversion.cases.case import Case, Sample
 from dataset_conversion.datasets.case_ids import LONGEST, folder_id
 from dataset_conversion.datasets.hospital_ct import Options, convert
+from dataset_conversion.datasets.key_file import write_key
 from dataset_conversion.errors import DatasetError
 from tests.dataset_conversion.making import patient
 
@@ -48,3 +50,17 @@ def test_the_longest_name_is_written(source, tmp_path):
 @pytest.mark.parametrize("name", ["CONTROL", "COM1_a", "NUL-2"])
 def test_names_that_only_begin_like_a_reserved_one(name):
     assert folder_id(Path("scans") / name) == name
+
+
+def test_the_key_names_the_first_of_several_images(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("t1.mha", "t2.mha", "Tom and Jerry.mha"):
+        (tmp_path / name).touch()
+    places = {"a": "t1.mha and t2.mha", "b": "Tom and Jerry.mha", "c": "gone"}
+    cases = [Case(name, name, where, {}, True, 1, Sample) for name, where in places.items()]
+    write_key(tmp_path / "key.csv", cases, {"a", "b", "c"})
+    assert (tmp_path / "key.csv").read_text().splitlines()[1:] == [
+        f"a,{tmp_path / 't1.mha'}",
+        f"b,{tmp_path / 'Tom and Jerry.mha'}",
+        "c,gone",
+    ]

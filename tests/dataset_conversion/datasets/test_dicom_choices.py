@@ -95,3 +95,10 @@ def test_mr_of_any_modality_keeps_the_channel_of_its_converter(tmp_path):
     options = sij_mri.Options(modality="none")
     report = sij_mri.convert(tmp_path / "src", tmp_path / "raw", 663, options=options)
     assert dataset_json(report.dataset)["channel_names"] == {"0": "T1"}
+
+
+def test_a_folder_of_scouts_only_says_so(patients, tmp_path):
+    source = patients(lambda folder: None, tags={"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]})
+    with pytest.raises(DatasetError, match=r"p1: all its DICOM images are scouts \(LOCALIZER"):
+        run(source, tmp_path / "raw")
+    assert len(images(run(source, tmp_path / "raw", series="Pelvis"))) == 2

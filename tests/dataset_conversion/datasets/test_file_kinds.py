@@ -92,3 +92,22 @@ def test_a_header_and_its_data_file_are_one_volume(tmp_path):
 )
 def test_names_without_their_endings(name, expected):
     assert stem(name) == expected
+
+
+@pytest.mark.parametrize("name", ["001.png", "iliac.vtk", "part"])
+def test_files_in_a_folder_of_masks_that_are_not_read_stop(tmp_path, name):
+    folder = patient(tmp_path / "p")
+    (folder / "mask.nii.gz").unlink()
+    (folder / "Segmentations").mkdir()
+    (folder / "Segmentations" / name).write_bytes(b"x" * 40)
+    with pytest.raises(DatasetError, match=f"but is not read: {name}; save it as"):
+        read(folder)
+
+
+def test_an_archive_may_hold_the_mask_that_is_missing(tmp_path):
+    folder = patient(tmp_path / "p")
+    (folder / "export.zip").write_bytes(b"PK")
+    assert read(folder).mask is not None
+    (folder / "mask.nii.gz").unlink()
+    with pytest.raises(DatasetError, match=r"no mask found, and not read: export\.zip; unpack it"):
+        read(folder)

@@ -47,8 +47,17 @@ ROWS = "p0,A\np1,B\np2,A\np3,C\n"
         "folder\tgroup\n" + ROWS.replace(",", "\t"),
         ("folder,patient\n" + ROWS.replace(",A", ",Jürgen")).encode("cp1252"),
         "folder,patient\n" + ROWS.replace("p0,A", "p0,007").replace("p2,A", "p2,7"),
+        "folder,patient\n" + ROWS.replace("p0,A", "p0,7.0").replace("p2,A", "p2,7"),
+        "folder,patient\r" + ROWS.replace("\n", "\r"),
+        "folder,patient,note\n" + ROWS,
+        "folder,patient\n" + ROWS.replace("\n", ",,\n"),
+        "folder,patient\n" + ROWS.replace(",", "/,"),
+        "path;folder;patient\n" + "".join(rf"x;src\{row}" "\n" for row in ROWS.replace(",", ";").split()),
+        "file,patient\n" + ROWS.replace(",", "/ct.nii.gz,"),
+        "file,patient\n" + ROWS.replace(",", "_0000.nii.gz,"),
     ],
-    ids=["plain", "BOM", "UTF-16", "Excel", "quoted", "tab", "Windows", "zeros"],
+    ids=["plain", "BOM", "UTF-16", "Excel", "quoted", "tab", "Windows", "zeros", "decimals", "old Mac",
+         "short rows", "long rows", "slash", "backslash", "files inside", "files of a raw dataset"],
 )  # fmt: skip
 def test_follow_ups_stay_in_one_fold(four, table):
     report = run(four, table)
@@ -57,6 +66,11 @@ def test_follow_ups_stay_in_one_fold(four, table):
     manifest = (report.dataset / "conversion.json").read_text()
     assert json.loads(manifest)["patients"] == {"p0": 1, "p1": 2, "p2": 1, "p3": 3}
     assert "Mustermann" not in manifest + str(report)
+
+
+def test_rows_of_absolute_paths_name_cases(four):
+    rows = "".join(f"{four / row}\n" for row in ROWS.split())
+    assert run(four, "folder,patient\n" + rows).patients == 3
 
 
 def test_another_table_changes_the_folds_without_converting_again(four):
@@ -71,12 +85,16 @@ def test_another_table_changes_the_folds_without_converting_again(four):
     [
         ("", "the table is empty"),
         ("folder,patient\n", "no row below its header"),
-        ("p0,A\np1,B\n", "the columns are p0, A; required are"),
-        ("folder,file\n" + ROWS, "the columns are folder, file; required"),
+        ("p0,A\np1,B\n", "of the 2 columns, the first row names none that is known; required are"),
+        ("folder,file\n" + ROWS, "the first row names folder; required"),
         ("folder,patient\np0,A\np1,\n", "row 3 has 1 filled cells of 2"),
         ("folder,patient\n" + ROWS + "p0,B\n", "row 6 gives p0 a second patient"),
         ("folder,patient\np0,A\np1,B\np4,C\n", r"2 of 4 cases.*p2, .*p3 \(rows that name no case: p4\)"),
         (b"PK\x03\x04", "is a spreadsheet"),
+        ("folder,patient\n" + ROWS + "P0,D\n", "rows of different patients name the same case: .*p0"),
+        ("folder,patient\n" + ROWS.replace("p1,B", "p1,n/a"), "row 3 states no patient .'n/a'.; give"),
+        ("folder,patient\n" + ROWS.replace("p1,B", "p1,-"), "row 3 states no patient .'-'.; give"),
+        ("folder,patient\np0,Doe, John\n", "row 2 has 3 filled cells of 2"),
     ],
 )  # fmt: skip
 def test_an_incomplete_table_stops_before_writing(four, table, message):

@@ -185,3 +185,24 @@ def test_an_interrupted_conversion_continues(source, tmp_path):
     assert calls == [2, 2]
     report = convert(source, tmp_path / "raw", 660, options=options)
     assert (report.written, report.skipped) == (1, 1)
+
+
+def test_all_problems_are_reported_together(source, tmp_path):
+    patient(tmp_path / "src" / "患者", 2)
+    patient(tmp_path / "src" / "P_1", 3)
+    patient(tmp_path / "src" / "P 1", 4)
+    nifti(tmp_path / "src" / "p0" / "mask.nii.gz", labels(values=(1, 7)))
+    with pytest.raises(DatasetError) as error:
+        run(source, tmp_path / "raw", keep_names=True)
+    for problem in ("患者: its name has no character", r"label values [7]", "P_1) get the same"):
+        assert problem in str(error.value)
+
+
+def test_a_dataset_without_masks_states_the_other_problems(tmp_path):
+    patient(tmp_path / "src" / "p0")
+    (tmp_path / "src" / "p0" / "mask.nii.gz").unlink()
+    (tmp_path / "src" / "p1").mkdir()
+    label_file(tmp_path / "labels.json")
+    for dry_run in (True, False):
+        with pytest.raises(DatasetError, match=r"p1: no image found(.|\n)*none of 1 patients has"):
+            run(tmp_path / "src", tmp_path / "raw", dry_run=dry_run)

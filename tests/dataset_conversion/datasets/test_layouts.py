@@ -3,12 +3,22 @@
 import shutil
 
 import pytest
+import SimpleITK as sitk
 
 from dataset_conversion.datasets.hospital_ct import Options, convert
 from dataset_conversion.datasets.layouts import find_entries
 from dataset_conversion.datasets.patient_folder import read_patient
 from dataset_conversion.errors import DatasetError
-from tests.dataset_conversion.making import ct, label_file, labels, nifti, patient, series, tree
+from tests.dataset_conversion.making import (
+    ct,
+    image,
+    label_file,
+    labels,
+    nifti,
+    patient,
+    series,
+    tree,
+)
 
 PATTERN = "mask|seg|label"
 NAME = "Dataset660_SacroiliacCT"
@@ -268,3 +278,145 @@ def test_links_to_patients_are_followed_on_request(tmp_path):
     with pytest.raises(DatasetError, match=r"p0/ct\.nii\.gz: a symbolic link; pass --follow-links"):
         run(tmp_path / "src", tmp_path / "raw")
     assert run(tmp_path / "src", tmp_path / "raw", follow_links=True).written == 2
+
+
+def test_masks_in_a_folder_next_to_the_patients(tmp_path):
+    for number in range(3):
+        nifti(tmp_path / f"P{number}" / "ct.nii.gz", ct(number))
+    nifti(tmp_path / "GT" / "P0.nii.gz", labels())
+    nifti(tmp_path / "GT" / "P1_mask.nii.gz", labels())
+    found, notes = find_entries(tmp_path, PATTERN)
+    assert [entry.masks and entry.masks[0].name for entry in found] == [
+        "P0.nii.gz", "P1_mask.nii.gz", None,
+    ]  # fmt: skip
+    assert "masks in GT/ next to the patients' folders, paired by name: 2 pairs" in notes[0]
+
+
+def test_a_mask_is_next_to_one_folder_and_in_another(tmp_path):
+    patient(tmp_path / "P0")
+    nifti(tmp_path / "P1" / "ct.nii.gz", ct(1))
+    nifti(tmp_path / "P1_mask.nii.gz", labels())
+    how = {"mask_pattern": PATTERN, "modality": "CT", "series": None}
+    found = [read_patient(entry, **how).mask.path.name for entry in entries(tmp_path)]
+    assert found == ["mask.nii.gz", "P1_mask.nii.gz"]
+
+
+def test_two_folders_of_unknown_names_are_named(tmp_path):
+    for number in range(2):
+        nifti(tmp_path / "foo" / f"P{number}.nii.gz", ct(number))
+        nifti(tmp_path / "bar" / f"P{number}.nii.gz", labels())
+    with pytest.raises(
+        DatasetError, match=r"same names are in bar/ and foo/.*rename them to images"
+    ):
+        entries(tmp_path)
+
+
+def test_two_patients_with_files_of_the_same_names_are_patients(tmp_path):
+    for number in range(2):
+        nifti(tmp_path / f"P{number}" / "1.nii.gz", ct(number))
+        nifti(tmp_path / f"P{number}" / "2.nii.gz", labels())
+    assert len(entries(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("layout", ["two trees", "flat"])
+def test_accents_of_macos_pair(tmp_path, layout):
+    image, mask = LAYOUTS[layout]
+    nifti(tmp_path / image.format("M\u00fcller"), ct())
+    nifti(tmp_path / mask.format("Mu\u0308ller"), labels())
+    nifti(tmp_path / image.format("Li"), ct(1))
+    found = entries(tmp_path)
+    assert sorted(bool(entry.masks) for entry in found) == [False, True]
+
+
+@pytest.mark.parametrize("layout", ["two trees", "flat", "masks next to folders"])
+def test_archives_next_to_any_layout_stop(tmp_path, layout):
+    fill(tmp_path / "source", layout)
+    (tmp_path / "source" / "labels2.zip").write_bytes(b"PK")
+    found = problems(tmp_path / "source")
+    assert any("labels2.zip: an archive; unpack it" in problem for problem in found)
+
+
+def test_folders_within_trees_do_not_count_if_file_names_are_unique(tmp_path):
+    for number in range(2):
+        nifti(tmp_path / "images" / f"P{number}.nii.gz", ct(number))
+        nifti(tmp_path / "labels" / "final" / f"P{number}.nii.gz", labels())
+    assert all(entry.masks for entry in entries(tmp_path))
+    nifti(tmp_path / "labels" / "draft" / "P0.nii.gz", labels())
+    with pytest.raises(DatasetError, match="no image and mask have the same name"):
+        entries(tmp_path)
+
+
+def test_several_images_of_each_mask_are_listed(tmp_path):
+    for kind in ("T1w", "T2w"):
+        nifti(tmp_path / "sub-1" / f"sub-1_{kind}.nii.gz", ct())
+    nifti(tmp_path / "derivatives" / "sub-1" / "sub-1_dseg.nii.gz", labels())
+    with pytest.raises(DatasetError, match=r"2 images and 1 masks .* have the same name"):
+        entries(tmp_path)
+
+
+def test_a_folder_of_patients_in_the_source_is_named(tmp_path):
+    for number in range(2):
+        patient(tmp_path / "data" / f"P{number}", number)
+    (entry,) = entries(tmp_path)
+    with pytest.raises(
+        DatasetError, match=r"pass .*data as the source if its folders are patients"
+    ):
+        read_patient(entry, mask_pattern=PATTERN, modality="CT", series=None)
+
+
+def test_temporary_folders_with_images_are_noted(tmp_path):
+    patient(tmp_path / "P0")
+    patient(tmp_path / "P1.tmp", 1)
+    found, notes = find_entries(tmp_path, PATTERN)
+    assert len(found) == 1
+    assert notes == ["temporary folders (.tmp) with images, passed over: 1"]
+
+
+HOW = {"mask_pattern": PATTERN, "modality": "CT", "series": None}
+
+
+@pytest.mark.parametrize("ending", ["mhd", "mha"])
+def test_headers_with_data_files_are_paired_in_trees(tmp_path, ending):
+    for number in range(2):
+        for tree_, array in (("images", ct(number)), ("labels", labels())):
+            path = tmp_path / tree_ / f"P{number}.{ending}"
+            path.parent.mkdir(exist_ok=True)
+            sitk.WriteImage(image(array), str(path))
+    found = entries(tmp_path)
+    assert len(found) == 2
+    assert [read_patient(entry, **HOW).mask.path.name for entry in found] == [
+        f"P0.{ending}", f"P1.{ending}",
+    ]  # fmt: skip
+
+
+def test_a_place_without_its_mask_stops(tmp_path):
+    for number in range(2):
+        nifti(tmp_path / "images" / f"P{number}.nii.gz", ct(number))
+    nifti(tmp_path / "labels" / "P0.nii.gz", labels())
+    (tmp_path / "labels" / "P1").mkdir()
+    with pytest.raises(DatasetError, match=r"the place of its mask, .*labels/P1, holds none"):
+        read_patient(entries(tmp_path)[1], **HOW)
+
+
+def test_an_unfinished_mask_in_a_tree_stops(tmp_path):
+    nifti(tmp_path / "images" / "P0.nii.gz", ct())
+    nifti(tmp_path / "images" / "P1.nii.gz", ct(1))
+    nifti(tmp_path / "labels" / "P0.nii.gz", labels())
+    (tmp_path / "labels" / "P1.nii.gz.tmp").write_bytes(b"x")
+    (tmp_path / "labels" / "editor.tmp7").write_bytes(b"x")
+    with pytest.raises(DatasetError, match=r"but is not read: P1\.nii\.gz\.tmp"):
+        read_patient(entries(tmp_path)[1], **HOW)
+
+
+def test_a_mask_next_to_the_image_and_one_in_the_folder_of_masks_stop(tmp_path):
+    patient(tmp_path / "P0")
+    nifti(tmp_path / "masks" / "P0.nii.gz", labels())
+    with pytest.raises(DatasetError, match=r"2 masks, expected one: P0/mask\.nii\.gz, .*masks/P0"):
+        read_patient(entries(tmp_path)[0], **HOW)
+
+
+def test_slices_of_all_patients_in_one_folder_stop_with_what_to_do(tmp_path):
+    series(tmp_path / "images")
+    nifti(tmp_path / "labels" / "P0.nii.gz", labels())
+    with pytest.raises(DatasetError, match="put the slices of each patient into a folder with"):
+        entries(tmp_path)

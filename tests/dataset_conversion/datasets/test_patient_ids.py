@@ -75,3 +75,15 @@ def test_different_ids_stay_different(one, two):
 
 def test_signs_alone_do_not_identify():
     assert (spelling("--"), unbroken(" ")) == ("", "")
+
+
+def test_a_folder_of_nifti_may_be_named_by_the_id_of_a_dicom_elsewhere(tmp_path):
+    folders = ["00123", "follow-up", "p2", "p3"]
+    report = converted(tmp_path, [None, "123", "9", None], folders)
+    assert held(report) == [["00123", "follow-up"], ["p2"], ["p3"]]
+    assert any("taken as one patient: 00123, follow-up" in note for note in report.notes)
+
+
+def test_a_folder_with_an_id_of_its_own_may_be_named_like_another(tmp_path):
+    report = converted(tmp_path, ["2", "3", "1"], ["1", "2", "3"])
+    assert len(held(report)) == 3

@@ -112,7 +112,7 @@ def test_test_images_with_and_without_references(raw, tmp_path):
     report = run(nnunet_raw, source, tmp_path / "raw")
     assert report.test == {"pelvis_001", "pelvis_002"}
     assert [p.name for p in (report.dataset / "labelsTs").iterdir()] == ["pelvis_001.nii.gz"]
-    assert "dataset.json states 3 training cases, there are 1" in report.notes
+    assert "dataset.json: numTraining is 3, but there are 1 cases" in report.notes
 
 
 def test_listed_files_of_nnunet(raw, tmp_path):
@@ -279,3 +279,59 @@ def test_the_hippocampus_with_its_groups(shared_data, tmp_path):
             nib.as_closest_canonical(nib.load(p)) for p in (made, source / folder / names[0])
         )
         np.testing.assert_array_equal(one.get_fdata(), two.get_fdata())
+
+
+def test_a_dry_run_without_any_usable_mask_reports_why(task, tmp_path):
+    source, truths = task
+    for truth in truths:
+        nifti(truth.mask, labels(values=(9,)))
+    for dry in (True, False):
+        with pytest.raises(DatasetError, match=r"label values \[9\] are not listed"):
+            run(decathlon, source, tmp_path / "raw", dry_run=dry)
+
+
+def test_counts_that_differ_are_noted(task, tmp_path):
+    source, _ = task
+    edit(source, numTraining=99, numTest=7)
+    notes = run(decathlon, source, tmp_path / "raw", dry_run=True).notes
+    assert "dataset.json: numTraining is 99, but there are 3 cases" in notes
+    assert "dataset.json: numTest is 7, but there are 0 cases" in notes
+
+
+def test_entries_of_windows_and_of_macs(task, tmp_path):
+    source, _ = task
+    listed = json.loads((source / "dataset.json").read_text())["training"]
+    windows = [{role: name.replace("/", "\\") for role, name in one.items()} for one in listed]
+    mac = {role: f"./{name.split('/')[-2]}/._x.nii.gz" for role, name in listed[0].items()}
+    edit(source, training=[*windows, mac])
+    assert len(run(decathlon, source, tmp_path / "raw", dry_run=True).cases) == 3
+
+
+def test_an_image_that_is_listed_twice_stops(task, tmp_path):
+    source, truths = task
+    edit(source, test=[f"./imagesTr/{truths[0].image.name}"])
+    with pytest.raises(DatasetError, match=r"2 entries of dataset.json list this image; keep one"):
+        run(decathlon, source, tmp_path / "raw")
+
+
+@pytest.mark.parametrize(
+    "second", [lambda n: ct(77), lambda n: labels() * 1, lambda n: ct(n + 50) * (n > 0)],
+    ids=["atlas", "segmentation", "empty"],
+)  # fmt: skip
+def test_a_second_channel_may_be_equal_in_all_cases(raw, tmp_path, second):
+    source, truths = raw
+    for number, truth in enumerate(truths):
+        nifti(source / "imagesTr" / f"{truth.name}_0000.nii.gz", ct(number))
+        nifti(source / "imagesTr" / f"{truth.name}_0001.nii.gz", second(number))
+        nifti(truth.mask, labels())
+    names = {"background": 0, "a": 1, "b": 2}
+    edit(source, channel_names={"0": "CT", "1": "CT"}, labels=names, regions_class_order=None)
+    report = run(nnunet_raw, source, tmp_path / "raw", dry_run=True)
+    assert (len(report.cases), report.problems) == (3, ())
+    noted = "channel 1 holds only label values" in str(report)
+    assert noted == (second(0).max() < 3)
+
+
+def test_a_missing_dataset_json_asks_for_the_folder(tmp_path):
+    with pytest.raises(DatasetError, match="pass the folder that holds it, or copy"):
+        run(nnunet_raw, tmp_path, tmp_path.parent / "raw")

@@ -99,3 +99,19 @@ def test_small_volumes_are_not_taken_for_pointers(tmp_path):
     patient(tmp_path)
     for path in tmp_path.iterdir():
         check_not_pointer(path)
+
+
+def test_a_file_that_is_only_in_icloud_stops(tmp_path):
+    patient(tmp_path / "p")
+    (tmp_path / "p" / "mask.nii.gz").rename(tmp_path / "p" / ".mask.nii.gz.icloud")
+    with pytest.raises(
+        DatasetError, match=r"mask\.nii\.gz\.icloud: .* only in iCloud; download it"
+    ):
+        files_below(tmp_path / "p")
+
+
+def test_a_link_that_became_text_may_lead_to_another_name(tmp_path):
+    folder = patient(tmp_path / "p")
+    (folder / "mask.nii.gz").rename(tmp_path / "drawn.nii.gz")
+    (folder / "mask.nii.gz").write_text("../drawn.nii.gz")
+    assert (tmp_path / "p" / "../drawn.nii.gz") in files_below(folder, follow_links=True)

@@ -201,3 +201,31 @@ def test_two_segmentations_of_the_same_structures_stop(source):
             slicer(folder / f"{reader}.seg.nrrd", SACRUM, [("sacrum", 0, 1)])
     with pytest.raises(DatasetError, match=r"2 masks, \['sacrum'\] in more than one of them"):
         run(source)
+
+
+@pytest.mark.parametrize("name", ["left_ilium.stl", "left ilium.npy", "p0_left_ilium_mask.zip"])
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_structure_that_is_not_read_is_never_missing(source, name, labelled):
+    write(source, "segmentations", sacrum=SACRUM, skin=ILIUM)
+    (source / "p0" / "segmentations" / name).write_bytes(b"x" * 40)
+    how = {} if labelled else {"labels": None}
+    message = f"p0: named after structures, but not read: segmentations/{name}"
+    with pytest.raises(DatasetError, match=message):
+        run(source, **how)
+
+
+def test_another_form_of_a_structure_that_is_read_is_passed_over(source):
+    write(source, "segmentations", sacrum=SACRUM, left_ilium=ILIUM)
+    (source / "p0" / "segmentations" / "left_ilium.stl").write_bytes(b"x" * 40)
+    run(source)
+    np.testing.assert_array_equal(written(source), MASK)
+
+
+def test_structures_of_regions_are_named_by_their_values(source):
+    write(source, "segmentations", sacrum=SACRUM, left_ilium=ILIUM)
+    regions = {"labels": {"background": 0, "pelvis": [1, 2], "sacrum": 1}}
+    label_file(source.parent / "labels.json", **regions, regions_class_order=[2, 1])
+    with pytest.raises(DatasetError, match="the labels '2' have no file in any patient"):
+        run(source)
+    run(source, rename=("left_ilium=2",))
+    np.testing.assert_array_equal(written(source), MASK)

@@ -108,3 +108,10 @@ def test_padding_of_mr_becomes_zero_unless_it_may_be_a_measurement(
     np.testing.assert_array_equal(read, expected(air, array.astype(np.float32)))
     assert words in "".join(notes)
     assert bool(notes) == bool(words)
+
+
+def test_padding_that_only_some_headers_declare_is_replaced_in_all_slices(tmp_path):
+    once = iter([{"PixelPaddingValue": 63536}])
+    read, notes = pad(tmp_path, 63536, tags=lambda n: next(once, {}))
+    np.testing.assert_array_equal(read, expected(-1024))
+    assert "12.5 %" in notes[0]

@@ -117,3 +117,34 @@ def test_two_structures_of_one_name_stop(tmp_path):
     path = structures(tmp_path, {"sacrum": MASK == 1, "Sacrum": MASK == 2})
     with pytest.raises(DatasetError, match=r"\['Sacrum', 'sacrum'\] have blank names or names of"):
         voxels(path)
+
+
+def square(a, b):
+    return [(a, a), (b, a), (b, b), (a, b)]
+
+
+def test_a_contour_that_is_stored_twice_counts_once(tmp_path):
+    again = square(1.5, 6.5)[2:] + square(1.5, 6.5)[:2]
+    path = drawn(tmp_path, square(1.5, 6.5), again[::-1])
+    expected = np.zeros(SHAPE, np.uint8)
+    expected[2, 2:7, 2:7] = 1
+    np.testing.assert_array_equal(voxels(path), expected)
+    notes = read_structure_set(path, GRID, PLAIN).notes
+    assert notes == ("contours that are stored twice are read once",)
+
+
+def test_contours_that_cross_stop(tmp_path):
+    path = drawn(tmp_path, square(1.5, 6.5), square(4.5, 9.5))
+    with pytest.raises(
+        DatasetError, match="'sacrum' has contours that cross each other on slice 3"
+    ):
+        voxels(path)
+    found = voxels(drawn(tmp_path, square(1.5, 6.5), square(4.5, 9.5), kind="CLOSEDPLANAR_XOR"))
+    assert found[2, 5, 5] == 0
+    assert found[2, 3, 3] == found[2, 8, 8] == 1
+
+
+def test_contours_that_touch_are_apart(tmp_path):
+    found = voxels(drawn(tmp_path, square(1.5, 4.5), square(4.5, 8.5)))
+    assert found[2, 3, 3] == found[2, 6, 6] == 1
+    assert found.sum() == 9 + 16

@@ -212,3 +212,16 @@ def test_a_real_float64_label_map(shared_data):
     mask = read_mask(shared_data / "sct" / "t2_cervical_seg_labeled_float64.nii.gz")
     assert len(mask.values) > 2
     assert mask.image.GetPixelID() == sitk.sitkUInt16
+
+
+def test_volumes_of_one_label_are_its_parts(tmp_path):
+    path = one_hot(tmp_path / "mask.nii.gz")
+    mask = read_mask(path, how=Reading(volumes=("ilium", "ilium")))
+    assert mask.segments == {"ilium": 1}
+    np.testing.assert_array_equal(array_of(mask), (labels() > 0).astype(np.uint8))
+
+
+def test_a_segment_without_a_name_stops(tmp_path):
+    path = slicer(tmp_path / "m.seg.nrrd", labels(), [("", 0, 1), ("left ilium", 0, 2)])
+    with pytest.raises(DatasetError, match=r"segments without a name \(value 1 in layer 0\)"):
+        read_mask(path)

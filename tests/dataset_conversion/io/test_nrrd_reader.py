@@ -61,6 +61,7 @@ def test_spaces_of_the_body_are_exact(tmp_path, space):
         ({"space": "scanner-xyz"}, "its space is 'scanner-xyz', which does not name"),
         ({"space": "3D-right-handed"}, "its space is '3D-right-handed'"),
         ({"space_units": '"um" "um" "um"'}, "its unit of length is um"),
+        ({"encoding": "bzip2"}, "compressed with bzip2, which is not read"),
         ({"data_file": "other.raw"}, "its values are in another file"),
         ({"datafile": "other.raw"}, "its values are in another file"),
     ],

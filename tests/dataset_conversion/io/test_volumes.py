@@ -194,3 +194,25 @@ def test_a_wrongly_named_file_that_is_truncated_stops(tmp_path):
     for name in ("v.nii", "w.nii.gz"):
         with pytest.raises(DatasetError, match="truncated or damaged"):
             read_image(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["ct.nii.gz", "ct.nii", "ct.nrrd"])
+def test_a_file_compressed_twice_is_read(tmp_path, name):
+    path = tmp_path / name
+    sitk.WriteImage(image(ct()), str(path))
+    whole = path.read_bytes()
+    once = whole if whole[:2] == b"\x1f\x8b" else gzip.compress(whole)
+    path.write_bytes(gzip.compress(once))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_image(path)[0]), ct())
+    np.testing.assert_allclose(read_header(path).matrix, AFFINE, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"), [(b"PK\x03\x04", "zip"), (b"BZh9", "bzip2"), (b"\xfd7zXZ\0", "xz")]
+)
+def test_an_archive_with_the_name_of_a_volume_stops(tmp_path, start, kind):
+    path = tmp_path / "ct.nii.gz"
+    path.write_bytes(start + bytes(400))
+    for read in (read_image, read_header):
+        with pytest.raises(DatasetError, match=f"compressed as {kind}, not .*; unpack it"):
+            read(path)

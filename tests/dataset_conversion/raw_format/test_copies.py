@@ -139,6 +139,40 @@ def test_nearly_equal_images_stay_in_one_fold(three, change):
     assert (again.written, again.skipped, again.notes) == (0, 4, report.notes)
 
 
+CROPPED = {
+    "one slice": lambda array: array[1:],
+    "half": lambda array: array[3:],
+    "a side": lambda array: array[:, :, 2:],
+}
+
+
+@pytest.mark.parametrize("crop", CROPPED.values(), ids=CROPPED)
+def test_images_that_share_slices_stay_in_one_fold(three, crop):
+    array = np.ascontiguousarray(crop(ct(1)))
+    nifti(three / "p9" / "ct.nii.gz", array)
+    nifti(three / "p9" / "mask.nii.gz", labels(array.shape))
+    report = run(three)
+    count = 3 if len(array) == 3 else 5 if len(array) == 5 else 12
+    assert f"p1, p9 hold images of which {count} slices are equal: kept in one fold" in str(report)
+    assert ["p1", "p9"] in [fold["val"] for fold in folds(report.dataset)]
+
+
+def test_a_test_set_never_separates_images_that_share_slices(three):
+    nifti(three / "p9" / "ct.nii.gz", ct(1)[1:])
+    nifti(three / "p9" / "mask.nii.gz", labels()[1:])
+    separated = []
+    for seed in range(8):
+        report = run(three, test="1:1", seed=seed, dry_run=True)
+        separated.append(bool(report.problems))
+        assert report.cases == ({"p0", "p2"} if report.problems else {"p0", "p1", "p2", "p9"})
+        assert all("and one of them is in the test set" in text for text in report.problems)
+    assert set(separated) == {True, False}
+    table = three.parent / "groups.csv"
+    table.write_text("folder,patient\np0,a\np1,b\np2,c\np9,b\n")
+    for seed in range(4):
+        assert run(three, test="1:1", seed=seed, dry_run=True, groups=table).problems == ()
+
+
 def test_missed_slices_of_a_mask_are_noted(three):
     shutil.rmtree(three / "p9")
     shape = (9, 12, 14)

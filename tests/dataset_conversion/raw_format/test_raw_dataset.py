@@ -16,10 +16,12 @@ from dataset_conversion.io import atomic_files as files
 from dataset_conversion.io import nifti_writer as nifti
 from dataset_conversion.io.geometry import affine
 from dataset_conversion.labels import Labels
+from dataset_conversion.parallel import Run
 from dataset_conversion.raw_format import staging
 from dataset_conversion.raw_format.raw_dataset import RawDataset
 from tests.dataset_conversion.making import AFFINE, ct, image, labels, tree
 
+OVERWRITE = Run(overwrite=True)
 NAMES = Labels({"sacrum": 1, "left ilium": 2})
 
 
@@ -136,7 +138,7 @@ def test_changed_new_and_removed_cases(tmp_path):
     dataset().write(tmp_path)
     folder = tmp_path / "Dataset007_Try"
     kept = (folder / "imagesTr" / "a_0000.nii.gz").stat().st_ino
-    report = dataset([case("a", 1), case("b", 5), case("c", 6)]).write(tmp_path)
+    report = dataset([case("a", 1), case("b", 5), case("c", 6)]).write(tmp_path, run=OVERWRITE)
     assert (report.written, report.skipped) == (2, 1)
     assert any("removed, no longer in the source: t" in note for note in report.notes)
     assert any("splits_final.json has changed" in note for note in report.notes)
@@ -153,7 +155,7 @@ def test_without_hard_links_files_are_copied(tmp_path, monkeypatch):
 
     dataset().write(tmp_path)
     monkeypatch.setattr(files.os, "link", none)
-    dataset([case("a", 1), case("b", 2)]).write(tmp_path)
+    dataset([case("a", 1), case("b", 2)]).write(tmp_path, run=OVERWRITE)
     np.testing.assert_array_equal(
         read(tmp_path / "Dataset007_Try" / "imagesTr" / "a_0000.nii.gz")[0], ct(1)
     )
@@ -171,9 +173,9 @@ def test_a_file_that_was_changed_is_converted_again(tmp_path):
     path = tmp_path / "Dataset007_Try" / "labelsTr" / "a.nii.gz"
     whole = path.read_bytes()
     path.write_bytes(whole[:-30])
-    report = dataset().write(tmp_path)
+    report = dataset().write(tmp_path, run=OVERWRITE)
     assert (report.written, report.skipped) == (1, 2)
-    assert any("a: its files were changed" in note for note in report.notes)
+    assert any("changed after the conversion" in note for note in report.notes)
     assert path.read_bytes() == whole
 
 
@@ -218,11 +220,14 @@ def test_killed_at_either_rename_of_the_swap(tmp_path, monkeypatch, at):
 
     monkeypatch.setattr(staging.Path, "rename", killed)
     with pytest.raises(KeyboardInterrupt):
-        dataset(changed).write(tmp_path)
+        dataset(changed).write(tmp_path, run=OVERWRITE)
     monkeypatch.undo()
-    report = dataset(changed).write(tmp_path)
+    report = dataset(changed).write(tmp_path, run=OVERWRITE)
     assert report.written == 0  # all was there already
-    assert [p.name for p in tmp_path.iterdir()] == ["Dataset007_Try"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "Dataset007_Try",
+        "replaced_Dataset007_Try",
+    ]
     dataset(changed).write(tmp_path / "fresh")
     assert tree(tmp_path / "Dataset007_Try") == tree(tmp_path / "fresh" / "Dataset007_Try")
 
@@ -230,8 +235,8 @@ def test_killed_at_either_rename_of_the_swap(tmp_path, monkeypatch, at):
 def test_a_disk_that_loses_bytes_is_detected(tmp_path, monkeypatch):
     send = nifti._send
 
-    def losing(volume, path):
-        sent = send(volume, path)
+    def losing(volume, path, mark):
+        sent = send(volume, path, mark)
         whole = bytearray(path.read_bytes())
         whole[len(whole) // 2] ^= 1
         path.write_bytes(whole)
@@ -323,7 +328,7 @@ def test_an_orphan_label_stops(tmp_path):
 def test_a_file_of_the_user_is_kept(tmp_path):
     dataset().write(tmp_path)
     (tmp_path / "Dataset007_Try" / "README.txt").write_text("mine")
-    dataset([case("a", 1)]).write(tmp_path)
+    dataset([case("a", 1)]).write(tmp_path, run=OVERWRITE)
     assert (tmp_path / "Dataset007_Try" / "README.txt").read_text() == "mine"
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from nnunet_plugins.comparison.fairness import UNFAIR, differences
-from nnunet_plugins.model_folder import facts_of_plans
+from nnunet_plugins.model_facts import facts_of_plans
 
 FACTS = {
     "dataset": "Dataset660_SIJ",
@@ -14,6 +14,7 @@ FACTS = {
     "patch_size": [48, 96, 96],
     "spacing": [3.0, 0.5, 0.5],
     "finished": True,
+    "initial_weights": "random",
     "network": "ModularUNet",
 }
 PLANS = {

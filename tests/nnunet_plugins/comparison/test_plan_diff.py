@@ -151,3 +151,30 @@ def test_no_common_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
     assert main(["plan-diff", str(tmp_path / "a.json"), str(tmp_path / "b.json")]) == 2
     assert "no configuration in common" in capsys.readouterr().err
+
+
+def test_plans_of_before_architectures_are_the_same_network(diff: Callable) -> None:
+    def as_before(other: Plans, entry: dict[str, Any]) -> None:
+        arguments = entry.pop("architecture")["arch_kwargs"]
+        entry |= {
+            "UNet_class_name": "PlainConvUNet",
+            "UNet_base_num_features": arguments["features_per_stage"][0],
+            "unet_max_num_features": max(arguments["features_per_stage"]),
+            "n_conv_per_stage_encoder": arguments["n_conv_per_stage"],
+            "n_conv_per_stage_decoder": arguments["n_conv_per_stage_decoder"],
+            "num_pool_per_axis": [5, 5, 5],
+            "pool_op_kernel_sizes": arguments["strides"],
+            "conv_kernel_sizes": arguments["kernel_sizes"],
+        }
+
+    status, text = diff(as_before)
+    assert status == 0
+    assert "3d_fullres: no difference" in text
+
+
+def test_an_old_network_that_nnunet_does_not_know_keeps_its_name(diff: Callable) -> None:
+    def unknown(other: Plans, entry: dict[str, Any]) -> None:
+        entry.pop("architecture")
+        entry["UNet_class_name"] = "MyNet"
+
+    assert "network MyNet against" in diff(unknown)[1]

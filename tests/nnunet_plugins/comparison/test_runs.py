@@ -19,7 +19,8 @@ from nnunet_plugins.cli import main
 from nnunet_plugins.comparison.runs import Options, load
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation import evaluate
-from nnunet_plugins.model_folder import facts_of_model, read_model
+from nnunet_plugins.model_facts import facts_of_model
+from nnunet_plugins.model_folder import read_model
 
 from .compared import SPACING, row_of
 

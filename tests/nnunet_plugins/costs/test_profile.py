@@ -175,7 +175,10 @@ def test_a_missing_package_is_not_reported_as_a_fault_of_the_plans(
     ("change", "words"),
     [
         (lambda c, d: c["2d"].pop("architecture"), "plans nnUNetPlans, 2d: plans or dataset.json are not"),
-        (lambda c, d: c["2d"]["architecture"].pop("_kw_requires_import"), "2d: _kw_requires_import is None; expected a list"),
+        (
+            lambda c, d: c["2d"]["architecture"].pop("_kw_requires_import"),
+            "2d: _kw_requires_import is None; expected a list",
+        ),
         (lambda c, d: d.pop("labels"), "(KeyError: 'labels')"),
         (lambda c, d: d.update(channel_names=3), "(TypeError: "),
     ],

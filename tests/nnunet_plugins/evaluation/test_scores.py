@@ -112,7 +112,7 @@ def test_json_is_written_atomically(folders, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["", "scores.nii.gz"])
 def test_a_path_that_could_overwrite_a_label_map_is_rejected(folders, tmp_path, name):
-    with pytest.raises(UserError, match=r"written to a \.json file"):
+    with pytest.raises(UserError, match=r"written to a \.json or \.csv file"):
         evaluate(*folders, output=tmp_path / name)
 
 

@@ -140,7 +140,7 @@ def test_layers_are_listed_and_chosen(model, tmp_path, capsys):
         (["CASE", "--label", "liver"], "--label liver: unknown label; allowed: background, bone, disc"),
         (["CASE", "--layer", "bottlenek"], "no layer of this name outputs a map; nearest: bottleneck"),
         (["nothing.nii.gz"], "nothing.nii.gz: no such file"),
-        (["JSON"], "the model reads .nii.gz volumes"),
+        (["JSON"], "the model reads .nii.gz files"),
         ([], "expected CASE"),
         (["CASE", "-f", "all"], "fold all has no checkpoint_final.pth; trained folds: 0"),
     ],

@@ -17,8 +17,9 @@ from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.export.run import Request, export
 from nnunet_plugins.export.segments import layers, make_segments
 from nnunet_plugins.export.slicer import write_seg_nrrd
+from nnunet_plugins.natural_images import write_natural
 
-from .exporting import blocks, grid, write_labels
+from .exporting import LABELS, blocks, grid, write_labels
 
 
 def segments_of(**values):
@@ -167,3 +168,30 @@ def test_a_real_label_map_round_trips(shared_data, tmp_path):
     np.testing.assert_allclose(affine(before.image), affine(after.image), atol=1e-6)
     assert after.segments["L5"] == 4
     assert case.notes == ()
+
+
+@pytest.mark.parametrize("ending", [".png", ".tif", ".mha", ".nii.gz"])
+def test_a_2d_label_map_is_one_slice(tmp_path, ending):
+    labels = blocks()[3]
+    path = tmp_path / f"a{ending}"
+    if ending in (".png", ".tif"):
+        write_natural(path, [labels])
+    else:
+        image = sitk.GetImageFromArray(labels)
+        image.SetSpacing((0.5, 0.25))
+        sitk.WriteImage(image, str(path))
+    names = tmp_path / "dataset.json"
+    names.write_text(json.dumps({"labels": LABELS}))
+    (case,) = export(path, Request(("seg.nrrd", "stl"), tmp_path / "out", dataset_json=names))
+    mask = read_mask(tmp_path / "out" / "a.seg.nrrd")
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(mask.image)[0], labels)
+    flat = ending in (".png", ".tif")
+    assert mask.image.GetSpacing() == ((1, 1, 1) if flat else (0.5, 0.25, 1))
+    assert any("states no directions" in note for note in case.notes)
+    assert any("1 mm per pixel" in note for note in case.notes) == flat
+
+
+def test_a_natural_image_has_no_series(tmp_path):
+    write_natural(tmp_path / "a.png", [blocks()[3]])
+    with pytest.raises(UserError, match=r"a\.png has no position in a patient"):
+        export(tmp_path, Request(("seg.nrrd", "dicom-seg"), tmp_path / "out", dicom=tmp_path))

@@ -111,7 +111,8 @@ def test_missing_files_are_reported(
     text = page(read_source(model, Options()), PageOptions())
     words = flat(text)
     assert "pictures show labels only: the images are not known; pass --images FOLDER" in words
-    assert "the training did not finish" in words
+    assert "the training did not finish" not in words
+    assert "no training log in fold_0, fold_1" in words
     assert "pip install 'nnunet-plugins[report]'" in words
     assert "<script" not in text
     assert text.count("data:image/png;base64,iVBOR") == 9 + 4 + 2  # planes, legend, progress.png

@@ -284,9 +284,9 @@ def test_missing_files_are_named(world):
         UserError, match=r"missing: a_0001\.nii\.gz, b_0001\.nii\.gz; the model needs 2 per case"
     ):
         run.find_inputs(folder / "images", two)
-    flat = Model(model.folder, ("0",), "c", model.dataset | {"file_ending": ".png"})
-    with pytest.raises(UserError, match=r"the model reads \.png files; volumes"):
-        run.find_inputs(folder / "images", flat)
+    other = Model(model.folder, ("0",), "c", model.dataset | {"file_ending": ".jpg"})
+    with pytest.raises(UserError, match=r"\.jpg files, which the model reads, are not supported"):
+        run.find_inputs(folder / "images", other)
 
 
 def test_the_command(world, capsys, monkeypatch):

@@ -6,13 +6,16 @@ in which every side is wrong.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import SimpleITK as sitk
 
-from dataset_conversion.datasets.label_positions import joint, positions
+from dataset_conversion.cases.label_positions import joint, positions
 from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.label_sides import side_pairs
+
+_UNSURE = 2.0  # mm between two structures near the middle of the body
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,38 @@ def check_sides(mask: sitk.Image, sides: Sides, who: str, fix: str) -> list[str]
         return [f"only one {sides.bone} is labelled and no bone in the middle: side not verified"]
     apart = float(one[0] - other[0])
     if apart <= 0:
-        raise DatasetError(
-            f"{who}: by the positions in the file the {first} is {-apart:.0f} mm to the patient's "
-            f"right of the {second}; {fix}"
-        )
+        raise DatasetError(f"{who}: {_exchanged(f'the {first}', f'the {second}', apart)}; {fix}")
     return []
+
+
+def exchanged_sides(mask: sitk.Image, labels: Mapping[str, Collection[int]]) -> str:
+    """Describe the labels of one structure on either side whose positions contradict their names; "" if none do.
+
+    Args:
+        mask: label map; its header places it in LPS.
+        labels: name -> values in the mask.
+
+    >>> import numpy as np
+    >>> mask = sitk.GetImageFromArray(np.array([[[2, 2, 2, 0, 3, 3]]], np.uint8))
+    >>> exchanged_sides(mask, {"left ilium": [3], "right ilium": [2]})
+    ''
+    >>> exchanged_sides(mask, {"left ilium": [2], "right ilium": [3]})
+    "by the positions in the file left ilium is 4 mm to the patient's right of right ilium"
+    """
+    pairs = side_pairs(labels)
+    found = positions(mask) if pairs else {}
+    texts = []
+    for left, right in pairs:
+        one, other = joint(found, labels[left]), joint(found, labels[right])
+        if one is None or other is None:
+            continue
+        apart = float(one[0] - other[0])
+        if apart < -_UNSURE:
+            texts.append(_exchanged(left, right, apart))
+    return ", and ".join(texts)
+
+
+def _exchanged(left: str, right: str, apart: float) -> str:
+    return (
+        f"by the positions in the file {left} is {-apart:.0f} mm to the patient's right of {right}"
+    )

@@ -5,9 +5,10 @@ import pytest
 import SimpleITK as sitk
 
 from dataset_conversion.cases.mask_alignment import on_grid
-from dataset_conversion.cases.mask_header import header_lost
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import affine, place
+from dataset_conversion.io.mask_header import header_lost
+from dataset_conversion.io.volumes import header_of
 from tests.dataset_conversion.making import AFFINE, image, labels
 
 RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # what nibabel writes for numpy.eye(4)
@@ -75,6 +76,15 @@ def test_square_slices_are_accepted():
 
 
 def test_a_lost_header_is_one_of_a_bare_array():
-    assert header_lost(place(labels(), RAS))
-    assert not header_lost(image(labels()))
-    assert not header_lost(place(labels(), np.diag([1.0, 1.0, 2.0, 1.0])))
+    assert header_lost(header_of(place(labels(), RAS)))
+    assert not header_lost(header_of(image(labels())))
+    assert not header_lost(header_of(place(labels(), np.diag([1.0, 1.0, 2.0, 1.0]))))
+
+
+def test_a_position_of_its_own_on_the_image_is_not_called_lost():
+    matrix = AFFINE.copy()
+    matrix[2, 3] += 1.25  # half a slice: drawn on another pass over the same region
+    with pytest.raises(DatasetError, match=r"or choose the series that it was drawn on$"):
+        placed(place(labels(), matrix))
+    _, note = placed(place(labels(), matrix), ignore_header=True)
+    assert "1.2 mm away from its image" in note

@@ -1,0 +1,145 @@
+"""Numbers of one case that show implausible data: a mask that does not fit its image, other units, other values."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+_SHELL = 2  # voxels around the labels
+_FEW = 500  # voxels of labels
+_BORDER = 1 << 14  # voxels that suffice for a median
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Numbers of one case.
+
+    Attributes:
+        extent: longest side of the volume, mm.
+        longest: voxels of that side.
+        finest: smallest side of a voxel, mm.
+        border: median of the first and the last rows, for each channel.
+        mask: digest of the labels in their box; "" for few voxels, which may be equal by chance.
+        contrast: mean of the labels minus that of a shell of 2 voxels around them, divided by the standard
+            deviation of both together, for each channel; empty without labels.
+        means: label value as text -> mean of each channel.
+    """
+
+    extent: float
+    longest: int
+    finest: float
+    border: tuple[float, ...]
+    mask: str = ""
+    contrast: tuple[float, ...] = ()
+    means: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON's types."""
+        return {**vars(self), "border": list(self.border), "contrast": list(self.contrast),
+                "means": {value: list(found) for value, found in self.means.items()}}  # fmt: skip
+
+
+def from_dict(entry: Mapping[str, Any]) -> Measures:
+    """Return the measures of `Measures.to_dict`.
+
+    Raises:
+        TypeError: they are not in the form that this version writes.
+    """
+    means = {str(value): tuple(found) for value, found in entry.get("means", {}).items()}
+    lists = {name: tuple(entry[name]) for name in ("border", "contrast") if name in entry}
+    return Measures(**{**entry, **lists, "means": means})
+
+
+def measure(images: Sequence[np.ndarray], mask: np.ndarray | None,
+            spacing: Sequence[float]) -> Measures:  # fmt: skip
+    """Measure a case.
+
+    Args:
+        images: one (z, y, x) for each channel; for CT in HU.
+        mask: label map (z, y, x).
+        spacing: mm along x, y, z.
+
+    >>> image, mask = np.zeros((9, 9, 9)), np.zeros((9, 9, 9), np.uint8)
+    >>> image[4, 4, 4] = mask[4, 4, 4] = 1
+    >>> found = measure([image], mask, (1.0, 1.0, 2.0))
+    >>> found.extent, found.contrast, found.means
+    (18.0, (11.23,), {'1': (1.0,)})
+    """
+    sides = [count * mm for count, mm in zip(images[0].shape, reversed(spacing), strict=True)]
+    longest = images[0].shape[int(np.argmax(sides))]
+    size = _rounded(max(sides)), longest, _rounded(min(spacing))
+    border = tuple(_border(image) for image in images)
+    box = None if mask is None else _box(mask)
+    if mask is None or box is None:
+        return Measures(*size, border)
+    wide = tuple(slice(max(0, part.start - _SHELL), part.stop + _SHELL) for part in box)
+    labels = mask[wide]
+    held = labels > 0
+    shell = _grown(held) & ~held
+    values, counts = labels[held], np.bincount(labels[held])
+    contrast, means = [], []
+    for image in images:
+        part = image[wide]
+        inside, outside = part[held].astype(np.float64), part[shell].astype(np.float64)
+        contrast.append(_contrast(inside, outside))
+        means.append(np.bincount(values, inside) / np.maximum(counts, 1))
+    return Measures(
+        *size,
+        border,
+        _digest(mask[box]) if int(counts.sum()) >= _FEW else "",
+        tuple(contrast),
+        {
+            str(value): tuple(_rounded(found[value]) for found in means)
+            for value in np.flatnonzero(counts).tolist()
+        },
+    )
+
+
+def _box(mask: np.ndarray) -> tuple[slice, ...] | None:
+    """Return the box around the labels; None without any."""
+    box: list[slice] = []
+    for axis in range(3):
+        part = mask[tuple(box)]
+        used = np.flatnonzero(part.max(axis=tuple(a for a in range(3) if a != axis)))
+        if not used.size:
+            return None
+        box.append(slice(int(used[0]), int(used[-1]) + 1))
+    return tuple(box)
+
+
+def _grown(held: np.ndarray) -> np.ndarray:
+    """Return a mask and all voxels up to `_SHELL` from it along each axis."""
+    for axis in range(3):
+        source = np.moveaxis(held, axis, 0)
+        grown = source.copy()
+        for step in range(1, _SHELL + 1):
+            grown[step:] |= source[:-step]
+            grown[:-step] |= source[step:]
+        held = np.moveaxis(grown, 0, axis)
+    return held
+
+
+def _contrast(inside: np.ndarray, outside: np.ndarray) -> float:
+    if not outside.size:
+        return 0.0
+    spread = float(np.concatenate([inside, outside]).std())
+    return _rounded(float(inside.mean() - outside.mean()) / spread) if spread else 0.0
+
+
+def _border(image: np.ndarray) -> float:
+    ends = np.concatenate([image[:, 0].ravel(), image[:, -1].ravel()])
+    return _rounded(float(np.median(ends[:: max(1, ends.size // _BORDER)])))
+
+
+def _digest(labels: np.ndarray) -> str:
+    found = hashlib.blake2b(str(labels.shape).encode(), digest_size=16)
+    found.update(np.ascontiguousarray(labels, np.uint16))
+    return found.hexdigest()
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")
