@@ -41,7 +41,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
         labels=str(root / "source" / "labels.json"),
     )
     labels = report.dataset / "labelsTr"
-    run("evaluate", labels, labels, "-o", root / "scores.json")
+    run("evaluate", labels, labels, "-o", root / "scores.json", "-j", 1)
     (root / "plans").mkdir()
     (root / "plans" / "dataset.json").write_text(json.dumps(making.DATASET))
     (root / "plans" / "good.json").write_text(json.dumps(PLANS))
@@ -72,7 +72,7 @@ def of_plans(places: Path) -> tuple[Any, Try]:
 
 def of_dataset(places: Path) -> tuple[Any, Try]:
     raw = places / "raw" / "Dataset660_SacroiliacCT"
-    plans = places / "with_dataset"
+    labels, plans = raw / "labelsTr", places / "with_dataset"
     plans.mkdir(exist_ok=True)
     (plans / "P.json").write_text(json.dumps(PLANS))
     document = json.loads((raw / "dataset.json").read_text())
@@ -81,11 +81,11 @@ def of_dataset(places: Path) -> tuple[Any, Try]:
         (plans / "dataset.json").write_text(text)
         said = [
             run("profile", plans / "P.json", "-c", "2d", "--gpu", "RTX3090"),
-            run("evaluate", raw / "labelsTr", raw / "labelsTr", "-djfile", plans / "dataset.json"),
+            run("evaluate", labels, labels, "-djfile", plans / "dataset.json", "-j", 1),
         ]
         (raw / "dataset.json").write_text(text)
         try:
-            return [*said, run("check", raw)]
+            return [*said, run("check", raw, "-j", 1)]
         finally:
             (raw / "dataset.json").write_text(json.dumps(document))
 

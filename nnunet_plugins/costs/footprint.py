@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
 
+from nnunet_plugins.costs.fake_tensors import fake_tensors
 from nnunet_plugins.costs.live_bytes import LiveBytes
 from nnunet_plugins.costs.optimizer import copies
 from nnunet_plugins.costs.training_step import Setup, TrainingStep
@@ -71,7 +71,7 @@ def count(setup: Setup, *, half: bool = True) -> Footprint:
 
 
 def _count(setup: Setup, *, half: bool) -> Footprint:
-    with FakeTensorMode(), LiveBytes() as live:
+    with fake_tensors(), LiveBytes() as live:
         step = _CountedStep(setup, torch.device("cpu"), half=half)
         step.live = live
         live.reset()

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
+from nnunet_plugins.costs.fake_tensors import fake_tensors
 from nnunet_plugins.costs.training_step import Setup
 
 Side = Literal["down", "up"]
@@ -86,7 +86,7 @@ def decompose(setup: Setup) -> Drawing:
     Raises:
         UserError: the network does not support the plan.
     """
-    with FakeTensorMode():
+    with fake_tensors():
         network = setup.build().eval()
         calls = _calls(network, torch.empty(1, setup.channels, *setup.patch))
     if not any(call.head for call in calls):  # another library's network
