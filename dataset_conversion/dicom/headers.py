@@ -42,7 +42,7 @@ class Slice:
     `frame` counts from 0 and is None in a single-frame file. `headless`: without preamble.
     `palette`: the values index colours. `screen`: a picture of a screen. `units`: value of the last
     digit of each number of `position`. `commas`: attributes with decimal commas. `bad`: attributes
-    that cannot be read, and their text. `traits`: see `traits_of`. `thickness` in mm, 0 if missing.
+    that cannot be read, and their text. `burned`: BurnedInAnnotation is YES. `traits`: see `traits_of`. `thickness` in mm, 0 if missing.
     """
 
     path: Path
@@ -72,6 +72,7 @@ class Slice:
     bad: tuple[tuple[str, str], ...] = ()
     traits: Mapping[str, str] = field(default_factory=dict)
     padding: Padding | None = None
+    burned: bool = False
 
     @property
     def name(self) -> str:
@@ -181,6 +182,7 @@ def _slices(path: Path, header: Any, modality: str, headless: bool) -> list[Slic
         study=str(value(header, "StudyInstanceUID", "") or ""),
         number=text(header, "SeriesNumber"),
         padding=padding_of(header),
+        burned=text(header, "BurnedInAnnotation").upper() == "YES",
         **vars(geometry(header, traits)),
     )
     return [

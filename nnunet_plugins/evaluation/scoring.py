@@ -31,6 +31,7 @@ from nnunet_plugins.evaluation.parallel import each
 from nnunet_plugins.evaluation.patients import find_patients, with_patients
 from nnunet_plugins.evaluation.summary import CaseScores, Scores, check_output
 from nnunet_plugins.evaluation.surfaces import measured_axes
+from nnunet_plugins.evaluation.swapped_sides import swapped_notes, swapped_sides
 
 Progress = Callable[[list[Pair]], Iterable[Pair]]
 
@@ -119,7 +120,12 @@ def score_pairs(
     return Scores(
         labels,
         tuple(scored),
-        (*notes, *_turned(scored), *_mixed(scored)),
+        (
+            *notes,
+            *_turned(scored),
+            *_mixed(scored),
+            *swapped_notes({case.name: case.sides for case in scored}),
+        ),
         tolerance,
         metric_names(pixels=pixels),
     )
@@ -215,7 +221,13 @@ def score_voxels(
         )
     agreeing = _agreeing(joint, list(members.values()))
     return CaseScores(
-        name, true.spacing, scores, counts_of(joint, [0]), agreeing, dimensions=len(axes)
+        name,
+        true.spacing,
+        scores,
+        counts_of(joint, [0]),
+        agreeing,
+        dimensions=len(axes),
+        sides=swapped_sides(joint, members),
     )
 
 

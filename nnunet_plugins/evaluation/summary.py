@@ -27,6 +27,7 @@ from nnunet_plugins.evaluation.metrics import (
     metric_names,
 )
 from nnunet_plugins.evaluation.overlap import Counts
+from nnunet_plugins.evaluation.swapped_sides import SwappedSides
 
 FORMAT = "nnunet-plugins scores"
 #: 2 adds metrics, the aggregates, the background and the counts; all keys of 1 remain.
@@ -46,6 +47,7 @@ class CaseScores:
         stored: how the orientation of the prediction's file differs from the reference's; '' if it does not.
         dimensions: in which distances are measured; None if that is not recorded.
         patient: number of the patient; None if it is not known.
+        sides: Dice with exchanged sides; None without labels of both sides.
     """
 
     name: str
@@ -56,6 +58,7 @@ class CaseScores:
     stored: str = ""
     dimensions: int | None = None
     patient: int | None = None
+    sides: SwappedSides | None = None
 
 
 @dataclass(frozen=True)
