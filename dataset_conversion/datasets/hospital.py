@@ -134,8 +134,8 @@ def find_patients(source: Path, options: FolderOptions, prefix: str, progress: P
         raise DatasetError(f"--mask-pattern {options.mask_pattern!r}: {error}") from error
     if not CODE.fullmatch(options.modality):
         raise DatasetError(
-            f"--modality {options.modality!r}: is not a DICOM code such as CT or MR, and would be the channel's name; "
-            "pass any, which accepts all"
+            f"--modality {options.modality!r}: is not a DICOM code such as CT or MR; pass any, "
+            "which accepts all"
         )
     known = usual if options.labels is None else read_labels(Path(options.labels), options.drop)
     reading = _reading(options, known)

@@ -42,7 +42,8 @@ class Slice:
     `frame` counts from 0 and is None in a single-frame file. `headless`: without preamble.
     `palette`: the values index colours. `screen`: a picture of a screen. `units`: value of the last
     digit of each number of `position`. `commas`: attributes with decimal commas. `bad`: attributes
-    that cannot be read, and their text. `burned`: BurnedInAnnotation is YES. `traits`: see `traits_of`. `thickness` in mm, 0 if missing.
+    that cannot be read, and their text. `traits`: see `traits_of`. `thickness` in mm, 0 if missing.
+    `burned`: BurnedInAnnotation is YES.
     """
 
     path: Path
