@@ -108,7 +108,9 @@ def check_plans(content: Any, where: object) -> dict[str, Any]:
 def _check(found: Mapping[str, Any], who: str) -> None:
     patch, batch = found.get("patch_size"), found.get("batch_size")
     if not isinstance(patch, list) or len(patch) not in (2, 3) or not all(map(_is_count, patch)):
-        raise UserError(f"{who}: patch_size is {_short(patch)}; expected 2 or 3 integers of 1 or more")
+        raise UserError(
+            f"{who}: patch_size is {_short(patch)}; expected 2 or 3 integers of 1 or more"
+        )
     if not _is_count(batch):
         raise UserError(f"{who}: batch_size is {_short(batch)}; expected an integer of 1 or more")
     for part in (found, found.get("architecture")):

@@ -25,9 +25,10 @@ from dataset_conversion.datasets.patient_folder import Patient, read_patient
 from dataset_conversion.datasets.patient_ids import by_patient
 from dataset_conversion.datasets.scan import Collected, scan, stop_at
 from dataset_conversion.datasets.structure_files import check_structures
-from dataset_conversion.dicom.series import Series, read_series_and_notes
+from dataset_conversion.dicom.series import CODE, Series, read_series_and_notes
 from dataset_conversion.errors import DatasetError, together
 from dataset_conversion.io.atomic_files import digest_json, digest_of
+from dataset_conversion.io.file_stamps import Stamp, check_stamp, stamp
 from dataset_conversion.io.label_maps import LabelMap, by_name
 from dataset_conversion.io.label_names import (
     check_drop,
@@ -92,7 +93,7 @@ class FolderOptions(Common):
 
 @dataclass(frozen=True)
 class _Found:
-    """A patient's files, case id and digests, and the values and segments of the mask."""
+    """A patient's files, case id, digests and stamps, and the values and segments of the mask."""
 
     patient: Patient
     name: str
@@ -100,6 +101,7 @@ class _Found:
     voxels: int
     values: tuple[int, ...]
     segments: dict[str, int] | None
+    stamp: Stamp
 
 
 def find_patients(source: Path, options: FolderOptions, prefix: str, progress: Progress | None,
@@ -120,6 +122,11 @@ def find_patients(source: Path, options: FolderOptions, prefix: str, progress: P
         re.compile(options.mask_pattern)
     except re.error as error:
         raise DatasetError(f"--mask-pattern {options.mask_pattern!r}: {error}") from error
+    if not CODE.fullmatch(options.modality):
+        raise DatasetError(
+            f"--modality {options.modality!r}: is not a DICOM code such as CT or MR; pass any, "
+            "which accepts all"
+        )
     known = usual if options.labels is None else read_labels(Path(options.labels), options.drop)
     reading = _reading(options, known)
     entries, layout = find_entries(
@@ -149,7 +156,7 @@ def find_patients(source: Path, options: FolderOptions, prefix: str, progress: P
             sources=item.sources,
             labelled=item.patient.mask is not None,
             voxels=item.voxels,
-            load=partial(_load, item.patient, labels, reading, options.kind),
+            load=partial(_load, item.patient, labels, reading, options.kind, item.stamp),
         )
         for item in found
     ]
@@ -177,6 +184,7 @@ def _look(entry: Entry, options: FolderOptions, prefix: str, reading: Reading) -
         reading=reading, images_only=options.images_only,
     )  # fmt: skip
     grid = patient.grid
+    files = stamp((*patient.image_files, *(patient.mask.files if patient.mask else ())))
     image = digest_of(patient.image_files)
     sources = {"image": image}
     segments: dict[str, int] | None = None
@@ -193,7 +201,7 @@ def _look(entry: Entry, options: FolderOptions, prefix: str, reading: Reading) -
         if options.keep_names
         else case_id(prefix, image, options.secret)
     )
-    return _Found(patient, name, sources, grid.voxels, values, segments)
+    return _Found(patient, name, sources, grid.voxels, values, segments, files)
 
 
 def _labels(found: Sequence[_Found], options: FolderOptions, reading: Reading) -> Labels:
@@ -258,8 +266,15 @@ def _groups(found: Sequence[_Found]) -> tuple[dict[str, str], list[str]]:
     return by_patient({item.name: item.patient.group for item in found}, ids)
 
 
-def _load(patient: Patient, labels: Labels, reading: Reading, modality: str) -> Sample:
-    """Read a patient's image and mask."""
+def _load(patient: Patient, labels: Labels, reading: Reading, modality: str,
+          known: Stamp) -> Sample:  # fmt: skip
+    """Read a patient's image and mask, which must be those that were hashed."""
+    sample = _read(patient, labels, reading, modality)
+    check_stamp(known)
+    return sample
+
+
+def _read(patient: Patient, labels: Labels, reading: Reading, modality: str) -> Sample:
     who = str(patient.folder)
     notes = list(patient.notes)
     if isinstance(patient.image, Series):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pydicom
 
+from dataset_conversion.dicom.deflated import check_deflated
 from dataset_conversion.dicom.patients import spelling
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.library_warnings import quiet_pydicom
@@ -36,6 +37,7 @@ def check_one_patient(files: Sequence[Path], folder: Path) -> None:
 
 def _patient_id(path: Path) -> str:
     try:
+        check_deflated(path)
         with quiet_pydicom():
             header = pydicom.dcmread(path, stop_before_pixels=True, force=True,
                                      specific_tags=["PatientID"])  # fmt: skip

@@ -27,6 +27,7 @@ from dataset_conversion.datasets.paired_folders import Key, Pair, checked, find_
 from dataset_conversion.datasets.scan import scan
 from dataset_conversion.datasets.spider_overview import SEQUENCES, key_of, read_subsets
 from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.file_stamps import Stamp, check_stamp, stamp
 from dataset_conversion.io.label_maps import read_mask
 from dataset_conversion.io.volumes import read_header, read_image
 from dataset_conversion.raw_format.raw_dataset import Progress, RawDataset
@@ -76,6 +77,7 @@ class _Series:
     sources: dict[str, str]
     size: tuple[int, int, int]
     matrix: np.ndarray
+    stamp: Stamp
 
     @property
     def sequence(self) -> str:
@@ -139,7 +141,8 @@ def _channel_names(options: Options, sequences: Sequence[str]) -> tuple[str, ...
 
 def _look(pair: Pair) -> _Series:
     header = read_header(pair.image)
-    return _Series(pair, pair.digests(), header.size, header.matrix)
+    known = stamp(path for path in (pair.image, pair.mask) if path)
+    return _Series(pair, pair.digests(), header.size, header.matrix, known)
 
 
 def _case(name: str, series: Sequence[_Series], subsets: Mapping[Key, str]) -> Case:
@@ -156,7 +159,7 @@ def _case(name: str, series: Sequence[_Series], subsets: Mapping[Key, str]) -> C
         sources=sources,
         labelled=last.pair.mask is not None,
         voxels=int(np.prod(last.size)),
-        load=partial(_load, [item.pair for item in series]),
+        load=partial(_load, series),
         subset=subsets.get(last.pair.key, ""),
     )
 
@@ -200,8 +203,15 @@ def _few(numbers: Sequence[int]) -> str:
     return f"{len(numbers)} ({shown})"
 
 
-def _load(pairs: Sequence[Pair]) -> Sample:
-    """Read the channels, remove the padding, and read the mask."""
+def _load(series: Sequence[_Series]) -> Sample:
+    """Read the channels, remove the padding, and read the mask; they must be those that were hashed."""
+    sample = _read([item.pair for item in series])
+    for item in series:
+        check_stamp(item.stamp)
+    return sample
+
+
+def _read(pairs: Sequence[Pair]) -> Sample:
     images: list[sitk.Image] = []
     notes: list[str] = []
     for pair in pairs:

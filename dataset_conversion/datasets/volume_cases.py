@@ -18,6 +18,7 @@ from dataset_conversion.datasets.scan import Collected, scan
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.atomic_files import digest
 from dataset_conversion.io.channels import read_channel_header, read_channels
+from dataset_conversion.io.file_stamps import Stamp, check_stamp, stamp
 from dataset_conversion.io.label_maps import LabelMap, read_mask
 from dataset_conversion.io.volumes import read_header, read_image
 from dataset_conversion.labels import Labels
@@ -83,6 +84,7 @@ class _Found:
     sources: dict[str, str]
     voxels: int
     values: tuple[int, ...]
+    stamp: Stamp
 
 
 def collect(files: Sequence[Files], content: Content, options: Common, progress: Progress | None,
@@ -117,6 +119,7 @@ def collect(files: Sequence[Files], content: Content, options: Common, progress:
 def _look(files: Files, content: Content) -> _Found:
     """Read headers, digests and the mask of one case."""
     single = content.channels == 1
+    known = stamp(files.roles().values())
     headers = [(read_header(path), 1) if single else read_channel_header(path)
                for path in files.images]  # fmt: skip
     channels = sum(count for _, count in headers)
@@ -133,7 +136,7 @@ def _look(files: Files, content: Content) -> _Found:
     if files.mask:
         values = tuple(content.read_mask(files, files.mask).values)
     sources = {role: digest(path) for role, path in files.roles().items()}
-    return _Found(files, sources, first.voxels, values)
+    return _Found(files, sources, first.voxels, values, known)
 
 
 def _with_known_values(found: Sequence[_Found], labels: Labels,
@@ -162,12 +165,12 @@ def _case(item: _Found, content: Content) -> Case:
         sources=item.sources,
         labelled=files.mask is not None,
         voxels=item.voxels,
-        load=partial(_load, files, content),
+        load=partial(_load, files, content, item.stamp),
         subset=files.subset,
     )
 
 
-def _load(files: Files, content: Content) -> Sample:
+def _load(files: Files, content: Content, known: Stamp) -> Sample:
     """Read the channels and the mask."""
     images: list[sitk.Image] = []
     notes: list[str] = []
@@ -179,7 +182,8 @@ def _load(files: Files, content: Content) -> Sample:
             channels, more = read_channels(path)
             images += channels
         notes += more
-    if files.mask is None:
+    mask = content.read_mask(files, files.mask) if files.mask else None
+    check_stamp(known)
+    if mask is None:
         return Sample(tuple(images), None, tuple(notes))
-    mask = content.read_mask(files, files.mask)
     return Sample(tuple(images), mask.image, (*notes, *mask.notes))

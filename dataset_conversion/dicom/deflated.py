@@ -17,6 +17,7 @@ from dataset_conversion.dicom.elements import value
 from dataset_conversion.io.promised_size import most_bytes, too_much
 
 _HEADER = 1 << 24  # bytes that a header has at most
+_META = 2048  # bytes within which the transfer syntax is stated
 _BLOCK = 1 << 18
 
 
@@ -30,8 +31,8 @@ def check_deflated(path: Path) -> None:
         Exception: anything that pydicom raises for damaged bytes.
     """
     with path.open("rb") as stream:
-        stream.seek(128)
-        if stream.read(4) != b"DICM":
+        start = stream.read(_META)
+        if start[128:132] != b"DICM" or DeflatedExplicitVRLittleEndian.encode() not in start:
             return
         meta = pydicom.filereader.read_file_meta_info(path)
         if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:

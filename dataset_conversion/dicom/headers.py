@@ -44,6 +44,7 @@ class Slice:
     `screen`: a picture of a screen. `units`: value of the last
     digit of each number of `position`. `commas`: attributes with decimal commas. `bad`: attributes
     that cannot be read, and their text. `traits`: see `traits_of`. `thickness` in mm, 0 if missing.
+    `burned`: BurnedInAnnotation is YES.
     """
 
     path: Path
@@ -74,6 +75,7 @@ class Slice:
     bad: tuple[tuple[str, str], ...] = ()
     traits: Mapping[str, str] = field(default_factory=dict)
     padding: Padding | None = None
+    burned: bool = False
 
     @property
     def name(self) -> str:
@@ -185,6 +187,7 @@ def _slices(path: Path, header: Any, modality: str, headless: bool) -> list[Slic
         study=str(value(header, "StudyInstanceUID", "") or ""),
         number=text(header, "SeriesNumber"),
         padding=padding_of(header),
+        burned=text(header, "BurnedInAnnotation").upper() == "YES",
         **vars(geometry(header, traits)),
     )
     return [

@@ -11,6 +11,7 @@ import pydicom
 from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag, Tag
 
+from dataset_conversion.dicom.deflated import check_deflated
 from dataset_conversion.dicom.headers import may_be_dicom
 from dataset_conversion.dicom.series import Series
 from dataset_conversion.errors import DatasetError
@@ -79,6 +80,7 @@ def read_references(path: Path) -> References:
     """
     with quiet_pydicom():
         try:
+            check_deflated(path)
             header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
             found: dict[str, set[str]] = {"series": set(), "instances": set(), "frames": set()}
             frame = str(header.get("FrameOfReferenceUID", "") or "")

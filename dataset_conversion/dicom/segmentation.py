@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pydicom
 
+from dataset_conversion.dicom.deflated import check_deflated
 from dataset_conversion.dicom.elements import part
 from dataset_conversion.dicom.multiframe import Geometry, frames
 from dataset_conversion.errors import DatasetError
@@ -76,6 +77,7 @@ def read_segmentation(path: Path, grid: Header, how: Reading) -> LabelMap:
 def _parsed(path: Path) -> tuple[Any, np.ndarray]:
     """Return the header and the pixels (frame, row, column)."""
     try:
+        check_deflated(path)
         header: Any = pydicom.dcmread(path)
         if int(header.get("NumberOfFrames", 0) or 0) < 1:
             return header, np.zeros((0, 1, 1), np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ from dataset_conversion.errors import DatasetError, together
 
 ANY, ABSENT = "any", "none"
 SCOUTS = "passed over scout images (LOCALIZER)"
+CODE = re.compile(r"[A-Z0-9_]{1,16}", re.IGNORECASE)  # of a Modality
+_FREE = "a free text"
 
 
 @dataclass(frozen=True)
@@ -145,9 +148,12 @@ def _of_modality(parts: list[Part], who: str, modality: str | None, notes: list[
         return parts
     wanted = "" if modality.casefold() == ABSENT else modality.upper()
     fitting = [part for part in parts if part.first.modality.upper() == wanted]
-    found = sorted({part.first.modality or ABSENT for part in parts if part not in fitting})
+    found = sorted({_code(part.first.modality) for part in parts if part not in fitting})
     if not fitting:
-        choices = " or ".join(f"--modality {name}" for name in found)
+        choices = (
+            " or ".join(f"--modality {name}" for name in found if name != _FREE)
+            or f"--modality {ANY}"
+        )
         names = ["absent" if name == ABSENT else name for name in found]
         raise DatasetError(
             f"{who}: DICOM Modality is {', '.join(names)}, expected {modality}; pass {choices} if "
@@ -156,6 +162,11 @@ def _of_modality(parts: list[Part], who: str, modality: str | None, notes: list[
     if found:
         notes.append(f"skipped DICOM series of modality {', '.join(found)}")
     return fitting
+
+
+def _code(modality: str) -> str:
+    """Return a Modality for messages; a text that is no code may hold a name and is not shown."""
+    return modality if CODE.fullmatch(modality) else _FREE if modality else ABSENT
 
 
 def _named(parts: list[Part], scouts: list[Part], who: str, text: str) -> list[Part]:
@@ -238,5 +249,9 @@ def _verified(part: Part, who: str, notes: list[str]) -> Series:
         )
     if part.uids > 1:
         notes.append("each slice has its own SeriesInstanceUID: taken as one series")
+    if any(item.burned for item in ordered):
+        notes.append(
+            "BurnedInAnnotation is YES: text in the pixels may name the patient; look at the images before sharing"
+        )
     notes += more
     return Series(tuple(ordered), affine)

@@ -16,6 +16,7 @@ import numpy as np
 import pydicom
 from skimage.measure import grid_points_in_poly
 
+from dataset_conversion.dicom.deflated import check_deflated
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import place
 from dataset_conversion.io.label_maps import LabelMap
@@ -64,6 +65,7 @@ def _structures(path: Path) -> dict[str, list[tuple[str, np.ndarray]]]:
     """Return name -> type and points (n, 3; LPS mm) of its contours."""
     try:
         with quiet_pydicom():
+            check_deflated(path)
             header: Any = pydicom.dcmread(path, force=True)
             names = {
                 int(roi.ROINumber): str(roi.get("ROIName", "") or "").strip()

@@ -52,9 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tolerance",
         metavar="MM",
-        nargs="+",
-        default=["2"],
-        help="of NSD; per structure as LABEL=MM, FILE.json or FILE.csv (default: 2)",
+        action="append",
+        default=[],
+        help="of NSD; per structure as LABEL=MM, FILE.json or FILE.csv; can be repeated (default: 2)",
     )
     parser.add_argument("--pixels", action="store_true", help="distances in voxels as well as mm")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the bootstrap")

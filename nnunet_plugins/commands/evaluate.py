@@ -59,10 +59,10 @@ def add_scoring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tolerance",
         metavar="MM",
-        nargs="+",
-        default=["2"],
-        help="of NSD, the share of surfaces within this distance; per structure as LABEL=MM, FILE.json or FILE.csv, "
-        "e.g. 1 sacrum=2 (default: 2)",
+        action="append",
+        default=[],
+        help="of NSD, the share of surfaces within this distance; per structure as LABEL=MM, FILE.json or FILE.csv; "
+        "can be repeated: --tolerance 1 --tolerance sacrum=2 (default: 2)",
     )
     _add_instances(parser)
     parser.add_argument(

@@ -25,6 +25,7 @@ from nnunet_plugins.evaluation.metrics import compare
 from nnunet_plugins.evaluation.overlap import counts_of, encode, joint_counts
 from nnunet_plugins.evaluation.summary import CaseScores
 from nnunet_plugins.evaluation.surfaces import measured_axes
+from nnunet_plugins.evaluation.swapped_sides import swapped_sides
 from nnunet_plugins.evaluation.units import in_unit
 
 
@@ -101,6 +102,7 @@ def score_voxels(
         counts_of(joint, [0]),
         agreeing,
         dimensions=len(axes),
+        sides=swapped_sides(joint, members),
         instances=_instances(a, b, values, true.spacing, axes, measuring.instances),
     )
 

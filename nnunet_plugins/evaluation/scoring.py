@@ -26,6 +26,7 @@ from nnunet_plugins.evaluation.measuring import Measuring, more_of
 from nnunet_plugins.evaluation.parallel import each
 from nnunet_plugins.evaluation.patients import find_patients, with_patients
 from nnunet_plugins.evaluation.summary import CaseScores, Scores, check_output
+from nnunet_plugins.evaluation.swapped_sides import swapped_notes
 from nnunet_plugins.evaluation.tolerances import Given as GivenTolerances
 from nnunet_plugins.evaluation.tolerances import read_tolerances
 from nnunet_plugins.evaluation.units import unit_notes
@@ -162,7 +163,14 @@ def score_pairs(
     work = partial(score_case, labels=labels, measuring=measuring)
     shown = progress(pairs) if progress else pairs
     scored = [case for _, case in zip(shown, each(work, pairs, jobs), strict=True)]
-    found = [*_turned(scored), *_mixed(scored), *unit_notes(scored), *_apart(scored, values)]
+    sides = swapped_notes({case.name: case.sides for case in scored})
+    found = [
+        *_turned(scored),
+        *_mixed(scored),
+        *unit_notes(scored),
+        *_apart(scored, values),
+        *sides,
+    ]
     return Scores(
         labels,
         tuple(scored),

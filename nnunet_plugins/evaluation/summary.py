@@ -30,6 +30,7 @@ from nnunet_plugins.evaluation.metrics import (
     metric_names,
 )
 from nnunet_plugins.evaluation.overlap import Counts
+from nnunet_plugins.evaluation.swapped_sides import SwappedSides
 
 FORMAT = "nnunet-plugins scores"
 #: 2 adds metrics, the aggregates, the background and the counts; all keys of 1 remain.
@@ -51,6 +52,7 @@ class CaseScores:
         patient: number of the patient; None if it is not known.
         unit: of distances: mm, or pixels if the files have no voxel size.
         instances: group -> its instances, if they were counted.
+        sides: Dice with exchanged sides; None without labels of both sides.
     """
 
     name: str
@@ -63,6 +65,7 @@ class CaseScores:
     patient: int | None = None
     unit: str = "mm"
     instances: Mapping[str, CaseInstances] = field(default_factory=dict)
+    sides: SwappedSides | None = None
 
 
 @dataclass(frozen=True)

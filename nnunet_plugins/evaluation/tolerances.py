@@ -127,6 +127,6 @@ def _number(value: Any, name: str) -> float:
         number = math.nan
     if not (math.isfinite(number) and number >= 0):
         raise UserError(
-            f"--tolerance {shown}: a distance in mm of 0 or more is required, e.g. --tolerance 1 sacrum=2"
+            f"--tolerance {shown}: a distance in mm of 0 or more is required, e.g. --tolerance 1 --tolerance sacrum=2"
         )
     return number
