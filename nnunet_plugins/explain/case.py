@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from nnunet_plugins.explain.layers import Layer, find_layer, layers_of
 from nnunet_plugins.explain.maps import Progress, attention, attention_names, grad_cam, slide
 from nnunet_plugins.model_orientation import notes_on, read, returned, turned
 from nnunet_plugins.prediction import Model, quiet
+from nnunet_plugins.scratch import scratch_in
 
 
 @dataclass(frozen=True)
@@ -137,8 +137,8 @@ def explain(predictor: Any, model: Model, images: Sequence[Path], *, labels: Seq
     chosen = find_layer(list_layers(predictor, model), layer)
     image = read(images[0])
     settings = predictor.configuration_manager
-    with tempfile.TemporaryDirectory(prefix="nnunet-plugins.") as scratch, quiet():
-        files = turned(images, model.orientation, Path(scratch))
+    with scratch_in() as scratch, quiet():
+        files = turned(images, model.orientation, scratch)
         data, _, properties = settings.preprocessor_class(verbose=False).run_case(
             [str(path) for path in files],
             None,
