@@ -3,15 +3,43 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.export.mesh import HEADER
+from nnunet_plugins.scratch import scratch_in
 
 #: Endings of the files that have exactly the name of their case.
 ONE_EACH = (".nii.gz", ".seg.nrrd", "_seg.dcm")
 _MANUFACTURER = "nnunet-plugins"
+
+
+@contextmanager
+def set_of_files(output: Path) -> Iterator[Path]:
+    """Yield a temporary folder in the export's folder, which is created, and removed again after an error.
+
+    Raises:
+        UserError: the folder is not writable.
+    """
+    new = not output.exists()
+    with ExitStack() as stack:
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+            if new:
+                stack.callback(_remove_empty, output)
+            scratch = stack.enter_context(scratch_in(output))
+        except OSError as error:
+            raise UserError(
+                f"{output}: cannot be written to ({error}); choose another place with -o"
+            ) from error
+        yield scratch
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # holds files
+        folder.rmdir()
 
 
 def place(files: Sequence[Path], output: Path) -> tuple[Path, ...]:

@@ -15,7 +15,7 @@ from dataset_conversion.io.label_maps import read_mask
 from dataset_conversion.io.nifti_writer import write_image
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels
-from nnunet_plugins.export.case_files import place, remove_earlier
+from nnunet_plugins.export.case_files import place, remove_earlier, set_of_files
 from nnunet_plugins.export.dicom_seg import Algorithm, write_dicom_seg
 from nnunet_plugins.export.mesh import write_stl
 from nnunet_plugins.export.own_grid import on_own_grid
@@ -23,7 +23,6 @@ from nnunet_plugins.export.patients import Own, find_own
 from nnunet_plugins.export.segments import Segment, check_declared, find_names, make_segments
 from nnunet_plugins.export.slicer import write_seg_nrrd
 from nnunet_plugins.export.source_series import Source, find_source
-from nnunet_plugins.scratch import scratch_in
 
 FORMATS = ("nii.gz", "seg.nrrd", "dicom-seg", "stl")
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
@@ -148,16 +147,11 @@ def export_case(name: str, image: sitk.Image, labels: Labels, request: Request,
     absent = [segment.name for segment in segments if segment not in present]
     if absent:
         notes.append(f"without a voxel: {', '.join(absent)}")
-    try:
-        request.output.mkdir(parents=True, exist_ok=True)
-        with scratch_in(request.output) as scratch:
-            made_here = replace(request, output=scratch)
-            files, more = _write(name, image, segments, present, made_here, source)
-            files = place(files, request.output)
-    except OSError as error:
-        raise UserError(
-            f"{request.output}: cannot be written to ({error}); choose another place with -o"
-        ) from error
+    with set_of_files(request.output) as scratch:
+        files, more = _write(
+            name, image, segments, present, replace(request, output=scratch), source
+        )
+        files = place(files, request.output)
     earlier = remove_earlier(
         name, files, {*_stems(segments), *_stems(present)}, request.output, made
     )
