@@ -15,6 +15,7 @@ from nnunet_plugins.comparison.comparable import (
     same_patients,
 )
 from nnunet_plugins.comparison.fairness import Difference, differences
+from nnunet_plugins.comparison.references import check_same_references
 from nnunet_plugins.comparison.runs import Run
 from nnunet_plugins.comparison.statistics import (
     FEW,
@@ -131,6 +132,7 @@ def compare(
     check_labels(runs)
     runs, notes = same_cases(runs, common=common)
     check_references(runs)
+    notes += check_same_references(runs)
     metrics, more = check_measured(runs, metrics)
     notes += more
     patients = same_patients(runs)

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.consistent import checked
 from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.evaluation.metrics import METRICS, MaskScores
 from nnunet_plugins.evaluation.overlap import Counts
+from nnunet_plugins.evaluation.reference_identity import read_reference
 from nnunet_plugins.evaluation.summary import FORMAT, FORMAT_VERSION, CaseScores, Scores
 
 
@@ -35,7 +37,7 @@ def read_scores(path: Path) -> Scores:
             f"{path}: format_version is {content.get('format_version')!r}, supported is {FORMAT_VERSION}; {fix}"
         )
     try:
-        return _scores(content)
+        return checked(_scores(content), path)
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: is incomplete ({error!r}); {fix}") from error
 
@@ -64,6 +66,7 @@ def _scores(content: dict[str, Any]) -> Scores:
             case["right_voxels"],
             dimensions=case.get("dimensions"),
             patient=case.get("patient"),
+            reference=read_reference(case.get("reference")),
         )
         for name, case in content["cases"].items()
     )

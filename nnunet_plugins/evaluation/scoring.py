@@ -29,6 +29,7 @@ from nnunet_plugins.evaluation.metrics import TOLERANCE, compare, metric_names
 from nnunet_plugins.evaluation.overlap import counts_of, encode, joint_counts
 from nnunet_plugins.evaluation.parallel import each
 from nnunet_plugins.evaluation.patients import find_patients, with_patients
+from nnunet_plugins.evaluation.reference_identity import identify
 from nnunet_plugins.evaluation.summary import CaseScores, Scores, check_output
 from nnunet_plugins.evaluation.surfaces import measured_axes
 
@@ -160,7 +161,7 @@ def score_case(
     predicted, stored = with_axes_of(predicted, true)
     check_geometry(predicted, true)
     scores = score_voxels(pair.name, predicted, true, labels, tolerance=tolerance, pixels=pixels)
-    return replace(scores, stored=stored)
+    return replace(scores, stored=stored, reference=identify(true))
 
 
 def score_voxels(

@@ -27,6 +27,7 @@ from nnunet_plugins.evaluation.metrics import (
     metric_names,
 )
 from nnunet_plugins.evaluation.overlap import Counts
+from nnunet_plugins.evaluation.reference_identity import Reference
 
 FORMAT = "nnunet-plugins scores"
 #: 2 adds metrics, the aggregates, the background and the counts; all keys of 1 remain.
@@ -46,6 +47,7 @@ class CaseScores:
         stored: how the orientation of the prediction's file differs from the reference's; '' if it does not.
         dimensions: in which distances are measured; None if that is not recorded.
         patient: number of the patient; None if it is not known.
+        reference: what it was scored against; None if that is not recorded.
     """
 
     name: str
@@ -56,6 +58,7 @@ class CaseScores:
     stored: str = ""
     dimensions: int | None = None
     patient: int | None = None
+    reference: Reference | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,7 @@ class Scores:
                     "spacing_mm": list(case.spacing),
                     "dimensions": case.dimensions,
                     "patient": case.patient,
+                    "reference": case.reference.to_dict() if case.reference else None,
                     "labels": {
                         name: scores.to_dict(self.metrics) for name, scores in case.labels.items()
                     },
