@@ -34,6 +34,7 @@ from nnunet_plugins.commands import (
 )
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.signals import end_on_signals
+from nnunet_plugins.terminal import plain_output
 
 COMMANDS = {
     "env": env,
@@ -85,6 +86,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
             if arguments.command == "env":
                 stream.reconfigure(encoding="utf-8")
+    # The output of env is for a shell: paths stay as they are.
+    with nullcontext() if arguments.command == "env" else plain_output():
+        return _run(arguments)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """Run one command and report its errors."""
     try:
         together = ending_with_us if arguments.command in START_PROCESSES else nullcontext
         with together():
