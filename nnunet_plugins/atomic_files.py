@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.scratch import scratch_in
 
 
 @contextmanager
 def placed(target: Path) -> Iterator[Path]:
     r"""Yield a temporary path with the target's name; move it to the target if the block succeeds.
 
+    >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
     >>> with placed(folder / "scores.csv") as temporary:
     ...     _ = temporary.write_text("dice\n")
@@ -27,19 +27,18 @@ def placed(target: Path) -> Iterator[Path]:
     Raises:
         UserError: the target cannot be written.
     """
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # In the target's own folder: a rename is atomic only within one file system.
-        scratch = Path(tempfile.mkdtemp(prefix=".nnunet-plugins.", dir=target.parent))
-    except OSError as error:
-        raise UserError(
-            f"{target.parent}: cannot be written to ({error}); choose another place with -o"
-        ) from error
-    try:
-        temporary = scratch / target.name
-        yield temporary
-        os.replace(temporary, target)
-    except OSError as error:
-        raise UserError(f"{target}: cannot be written ({error})") from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with ExitStack() as stack:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # In the target's own folder: a rename is atomic only within one file system.
+            scratch = stack.enter_context(scratch_in(target.parent))
+        except OSError as error:
+            raise UserError(
+                f"{target.parent}: cannot be written to ({error}); choose another place with -o"
+            ) from error
+        try:
+            temporary = scratch / target.name
+            yield temporary
+            os.replace(temporary, target)
+        except OSError as error:
+            raise UserError(f"{target}: cannot be written ({error})") from error

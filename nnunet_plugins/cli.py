@@ -7,10 +7,12 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import NoReturn
 
 from dataset_conversion.errors import DatasetError, printable
 from nnunet_plugins import __version__
+from nnunet_plugins.child_processes import ending_with_us
 from nnunet_plugins.commands import (
     ablation,
     check,
@@ -31,6 +33,8 @@ from nnunet_plugins.commands import (
     robustness,
 )
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.signals import end_on_signals
+from nnunet_plugins.terminal import plain_output
 
 COMMANDS = {
     "env": env,
@@ -51,6 +55,8 @@ COMMANDS = {
     "report": report,
     "demo": demo,
 }
+#: Commands during which nnU-Net or a shell command starts processes.
+START_PROCESSES = frozenset({"demo", "doctor", "plan"})
 
 
 def parser() -> argparse.ArgumentParser:
@@ -80,8 +86,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
             if arguments.command == "env":
                 stream.reconfigure(encoding="utf-8")
+    # The output of env is for a shell: paths stay as they are.
+    with nullcontext() if arguments.command == "env" else plain_output():
+        return _run(arguments)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """Run one command and report its errors."""
     try:
-        status: int = COMMANDS[arguments.command].run(arguments)
+        together = ending_with_us if arguments.command in START_PROCESSES else nullcontext
+        with together():
+            status: int = COMMANDS[arguments.command].run(arguments)
         if sys.stdout is not None:  # closed: `>&-`
             sys.stdout.flush()
         return status
@@ -109,4 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def console() -> NoReturn:
     """Entry point of the installed command."""
-    sys.exit(main())
+    received = end_on_signals()
+    status = main()
+    # Some libraries discard the exception of a signal while they are imported.
+    sys.exit(128 + received[0] if received else status)

@@ -159,7 +159,11 @@ class Demo:
             cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             encoding="utf-8", errors="replace",
         ) as process:  # fmt: skip
-            self._follow(process.stdout or (), log)
+            try:
+                self._follow(process.stdout or (), log)
+            except BaseException:
+                process.terminate()  # leaving the block waits for it
+                raise
         if process.returncode:
             tail = "\n".join(log.read_text(encoding="utf-8").splitlines()[-8:])
             raise UserError(

@@ -16,6 +16,7 @@ from nnunet_plugins.comparison.comparable import (
 )
 from nnunet_plugins.comparison.fairness import Difference, differences
 from nnunet_plugins.comparison.held_out import facts_on, held_out
+from nnunet_plugins.comparison.references import check_same_references
 from nnunet_plugins.comparison.runs import Run
 from nnunet_plugins.comparison.statistics import (
     FEW,
@@ -138,6 +139,7 @@ def compare(
     check_labels(runs)
     runs, notes = same_cases(runs, common=common)
     check_references(runs)
+    notes += check_same_references(runs)
     metrics, more = check_measured(runs, metrics)
     notes += more
     patients = same_patients(runs)

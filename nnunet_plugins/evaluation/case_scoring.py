@@ -23,6 +23,7 @@ from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.evaluation.measuring import Measuring
 from nnunet_plugins.evaluation.metrics import compare
 from nnunet_plugins.evaluation.overlap import counts_of, encode, joint_counts
+from nnunet_plugins.evaluation.reference_identity import identify
 from nnunet_plugins.evaluation.summary import CaseScores
 from nnunet_plugins.evaluation.surfaces import measured_axes
 from nnunet_plugins.evaluation.swapped_sides import swapped_sides
@@ -41,7 +42,7 @@ def score_case(pair: Pair, labels: Labels, measuring: Measuring | None = None) -
     if measuring is not None and measuring.values is not None:
         predicted, true = measuring.values.predicted(predicted), measuring.values.true(true)
     scores = score_voxels(pair.name, predicted, true, labels, measuring)
-    return in_unit(replace(scores, stored=stored), true.unit)
+    return in_unit(replace(scores, stored=stored, reference=identify(true)), true.unit)
 
 
 def score_voxels(

@@ -9,6 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.worker_lifetime import begin, ctrl_c_blocked
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -16,6 +17,8 @@ Result = TypeVar("Result")
 
 def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int = 1) -> Iterator[Result]:
     """Yield ``work(item)`` for every item in order, computed by ``jobs`` processes.
+
+    The processes end at once when the caller stops early, fails or is killed.
 
     Raises:
         UserError: the processes cannot start, one was killed, or ``jobs`` is less than 1.
@@ -28,9 +31,17 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int = 1) -
     # A fork would copy the locks of the caller's threads.
     context = multiprocessing.get_context("spawn")
     started = context.Event()
-    pool = ProcessPoolExecutor(min(jobs, len(items)), mp_context=context, initializer=started.set)
+    theirs, ours = context.Pipe(duplex=False)
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(
+        min(jobs, len(items)), mp_context=context, initializer=begin, initargs=(started, theirs)
+    )
+    complete = False
     try:
-        yield from pool.map(work, items)
+        with ctrl_c_blocked():
+            results = pool.map(work, items)
+        yield from results
+        complete = True
     except BrokenProcessPool as error:
         if not started.is_set():  # each process imports the main script first
             raise UserError(
@@ -41,4 +52,9 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int = 1) -
             f"{jobs} processes (-j, jobs): one was killed, most likely because memory ran out; use 1"
         ) from error
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=complete, cancel_futures=True)
+        if not complete:
+            for process in set(multiprocessing.active_children()) - others:
+                process.kill()
+        ours.close()
+        theirs.close()

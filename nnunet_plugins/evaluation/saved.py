@@ -9,10 +9,12 @@ from typing import Any, NoReturn
 
 from dataset_conversion.json_text import parse_json
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.consistent import checked
 from nnunet_plugins.evaluation.instance_scores import read_case, read_options
 from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.evaluation.metrics import METRICS, MaskScores
 from nnunet_plugins.evaluation.overlap import Counts
+from nnunet_plugins.evaluation.reference_identity import read_reference
 from nnunet_plugins.evaluation.summary import FORMAT, FORMAT_VERSION, CaseScores, Scores
 
 
@@ -41,7 +43,7 @@ def read_scores(path: Path) -> Scores:
             f"{path}: format_version is {content.get('format_version')!r}, supported is {FORMAT_VERSION}; {fix}"
         )
     try:
-        return _scores(content)
+        return checked(_scores(content), path)
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: is incomplete ({error!r}); {fix}") from error
 
@@ -76,6 +78,7 @@ def _scores(content: dict[str, Any]) -> Scores:
                 group.name: read_case(case["instances"][group.name], group)
                 for group in (instances.groups if instances else ())
             },
+            reference=read_reference(case.get("reference")),
         )
         for name, case in content["cases"].items()
     )

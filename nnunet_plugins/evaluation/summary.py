@@ -30,6 +30,7 @@ from nnunet_plugins.evaluation.metrics import (
     metric_names,
 )
 from nnunet_plugins.evaluation.overlap import Counts
+from nnunet_plugins.evaluation.reference_identity import Reference
 from nnunet_plugins.evaluation.swapped_sides import SwappedSides
 
 FORMAT = "nnunet-plugins scores"
@@ -53,6 +54,7 @@ class CaseScores:
         unit: of distances: mm, or pixels if the files have no voxel size.
         instances: group -> its instances, if they were counted.
         sides: Dice with exchanged sides; None without labels of both sides.
+        reference: what it was scored against; None if that is not recorded.
     """
 
     name: str
@@ -66,6 +68,7 @@ class CaseScores:
     unit: str = "mm"
     instances: Mapping[str, CaseInstances] = field(default_factory=dict)
     sides: SwappedSides | None = None
+    reference: Reference | None = None
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,7 @@ class Scores:
                     "dimensions": case.dimensions,
                     "patient": case.patient,
                     "unit_of_distances": case.unit,
+                    "reference": case.reference.to_dict() if case.reference else None,
                     "labels": {
                         name: scores.to_dict(self.metrics) for name, scores in case.labels.items()
                     },

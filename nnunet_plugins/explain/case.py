@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from nnunet_plugins.explain.maps import Progress, attention, attention_names, gr
 from nnunet_plugins.image_files import find_channels, is_image, stored_orientation
 from nnunet_plugins.model_orientation import notes_on, read, returned, turned
 from nnunet_plugins.prediction import Model, quiet
+from nnunet_plugins.scratch import scratch_in
 
 #: nnU-Net's readers that keep the order of the voxels; only with these are the maps on the image's grid.
 READERS = ("SimpleITKIO", "NibabelIO", "NaturalImage2DIO", "Tiff3DIO")
@@ -142,8 +142,8 @@ def explain(predictor: Any, model: Model, images: Sequence[Path], *, labels: Seq
     chosen = find_layer(list_layers(predictor, model), layer)
     image = read(images[0])
     settings = predictor.configuration_manager
-    with tempfile.TemporaryDirectory(prefix="nnunet-plugins.") as scratch, quiet():
-        files = turned(images, model.orientation, Path(scratch))
+    with scratch_in() as scratch, quiet():
+        files = turned(images, model.orientation, scratch)
         data, _, properties = settings.preprocessor_class(verbose=False).run_case(
             [str(path) for path in files],
             None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from nnunet_plugins.export.run import Request, Written, export_case
 from nnunet_plugins.export.source_series import find_source
 from nnunet_plugins.natural_images import is_natural
 from nnunet_plugins.prediction import Model, predict
+from nnunet_plugins.scratch import scratch_in
 
 
 def export_dicom(folder: Path, model: Model, predictor: Any, request: Request, *,
@@ -60,11 +60,11 @@ def export_dicom(folder: Path, model: Model, predictor: Any, request: Request, *
     source = find_source(folder, wanted=request.series)
     case = name or f"case_{digest_of(source.series.paths)[:8]}"
     labels = read_labels(model.folder / "dataset.json", "the model's dataset.json")
-    with tempfile.TemporaryDirectory(prefix="nnunet-plugins.") as scratch:
-        image = Path(scratch) / f"{case}_0000{model.ending}"
+    with scratch_in() as scratch:
+        image = scratch / f"{case}_0000{model.ending}"
         (ready,) = prepare(Sample((source.volume(),)), NO_LABELS, output, source.who).images
         sitk.WriteImage(ready, str(image))
-        found = read_mask(predict(predictor, [image], Path(scratch) / "out" / case)).image
+        found = read_mask(predict(predictor, [image], scratch / "out" / case)).image
     placed, note = on_own_grid(found, header_of(source.grid()), case)
     done = export_case(case, placed, labels, request, source)
     notes = [note] if note else []

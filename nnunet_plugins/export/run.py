@@ -16,6 +16,7 @@ from dataset_conversion.io.nifti_writer import write_image
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import ENDINGS, VOLUMES
 from nnunet_plugins.evaluation.labels import Labels
+from nnunet_plugins.export.case_files import place, remove_earlier, set_of_files
 from nnunet_plugins.export.dicom_seg import Algorithm, write_dicom_seg
 from nnunet_plugins.export.label_files import check_placed, read_label_file
 from nnunet_plugins.export.mesh import write_stl
@@ -101,7 +102,8 @@ def export(prediction: Path, request: Request,
         folder = sources[name]
         if folder is not None:
             source = find_source(folder, prediction=image, wanted=request.series)
-        done = export_case(name, image, labels, request, source)
+        made = path.stat().st_mtime
+        done = export_case(name, image, labels, request, source, made=made)
         written.append(replace(done, notes=(*notes, *done.notes)))
     return written
 
@@ -124,13 +126,14 @@ def _export_own(name: str, path: Path, own: Own, labels: Labels, request: Reques
         notes.append(
             "no DICOM SEG: the patient's image is not a DICOM series of one file per slice"
         )
-    done = export_case(name, placed, labels, replace(request, formats=formats), own.source)
+    asked = replace(request, formats=formats)
+    done = export_case(name, placed, labels, asked, own.source, made=path.stat().st_mtime)
     return replace(done, notes=(*notes, *done.notes))
 
 
 def export_case(name: str, image: sitk.Image, labels: Labels, request: Request,
-                source: Source | None) -> Written:  # fmt: skip
-    """Write one label map in the requested formats.
+                source: Source | None, *, made: float | None = None) -> Written:  # fmt: skip
+    """Write one label map in the requested formats, and replace the files of an earlier export of the case as a set.
 
     Args:
         name: name of the case; file names start with it.
@@ -138,6 +141,7 @@ def export_case(name: str, image: sitk.Image, labels: Labels, request: Request,
         labels: names of its values.
         request: formats and options.
         source: the series that it was predicted from; for DICOM SEG.
+        made: time of the label map's file, in seconds since 1970; None: it was made now.
 
     Raises:
         UserError: undeclared values, or a file that cannot be written.
@@ -150,9 +154,24 @@ def export_case(name: str, image: sitk.Image, labels: Labels, request: Request,
     absent = [segment.name for segment in segments if segment not in present]
     if absent:
         notes.append(f"without a voxel: {', '.join(absent)}")
-    files = []
+    with set_of_files(request.output) as scratch:
+        files, more = _write(
+            name, image, segments, present, replace(request, output=scratch), source
+        )
+        files = place(files, request.output)
+    earlier = remove_earlier(
+        name, files, {*_stems(segments), *_stems(present)}, request.output, made
+    )
+    return Written(name, files, (*notes, *more, *earlier))
+
+
+def _write(name: str, image: sitk.Image, segments: Sequence[Segment], present: Sequence[Segment],
+           request: Request, source: Source | None) -> tuple[Sequence[Path], list[str]]:  # fmt: skip
+    """Write all files of a case, and return them with notes."""
+    array = sitk.GetArrayViewFromImage(image)
+    files: list[Path] = []
+    notes: list[str] = []
     if "nii.gz" in request.formats:
-        request.output.mkdir(parents=True, exist_ok=True)
         files.append(request.output / f"{name}.nii.gz")
         write_image(image, files[-1], request.output)
     if "seg.nrrd" in request.formats:
@@ -166,7 +185,7 @@ def export_case(name: str, image: sitk.Image, labels: Labels, request: Request,
         for segment, stem in zip(present, _stems(present), strict=True):
             files.append(request.output / f"{name}_{stem}.stl")
             write_stl(files[-1], segment.mask(array), image, request.smoothing)
-    return Written(name, tuple(files), tuple(notes))
+    return files, notes
 
 
 def find_cases(prediction: Path) -> dict[str, Path]:

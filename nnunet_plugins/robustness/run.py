@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,6 +26,7 @@ from nnunet_plugins.model_orientation import notes_on, turned
 from nnunet_plugins.natural_images import spacing_file
 from nnunet_plugins.prediction import Model, predict, predict_on_grid
 from nnunet_plugins.robustness.perturbations import PERTURBATIONS, Setting, check_strengths
+from nnunet_plugins.scratch import scratch_in
 
 FORMAT, FORMAT_VERSION = "nnunet-plugins robustness", 1
 CLEAN = "none"
@@ -159,8 +159,7 @@ def measure(model: Model, predictor: Any, folder: Path, references: Path, asked:
         (name, float(s)) for name, strengths in asked.items() for s in strengths
     ]
     steps = [(name, strength, case) for name, strength in conditions for case in cases]
-    with tempfile.TemporaryDirectory(prefix="nnunet-plugins.") as scratch:
-        place = Path(scratch)
+    with scratch_in() as place:
         chosen = place / "references"
         chosen.mkdir()
         for path in paired.values():  # the folder may contain other cases
@@ -208,8 +207,7 @@ def _one(predictor: Any, model: Model, images: list[Path], reference: Path, targ
          step: tuple[str, float, str], setting: Setting) -> None:  # fmt: skip
     """Perturb and predict one case, and map the prediction back."""
     name, strength, case = step
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".work.") as scratch:
-        work = Path(scratch)
+    with scratch_in(target.parent) as work:
         if name == CLEAN:
             found = predict_on_grid(predictor, model, images, work / "out" / case)
             if spacing := spacing_file(found):

@@ -1,14 +1,19 @@
 """Damaged inputs: no traceback, no output for the bad case, status 1, and the others unchanged."""
 
 import gzip
+import io
 import random
 import shutil
+import tempfile
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dataset_conversion.raw_format import writer as conversion
 from nnunet_plugins.cli import main
@@ -190,3 +195,115 @@ def test_a_hundred_kinds_of_damage(source, whole, tmp_path, capsys, quick):
     done = [check(seed, source, whole, tmp_path, capsys) for seed in range(LONG)]
     harmless = [what for what in done if what.endswith("harmless")]
     assert len(harmless) < LONG // 10, harmless
+
+
+# Fuzzed headers: any bytes and any values, in all formats.
+
+TEXTS = ("", "0", "-1", "nan", "inf", "1e400", "99999999999", "a", "1 2", "1 2 3 4", "1\\2\\3", "\u00fc", "0 0 0",
+         "NONE NONE NONE", "1e-320 1e-320 1e-320", "(1,0,0)", "\x1b[31m", "x" * 3000)  # fmt: skip
+
+
+@st.composite
+def edits(draw: st.DrawFn) -> list[tuple[float, str, bytes]]:
+    """Edits of a header: a position from 0 to 1, a value for a field there, and bytes."""
+    one = st.tuples(
+        st.floats(0, 1, exclude_max=True), st.sampled_from(TEXTS), st.binary(min_size=1, max_size=8)
+    )
+    return draw(st.lists(one, min_size=1, max_size=3))
+
+
+def fuzz_dicom(folder: Path, changes: list[tuple[float, str, bytes]], values: bool) -> None:
+    path = files(folder)[int(changes[0][0] * 3)]
+    if not values:
+        content = bytearray(path.read_bytes())
+        end = content.index(b"\xe0\x7f\x10\x00")  # pixel data
+        overwrite(content, 132, end, changes)
+        path.write_bytes(content)
+        return
+    data = pydicom.dcmread(path)
+    fields = [one.tag for one in data if one.keyword != "PixelData"]
+    for position, text, _ in changes:
+        tag = fields[int(position * len(fields))]
+        raw = text.encode("utf-8")
+        data[tag] = pydicom.dataelem.RawDataElement(
+            tag, data[tag].VR, len(raw), raw, 0, False, True, True, None
+        )
+    data.save_as(path)
+
+
+def fuzz_nifti(folder: Path, changes: list[tuple[float, str, bytes]], values: bool) -> None:
+    path = folder / ("ct.nii.gz" if values else "mask.nii.gz")
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    overwrite(content, 0, 352, changes)
+    path.write_bytes(gzip.compress(bytes(content)))
+
+
+def fuzz_text(folder: Path, changes: list[tuple[float, str, bytes]], values: bool) -> None:
+    path = next(folder.glob("ct.*"))
+    content = path.read_bytes()
+    end = content.index(b"\n\n") if path.suffix == ".nrrd" else content.index(b"ElementDataFile")
+    header, rest = content[:end], content[end:]
+    if values:
+        lines = header.split(b"\n")
+        for position, text, _ in changes:
+            at = int(position * len(lines))
+            key, sign, _ = lines[at].partition(b":" if path.suffix == ".nrrd" else b"=")
+            lines[at] = key + sign + b" " + text.encode("utf-8")
+        path.write_bytes(b"\n".join(lines) + rest)
+        return
+    edited = bytearray(header)
+    overwrite(edited, 0, len(edited), changes)
+    path.write_bytes(bytes(edited) + rest)
+
+
+def overwrite(
+    content: bytearray, start: int, end: int, changes: list[tuple[float, str, bytes]]
+) -> None:
+    for position, _, new in changes:
+        at = start + int(position * (end - start))
+        content[at : at + len(new)] = new[: end - at]
+
+
+FUZZED = {"dicom": fuzz_dicom, "nifti": fuzz_nifti, "meta": fuzz_text, "nrrd": fuzz_text}
+
+
+def check_fuzzed(
+    source: Path, patient: str, changes: list[tuple[float, str, bytes]], values: bool
+) -> None:
+    """An unreadable patient is left out with status 1; one that is converted has readable files."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        shutil.copy(source.parent / "labels.json", folder)
+        for name in (patient, "other"):
+            shutil.copytree(source / name, folder / "patients" / name)
+        FUZZED[patient](folder / "patients" / patient, changes, values)
+        said = io.StringIO()
+        with redirect_stdout(said), redirect_stderr(said):
+            status = command(folder / "patients", folder / "raw", "--keep-going")
+        written = sorted((folder / "raw" / NAME).rglob("*.nii.gz"))
+        assert "Traceback" not in said.getvalue()
+        assert sum(path.name.startswith("other") for path in written) == 2
+        of_patient = [path for path in written if not path.name.startswith("other")]
+        assert status in (0, 1)
+        assert len(of_patient) == (0 if status else 2)
+        for path in of_patient:
+            sitk.ReadImage(str(path))
+
+
+FUZZING = {"deadline": None, "database": None, "derandomize": True}
+KEPT = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+
+
+@pytest.mark.parametrize("patient", FUZZED)
+@settings(max_examples=8, suppress_health_check=KEPT, **FUZZING)
+@given(changes=edits(), values=st.booleans())
+def test_any_header_is_converted_or_reported(patient, source, quick, changes, values):
+    check_fuzzed(source, patient, changes, values)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("patient", FUZZED)
+@settings(max_examples=300, suppress_health_check=KEPT, **FUZZING)
+@given(changes=edits(), values=st.booleans())
+def test_many_headers_are_converted_or_reported(patient, source, quick, changes, values):
+    check_fuzzed(source, patient, changes, values)

@@ -37,6 +37,7 @@ def test_all_options_together(tmp_path, folders, capsys):
             "29=L5",
             "--tolerance",
             "1",
+            "--tolerance",
             "sacrum=2",
             "-o",
             str(file),

@@ -1,0 +1,97 @@
+"""Running commands that are killed, and looking for the processes that they leave."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from nnunet_plugins.cli import main
+
+ROOT = Path(__file__).parents[2]
+MARK = "TEST_OF_KILLED_COMMANDS"
+LIMIT = 5.0  # s after which no process may be left
+MACHINE = 20.0  # s more, for a machine with other work
+
+
+def start(arguments: list[str], mark: str, **more: str) -> subprocess.Popen[str]:
+    """Start one of our commands in a process group of its own."""
+    environment = {
+        **os.environ,
+        **more,
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        MARK: mark,
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "nnunet_plugins", *arguments], env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+
+
+class Forked:
+    """A command in a fork of this process, which has imported everything; used as `subprocess.Popen`."""
+
+    def __init__(self, arguments: list[str], _mark: str) -> None:
+        self.pid = os.fork()
+        if not self.pid:
+            status = 1
+            try:
+                silent = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(silent, 1)
+                os.dup2(silent, 2)
+                status = main(arguments)
+            finally:
+                os._exit(status)
+        self.returncode = 0
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal."""
+        os.kill(self.pid, number)
+
+    def communicate(self, timeout: float = 0) -> None:
+        """Wait for the end."""
+        self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def left(mark: str) -> list[int]:
+    """Running processes that a marked command started, itself included."""
+    entry = f"{MARK}={mark}".encode()
+    found = []
+    for folder in Path("/proc").iterdir():
+        try:
+            if folder.name.isdigit() and entry in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+def children(mark: str, count: int) -> bool:
+    """Wait until a command has started processes; whether it did before it ended."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        there = len(left(mark))
+        if there > count:
+            return True
+        if not there:
+            return False
+        time.sleep(0.05)
+    return False
+
+
+def kill(process: subprocess.Popen[str] | Forked, number: int, mark: str) -> int:
+    """Send a signal, wait for the end, check that nothing is left; return the exit status."""
+    process.send_signal(number)
+    until = time.monotonic() + LIMIT + MACHINE
+    process.communicate(timeout=LIMIT + MACHINE)
+    while left(mark) and time.monotonic() < until:
+        time.sleep(0.05)
+    stray = left(mark)
+    for one in stray:
+        os.kill(one, signal.SIGKILL)
+    assert not stray
+    return int(process.returncode)
