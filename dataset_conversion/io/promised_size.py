@@ -28,7 +28,7 @@ def nifti_bytes(start: bytes) -> int:
         io.BytesIO(start), check=False
     )
     count = math.prod(int(n) for n in header.get_data_shape())
-    return int(float(header["vox_offset"])) + count * header.get_data_dtype().itemsize
+    return int(float(header["vox_offset"])) + count * int(header.get_data_dtype().itemsize)
 
 
 def nrrd_voxels(fields: Mapping[str, str]) -> int:
