@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,10 +22,9 @@ def nifti_bytes(start: bytes) -> int:
     Raises:
         Exception: anything that nibabel raises for a damaged header.
     """
-    second = b"n+2" in start[4:8]
-    header = (nib.Nifti2Header if second else nib.Nifti1Header).from_fileobj(
-        io.BytesIO(start), check=False
-    )
+    kind = nib.Nifti2Header if b"n+2" in start[4:8] else nib.Nifti1Header
+    # Not from_fileobj: it reads the extensions too, which may be longer than the start.
+    header = kind(start[: kind.sizeof_hdr], check=False)
     count = math.prod(int(n) for n in header.get_data_shape())
     return int(float(header["vox_offset"])) + count * int(header.get_data_dtype().itemsize)
 
