@@ -12,6 +12,7 @@ from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag, Tag
 
 from dataset_conversion.dicom.deflated import check_deflated
+from dataset_conversion.dicom.first_elements import first_elements
 from dataset_conversion.dicom.headers import may_be_dicom
 from dataset_conversion.dicom.series import Series
 from dataset_conversion.errors import DatasetError
@@ -24,9 +25,7 @@ _KINDS = {
     "1.2.840.10008.5.1.4.1.1.66.5": "surface segmentation",
     "1.2.840.10008.5.1.4.1.1.481.3": RTSTRUCT,
 }
-_READ: list[BaseTag | int] = [
-    Tag(name) for name in ("SOPClassUID", "Modality", "SeriesDescription")
-]
+_READ = [Tag(name) for name in ("SOPClassUID", "Modality", "SeriesDescription")]
 
 
 @dataclass(frozen=True)
@@ -46,21 +45,27 @@ def role_of(path: Path) -> Role | None:
         DatasetError: the file cannot be read.
     """
     try:
-        with path.open("rb") as stream, quiet_pydicom():
-            if stream.read(132)[128:] != b"DICM" and not may_be_dicom(path):
+        found = first_elements(path, _READ)
+        if found is None:
+            if not may_be_dicom(path):
                 return None
-            stream.seek(0)
-            header: Any = read_partial(
-                stream, stop_when=lambda tag, *_: tag > _READ[-1], force=True,
-                specific_tags=_READ,
-            )  # fmt: skip
-            uid = str(header.get("SOPClassUID", "") or "")
-            kind = _KINDS.get(uid) or (RTSTRUCT if header.get("Modality") == RTSTRUCT else None)
-            return Role(kind, str(header.get("SeriesDescription", "") or ""))
+            found = _by_library(path)
+        uid, modality, description = (found.get(tag, "") for tag in _READ)
+        kind = _KINDS.get(uid) or (RTSTRUCT if modality == RTSTRUCT else None)
+        return Role(kind, description)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from error
     except Exception:  # damaged: reported with the reason by the reader of the series
         return None
+
+
+def _by_library(path: Path) -> dict[int, str]:
+    tags: list[BaseTag | int] = [*_READ]
+    with path.open("rb") as stream, quiet_pydicom():
+        header: Any = read_partial(
+            stream, stop_when=lambda tag, *_: tag > _READ[-1], force=True, specific_tags=tags
+        )
+        return {tag: str(header[tag].value or "") for tag in _READ if tag in header}
 
 
 @dataclass(frozen=True)
