@@ -108,7 +108,9 @@ def check_plans(content: Any, where: object) -> dict[str, Any]:
 def _check(found: Mapping[str, Any], who: str) -> None:
     patch, batch = found.get("patch_size"), found.get("batch_size")
     if not isinstance(patch, list) or len(patch) not in (2, 3) or not all(map(_is_count, patch)):
-        raise UserError(f"{who}: patch_size is {_short(patch)}; expected 2 or 3 integers of 1 or more")
+        raise UserError(
+            f"{who}: patch_size is {_short(patch)}; expected 2 or 3 integers of 1 or more"
+        )
     if not _is_count(batch):
         raise UserError(f"{who}: batch_size is {_short(batch)}; expected an integer of 1 or more")
     for part in (found, found.get("architecture")):
@@ -140,7 +142,7 @@ def resolve(plans: Mapping[str, Any], configuration: str) -> dict[str, Any]:
     while name and name not in seen:
         seen.add(name)
         entry = plans.get("configurations", {}).get(name)
-        if not isinstance(entry, dict):
+        if not isinstance(entry, dict) or not isinstance(entry.get("inherits_from", ""), str):
             return {}
         found = {**entry, **found}
         name = entry.get("inherits_from")
