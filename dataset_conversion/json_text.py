@@ -17,7 +17,7 @@ def parse_json(text: str, **options: Any) -> Any:
         options: as for `json.loads`.
 
     Raises:
-        ValueError: not JSON, or nested too deeply.
+        ValueError: not JSON, nested too deeply, or with half of a surrogate pair.
 
     >>> parse_json('{"labels": {"background": 0}}')
     {'labels': {'background': 0}}
@@ -30,12 +30,23 @@ def parse_json(text: str, **options: Any) -> Any:
         value = json.loads(text, **options)
     except RecursionError as error:
         raise ValueError(deep) from error
+    if _too_deep(value):
+        raise ValueError(deep)
+    if "\\ud" in text.lower():
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("half of a surrogate pair, which is not a character") from error
+    return value
+
+
+def _too_deep(value: Any) -> bool:
     level = [value]
     for _ in range(MOST_LEVELS + 1):
         level = [part for one in level for part in _parts(one)]
         if not level:
-            return value
-    raise ValueError(deep)
+            return False
+    return True
 
 
 def _parts(value: Any) -> list[Any]:

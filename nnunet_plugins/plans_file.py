@@ -142,7 +142,7 @@ def resolve(plans: Mapping[str, Any], configuration: str) -> dict[str, Any]:
     while name and name not in seen:
         seen.add(name)
         entry = plans.get("configurations", {}).get(name)
-        if not isinstance(entry, dict):
+        if not isinstance(entry, dict) or not isinstance(entry.get("inherits_from", ""), str):
             return {}
         found = {**entry, **found}
         name = entry.get("inherits_from")

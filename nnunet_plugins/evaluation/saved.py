@@ -17,6 +17,8 @@ from nnunet_plugins.evaluation.overlap import Counts
 from nnunet_plugins.evaluation.reference_identity import read_reference
 from nnunet_plugins.evaluation.summary import FORMAT, FORMAT_VERSION, CaseScores, Scores
 
+_LARGEST = 2**63
+
 
 def read_scores(path: Path) -> Scores:
     """Read a scores file.
@@ -40,7 +42,7 @@ def read_scores(path: Path) -> Scores:
         raise UserError(f"{path}: is not a scores file of nnunet-plugins evaluate; {fix}")
     if content.get("format_version") != FORMAT_VERSION:
         raise UserError(
-            f"{path}: format_version is {content.get('format_version')!r}, supported is {FORMAT_VERSION}; {fix}"
+            f"{path}: format_version is {content.get('format_version')!r:.50}, supported is {FORMAT_VERSION}; {fix}"
         )
     try:
         return checked(_scores(content), path)
@@ -58,22 +60,25 @@ def is_scores(path: Path) -> bool:
 
 def _scores(content: dict[str, Any]) -> Scores:
     labels = Labels(
-        {name: tuple(values) for name, values in content["labels"].items()},
-        content["ignore_label"],
-        content["labels_from"],
+        {
+            name: tuple(_number(f"label {name}", value) for value in values)
+            for name, values in content["labels"].items()
+        },
+        _number("ignore_label", content["ignore_label"]),
+        _text("labels_from", content["labels_from"]),
     )
     metrics = tuple(name for name in METRICS if name in content["metrics"])
     instances = read_options(content["instances"]) if "instances" in content else None
     cases = tuple(
         CaseScores(
             name,
-            tuple(case["spacing_mm"]),
+            tuple(_number("spacing_mm", one) for one in case["spacing_mm"]),
             {label: _mask(case["labels"][label], metrics) for label in labels.values},
-            Counts(*(case["background"][key] for key in ("tp", "fp", "fn", "tn"))),
-            case["right_voxels"],
-            dimensions=case.get("dimensions"),
-            patient=case.get("patient"),
-            unit=case.get("unit_of_distances", "mm"),
+            Counts(*(_number(key, case["background"][key]) for key in ("tp", "fp", "fn", "tn"))),
+            _number("right_voxels", case["right_voxels"]),
+            dimensions=_number("dimensions", case.get("dimensions")),
+            patient=_number("patient", case.get("patient")),
+            unit=_text("unit_of_distances", case.get("unit_of_distances", "mm")),
             instances={
                 group.name: read_case(case["instances"][group.name], group)
                 for group in (instances.groups if instances else ())
@@ -82,14 +87,15 @@ def _scores(content: dict[str, Any]) -> Scores:
         )
         for name, case in content["cases"].items()
     )
-    notes = [*content["notes"], *_outdated(cases, metrics)]
+    notes = [*(_text("notes", note) for note in content["notes"]), *_outdated(cases, metrics)]
+    trained_on = _text("trained_on", content.get("trained_on") or "")
     return Scores(
         labels,
         cases,
         tuple(notes),
-        content["tolerance_mm"],
+        _number("tolerance_mm", content["tolerance_mm"]),
         metrics,
-        content.get("trained_on") or "",
+        trained_on,
         content.get("tolerances_mm", {}),
         instances,
     )
@@ -108,9 +114,25 @@ def _outdated(cases: Sequence[CaseScores], metrics: Sequence[str]) -> list[str]:
 def _mask(found: dict[str, Any], metrics: tuple[str, ...]) -> MaskScores:
     names = [one.name for one in fields(MaskScores)]
     values: dict[str, Any] = {
-        name: found[name] if name in metrics or name not in METRICS else None for name in names
+        name: _number(name, found[name]) if name in metrics or name not in METRICS else None
+        for name in names
     }
     return MaskScores(**values)
+
+
+def _number(name: str, value: Any) -> Any:
+    """Return a number or None as it was read; everything else raises TypeError."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is None or (number and abs(value) < _LARGEST):
+        return value
+    raise TypeError(f"{name} is {value!r:.50}")
+
+
+def _text(name: str, value: Any) -> str:
+    """Return a text as it was read; everything else raises TypeError."""
+    if isinstance(value, str):
+        return value
+    raise TypeError(f"{name} is {value!r:.50}")
 
 
 def _refuse(path: Path) -> Any:

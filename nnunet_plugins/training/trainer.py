@@ -141,15 +141,15 @@ class PluginTrainer(nnUNetTrainer):
         Raises:
             UserError: the preprocessed cases are incomplete, or of an earlier version of the dataset.
         """
-        if not self.was_initialized:
-            self.initialize()
-        self._record_start()
         if self.local_rank == 0:
             data = Path(self.preprocessed_dataset_folder)
             check_complete(data.parent, self.plans_manager.plans_name)
             check_current(data)
             recorded = recorded_source(data)
             check_data(self._started.setdefault("data", recorded), recorded, data)
+        if not self.was_initialized:
+            self.initialize()
+        self._record_start()
         super().on_train_start()
         self.print_to_log_file(
             f"initial weights: {getattr(self, 'initial_weights', 'not recorded')}"
