@@ -31,6 +31,8 @@ _GEOMETRY = re.compile(
     rb"(?i)(space|spacings|axis ?mins|axis ?maxs|measurement frame)\b[^:]*:(?!=)"
 )
 _MM = frozenset(("mm", "millimeter", "millimeters", "millimetre", "millimetres"))
+_LONGEST = 500  # characters of a field
+_FREE_TEXT = frozenset(("content", "labels"))
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,12 @@ def check_header(fields: Mapping[str, str], path: Path) -> None:
     Raises:
         DatasetError: the message states what is not read.
     """
+    long = [name for name in fields if name not in _FREE_TEXT and len(fields[name]) > _LONGEST]
+    if long:  # ITK would crash
+        raise DatasetError(
+            f"{path}: the field {long[0][:50]!r} of its header has {len(fields[long[0]])} characters, allowed are "
+            f"{_LONGEST}; the file is damaged: export it again"
+        )
     if "data file" in fields or "datafile" in fields:
         raise DatasetError(
             f"{path}: its values are in another file; save it as one .nrrd or .nii.gz file"
