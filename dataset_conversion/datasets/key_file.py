@@ -93,7 +93,7 @@ def _rows(key: Path, dataset: str) -> dict[str, str]:
     """Return case -> source of an existing key; empty if there is no file.
 
     Raises:
-        DatasetError: it is no key, or the key of another dataset.
+        DatasetError: it was not written by convert, or is the key of another dataset.
     """
     if not os.path.lexists(key):
         return {}
