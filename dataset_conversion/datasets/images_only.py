@@ -75,7 +75,7 @@ def convert_images(find: Find, source: Path, target: Path, options: Common,
         written = {
             c.name: os.path.abspath(c.where) for c in dataset.cases if c.name in report.cases
         }
-        write_key(Path(options.key), written, target.name)
+        write_key(Path(options.key), written)
     return report
 
 

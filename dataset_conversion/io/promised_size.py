@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,10 +22,8 @@ def nifti_bytes(start: bytes) -> int:
     Raises:
         Exception: anything that nibabel raises for a damaged header.
     """
-    second = b"n+2" in start[4:8]
-    header = (nib.Nifti2Header if second else nib.Nifti1Header).from_fileobj(
-        io.BytesIO(start), check=False
-    )
+    kind = nib.Nifti2Header if b"n+2" in start[4:8] else nib.Nifti1Header
+    header = kind(start[: kind.template_dtype.itemsize], check=False)
     count = math.prod(int(n) for n in header.get_data_shape())
     return int(float(header["vox_offset"])) + count * header.get_data_dtype().itemsize
 
@@ -60,7 +57,10 @@ def check_promise(path: Path, promised: int, *, packed: bool, data: Path | None 
     Raises:
         DatasetError: the message states both sizes.
     """
-    size = (data or path).stat().st_size
+    file = data or path
+    if not file.is_file():  # reported by the reader
+        return
+    size = file.stat().st_size
     most = size * _RATIO if packed else size
     if promised > max(most, _SMALL):
         raise DatasetError(
