@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ import numpy as np
 
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.json_text import parse_json
+from dataset_conversion.side_words import has_side
 
 BACKGROUND, IGNORE = "background", "ignore"
 
@@ -23,17 +23,6 @@ MOST_LABELS = 1000
 
 Value = int | tuple[int, ...]
 _BLOCK = 1 << 20
-
-# Words for left and right in the languages of hospital label lists, to detect sides only.
-LEFT_WORDS = frozenset((
-    "left", "l", "lt", "sin", "sinister", "sinistra", "li", "links", "linke", "linker", "linkes", "gauche",
-    "izquierda", "izquierdo", "sinistro", "sx", "左",
-))  # fmt: skip
-RIGHT_WORDS = frozenset((
-    "right", "r", "rt", "dex", "dexter", "dextra", "re", "rechts", "rechte", "rechter", "rechtes", "droite",
-    "droit", "derecha", "derecho", "destra", "destro", "dx", "右",
-))  # fmt: skip
-_SIDE_WORDS = LEFT_WORDS | RIGHT_WORDS
 
 
 @dataclass(frozen=True)
@@ -195,39 +184,6 @@ def spans(values: Iterable[int]) -> str:
     for low, high in runs:
         parts += [f"{low}-{high}"] if high > low + 1 else [str(v) for v in range(low, high + 1)]
     return ", ".join(parts)
-
-
-def has_side(name: str) -> bool:
-    """Return whether a label name contains a word for left or right.
-
-    Words end at anything but letters and digits, and at capitals of camelCase.
-
-    >>> has_side("left_ilium"), has_side("iliumRight"), has_side("L5")
-    (True, True, False)
-    """
-    return any(side_word(word) for word in words_of(name))
-
-
-def words_of(name: str) -> list[str]:
-    """Return the words of a label name in lower case; see `has_side`.
-
-    >>> words_of("iliumRight_2")
-    ['ilium', 'right', '2']
-    """
-    apart = re.sub(r"([左右])", r" \1 ", name)
-    parts = re.findall(r"[^\W_]+", apart)
-    return [word.lower() for part in parts
-            for word in re.sub(r"(?<=[a-z])(?=[A-Z])", " ", part).split()]  # fmt: skip
-
-
-def side_word(word: str) -> str:
-    """Return the word for a side in a word of `words_of`; "" if there is none.
-
-    >>> side_word("left2"), side_word("l5")
-    ('left', '')
-    """
-    bare = word.rstrip("0123456789") if len(word) > 3 else word
-    return next((found for found in (word, bare) if found in _SIDE_WORDS), "")
 
 
 def read_labels(path: Path, drop: Sequence[int] = ()) -> Labels:

@@ -11,6 +11,8 @@ import numpy as np
 
 _SHELL = 2  # voxels around the labels
 _FEW = 500  # voxels of labels
+_VOXELS = 1 << 21  # in the box of the labels, above which every second slice or fewer are measured,
+_SLICES = 20  # but not fewer than these
 _BORDER = 1 << 14  # voxels that suffice for a median
 
 
@@ -77,20 +79,22 @@ def measure(images: Sequence[np.ndarray], mask: np.ndarray | None,
     if mask is None or box is None:
         return Measures(*size, border)
     wide = tuple(slice(max(0, part.start - _SHELL), part.stop + _SHELL) for part in box)
-    labels = mask[wide]
+    some = _every(mask[wide])  # slices
+    labels = mask[wide][some]
     held = labels > 0
-    shell = _grown(held) & ~held
+    shell = _grown(mask[wide] > 0, some) & ~held
     values, counts = labels[held], np.bincount(labels[held])
     contrast, means = [], []
     for image in images:
-        part = image[wide]
+        part = image[wide][some]
         inside, outside = part[held].astype(np.float64), part[shell].astype(np.float64)
         contrast.append(_contrast(inside, outside))
         means.append(np.bincount(values, inside) / np.maximum(counts, 1))
+    enough = np.count_nonzero(mask[box]) >= _FEW
     return Measures(
         *size,
         border,
-        _digest(mask[box]) if int(counts.sum()) >= _FEW else "",
+        _digest(mask[box]) if enough else "",
         tuple(contrast),
         {
             str(value): tuple(_rounded(found[value]) for found in means)
@@ -111,8 +115,13 @@ def _box(mask: np.ndarray) -> tuple[slice, ...] | None:
     return tuple(box)
 
 
-def _grown(held: np.ndarray) -> np.ndarray:
-    """Return a mask and all voxels up to `_SHELL` from it along each axis."""
+def _every(labels: np.ndarray) -> slice:
+    """Return the slices that suffice for means: all of a small box, every few of a large one."""
+    return slice(None, None, max(1, min(labels.size // _VOXELS, labels.shape[0] // _SLICES)))
+
+
+def _grown(held: np.ndarray, some: slice) -> np.ndarray:
+    """Return some slices of a mask with all voxels up to `_SHELL` from it along each axis."""
     for axis in range(3):
         source = np.moveaxis(held, axis, 0)
         grown = source.copy()
@@ -120,6 +129,7 @@ def _grown(held: np.ndarray) -> np.ndarray:
             grown[step:] |= source[:-step]
             grown[:-step] |= source[step:]
         held = np.moveaxis(grown, 0, axis)
+        held = held[some] if axis == 0 else held
     return held
 
 

@@ -74,7 +74,7 @@ def convert_images(find: Find, source: Path, target: Path, options: Common,
     ending = ENDING if record is None else record.ending
     report = write_images(dataset, target, options.run(), progress, ending=ending)
     if options.key and not options.dry_run:
-        write_key(Path(options.key), sources_of(dataset.cases, report.cases), target.name)
+        write_key(Path(options.key), sources_of(dataset.cases, report.cases))
     return report
 
 

@@ -14,7 +14,7 @@ from dataset_conversion.cases.case import Case
 from dataset_conversion.errors import DatasetError, disk_error, some
 
 COLUMNS = ("case", "source", "dataset")
-_OLD = COLUMNS[:2]  # of version 1, which did not name the dataset
+_SHORT = COLUMNS[:2]  # of new images, and of an older version
 
 
 def check_key(key: Path, target: Path) -> None:
@@ -68,14 +68,14 @@ def _absolute(where: str) -> str:
     return os.path.abspath(first) if Path(first).exists() else where
 
 
-def write_key(key: Path, sources: Mapping[str, str], dataset: str,
+def write_key(key: Path, sources: Mapping[str, str], dataset: str = "",
               cases: Collection[str] | None = None) -> None:  # fmt: skip
     """Write one row per case: its id, its source (a folder or a file), and the dataset; mode 0600.
 
     Args:
         key: the file.
         sources: case -> source.
-        dataset: name of the dataset's folder.
+        dataset: name of the dataset's folder; "" for new images, which belong to none.
         cases: ids of all cases; those without a source keep the row of the earlier key.
 
     Raises:
@@ -85,8 +85,10 @@ def write_key(key: Path, sources: Mapping[str, str], dataset: str,
     kept = {case: source for case, source in _rows(key, dataset).items() if case in (cases or ())}
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(COLUMNS)
-    rows.writerows((case, source, dataset) for case, source in sorted({**kept, **sources}.items()))
+    columns = COLUMNS if dataset else _SHORT
+    rows.writerow(columns)
+    found = sorted({**kept, **sources}.items())
+    rows.writerows((case, source, dataset)[: len(columns)] for case, source in found)
     key, temporary = key.resolve(), None
     try:
         handle, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=key.parent)  # mode 0600
@@ -105,7 +107,7 @@ def _rows(key: Path, dataset: str) -> dict[str, str]:
     """Return case -> source of an existing key; empty if there is no file.
 
     Raises:
-        DatasetError: it is no key, or the key of another dataset.
+        DatasetError: it was not written by convert, or is the key of another dataset.
     """
     if not os.path.lexists(key):
         return {}
@@ -119,7 +121,7 @@ def _rows(key: Path, dataset: str) -> dict[str, str]:
     first = text.partition("\n")[0]
     # Some spreadsheets save semicolons.
     rows = _parsed(text, ";" if ";" in first else ",")
-    if not rows or tuple(rows[0]) not in (COLUMNS, _OLD) or any(
+    if not rows or tuple(rows[0]) not in (COLUMNS, _SHORT) or any(
         len(row) != len(rows[0]) for row in rows
     ):  # fmt: skip
         raise DatasetError(

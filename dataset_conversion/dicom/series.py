@@ -165,7 +165,7 @@ def _of_modality(parts: list[Part], who: str, modality: str | None, notes: list[
 
 
 def _code(modality: str) -> str:
-    """Return a Modality for messages; a text that is no code may hold a name and is not shown."""
+    """Return a Modality for messages; a free text may hold a name and is not shown."""
     return modality if CODE.fullmatch(modality) else _FREE if modality else ABSENT
 
 

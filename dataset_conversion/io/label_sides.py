@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dataset_conversion.labels import LEFT_WORDS, side_word, words_of
+from dataset_conversion.side_words import LEFT_WORDS, side_word, words_of
 
 
 def side_pairs(names: Iterable[str]) -> list[tuple[str, str]]:

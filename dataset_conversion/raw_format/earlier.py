@@ -82,7 +82,7 @@ def losses(cases: Sequence[Case], plain: Mapping[str, Mapping[str, str]], old: M
            kept: Mapping[str, Record], target: Path) -> Losses:  # fmt: skip
     """Find what the conversion would lose.
 
-    Other settings and other masks in the source are no loss: the old files can be made again.
+    Other settings and other masks in the source lose nothing: the old files can be made again.
 
     Args:
         cases: of this conversion.

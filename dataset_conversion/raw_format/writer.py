@@ -8,15 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from dataset_conversion.cases.case import Case, unique
-from dataset_conversion.cases.implausible import Looked, implausible
-from dataset_conversion.cases.preprocess import Prepared, prepare
-from dataset_conversion.cases.slice_direction import grid_notes
+from dataset_conversion.cases.preprocess import Prepared
 from dataset_conversion.errors import DatasetError, together
 from dataset_conversion.io.atomic_files import check_space, digest, digest_json, to_json, write_text
 from dataset_conversion.io.nifti_writer import write_image
-from dataset_conversion.io.orientation import SLICES_FIRST, stored_code
+from dataset_conversion.io.orientation import stored_code
 from dataset_conversion.parallel import Progress, Run, each
-from dataset_conversion.raw_format.channels import channel_warnings
 from dataset_conversion.raw_format.copies import find_copies
 from dataset_conversion.raw_format.description import ENDING, Description
 from dataset_conversion.raw_format.earlier import (
@@ -29,10 +26,12 @@ from dataset_conversion.raw_format.earlier import (
 )
 from dataset_conversion.raw_format.manifest import FILE as MANIFEST
 from dataset_conversion.raw_format.manifest import FORMAT, Record, patients, records, versions
+from dataset_conversion.raw_format.prepared_case import prepared_case, record_of
 from dataset_conversion.raw_format.preview import FILE as PREVIEW
 from dataset_conversion.raw_format.preview import Row, choose, draw, legend
 from dataset_conversion.raw_format.preview_planes import Cuts, cut
-from dataset_conversion.raw_format.salted import keyed, keyed_facts, keyed_sources, mark
+from dataset_conversion.raw_format.run_notes import direction_notes, plausibility_notes
+from dataset_conversion.raw_format.salted import keyed_sources, mark
 from dataset_conversion.raw_format.staging import DATASET, SPLITS, Staging
 from dataset_conversion.raw_format.summary import Report, summary
 
@@ -198,39 +197,16 @@ class Conversion:
         self.cases = [replace(c, group=found.groups.get(c.name, c.group)) for c in self.cases]
         return {name: record for name, record in done.items() if name not in found.names}
 
-    def _prepare(self, case: Case) -> Prepared:
-        try:
-            sample = case.load()
-        except OSError as error:
-            raise DatasetError(
-                f"{case.where}: cannot be read ({error.strerror or error})"
-            ) from error
-        if len(sample.images) != len(self.dataset.channel_names) or (
-            case.labelled != (sample.mask is not None)
-        ):
-            raise DatasetError(
-                f"{case.where}: {len(sample.images)} channels of "
-                f"{len(self.dataset.channel_names)}, mask "
-                f"{'found' if sample.mask is not None else 'missing'}; the source changed during "
-                "the conversion: run it again"
-            )
-        ready = prepare(sample, self.dataset.labels, self.dataset.output, case.where)
-        warnings = channel_warnings(self.dataset.channel_names, ready.facts)
-        return replace(ready, notes=(*ready.notes, *warnings))
-
     def _record(self, case: Case, ready: Prepared, files: dict[str, str]) -> Record:
-        voxels = {str(value): count for value, count in ready.voxels.items()}
-        secret, measures = self.dataset.secret, ready.measures.to_dict() if ready.measures else {}
-        measures |= {"mask": keyed(measures.get("mask", ""), secret)}
-        facts = [vars(keyed_facts(fact, secret)) for fact in ready.facts]
-        return Record(dict(case.sources), self.settings, files, voxels, ready.grid, self.made_with,
-                      list(ready.notes), facts, measures)  # fmt: skip
+        return record_of(case, ready, files, self.dataset, self.settings, self.made_with)
 
     def _try(self, case: Case) -> Record:
-        return self._record(case, self._prepare(case), dict.fromkeys(self._names(case), ""))
+        return self._record(
+            case, prepared_case(case, self.dataset), dict.fromkeys(self._names(case), "")
+        )
 
     def _convert(self, case: Case) -> Record:
-        ready = self._prepare(case)
+        ready = prepared_case(case, self.dataset)
         volumes = [*ready.images, *([] if ready.mask is None else [ready.mask])]
         files = {}
         for name, volume in zip(self._names(case), volumes, strict=True):
@@ -327,30 +303,19 @@ class Conversion:
         if self.problems and not (self.run.keep_going or self.run.dry_run):
             raise together(self.problems)
 
-    def _looked(self, done: Mapping[str, Record], groups: Mapping[str, str]) -> Looked:
-        measures = {name: record.measured() for name, record in sorted(done.items())}
-        names = self.dataset.labels.written()
-        return Looked(measures, groups, self.dataset.channel_names, names)
-
     def _report(self, done: Mapping[str, Record], worked: Sequence[Case],
                 notes: Sequence[str]) -> Report:  # fmt: skip
         written = sum(case.name in done and case.name not in self.staying for case in worked)
         groups = {case.name: case.group for case in self.cases if case.name in done}
         report = summary(self.place.target, self.dataset.labels, done, self._splits(done), groups)
-        grids = [record.grid for record in done.values()]
-        directions = grid_notes(
-            [(grid["spacing"], grid["orientation"]) for grid in grids],
-            slices_first=self.dataset.output.orientation == SLICES_FIRST,
-            sided=bool(self.dataset.labels.sided()),
-        )
         all_notes = [
             *self.dataset.notes,
             *self.dataset.labels.notes(),
             *notes,
             *staying(self.staying),
-            *directions,
+            *direction_notes(self.dataset, done),
             *report.notes,
-            *(f"warning: {text}" for text in implausible(self._looked(done, groups))),
+            *plausibility_notes(self.dataset, done, groups),
         ]
         return replace(
             report,

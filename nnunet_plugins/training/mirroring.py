@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dataset_conversion.labels import has_side
+from dataset_conversion.side_words import has_side
 from nnunet_plugins.errors import UserError
 
 if TYPE_CHECKING:

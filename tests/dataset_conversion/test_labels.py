@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.labels import Labels, has_side, read_labels, template
+from dataset_conversion.labels import Labels, read_labels, template
+from dataset_conversion.side_words import has_side
 from tests.dataset_conversion.making import label_file
 
 

@@ -222,7 +222,7 @@ def test_labels_that_fill_the_image_and_empty_masks_have_no_contrast():
     assert measure([volume], np.zeros((3, 3, 3), np.uint8), (1, 1, 1)).mask == ""
 
 
-def test_two_kinds_of_cases_are_no_outliers():
+def test_two_kinds_of_cases_give_no_outliers():
     kinds = {f"{kind}{n}": Measures(extent, 200, 1.0, (0.0,), contrast=(contrast,))
              for kind, extent, contrast in (("a", 300.0, 1.5), ("b", 1500.0, -1.5))
              for n in range(4)}  # fmt: skip

@@ -64,7 +64,7 @@ def test_the_same_image_twice_stops_before_writing(source, tmp_path, keep_names)
 def test_the_key_is_written_only_on_request(source, tmp_path):
     run(source, tmp_path / "raw", key=tmp_path / "key.csv")
     rows = list(csv.reader((tmp_path / "key.csv").open()))
-    assert rows[0] == ["case", "source"]
+    assert rows[0] == ["case", "source", "dataset"]
     assert sorted(row[1] for row in rows[1:]) == [str(source / "p0"), str(source / "p1")]
     assert all((tmp_path / "raw" / NAME / "labelsTr" / f"{r[0]}.nii.gz").exists() for r in rows[1:])
     with pytest.raises(DatasetError, match="the key is inside the dataset"):
