@@ -76,7 +76,7 @@ def identify(label_map: LabelMap) -> Reference:
     small = voxels.size == 0 or int(voxels.max()) < 256
     content = np.ascontiguousarray(voxels, dtype=np.uint8 if small else np.int64)
     digest = hashlib.sha256(repr(content.shape).encode())
-    digest.update(content)
+    digest.update(content.data)
     return Reference(digest.hexdigest(), *(found[k] for k in ("spacing", "origin", "direction")))
 
 
