@@ -212,6 +212,9 @@ def edits(draw: st.DrawFn) -> list[tuple[float, str, bytes]]:
     return draw(st.lists(one, min_size=1, max_size=3))
 
 
+TEXT_VRS = ("AS", "CS", "DA", "DS", "IS", "LO", "PN", "SH", "ST", "TM", "UI")
+
+
 def fuzz_dicom(folder: Path, changes: list[tuple[float, str, bytes]], values: bool) -> None:
     path = files(folder)[int(changes[0][0] * 3)]
     if not values:
@@ -221,10 +224,11 @@ def fuzz_dicom(folder: Path, changes: list[tuple[float, str, bytes]], values: bo
         path.write_bytes(content)
         return
     data = pydicom.dcmread(path)
-    fields = [one.tag for one in data if one.keyword != "PixelData"]
+    fields = [one.tag for one in data if one.VR in TEXT_VRS]
     for position, text, _ in changes:
         tag = fields[int(position * len(fields))]
         raw = text.encode("utf-8")
+        raw += b" " * (len(raw) % 2)
         data[tag] = pydicom.dataelem.RawDataElement(
             tag, data[tag].VR, len(raw), raw, 0, False, True, True, None
         )
