@@ -223,16 +223,17 @@ def fuzz_dicom(folder: Path, changes: list[tuple[float, str, bytes]], values: bo
         overwrite(content, 132, end, changes)
         path.write_bytes(content)
         return
-    data = pydicom.dcmread(path)
-    fields = [one.tag for one in data if one.VR in TEXT_VRS]
-    for position, text, _ in changes:
-        tag = fields[int(position * len(fields))]
-        raw = text.encode("utf-8")
-        raw += b" " * (len(raw) % 2)
-        data[tag] = pydicom.dataelem.RawDataElement(
-            tag, data[tag].VR, len(raw), raw, 0, False, True, True, None
+    content = path.read_bytes()
+    data = pydicom.dcmread(path)  # explicit VR: two bytes of length before each text
+    raw = [one for one in map(data.get_item, list(data.keys())) if hasattr(one, "value_tell")]
+    fields = [(one.value_tell, one.length) for one in raw if one.VR in TEXT_VRS]
+    chosen = {fields[int(position * len(fields))]: text.encode() for position, text, _ in changes}
+    for (start, length), text in sorted(chosen.items(), reverse=True):
+        new = text + b" " * (len(text) % 2)
+        content = (
+            content[: start - 2] + len(new).to_bytes(2, "little") + new + content[start + length :]
         )
-    data.save_as(path)
+    path.write_bytes(content)
 
 
 def fuzz_nifti(folder: Path, changes: list[tuple[float, str, bytes]], values: bool) -> None:
