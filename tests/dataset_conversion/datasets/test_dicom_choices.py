@@ -97,7 +97,7 @@ def test_mr_of_any_modality_keeps_the_channel_of_its_converter(tmp_path):
     assert dataset_json(report.dataset)["channel_names"] == {"0": "T1"}
 
 
-def test_a_folder_of_scouts_only_is_an_error(patients, tmp_path):
+def test_a_folder_of_scouts_only_is_reported_as_such(patients, tmp_path):
     source = patients(lambda folder: None, tags={"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]})
     with pytest.raises(DatasetError, match=r"p1: all its DICOM images are scouts \(LOCALIZER"):
         run(source, tmp_path / "raw")
