@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import pickle
 import random
@@ -10,7 +11,9 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -134,5 +137,10 @@ def test_the_next_run_after_a_kill_gives_the_same(
 def test_nnunets_own_steps_after_twenty_kills(
     dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Threads: a pool of processes takes seconds to start, four times for each run.
+    pools = SimpleNamespace(Pool=ThreadPool)
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _=None: pools)
     monkeypatch.setenv("nnUNet_n_proc_DA", "1")
+    planning.plan(REQUEST)  # imports
+    shutil.rmtree(dataset)
     assert survive(dataset, 20, stored, random.Random(16)) > 10
