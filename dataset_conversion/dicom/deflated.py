@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import pydicom
 from pydicom.dataset import FileDataset
+from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
@@ -47,11 +48,10 @@ def check_deflated(path: Path) -> None:
 
 def _promised(meta: pydicom.dataset.FileMetaDataset, start: bytes) -> int:
     """Return the bytes of the pixels by the first bytes of the unpacked file."""
-    plain = io.BytesIO()
+    plain = DicomBytesIO()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     write_file_meta_info(plain, meta, enforce_standard=False)
-    plain.seek(0)
-    whole = io.BytesIO(bytes(128) + b"DICM" + plain.read() + start)
+    whole = io.BytesIO(bytes(128) + b"DICM" + plain.getvalue() + start)
     header: FileDataset = pydicom.dcmread(whole, stop_before_pixels=True, force=True)
     numbers = (("Rows", 0), ("Columns", 0), ("SamplesPerPixel", 1), ("NumberOfFrames", 1))
     count = math.prod(int(value(header, name, usual) or usual) for name, usual in numbers)

@@ -25,7 +25,7 @@ def nifti_bytes(start: bytes) -> int:
     kind = nib.Nifti2Header if b"n+2" in start[4:8] else nib.Nifti1Header
     header = kind(start[: kind.template_dtype.itemsize], check=False)
     count = math.prod(int(n) for n in header.get_data_shape())
-    return int(float(header["vox_offset"])) + count * header.get_data_dtype().itemsize
+    return int(float(header["vox_offset"])) + count * int(header.get_data_dtype().itemsize)
 
 
 def nrrd_voxels(fields: Mapping[str, str]) -> int:

@@ -147,8 +147,8 @@ def unreadable(cases: Sequence[Case], old: Mapping[str, Record], problems: int, 
         labelled = any(file.startswith("labels") for file in record.files)
         voxels = int(np.prod(record.grid["size"]))
         where = f"{target}: {name}"
-        case = Case(name, group, where, record.sources, labelled, voxels, Sample, subset)
-        found.append(from_files(case, record, target))
+        load = partial(_load, target, tuple(sorted(record.files)))
+        found.append(Case(name, group, where, record.sources, labelled, voxels, load, subset))
     return found
 
 
