@@ -153,8 +153,15 @@ def _same_masks(looked: Looked) -> list[str]:
     return [
         f"{some(names)} have the same label voxels, of several patients: is each mask that of its image?"
         for names in same.values()
-        if len({looked.groups.get(name, name) for name in names}) > 1
+        if _several_patients(names, looked)
     ]
+
+
+def _several_patients(names: Sequence[str], looked: Looked) -> bool:
+    """Return whether cases are of several patients; where these are unknown, whether they are most cases."""
+    if looked.groups:
+        return len({looked.groups.get(name, name) for name in names}) > 1
+    return len(names) >= _FEWEST and len(names) > 0.5 * len(looked.measures)
 
 
 def _contrasts(looked: Looked, channel: int) -> dict[str, str]:

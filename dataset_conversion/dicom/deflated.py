@@ -51,8 +51,7 @@ def _promised(meta: pydicom.dataset.FileMetaDataset, start: bytes) -> int:
     plain = DicomBytesIO()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     write_file_meta_info(plain, meta, enforce_standard=False)
-    plain.seek(0)
-    whole = io.BytesIO(bytes(128) + b"DICM" + plain.read() + start)
+    whole = io.BytesIO(bytes(128) + b"DICM" + plain.getvalue() + start)
     header: FileDataset = pydicom.dcmread(whole, stop_before_pixels=True, force=True)
     numbers = (("Rows", 0), ("Columns", 0), ("SamplesPerPixel", 1), ("NumberOfFrames", 1))
     count = math.prod(int(value(header, name, usual) or usual) for name, usual in numbers)

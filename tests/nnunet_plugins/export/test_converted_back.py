@@ -25,7 +25,7 @@ def test_an_exported_seg_is_converted_to_the_same_voxels(tmp_path, code, degrees
     change_one_voxel(tmp_path / "source" / "p1" / "ct")
     (tmp_path / "labels.json").write_text(json.dumps(LABELS))
     convert(tmp_path / "source", tmp_path / "raw", 660,
-            options=Options(labels=tmp_path / "labels.json", keep_names=True))  # fmt: skip
+            options=Options(labels=tmp_path / "labels.json", keep_names=True, sides_as_labelled=True))  # fmt: skip
     (folder,) = (tmp_path / "raw").glob("Dataset*")
     found = world_points(folder / "labelsTr" / "p0.nii.gz")
     expected = world_points(prediction)
