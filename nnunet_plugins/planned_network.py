@@ -41,7 +41,7 @@ def check_names(architecture: Any, where: str = "plans") -> None:
     ...              "arch_kwargs": {"nonlin": "subprocess.getoutput"},
     ...              "_kw_requires_import": ["nonlin"]})  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    nnunet_plugins.errors.UserError: plans: arch_kwargs.nonlin is 'subprocess.getoutput'; allowed: ...
+    nnunet_plugins.planned_network.NotAllowedError: plans: arch_kwargs.nonlin is 'subprocess.getoutput'; allowed: ...
     """
     if not isinstance(architecture, Mapping):
         raise UserError(f"{where}: architecture is {_short(architecture)}; expected an object")

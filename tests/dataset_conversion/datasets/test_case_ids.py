@@ -7,7 +7,7 @@ import pytest
 from dataset_conversion.cases.case import Case, Sample
 from dataset_conversion.datasets.case_ids import LONGEST, folder_id
 from dataset_conversion.datasets.hospital_ct import Options, convert
-from dataset_conversion.datasets.key_file import write_key
+from dataset_conversion.datasets.key_file import sources_of, write_key
 from dataset_conversion.errors import DatasetError
 from tests.dataset_conversion.making import patient
 
@@ -58,7 +58,7 @@ def test_the_key_names_the_first_of_several_images(tmp_path, monkeypatch):
         (tmp_path / name).touch()
     places = {"a": "t1.mha and t2.mha", "b": "Tom and Jerry.mha", "c": "gone"}
     cases = [Case(name, name, where, {}, True, 1, Sample) for name, where in places.items()]
-    write_key(tmp_path / "key.csv", cases, {"a", "b", "c"})
+    write_key(tmp_path / "key.csv", sources_of(cases, {"a", "b", "c"}))
     assert (tmp_path / "key.csv").read_text().splitlines()[1:] == [
         f"a,{tmp_path / 't1.mha'}",
         f"b,{tmp_path / 'Tom and Jerry.mha'}",

@@ -136,7 +136,8 @@ def test_zeros_everywhere_name_the_option(tmp_path, save, declare):
     save(tmp_path / "r" / "a.nii.gz", pelvis())
     other = pelvis()
     save(tmp_path / "p" / "a.nii.gz", np.where(other > 0, other % 4 + 1, 0))
-    (note,) = evaluate(tmp_path / "p", tmp_path / "r").notes
+    note, sides = evaluate(tmp_path / "p", tmp_path / "r").notes
+    assert "left and right are most likely exchanged" in sides
     assert "no label has a voxel in common with its reference" in note
     assert "--map" in note
     save(tmp_path / "p" / "a.nii.gz", pelvis())

@@ -125,7 +125,7 @@ def test_long_names_are_cut_in_dicom_only(tmp_path: Path) -> None:
     [
         (["sacrum ", "sacrum", "b"], r"'sacrum ' and 'sacrum' are equal without blanks"),
         ([" ", "b", "c"], "the label name ' ' has no characters"),
-        (["\ud800", "b", "c"], r"the label name '\\ud800' has no characters"),
+        (["\ud800", "b", "c"], "half of a surrogate pair, which is not a character"),
         (["x" * 65, "x" * 66, "c"], r"are equal in the 64 bytes \(UTF-8\) that DICOM allows"),
     ],
 )
