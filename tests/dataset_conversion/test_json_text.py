@@ -10,7 +10,9 @@ from dataset_conversion.json_text import MOST_LEVELS, parse_json
 from dataset_conversion.labels import MOST_LABELS, label_values
 
 
-@pytest.mark.parametrize("text", ["[" * MOST_LEVELS + "]" * MOST_LEVELS, '{"a": 1}', "3", '"\\ud83d\\ude00"'])  # fmt: skip
+@pytest.mark.parametrize(
+    "text", ["[" * MOST_LEVELS + "]" * MOST_LEVELS, '{"a": 1}', "3", '"\\ud83d\\ude00"']
+)
 def test_json_is_read_as_by_python(text: str) -> None:
     assert parse_json(text) == json.loads(text)
 
