@@ -63,10 +63,9 @@ def prepare(sample: Sample, labels: Labels, output: Output, who: str) -> Prepare
     """
     first = sample.images[0]
     code = stored_code(first.GetSpacing(), orientation(first), output.orientation)
-    images: Images = tuple(oriented(image, code) for image in sample.images)
+    images: Images = tuple(oriented(_typed(image, None), code) for image in sample.images)
     _check_channels(images, who)
     _check_spacing(images[0], who)
-    images = tuple(_typed(image, None) for image in images)
     notes = [*sample.notes, *_check_not_masks(images, labels, who)]
     mask, voxels = None, dict.fromkeys(sorted(labels.remap.values()), 0)
     if sample.mask is not None:
