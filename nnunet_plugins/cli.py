@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import NoReturn
 
-from dataset_conversion.errors import DatasetError, printable
+from dataset_conversion.errors import DatasetError
 from nnunet_plugins import __version__
 from nnunet_plugins.child_processes import ending_with_us
 from nnunet_plugins.commands import (
@@ -106,7 +106,7 @@ def _run(arguments: argparse.Namespace) -> int:
     except (UserError, DatasetError, OSError) as error:
         if arguments.debug:
             raise
-        print(f"nnunet-plugins {arguments.command}: {printable(str(error))}", file=sys.stderr)
+        print(f"nnunet-plugins {arguments.command}: {error}", file=sys.stderr)
         return 2
     except ImportError as error:  # a package or one of its requirements is missing
         if arguments.debug:

@@ -24,7 +24,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the findings; return status 1 if there are errors."""
     from tqdm import tqdm
 
-    from dataset_conversion.errors import printable
     from nnunet_plugins.api import check
 
     report = check(
@@ -33,5 +32,5 @@ def run(arguments: argparse.Namespace) -> int:
         allow_empty=arguments.allow_empty,
         progress=lambda cases: tqdm(cases, desc="checking", unit="case", disable=None),
     )
-    print(printable(str(report)))
+    print(report)
     return 1 if report.errors else 0

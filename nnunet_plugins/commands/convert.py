@@ -56,7 +56,6 @@ def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from dataset_conversion.datasets.options import declared
-    from dataset_conversion.errors import printable
     from nnunet_plugins.api import convert
 
     options = {
@@ -75,5 +74,5 @@ def run(arguments: argparse.Namespace) -> int:
         progress=lambda items: tqdm(items, desc=next(stages), unit="case", disable=None),
         **options,
     )
-    print(printable(str(report)))
+    print(report)
     return 1 if report.problems else 0

@@ -106,7 +106,6 @@ def scoring(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the table."""
-    from dataset_conversion.errors import printable
     from nnunet_plugins.evaluation import evaluate, score_table
     from nnunet_plugins.evaluation.measuring import more_of
     from nnunet_plugins.evaluation.metrics import check_metrics, metric_names
@@ -129,7 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
         groups=arguments.groups,
         jobs=cores() if arguments.j is None else arguments.j,
     )
-    print(printable(score_table(scores, shown)))
+    print(score_table(scores, shown))
     if arguments.o is not None:
         print(f"written: {arguments.o}")
     return 0
