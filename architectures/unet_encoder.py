@@ -98,8 +98,8 @@ def add_dropout(
     wrong = [s for s, rate in enumerate(rates) if not 0 <= rate < 1 or (rate and not plain[s])]
     if wrong or (topology.residual and any(rates)):
         raise ValueError(
-            f"{topology.who}: dropout_per_stage is {list(rates)}; expected rates of 0 or more and below 1 for a plain "
-            "encoder, and 0 for a stage that is a pooling alone or whose convolutions a stem replaces"
+            f"{topology.who}: dropout_per_stage is {list(rates)}; expected rates of 0 or more and below 1 for a "
+            "plain encoder, and 0 for a stage that is a pooling alone or whose convolutions a stem replaces"
         )
     for stage, rate in zip(encoder.stages, rates, strict=True):
         if rate:

@@ -279,9 +279,9 @@ _TABLES = (
 
 
 _READ = (
-    "Convolution, ReLU, normalisation in this order, and dropout of 0.5 after both convolutions of the bottleneck, as "
-    "printed. 'The deeper layers of the encoder' also have dropout: read as after each convolution of the two stages "
-    "above the bottleneck."
+    "Convolution, ReLU, normalisation in this order, and dropout of 0.5 after both convolutions of the bottleneck, "
+    "as printed. 'The deeper layers of the encoder' also have dropout: read as after each convolution of the two "
+    "stages above the bottleneck."
 )
 _SAME = "Nothing is printed on dropout and order: those of the proposed network, of which this is the base."
 
