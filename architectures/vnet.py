@@ -14,9 +14,9 @@ from architectures.topology import Topology, one_per_stage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
-DROPOUT = {2: nn.Dropout2d, 3: nn.Dropout3d}
-TRANSPOSED = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+NORM: dict[int, Any] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+DROPOUT: dict[int, Any] = {2: nn.Dropout2d, 3: nn.Dropout3d}
+TRANSPOSED: dict[int, Any] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 
 
 class VNet(FullResolutionNetwork):
