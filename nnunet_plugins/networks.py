@@ -15,7 +15,8 @@ from architectures.se_unet import SEUNet
 from architectures.segnet import SegNet
 from architectures.suggestions import nearest_first
 from architectures.unetr import UNETR
-from architectures.unets import AttentionUNet, ResUNet, TransUNet, UNet, VNet
+from architectures.unets import AttentionUNet, ResUNet, TransUNet, UNet
+from architectures.vnet import VNet
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.planned_network import build_planned, check_names
 

@@ -32,7 +32,7 @@ PROPOSED = (
 OTHERS = (
     Row("ModularUNet", "", BOTH, "nnU-Net's own U-Net, with slots for blocks"),
     Row("UNet", "", BOTH, "U-Net with max-pooling"),
-    Row("VNet", "", BOTH, "kernels of 5, shortcuts, PReLU"),
+    Row("VNet", "", BOTH, "residual stages with kernels of 5"),
     Row("ResUNet", "", BOTH, "shortcut around every stage"),
     Row("AttentionUNet", "", BOTH, "additive gates on the skips"),
     Row("SegNet", "", BOTH, "unpools to the positions of the maxima"),

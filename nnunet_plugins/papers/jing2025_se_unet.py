@@ -26,7 +26,7 @@ _GAIN = Footnote(
     (("se", "Dice"),),
 )
 _PLAN = plan_arguments(3, (64, 128, 256, 512, 512), [1, 1, 1, 1, 2], [1, 1, 1, 1], **POOLED)
-_VNET = plan_arguments(3, (16, 32, 64, 128, 256), [1, 2, 3, 3, 3], [3, 3, 2, 1], deep_levels=1)
+_VNET = plan_arguments(3, (16, 32, 64, 128, 256), [1, 1, 2, 3, 2], [2, 2, 1, 1])
 _WIDTHS = (
     "38.3 M cannot be identified. The text has one convolution per level, 64 to 512 channels and four poolings; "
     "SE adds at most 0.06 M, so the bottleneck has 512. Two convolutions there are nearest."

@@ -278,17 +278,26 @@ _TABLES = (
 )
 
 
-# Dropout of 0.5, which has no parameters, is left out: the paper has it in 'the deeper layers' only.
+_READ = (
+    "Convolution, ReLU, normalisation in this order, and dropout of 0.5 after both convolutions of the bottleneck, "
+    "as printed. 'The deeper layers of the encoder' also have dropout: read as after each convolution of the two "
+    "stages above the bottleneck."
+)
+_SAME = "Nothing is printed on dropout and order: those of the proposed network, of which this is the base."
+
+
 def _topology(
-    name: str, network: str, convs: list[int], counts: tuple[int, int], **options: Any
+    name: str, network: str, convs: list[int], counts: tuple[int, int], note: str, **options: Any
 ) -> Topology:
     """A row of Table 8; ``counts`` are trainable and non-trainable parameters."""
     widths = (64, 128, 256, 512, 1024)
+    dropout = {"nonlin_first": True, "dropout_per_stage": [0.0, 0.0, 0.5, 0.5, 0.5]}
     return Topology(
         name,
         network,
-        plan_arguments(2, widths, convs, [2] * 4, **MAX_POOLED, **options),
+        plan_arguments(2, widths, convs, [2] * 4, **MAX_POOLED, **dropout, **options),
         {"total": sum(counts), "trainable": counts[0], "non_trainable": counts[1]},
+        note,
         paper=_KEY,
         source="Table 8",
         configuration="2d",
@@ -322,17 +331,33 @@ PAPER = Paper(
     ),
     topologies=(
         # Only 9,728 statistics: one of the bottleneck's two convolutions has no normalisation.
-        _topology("U-Net", "UNet", [2, 2, 2, 2, 1], (31_040_386, 9_728), bottleneck="conv"),
-        _topology("ResUNet", "ResUNet", [2] * 5, (32_443_970, 17_664)),
+        _topology(
+            "U-Net",
+            "UNet",
+            [2, 2, 2, 2, 1],
+            (31_040_386, 9_728),
+            _SAME,
+            bottleneck="conv",
+            bottleneck_kwargs={"dropout": 0.5},
+        ),
+        _topology("ResUNet", "ResUNet", [2] * 5, (32_443_970, 17_664), _SAME),
         _topology(
             "Attention U-Net",
             "AttentionUNet",
             [2] * 5,
             (31_741_638, 11_776),
+            _SAME,
             skip_kwargs={"reduction": 1},
         ),
-        _topology("TransUNet", "TransUNet", [2, 2, 2, 2, 1], (23_969_282, 9_728), **_TRANSFORMER),
-        _topology("Proposed Model", _DUAL, [2] * 5, (31_463_140, 12_256)),
+        _topology(
+            "TransUNet",
+            "TransUNet",
+            [2, 2, 2, 2, 1],
+            (23_969_282, 9_728),
+            f"{_SAME} Of the transformer the count identifies only heads x key dimension = 512: 8 heads of 64 here.",
+            **_TRANSFORMER,
+        ),
+        _topology("Proposed Model", _DUAL, [2] * 5, (31_463_140, 12_256), _READ),
     ),
     tables=_TABLES,
 )

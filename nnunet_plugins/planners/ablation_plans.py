@@ -49,6 +49,7 @@ TOPOLOGY = {
     "bottleneck_channels",
     "stem_channels",
     "pool",
+    "dropout_per_stage",
     "deep_levels",
 }
 

@@ -11,7 +11,8 @@ from architectures.modular_unet import ModularUNet
 from architectures.se_unet import SEUNet
 from architectures.segnet import SegNet
 from architectures.unetr import UNETR
-from architectures.unets import AttentionUNet, ResUNet, TransUNet, UNet, VNet
+from architectures.unets import AttentionUNet, ResUNet, TransUNet, UNet
+from architectures.vnet import VNet
 from nnunet_plugins.networks import NETWORKS
 
 from .network_tester import NetworkTester
