@@ -22,6 +22,7 @@ from nnunet_plugins.training.losses import (
     output_weights,
 )
 from nnunet_plugins.training.mirroring import allowed_mirror_axes
+from nnunet_plugins.training.mlflow_logger import log_to_mlflow
 from nnunet_plugins.training.procedure import read_procedure
 from nnunet_plugins.training.resuming import (
     ENTRY,
@@ -78,6 +79,7 @@ class PluginTrainer(SeededTrainer):
         for key, attribute in _ATTRIBUTES.items():
             if key in self.procedure:
                 setattr(self, attribute, self.procedure[key])
+        log_to_mlflow(self)
 
     @classmethod
     def build_network_architecture(
