@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
-from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from dataset_conversion.raw_format.preprocessed import recorded_source
 from nnunet_plugins.errors import UserError
@@ -23,6 +22,7 @@ from nnunet_plugins.training.losses import (
     output_weights,
 )
 from nnunet_plugins.training.mirroring import allowed_mirror_axes
+from nnunet_plugins.training.mlflow_logger import log_to_mlflow
 from nnunet_plugins.training.procedure import read_procedure
 from nnunet_plugins.training.resuming import (
     ENTRY,
@@ -31,6 +31,7 @@ from nnunet_plugins.training.resuming import (
     check_same,
     fold_record,
 )
+from nnunet_plugins.training.seeding import SeededTrainer
 
 if TYPE_CHECKING:
     from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
@@ -58,7 +59,7 @@ class _ExponentialLRScheduler(PolyLRScheduler):
         self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
 
 
-class PluginTrainer(nnUNetTrainer):
+class PluginTrainer(SeededTrainer):
     """nnUNetTrainer with one of our networks and the procedure of the plans' ``training`` entry."""
 
     #: Network to build for plans that name nnU-Net's own.
@@ -78,6 +79,7 @@ class PluginTrainer(nnUNetTrainer):
         for key, attribute in _ATTRIBUTES.items():
             if key in self.procedure:
                 setattr(self, attribute, self.procedure[key])
+        log_to_mlflow(self)
 
     @classmethod
     def build_network_architecture(
