@@ -21,6 +21,8 @@ from dataset_conversion.datasets.layouts import check_not_a_source
 from dataset_conversion.datasets.mask_files import MaskFiles, Search, find_mask_files
 from dataset_conversion.datasets.mask_source import MaskSource
 from dataset_conversion.datasets.one_patient import check_one_patient
+from dataset_conversion.dicom.headers import may_be_dicom
+from dataset_conversion.dicom.patients import names_of
 from dataset_conversion.dicom.series import SCOUTS, Series, find_series
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.label_maps import is_slicer, looks_like_labels
@@ -54,6 +56,13 @@ class Patient:
     def image_files(self) -> tuple[Path, ...]:
         """All files of the image."""
         return self.image.paths if isinstance(self.image, Series) else files_of(self.image)
+
+    def texts(self) -> list[str]:
+        """Return the names and ids of the patient, to compare with other texts; never to be written."""
+        slices = self.image.paths[:1] if isinstance(self.image, Series) else ()
+        masks = self.mask.files if self.mask else ()
+        files = [path for path in (*slices, *masks) if may_be_dicom(path)]
+        return [self.name, self.group, *(text for path in files for text in names_of(path))]
 
     @property
     def grid(self) -> Header:

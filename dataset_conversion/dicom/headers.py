@@ -1,7 +1,7 @@
 """Read the headers of DICOM files: series, geometry and rescaling of each slice.
 
-PatientID is the only personal attribute that this package reads. It groups cases and is never
-shown or written.
+PatientID groups cases and is never shown or written. The only other personal attribute that this
+package reads is PatientName, see `patients.names_of`.
 """
 
 from __future__ import annotations
