@@ -119,12 +119,7 @@ def find_patients(source: Path, options: FolderOptions, prefix: str, progress: P
                   usual: Labels | None = None) -> Collected:  # fmt: skip
     """Scan the patients' folders.
 
-    Args:
-        source: folder that holds the patients' folders.
-        options: the user's options.
-        prefix: prefix of the case ids.
-        progress: wraps the folders.
-        usual: default labels; None takes the segment names of the masks.
+    Without `usual`, the default labels, the names of the segments in the masks are taken.
 
     Raises:
         DatasetError: no patients, no masks, invalid options, or problems with single patients.

@@ -40,8 +40,7 @@ def names_patient(name: str, known: Iterable[str]) -> bool:
 def of_one_patient(masks: Sequence[tuple[str, Iterable[str]]]) -> set[str]:
     """Return the folded names of segments that masks of one patient only use; others name no patient.
 
-    Args:
-        masks: patient and names of the segments of each mask.
+    `masks` are the patient and the names of the segments of each mask.
 
     >>> sorted(of_one_patient([("a", ["sacrum", "Mueller"]), ("b", ["Sacrum"])]))
     ['mueller']
@@ -55,11 +54,6 @@ def of_one_patient(masks: Sequence[tuple[str, Iterable[str]]]) -> set[str]:
 
 def check_not_label(names: Iterable[str], renames: Renames, who: str) -> None:
     """Reject names of patients where the names of segments become the labels of the dataset.
-
-    Args:
-        names: of segments that name their patient.
-        renames: the user's labels for them.
-        who: the patient's folder.
 
     Raises:
         DatasetError: the message names the first of them.

@@ -76,13 +76,8 @@ def read_patient(place: Entry | Path, *, mask_pattern: str, modality: str, serie
                  reading: Reading = PLAIN, images_only: bool = False) -> Patient:  # fmt: skip
     """Find a patient's image and mask by name or, if names are ambiguous, by content.
 
-    Args:
-        place: the patient's files, from `find_entries`, or its folder.
-        mask_pattern: regular expression in the names of masks; case is ignored.
-        modality: DICOM Modality.
-        series: DICOM series to use if there are several, see `find_series`.
-        reading: labels and the user's choices on masks.
-        images_only: pass over masks, however many there are.
+    `mask_pattern` is a regular expression in the names of masks, in any letter case. `modality` and `series`
+    are those of `find_series`. `images_only` passes over masks, however many there are.
 
     Raises:
         DatasetError: no image or several, several masks, a mask that is not read, DICOM files of

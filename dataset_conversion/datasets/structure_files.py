@@ -168,11 +168,7 @@ def check_structures(parts: Sequence[MaskSource], others: int, labels: Labels,
                      how: Reading) -> list[str]:  # fmt: skip
     """Return notes on structures that some patients lack.
 
-    Args:
-        parts: the masks of one file per structure.
-        others: number of other masks.
-        labels: the labels of the dataset.
-        how: the user's choices.
+    `parts` are the masks of one file per structure, `others` counts the other masks.
 
     Raises:
         DatasetError: a label has no file in any patient, although all masks have one file per

@@ -96,13 +96,6 @@ def collect(files: Sequence[Files], content: Content, options: Common, progress:
             problems: Sequence[str] = ()) -> Collected:  # fmt: skip
     """Scan files: headers, digests, masks and their values.
 
-    Args:
-        files: of all cases.
-        content: how they are read.
-        options: the user's options.
-        progress: wraps the cases.
-        problems: found so far.
-
     Raises:
         DatasetError: all problems together, unless the run keeps going; see `stop_at`.
     """

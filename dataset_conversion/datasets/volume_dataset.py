@@ -35,15 +35,8 @@ def volume_dataset(id: int, name: str, found: Collected, options: Common,
                    settings: Mapping[str, Any] | None = None) -> RawDataset:  # fmt: skip
     """Return a dataset.
 
-    Args:
-        id: 1 to 999.
-        name: letters and digits.
-        found: cases, labels and messages.
-        options: the user's options; with a window, the values of CT are mapped to 0..1.
-        channels: names of the channels.
-        steps: transforms of a case, in order.
-        notes: for the summary, in addition to those of `found`.
-        settings: what else changes the written voxels.
+    With a window, the values of CT are mapped to 0..1. `notes` are added to those of `found`; `settings` is
+    what else changes the written voxels.
     """
     window = options.window if isinstance(options, CTOptions) else None
     return RawDataset(
