@@ -25,8 +25,6 @@ from dataset_conversion.errors import DatasetError
 from dataset_conversion.labels import Labels, read_labels
 from dataset_conversion.raw_format.raw_dataset import Progress, RawDataset
 
-__all__ = ["CONVERTER", "Options", "convert"]
-
 LEVELS = ("S", "L5", "L4", "L3", "L2", "L1", "T12", "T11", "T10", "T9")  # from the lowest
 _IMAGE = re.compile(r"case[_-]?0*(\d+)\.nii(\.gz)?", re.IGNORECASE)
 _MASK = re.compile(r"mask[_-]?case[_-]?0*(\d+)\.nii(\.gz)?", re.IGNORECASE)

@@ -38,8 +38,6 @@ from dataset_conversion.io.geometry import like
 from dataset_conversion.io.label_maps import LabelMap, read_mask
 from dataset_conversion.raw_format.raw_dataset import Progress, RawDataset
 
-__all__ = ["CONVERTER", "Options", "convert"]
-
 LABELS = {"sacrum": (1,), "right hip": (2,), "left hip": (3,), "lumbar spine": (4,)}
 _SIDES = Sides("hip", left=(3,), right=(2,), middle=(1, 4))
 # The names of the scans in each sub-dataset.

@@ -18,9 +18,10 @@ from dataset_conversion.datasets.file_kinds import (
     sort_files,
 )
 from dataset_conversion.datasets.layouts import check_not_a_source
-from dataset_conversion.datasets.mask_files import MaskFiles, Search, find_mask_files
+from dataset_conversion.datasets.mask_files import MaskFiles, find_mask_files
 from dataset_conversion.datasets.mask_source import MaskSource
 from dataset_conversion.datasets.one_patient import check_one_patient
+from dataset_conversion.datasets.structure_files import Search
 from dataset_conversion.dicom.headers import may_be_dicom
 from dataset_conversion.dicom.patients import names_of
 from dataset_conversion.dicom.series import SCOUTS, Series, find_series

@@ -23,8 +23,6 @@ from dataset_conversion.datasets.volume_cases import Content, Files, collect
 from dataset_conversion.datasets.volume_dataset import CTOptions, volume_dataset
 from dataset_conversion.raw_format.raw_dataset import Progress, RawDataset
 
-__all__ = ["CONVERTER", "Options", "convert"]
-
 Options = CTOptions
 
 BONES = {

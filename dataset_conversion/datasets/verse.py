@@ -30,8 +30,6 @@ from dataset_conversion.datasets.volume_dataset import CTOptions, volume_dataset
 from dataset_conversion.labels import Labels
 from dataset_conversion.raw_format.raw_dataset import Progress, RawDataset
 
-__all__ = ["CONVERTER", "Options", "convert"]
-
 LEVELS = {
     **{f"C{n}": n for n in range(1, 8)},
     **{f"T{n}": 7 + n for n in range(1, 13)},
