@@ -16,17 +16,12 @@ from dataset_conversion.errors import DatasetError, DiskError
 from dataset_conversion.io.atomic_files import digest, digest_json
 from dataset_conversion.labels import Labels
 from dataset_conversion.parallel import Run, each
-from dataset_conversion.raw_format import writer as conversion
 from dataset_conversion.raw_format.splits import Splits
 from tests.dataset_conversion import in_memory
 from tests.dataset_conversion.in_memory import FOLDER, case
 from tests.dataset_conversion.making import ct, image, labels, tree
 
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """Skip the preview, which would take most of the time."""
-    monkeypatch.setattr(conversion, "draw", lambda path, *_: path.write_bytes(b"picture"))
+pytestmark = pytest.mark.usefixtures("no_picture")
 
 
 def dataset(*cases, **how):
