@@ -24,7 +24,7 @@ def _each_slice(change: Callable[[Any, int, int], None]) -> Harm:
     """Make a fault of a change of every header, given its index in file order and the number of files."""
 
     def harm(folder: Path) -> None:
-        files = _slices(folder, "IM*.dcm")
+        files = _slices(folder)
         for index, path in enumerate(files):
             header: Any = pydicom.dcmread(path)
             change(header, index, len(files))
@@ -231,17 +231,18 @@ def two_passes(header: Any) -> None:
 
 def water_and_fat(folder: Path) -> None:
     """Water and fat images in one series, told apart by ImageType and EchoTime."""
+    _tags(ImageType=["DERIVED", "PRIMARY", "W", "W"], EchoTime=2.4)(folder)
 
     @_copies("fat")
     def fat(header: Any) -> None:
         header.ImageType, header.EchoTime = ["DERIVED", "PRIMARY", "F", "F"], 3.6
 
     fat(folder)
-    _tags(ImageType=["DERIVED", "PRIMARY", "W", "W"], EchoTime=2.4)(folder)
 
 
 def phases(folder: Path) -> None:
     """Three phases of a dynamic series that differ only in AcquisitionTime."""
+    _tags(AcquisitionTime="120059")(folder)
     for number in (1, 2):
 
         @_copies(f"phase{number}")
@@ -249,7 +250,6 @@ def phases(folder: Path) -> None:
             header.AcquisitionTime = f"1201{number:02d}.5"
 
         later(folder)
-    _tags(AcquisitionTime="120059")(folder)
 
 
 @_copies("scout", slice(1))
