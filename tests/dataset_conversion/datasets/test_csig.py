@@ -5,11 +5,9 @@ from itertools import pairwise
 import nibabel as nib
 import numpy as np
 import pytest
-import SimpleITK as sitk
 
 from dataset_conversion.datasets.csig import LEVELS, Options, convert
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.phantoms.csig import write_patients
 from tests.dataset_conversion.datasets.comparing import change, check_case, dataset_json, pair
 from tests.dataset_conversion.world import (
     check_labels,
@@ -48,29 +46,6 @@ def test_voxels_keep_their_positions(csig, converted):
     for name, truth in csig[1].items():
         assert check_case(folder, truth, ALL, name) > 4000
     assert set(np.unique(read(pair(folder, "case3")[0])[0])) == set(range(20)) - {10, 19}
-
-
-def test_oblique_patients_stay_oblique(tmp_path):
-    truths = write_patients(tmp_path / "src", 2)
-    turn = sitk.Euler3DTransform((0.0, 0.0, 0.0), 0.12, -0.2, 0.15)
-    matrix = np.reshape(turn.GetMatrix(), (3, 3))
-    for truth in truths:
-        for path in (truth.image, truth.mask):
-            image = sitk.ReadImage(str(path))
-            image.SetOrigin(matrix @ image.GetOrigin())
-            image.SetDirection((matrix @ np.reshape(image.GetDirection(), (3, 3))).ravel())
-            sitk.WriteImage(image, str(path))
-    run(tmp_path / "src", tmp_path / "raw")
-    for truth in truths:
-        mask, image = pair(tmp_path / "raw" / NAME, truth.name.lower())
-
-        def turned_back(points, truth=truth):
-            return truth.labels(points @ matrix)
-
-        assert check_labels(mask, turned_back, ALL) == count(truth.mask)
-        check_values(image, truth.image)
-        tilt = read(mask)[1][:3, :3] / np.linalg.norm(read(mask)[1][:3, :3], axis=0)
-        np.testing.assert_allclose(tilt, matrix, atol=1e-4)
 
 
 def test_names_match_the_anatomy(converted):

@@ -2,10 +2,10 @@
 
 import pytest
 
-from dataset_conversion.datasets.hospital_ct import Options, convert
 from dataset_conversion.datasets.named_segments import NOTE
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.phantoms.structure_set import write_structure_set
+from tests.dataset_conversion.datasets import hospital
 from tests.dataset_conversion.making import (
     AFFINE,
     ct,
@@ -34,7 +34,7 @@ def source(tmp_path):
 
 
 def run(source, **how):
-    report = convert(source, source.parent / "raw", 660, options=Options(**how))
+    report = hospital.run(source, **{"labels": None, **how})
     written = tree(source.parent / "raw")
     assert not [name for name, content in written.items() if b"mueller" in content.lower()]
     return [note for note in report.notes if NOTE in note]

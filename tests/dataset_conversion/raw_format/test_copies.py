@@ -2,13 +2,14 @@
 
 import gzip
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from dataset_conversion.datasets.hospital_ct import Options, convert
 from dataset_conversion.errors import DatasetError
+from tests.dataset_conversion.datasets import hospital
 from tests.dataset_conversion.datasets.comparing import folds
 from tests.dataset_conversion.making import (
     AFFINE,
@@ -22,6 +23,7 @@ from tests.dataset_conversion.making import (
 )
 
 pytestmark = pytest.mark.usefixtures("no_picture")
+run = partial(hospital.run, keep_names=True)
 
 
 @pytest.fixture
@@ -32,12 +34,6 @@ def three(tmp_path):
     nifti(tmp_path / "src" / "p9" / "mask.nii.gz", labels())
     label_file(tmp_path / "labels.json")
     return tmp_path / "src"
-
-
-def run(source, **how):
-    how = {"keep_names": True, **how}
-    options = Options(labels=source.parent / "labels.json", **how)
-    return convert(source, source.parent / "raw", 660, options=options)
 
 
 def packed(folder):

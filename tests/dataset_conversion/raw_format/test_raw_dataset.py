@@ -308,11 +308,15 @@ def test_an_orphan_label_stops(tmp_path):
         dataset().write(tmp_path)
 
 
-def test_a_file_of_the_user_is_kept(tmp_path):
+@pytest.mark.parametrize("name", ["README.txt", "labelsTs/deeper/t.nii.gz"])
+def test_files_of_the_user_are_kept(tmp_path, name):
     dataset().write(tmp_path)
-    (tmp_path / FOLDER / "README.txt").write_text("mine")
+    mine = tmp_path / FOLDER / name
+    mine.parent.mkdir(parents=True, exist_ok=True)
+    mine.write_text("mine")
+    dataset(output=Output(window=(-200, 1200)), channel_names=("noNorm",)).write(tmp_path)
     dataset(case("a", 1)).write(tmp_path, run=OVERWRITE)
-    assert (tmp_path / FOLDER / "README.txt").read_text() == "mine"
+    assert mine.read_text() == "mine"
 
 
 def test_header_texts_are_not_written(tmp_path):
@@ -321,15 +325,6 @@ def test_header_texts_are_not_written(tmp_path):
     dataset(case("a", 1, images=(named,))).write(tmp_path)
     path = tmp_path / FOLDER / "imagesTr" / "a_0000.nii.gz"
     assert nib.load(path).header["descrip"] == b""
-
-
-def test_folders_of_the_user_are_kept(tmp_path):
-    dataset().write(tmp_path)
-    kept = tmp_path / FOLDER / "labelsTs" / "deeper" / "t.nii.gz"
-    kept.parent.mkdir(parents=True)
-    kept.write_text("drawn by hand")
-    dataset(output=Output(window=(-200, 1200)), channel_names=("noNorm",)).write(tmp_path)
-    assert kept.read_text() == "drawn by hand"
 
 
 def test_a_second_conversion_at_the_same_time_is_refused(tmp_path):
