@@ -9,14 +9,10 @@ from dataset_conversion.dicom.series import find_series, read_series
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import affine
 from dataset_conversion.phantoms.dicom import write_series
+from tests.dataset_conversion.dicom.reading import find
 from tests.dataset_conversion.making import AFFINE, ct, series
 
 Z = np.arange(6)
-
-
-def find(folder, **how):
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return find_series(files, "patient", **how)
 
 
 def at(offsets, lean=0.0):
