@@ -43,8 +43,6 @@ from dataset_conversion.io.channels import read_channels
 from dataset_conversion.labels import Labels, read_labels
 from dataset_conversion.raw_format.raw_dataset import Progress, RawDataset
 
-__all__ = ["CONVERTER", "Options", "convert"]
-
 Pair = tuple[Path, Path | None]  # image and label map; None for a test image
 
 _HU = -200  # lower values are taken for Hounsfield units

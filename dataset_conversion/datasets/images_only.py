@@ -40,12 +40,7 @@ def convert_images(find: Find, source: Path, target: Path, options: Common,
                    progress: Progress | None = None) -> ImagesReport:  # fmt: skip
     """Convert the images of a source to a flat folder.
 
-    Args:
-        find: scans the source, see `Converter`.
-        source: the patients, as for a training dataset; masks are passed over.
-        target: a new or an empty folder.
-        options: with `images_only`, and `model` or None.
-        progress: wraps the list of sources, then the list of cases, e.g. tqdm.
+    `target` is a new or an empty folder. The options have `images_only`, and `model` or None.
 
     Raises:
         DatasetError: the conversion is impossible, or options differ from what the model records.

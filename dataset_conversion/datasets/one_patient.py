@@ -19,10 +19,6 @@ def check_one_patient(files: Sequence[Path], folder: Path) -> None:
 
     Letter case, leading zeros and separators do not count, and files without an id fit every patient.
 
-    Args:
-        files: DICOM files, and files that may be.
-        folder: the patient's folder.
-
     Raises:
         DatasetError: several patients; the message names their folders, as far as they differ.
     """

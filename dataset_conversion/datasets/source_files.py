@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dataset_conversion.datasets.special_files import MOST_NESTED, is_special
-from dataset_conversion.errors import DatasetError
+from dataset_conversion.errors import DatasetError, reading
 from dataset_conversion.io.file_names import check_name
 
 #: Files and folders that operating systems, network storage, CDs and editors leave (lower case).
@@ -78,10 +78,6 @@ def children(folder: Path, follow_links: bool = False) -> list[Path]:
 
 def files_below(path: Path, follow_links: bool = False) -> list[Path]:
     """Return a file itself, or all files below a folder that may be data, sorted by folder.
-
-    Args:
-        path: a file or a folder.
-        follow_links: follow symbolic links, e.g. those of git-annex and DataLad.
 
     Raises:
         DatasetError: links without `follow_links`; links to nowhere or to a folder above; files and
@@ -172,13 +168,12 @@ def _text_link(path: Path) -> Path | None:
 def _short_text(path: Path) -> str:
     """Return the text of a small file; empty if it is larger or not text."""
     try:
-        if path.stat().st_size > _LARGEST_POINTER:
-            return ""
-        return path.read_bytes().decode("utf-8").strip()
+        with reading(path):
+            return (
+                path.read_text("utf-8").strip() if path.stat().st_size <= _LARGEST_POINTER else ""
+            )
     except UnicodeDecodeError:
         return ""
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def _is_path(text: str, path: Path) -> bool:

@@ -78,12 +78,7 @@ def translation(segments: Mapping[str, int] | None, used: Collection[int], label
     Names are compared as `folded`. Without segments the result is empty: the values of the file
     apply.
 
-    Args:
-        segments: name -> value in the file.
-        used: values that occur in the file.
-        labels: names and values to use.
-        who: the case, for messages.
-        renames: labels of names that differ.
+    `segments` are name -> value in the file, `used` the values that occur in it.
 
     Raises:
         DatasetError: a segment that has voxels is not a label and not dropped.
