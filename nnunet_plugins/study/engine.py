@@ -1,0 +1,129 @@
+"""Snakemake runs the jobs: here, or on a cluster through one of its executor plugins."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.plans_file import read_object
+from nnunet_plugins.study.folder import JOBS, Study, write_json
+from nnunet_plugins.study.jobs import as_json, jobs_of
+from nnunet_plugins.study.locks import alone
+from nnunet_plugins.study.rows import row_of, wanted
+
+SNAKEFILE = Path(__file__).with_name("Snakefile")
+INSTALL = (
+    "pip install 'nnunet-plugins[study]', or in an environment of its own: python -m venv ENV; "
+    "ENV/bin/pip install 'snakemake>=9,<10'; export PATH=$PATH:ENV/bin"
+)
+
+
+def find_snakemake() -> str:
+    """Path of snakemake: next to this Python, or on PATH.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    beside = Path(sys.executable).with_name("snakemake")
+    found = str(beside) if beside.is_file() else shutil.which("snakemake")
+    if not found:
+        raise UserError(
+            f"study run needs snakemake 9, which is neither next to Python nor on PATH: {INSTALL}"
+        )
+    return found
+
+
+def run_study(
+    study: Study,
+    *,
+    executor: str = "local",
+    jobs: int = 1,
+    until: str | None = None,
+    dry_run: bool = False,
+    more: Sequence[str] = (),
+) -> int:
+    """Run the jobs that are left; return Snakemake's exit status.
+
+    Args:
+        study: the study.
+        executor: ``local``, or the name of an installed executor plugin of Snakemake, e.g. ``slurm``.
+        jobs: number of jobs at a time.
+        until: kind of the last jobs, e.g. ``plan``.
+        dry_run: only list them.
+        more: further arguments of snakemake.
+
+    Raises:
+        UserError: snakemake is not installed, another run is in progress, or a row is unknown.
+    """
+    snakemake = find_snakemake()
+    for name in study.settings.row_names:
+        row_of(study.settings, name)
+    with alone(study.folder / "state" / "run.lock", f"study run {study.folder}") as lock:
+        _prepare(study, local=executor == "local")
+        command = [snakemake, *_arguments(study, executor, jobs), *more]
+        command += ["--until", until] if until else []
+        command += ["--dry-run"] if dry_run else []
+        _unlock(study, snakemake, lock)
+        return _run(command, study, lock)
+
+
+def _prepare(study: Study, *, local: bool) -> None:
+    """Write jobs.json, and drop the record of the rows if study.yaml has others now."""
+    rows = study.folder / "records" / "rows" / "plans.json"
+    if rows.is_file() and not set(wanted(study.settings)) <= set(read_object(rows)["rows"]):
+        rows.unlink()
+    asked = study.settings.resources
+    content = {
+        "run": uuid.uuid4().hex[:12],
+        "command": shlex.join([sys.executable, "-m", "nnunet_plugins", "study", "job", "."]),
+        "raw": str(study.raw_root.absolute()),
+        "cpus": asked.cpus,
+        "resubmissions": 0 if local else asked.resubmissions,
+        "jobs": as_json(jobs_of(study.settings), study.settings),
+    }
+    write_json(study.folder / JOBS, content)
+
+
+def _arguments(study: Study, executor: str, jobs: int) -> list[str]:
+    arguments = [
+        "--snakefile", str(SNAKEFILE), "--directory", str(study.folder),
+        # The default triggers train everything again after an update of this package.
+        "--rerun-triggers", "mtime", "input",
+        # Records are complete whenever they exist.
+        "--ignore-incomplete", "--keep-incomplete", "--keep-going",
+    ]  # fmt: skip
+    if executor == "local":
+        gpus = max(1, study.settings.resources.gpus)
+        cores = str(jobs * study.settings.resources.cpus)
+        return [*arguments, "--cores", cores, "--resources", f"gpu={jobs * gpus}"]
+    return [*arguments, "--executor", executor, "--jobs", str(jobs), "--latency-wait", "60"]
+
+
+def _unlock(study: Study, snakemake: str, lock: int) -> None:
+    """Remove the lock that a killed Snakemake has left; ours shows that none is running on this machine."""
+    if any((study.folder / ".snakemake" / "locks").glob("*")):
+        arguments = ["--snakefile", str(SNAKEFILE), "--directory", str(study.folder), "--unlock"]
+        subprocess.run(
+            [snakemake, *arguments], pass_fds=(lock,), capture_output=True, check=False,
+            env=_environment(study),
+        )  # fmt: skip
+
+
+def _run(command: list[str], study: Study, lock: int) -> int:
+    with subprocess.Popen(command, env=_environment(study), pass_fds=(lock,)) as process:
+        try:
+            return process.wait()
+        except BaseException:
+            process.terminate()  # leaving the block waits for it
+            raise
+
+
+def _environment(study: Study) -> dict[str, str]:
+    return {**os.environ, "nnUNet_raw": str(study.raw_root.absolute())}

@@ -1,0 +1,101 @@
+"""The tables of a study: its rows compared on the validation cases and on the test set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nnunet_plugins.atomic_files import placed
+from nnunet_plugins.comparison import table_formats as writing
+from nnunet_plugins.comparison.as_json import comparison_json
+from nnunet_plugins.comparison.compare import Comparison, compare
+from nnunet_plugins.comparison.paper import paper_sheet
+from nnunet_plugins.comparison.runs import Run, training_facts, training_notes
+from nnunet_plugins.comparison.tables import legend, notes_of, sheets_of, warnings_of
+from nnunet_plugins.evaluation.patients import find_patients, with_patients
+from nnunet_plugins.evaluation.saved import read_scores
+from nnunet_plugins.evaluation.summary import Scores
+from nnunet_plugins.model_folder import read_model
+from nnunet_plugins.study.folder import Study
+from nnunet_plugins.study.jobs import Job, jobs_of
+from nnunet_plugins.study.rows import table_of
+
+PARTS = {"validation": "score", "test": "test"}
+
+
+def write_results(study: Study) -> dict[str, Any]:
+    """Compare the rows and write tables/; return the names of the files.
+
+    Raises:
+        UserError: scores cannot be compared.
+    """
+    written: list[str] = []
+    for part in PARTS:
+        if runs := runs_of(study, part):
+            found = compare(runs, study.settings.metrics, common=True)
+            written += _write(study, part, found)
+    return {"tables": written}
+
+
+def runs_of(study: Study, part: str) -> list[Run]:
+    """The rows with their scores of the validation cases or of the test set, and how they were trained.
+
+    Args:
+        study: the study.
+        part: a key of PARTS.
+    """
+    first = study.settings.seeds[0]
+    jobs = [job for job in jobs_of(study.settings) if job.kind == PARTS[part] and job.seed == first]
+    names = [name for name in study.settings.row_names if any(job.row == name for job in jobs)]
+    return [_run(study, part, name, [job for job in jobs if job.row == name]) for name in names]
+
+
+def _run(study: Study, part: str, name: str, jobs: Sequence[Job]) -> Run:
+    folds = [str(fold) for job in jobs for fold in job.folds]
+    model = read_model(study.model(jobs[0]), folds)
+    facts = training_facts(model)
+    scores = _merged([read_scores(study.scores(job)) for job in jobs])
+    groups = Path(study.settings.data.groups) if study.settings.data.groups else None
+    references = study.raw / ("labelsTr" if part == "validation" else "labelsTs")
+    patients, notes = find_patients([case.name for case in scores.cases], references, groups)
+    return Run(
+        name,
+        with_patients(scores, patients),
+        facts,
+        (*notes, *training_notes(model, facts)),
+        study.rows()[jobs[0].run]["configuration"],
+    )
+
+
+def _merged(parts: Sequence[Scores]) -> Scores:
+    """The scores of several folds as one."""
+    cases = sorted((case for part in parts for case in part.cases), key=lambda case: case.name)
+    notes = dict.fromkeys(note for part in parts for note in part.notes)
+    return replace(parts[0], cases=tuple(cases), notes=tuple(notes))
+
+
+def _write(study: Study, part: str, found: Comparison) -> list[str]:
+    """Write a comparison in every format; return the files' paths in the study."""
+    warnings, notes = warnings_of(found), notes_of(found)
+    sheets = sheets_of(found) if len(found.runs) > 1 else []
+    notes = [*(legend(found) if sheets else []), *notes]
+    table = table_of(study.settings)
+    rows = {row.key for row in table.rows}
+    if ours := [run for run in found.runs if run.name in rows]:
+        sheets = [paper_sheet(table, ours, found.marked), *sheets]
+    formats: dict[str, Callable[[], str]] = {
+        "md": lambda: writing.markdown(sheets, warnings, notes),
+        "tex": lambda: writing.latex(sheets, warnings, notes),
+        "txt": lambda: writing.text(sheets, warnings, notes),
+        "csv": lambda: writing.comparison_csv(found),
+        "json": lambda: comparison_json(found),
+    }
+    written = []
+    for ending, text in formats.items():
+        file = study.folder / "tables" / f"{part}.{ending}"
+        with placed(file) as temporary:
+            temporary.write_text(text(), encoding="utf-8")
+        written.append(str(file.relative_to(study.folder)))
+    return written
