@@ -104,6 +104,7 @@ KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "augmentation": (_one_of(*AUGMENTATIONS), " or ".join(AUGMENTATIONS)),
     "deep_supervision": (lambda v: isinstance(v, bool), "true or false"),
     "save_every": (_integer(1), "a number of epochs, an integer of 1 or more"),
+    "seed": (lambda v: _integer(0)(v) and v < 2**32, "an integer from 0 to 4294967295"),
 }
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
-from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from dataset_conversion.raw_format.preprocessed import recorded_source
 from nnunet_plugins.errors import UserError
@@ -31,6 +30,7 @@ from nnunet_plugins.training.resuming import (
     check_same,
     fold_record,
 )
+from nnunet_plugins.training.seeding import SeededTrainer
 
 if TYPE_CHECKING:
     from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
@@ -58,7 +58,7 @@ class _ExponentialLRScheduler(PolyLRScheduler):
         self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
 
 
-class PluginTrainer(nnUNetTrainer):
+class PluginTrainer(SeededTrainer):
     """nnUNetTrainer with one of our networks and the procedure of the plans' ``training`` entry."""
 
     #: Network to build for plans that name nnU-Net's own.
