@@ -46,7 +46,6 @@ def run_study(
     executor: str = "local",
     jobs: int = 1,
     until: str | None = None,
-    dry_run: bool = False,
     more: Sequence[str] = (),
 ) -> int:
     """Run the jobs that are left; return Snakemake's exit status.
@@ -56,7 +55,6 @@ def run_study(
         executor: ``local``, or the name of an installed executor plugin of Snakemake, e.g. ``slurm``.
         jobs: number of jobs at a time.
         until: kind of the last jobs, e.g. ``plan``.
-        dry_run: only list them.
         more: further arguments of snakemake.
 
     Raises:
@@ -69,7 +67,6 @@ def run_study(
         _prepare(study, local=executor == "local")
         command = [snakemake, *_arguments(study, executor, jobs), *more]
         command += ["--until", until] if until else []
-        command += ["--dry-run"] if dry_run else []
         _unlock(study, snakemake, lock)
         return _run(command, study, lock)
 

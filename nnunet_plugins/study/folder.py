@@ -90,7 +90,9 @@ class Study:
         cpu = asked.device == "cpu"
         found = variables(self.nnunet, cpu=cpu) | {"nnUNet_raw": str(self.raw_root)}
         if cpu:
-            found["nnUNet_n_proc_DA"] = "0"  # loading is cheap; a worker would compete for the cores
+            found["nnUNet_n_proc_DA"] = (
+                "0"  # loading is cheap; a worker would compete for the cores
+            )
         else:
             found["nnUNet_n_proc_DA"] = str(max(1, asked.cpus - 1))
         return found | {"nnUNet_def_n_proc": str(asked.cpus)}

@@ -48,7 +48,8 @@ def _one(study: Study, job: Job) -> JobStatus:
     state = read_object(file)
     epochs = _epochs(study, job)
     if state["status"] == "failed":
-        return JobStatus(job, "failed", state.get("error", ""), tail(study.log(job)))
+        error = state.get("error", "").partition("; its log")[0]
+        return JobStatus(job, "failed", error, tail(study.log(job)))
     if state["status"] == "running" and is_held(file.with_suffix(".lock")):
         return JobStatus(job, "running", f"{epochs}on {state['host']} since {state['started']}")
     return JobStatus(job, "interrupted", f"{epochs}on {state['host']}, started {state['started']}")
