@@ -145,7 +145,8 @@ def _execute(study: Study, job: Job, command: list[str], lock: int) -> None:
                 raise
     if status:
         raise UserError(
-            f"{job.kind}/{job.name}: {Path(command[0]).name} ended with status {status}; its log {log} ends with:\n{tail(log)}"
+            f"{job.kind}/{job.name}: {Path(command[0]).name} ended with status {status}; its log {log} ends "
+            f"with:\n{tail(log)}"
         )
 
 

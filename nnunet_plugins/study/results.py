@@ -70,9 +70,11 @@ def _run(study: Study, part: str, name: str, jobs: Sequence[Job]) -> Run:
 
 
 def _merged(parts: Sequence[Scores]) -> Scores:
-    """The scores of several folds as one."""
+    """The scores of several folds as one, without notes on the cases of the other folds."""
     cases = sorted((case for part in parts for case in part.cases), key=lambda case: case.name)
-    notes = dict.fromkeys(note for part in parts for note in part.notes)
+    notes = dict.fromkeys(
+        note for part in parts for note in part.notes if "references without prediction" not in note
+    )
     return replace(parts[0], cases=tuple(cases), notes=tuple(notes))
 
 
