@@ -14,11 +14,15 @@ from pathlib import Path
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.plans_file import read_object
 from nnunet_plugins.study.folder import JOBS, Study, write_json
-from nnunet_plugins.study.jobs import as_json, jobs_of
+from nnunet_plugins.study.jobs import PLANNED, as_json, jobs_of
 from nnunet_plugins.study.locks import alone
 from nnunet_plugins.study.rows import row_of, wanted
 
+#: Kinds of jobs before the trainings.
+FIRST = ("convert", "plan", "rows")
 SNAKEFILE = Path(__file__).with_name("Snakefile")
+#: Does one job: kind and name follow.
+JOB_COMMAND = (sys.executable, "-m", "nnunet_plugins", "study", "job", ".")
 INSTALL = (
     "pip install 'nnunet-plugins[study]', or in an environment of its own: python -m venv ENV; "
     "ENV/bin/pip install 'snakemake>=9,<10'; export PATH=$PATH:ENV/bin"
@@ -58,28 +62,34 @@ def run_study(
         more: further arguments of snakemake.
 
     Raises:
-        UserError: snakemake is not installed, another run is in progress, or a row is unknown.
+        UserError: snakemake is not installed, another run is in progress, or a row or kind is unknown.
     """
+    kinds = list(dict.fromkeys(job.kind for job in jobs_of(study.settings)))
+    if until is not None and until not in kinds:
+        raise UserError(f"--until {until}: allowed: {', '.join(kinds)}")
     snakemake = find_snakemake()
     for name in study.settings.row_names:
         row_of(study.settings, name)
     with alone(study.folder / "state" / "run.lock", f"study run {study.folder}") as lock:
         _prepare(study, local=executor == "local")
-        command = [snakemake, *_arguments(study, executor, jobs), *more]
-        command += ["--until", until] if until else []
         _unlock(study, snakemake, lock)
-        return _run(command, study, lock)
+        command = [snakemake, *_arguments(study, executor, jobs), *more]
+        if until not in FIRST and not (study.folder / PLANNED).is_file():
+            status = _run([*command, PLANNED], study, lock)
+            if status:
+                return status
+        return _run([*command, *(["--until", until] if until else [])], study, lock)
 
 
 def _prepare(study: Study, *, local: bool) -> None:
     """Write jobs.json, and drop the record of the rows if study.yaml has others now."""
-    rows = study.folder / "records" / "rows" / "plans.json"
+    rows = study.folder / PLANNED
     if rows.is_file() and not set(wanted(study.settings)) <= set(read_object(rows)["rows"]):
         rows.unlink()
     asked = study.settings.resources
     content = {
         "run": uuid.uuid4().hex[:12],
-        "command": shlex.join([sys.executable, "-m", "nnunet_plugins", "study", "job", "."]),
+        "command": shlex.join(JOB_COMMAND),
         "raw": str(study.raw_root.absolute()),
         "cpus": asked.cpus,
         "resubmissions": 0 if local else asked.resubmissions,
@@ -95,6 +105,7 @@ def _arguments(study: Study, executor: str, jobs: int) -> list[str]:
         "--rerun-triggers", "mtime", "input",
         # Records are complete whenever they exist.
         "--ignore-incomplete", "--keep-incomplete", "--keep-going",
+        "--quiet", "host", "rules", "reason",
     ]  # fmt: skip
     if executor == "local":
         gpus = max(1, study.settings.resources.gpus)

@@ -14,7 +14,7 @@ from nnunet_plugins.environment import variables
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.nnunet_folders import find_dataset, folder_of
 from nnunet_plugins.plans_file import read_object
-from nnunet_plugins.study.jobs import Job
+from nnunet_plugins.study.jobs import PLANNED, Job
 from nnunet_plugins.study.settings import Settings, read_settings
 
 PLANS = "StudyPlans"
@@ -99,7 +99,7 @@ class Study:
 
     def rows(self) -> dict[str, Any]:
         """'ROW_sSEED' -> its configuration, network, trainer and parameters; {} before the rows are planned."""
-        file = self.folder / "records" / "rows" / "plans.json"
+        file = self.folder / PLANNED
         return dict(read_object(file)["rows"]) if file.is_file() else {}
 
     def model(self, job: Job) -> Path:

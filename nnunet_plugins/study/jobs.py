@@ -12,6 +12,10 @@ from nnunet_plugins.study.settings import Settings
 ON_DEVICE = ("train", "test")
 
 
+#: Record of the last job that must have ended before the trainings start.
+PLANNED = "records/rows/plans.json"
+
+
 @dataclass(frozen=True)
 class Job:
     """One job.
@@ -76,17 +80,16 @@ def jobs_of(settings: Settings) -> list[Job]:
     first = [Job("convert", "data")] if settings.data.source else []
     plan = Job("plan", "data", tuple(job.record for job in first))
     rows = Job("rows", "plans", (plan.record,))
-    runs = list(_runs(settings, rows))
+    runs = list(_runs(settings))
     scored = tuple(job.record for job in runs if job.kind in ("score", "test"))
     return [*first, plan, rows, *runs, Job("compare", "tables", scored)]
 
 
-def _runs(settings: Settings, rows: Job) -> Iterator[Job]:
+def _runs(settings: Settings) -> Iterator[Job]:
+    """Trainings need nothing by name, so that none is repeated when rows are added and the plans are written again."""
     for (row, seed), folds in trained_folds(settings).items():
         run = run_name(row, seed)
-        trained = [
-            Job("train", f"{run}_f{fold}", (rows.record,), row, seed, (fold,)) for fold in folds
-        ]
+        trained = [Job("train", f"{run}_f{fold}", (), row, seed, (fold,)) for fold in folds]
         yield from trained
         for job in trained:
             if job.folds != ("all",):  # its validation is on training cases
