@@ -16,7 +16,8 @@ from nnunet_plugins.plans_file import read_object
 from nnunet_plugins.study.folder import JOBS, Study, write_json
 from nnunet_plugins.study.jobs import PLANNED, as_json, jobs_of
 from nnunet_plugins.study.locks import alone
-from nnunet_plugins.study.rows import row_of, wanted
+from nnunet_plugins.study.planned import check_planned, described_rows
+from nnunet_plugins.study.rows import row_of
 
 #: Kinds of jobs before the trainings.
 FIRST = ("convert", "plan", "rows")
@@ -70,9 +71,11 @@ def run_study(
     snakemake = find_snakemake()
     for name in study.settings.row_names:
         row_of(study.settings, name)
-    with alone(study.folder / "state" / "run.lock", f"study run {study.folder}") as lock:
+    file = study.folder / "state" / "run.lock"
+    before = file.read_text(encoding="utf-8") if file.is_file() else ""
+    with alone(file, f"study run {study.folder}") as lock:
         _prepare(study, local=executor == "local")
-        _unlock(study, snakemake, lock)
+        _unlock(study, snakemake, lock, before)
         command = [snakemake, *_arguments(study, executor, jobs), *more]
         if until not in FIRST and not (study.folder / PLANNED).is_file():
             status = _run([*command, PLANNED], study, lock)
@@ -82,9 +85,14 @@ def run_study(
 
 
 def _prepare(study: Study, *, local: bool) -> None:
-    """Write jobs.json, and drop the record of the rows if study.yaml has others now."""
+    """Write jobs.json, and drop the record of the rows if study.yaml describes others now.
+
+    Raises:
+        UserError: study.yaml asks for other data or another plan than those that were made.
+    """
+    check_planned(study)
     rows = study.folder / PLANNED
-    if rows.is_file() and not set(wanted(study.settings)) <= set(read_object(rows)["rows"]):
+    if rows.is_file() and read_object(rows)["described"] != described_rows(study.settings):
         rows.unlink()
     asked = study.settings.resources
     content = {
@@ -114,14 +122,31 @@ def _arguments(study: Study, executor: str, jobs: int) -> list[str]:
     return [*arguments, "--executor", executor, "--jobs", str(jobs), "--latency-wait", "60"]
 
 
-def _unlock(study: Study, snakemake: str, lock: int) -> None:
-    """Remove the lock that a killed Snakemake has left; ours shows that none is running on this machine."""
-    if any((study.folder / ".snakemake" / "locks").glob("*")):
-        arguments = ["--snakefile", str(SNAKEFILE), "--directory", str(study.folder), "--unlock"]
-        subprocess.run(
-            [snakemake, *arguments], pass_fds=(lock,), capture_output=True, check=False,
-            env=_environment(study),
-        )  # fmt: skip
+def _unlock(study: Study, snakemake: str, lock: int, before: str) -> None:
+    """Remove the lock that a killed Snakemake has left; ours shows that none is running on this machine.
+
+    Args:
+        study: the study.
+        snakemake: the program.
+        lock: descriptor of our lock.
+        before: who held our lock last.
+
+    Raises:
+        UserError: it was left by another machine, whose processes cannot be seen from here.
+    """
+    locks = study.folder / ".snakemake" / "locks"
+    if not any(locks.glob("*")):
+        return
+    if before and not before.startswith(f"{os.uname().nodename},"):
+        raise UserError(
+            f"{study.folder}: a run on another machine ({before}) has not ended, or was killed. If nothing "
+            f"runs there any more, remove the files in {locks} and run again"
+        )
+    arguments = ["--snakefile", str(SNAKEFILE), "--directory", str(study.folder), "--unlock"]
+    subprocess.run(
+        [snakemake, *arguments], pass_fds=(lock,), capture_output=True, check=False,
+        env=_environment(study),
+    )  # fmt: skip
 
 
 def _run(command: list[str], study: Study, lock: int) -> int:

@@ -17,6 +17,7 @@ from nnunet_plugins.study.folder import JOBS, Study, find_job, write_json
 from nnunet_plugins.study.jobs import Job, jobs_of
 from nnunet_plugins.study.locks import alone
 from nnunet_plugins.study.origin import origin
+from nnunet_plugins.study.planned import described_plan
 from nnunet_plugins.study.steps import commands_of
 
 #: A killed run's last processes end within three seconds.
@@ -93,6 +94,8 @@ def _do(study: Study, job: Job, state: dict[str, Any], lock: int) -> dict[str, A
             raise UserError(
                 f"{job.kind}/{job.name}: ended without its results; log: {study.log(job)}"
             )
+    if job.kind == "plan":
+        results["described"] = described_plan(study.settings)
     return {
         "job": f"{job.kind}/{job.name}",
         "row": job.row,

@@ -86,7 +86,7 @@ def jobs_of(settings: Settings) -> list[Job]:
 
 
 def _runs(settings: Settings) -> Iterator[Job]:
-    """Trainings need nothing by name, so that none is repeated when rows are added and the plans are written again."""
+    """Trainings need no record, so that none is repeated when rows are added and the plans are written again."""
     for (row, seed), folds in trained_folds(settings).items():
         run = run_name(row, seed)
         trained = [Job("train", f"{run}_f{fold}", (), row, seed, (fold,)) for fold in folds]

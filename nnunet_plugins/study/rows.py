@@ -13,6 +13,7 @@ from nnunet_plugins.papers.tables import Row, Table
 from nnunet_plugins.plans_file import read_object, resolve
 from nnunet_plugins.study.folder import Study, write_json
 from nnunet_plugins.study.jobs import run_name, trained_folds
+from nnunet_plugins.study.planned import described_rows
 from nnunet_plugins.study.settings import RowEntry, Settings
 
 
@@ -47,11 +48,6 @@ def table_of(settings: Settings) -> Table:
 def base_of(settings: Settings, row: Row) -> str:
     """nnU-Net's configuration that a row inherits from."""
     return row.configuration or settings.configuration or table_of(settings).configuration
-
-
-def wanted(settings: Settings) -> list[str]:
-    """Names of rows with seeds, whose configurations the plans must have."""
-    return [run_name(row, seed) for row, seed in trained_folds(settings)]
 
 
 def digest_of(plans: dict[str, Any], configuration: str) -> str:
@@ -100,7 +96,7 @@ def write_rows(study: Study) -> dict[str, Any]:
         }
     _check_unchanged(study, rows)
     write_json(study.plans, plans)
-    return {"rows": rows}
+    return {"rows": rows, "described": described_rows(settings)}
 
 
 def _check_unchanged(study: Study, rows: dict[str, Any]) -> None:

@@ -44,8 +44,8 @@ def _plan(study: Study, _: Job) -> list[list[str]]:
         ("--batch-size", budget.batch_size),
     ):
         options += [] if value is None else [option, value]
-    if budget.procedure():
-        options += ["--training", json.dumps(budget.procedure())]
+    if budget.training:
+        options += ["--training", json.dumps(budget.training)]
     return [
         ours("plan", study.settings.data.dataset, "--network", budget.network, "-p", PLANS,
              "-c", *configurations(study), "-np", study.settings.resources.cpus, *options)
