@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
         progress=progress,
     )
     warnings, notes = warnings_of(found), notes_of(found)
-    sheets = sheets_of(found) if len(found.runs) > 1 else []
+    sheets = sheets_of(found) if len(found.runs) > 1 or found.repeated else []
     notes = [*(legend(found) if sheets else []), *notes]
     if table:
         sheets = [paper_sheet(table, found.runs, found.marked), *sheets]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from dataset_conversion.io.atomic_files import digest_json
 from nnunet_plugins.comparison.nnunet_summary import read_summaries
 from nnunet_plugins.comparison.parameters import count_parameters
 from nnunet_plugins.comparison.patient_leaks import patient_leaks
-from nnunet_plugins.comparison.run_names import owner_of, short_names, split_name
+from nnunet_plugins.comparison.run_names import owner_of, row_names, short_names, split_name
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import Pair, find_pairs, label_maps
 from nnunet_plugins.evaluation.instances import THRESHOLD, Connectivity
@@ -28,7 +29,12 @@ from nnunet_plugins.evaluation.validation import (
     validation_maps,
     why_trained_on,
 )
-from nnunet_plugins.model_facts import facts_of_model, planned_for_another_dataset
+from nnunet_plugins.model_facts import (
+    facts_of_model,
+    planned_for_another_dataset,
+    seed_of,
+    without_seed,
+)
 from nnunet_plugins.model_folder import (
     ModelFolder,
     is_model,
@@ -37,6 +43,7 @@ from nnunet_plugins.model_folder import (
     stored_references,
 )
 from nnunet_plugins.planned_network import NotAllowedError
+from nnunet_plugins.plans_file import resolve
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,10 @@ class Run:
         scores: of its cases.
         facts: of its training; empty if nothing is recorded.
         notes: what a reader must know.
-        configuration: nnU-Net's configuration, '' if it is not known.
+        configuration: nnU-Net's configuration without its seed, '' if it is not known.
+        seed: of the training; None if it has none, or is not known.
+        recipe: digest of everything but the seed that the plans state; '' if they are not known.
+        repeats: the scores of each training, if ``scores`` are the means of several.
     """
 
     name: str
@@ -56,6 +66,23 @@ class Run:
     facts: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     configuration: str = ""
+    seed: int | None = None
+    recipe: str = ""
+    repeats: tuple[Scores, ...] = ()
+
+    @property
+    def trainings(self) -> tuple[Scores, ...]:
+        """The scores of each training."""
+        return self.repeats or (self.scores,)
+
+    def on(self, cases: Collection[str]) -> Run:
+        """The run with these of its cases."""
+
+        def kept(scores: Scores) -> Scores:
+            found = tuple(case for case in scores.cases if case.name in cases)
+            return scores if len(found) == len(scores.cases) else replace(scores, cases=found)
+
+        return replace(self, scores=kept(self.scores), repeats=tuple(map(kept, self.repeats)))
 
 
 @dataclass(frozen=True)
@@ -109,23 +136,18 @@ def load(arguments: Sequence[str], options: Options) -> list[Run]:
     """Load runs, each given as ``PATH`` or ``NAME=PATH``.
 
     Raises:
-        UserError: a path is not a run or cannot be scored, or two runs have the same name.
+        UserError: a path is not a run or cannot be scored, or two runs that are not trainings of one row would have
+            the same name.
     """
     named = [split_name(one) for one in arguments]
-    shorts = short_names([path for _, path in named])
-    runs = [
-        replace(_grouped(_load(path, options), options.groups), name=name or short)
-        for (name, path), short in zip(named, shorts, strict=True)
-    ]
-    seen: dict[str, str] = {}
-    for run, text in zip(runs, arguments, strict=True):
-        if run.name in seen:
-            raise UserError(
-                f"compare: {seen[run.name]} and {text} would both be called {run.name!r}; "
-                "pass NAME=RUN for one of them"
-            )
-        seen[run.name] = text
-    return runs
+    runs = [_grouped(_load(path, options), options.groups) for _, path in named]
+    names = row_names(
+        arguments,
+        [name for name, _ in named],
+        short_names([path for _, path in named]),
+        [(run.recipe, run.seed) for run in runs],
+    )
+    return [replace(run, name=name) for run, name in zip(runs, names, strict=True)]
 
 
 def training_facts(model: ModelFolder) -> dict[str, Any]:
@@ -246,7 +268,20 @@ def _model(folder: Path, options: Options) -> Run:
     patients, more = find_patients([case.name for case in scores.cases], reference, options.groups)
     scores = with_patients(scores, patients)
     notes += [*more, *patient_leaks(model, scores, None if options.groups else reference)]
-    return Run(folder.name, scores, facts, tuple(notes), model.configuration)
+    planned = resolve(model.plans, model.configuration)
+    seed = seed_of(planned)
+    configuration = without_seed(model.configuration, seed)
+    recipe = _recipe(model, planned)
+    return Run(folder.name, scores, facts, tuple(notes), configuration, seed, recipe)
+
+
+def _recipe(model: ModelFolder, planned: Mapping[str, Any]) -> str:
+    """Digest of dataset, trainer and configuration without the seed and entries that do not change a training."""
+    kept = {k: v for k, v in planned.items() if k not in ("inherits_from", "memory")}
+    kept["training"] = {
+        k: v for k, v in planned.get("training", {}).items() if k not in ("seed", "save_every")
+    }
+    return digest_json([model.plans.get("dataset_name"), model.trainer, kept])
 
 
 def _without_maps(model: ModelFolder) -> str:

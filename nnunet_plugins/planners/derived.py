@@ -18,18 +18,20 @@ from nnunet_plugins.training.procedure import read_procedure
 
 
 def derived_name(base: str, training: Mapping[str, Any]) -> str:
-    """Name of the configuration that `derive` makes: the base, then key and value of each entry.
+    """Name of the configuration that `derive` makes: the base, then key and value of each entry, the seed last.
 
     >>> derived_name("3d_fullres", {"seed": 2})
     '3d_fullres_seed2'
     >>> derived_name("2d", {"epochs": 50, "initial_lr": 0.01, "seed": 0})
     '2d_epochs50_initial-lr0.01_seed0'
+    >>> derived_name("2d", {"seed": 0, "weight_decay": 0.0})
+    '2d_weight-decay0.0_seed0'
 
     Raises:
         UserError: a value is a list or an object, which makes no readable name.
     """
     parts = [base]
-    for key, value in sorted(training.items()):
+    for key, value in sorted(training.items(), key=lambda one: (one[0] == "seed", one[0])):
         if not isinstance(value, int | float | str):
             raise UserError(f"training.{key} is {value!r}: name the configuration yourself")
         parts.append(f"{key.replace('_', '-')}{value}")

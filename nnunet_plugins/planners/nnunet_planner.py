@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from typing import Any
 
 from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import (
@@ -48,7 +49,10 @@ def nnunet_planner(
 ) -> Any:
     """Return nnU-Net's planner for one of PLANNERS; arguments as for `NetworkPlanner`."""
     own = PLANNERS[network]
-    planner = type(own.__name__, (_Named, own), {})(dataset, **kwargs)  # the plans state its name
+    named = type(own.__name__, (_Named, own), {})  # the plans state its name
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a memory target that was chosen
+        planner = named(dataset, **kwargs)
     planner.network, planner.training, planner.batch_size = network, training, batch_size
     if base_features is not None:
         planner.UNet_base_num_features = base_features
@@ -80,7 +84,9 @@ class _Named(ExperimentPlanner):
     def get_plans_for_configuration(self, *args: Any) -> dict[str, Any]:
         """nnU-Net's plan of one configuration, with our public name and the procedure."""
         plan: dict[str, Any] = super().get_plans_for_configuration(*args)
-        plan["architecture"]["network_class_name"] = public_name(self.network)
+        architecture = plan["architecture"]
+        architecture["network_class_name"] = public_name(self.network)
+        architecture["_kw_requires_import"] = list(architecture["_kw_requires_import"])
         plan["batch_size"] = self.batch_size or plan["batch_size"]
         if self.training:
             plan["training"] = dict(self.training)

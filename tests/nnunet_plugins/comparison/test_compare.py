@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnunet_plugins.comparison.compare import MEAN, compare
+from nnunet_plugins.comparison.case_values import MEAN
+from nnunet_plugins.comparison.compare import compare
 from nnunet_plugins.comparison.paper import match, paper_sheet
 from nnunet_plugins.comparison.table_formats import comparison_csv, latex, markdown, text
 from nnunet_plugins.comparison.tables import notes_of, sheets_of, warnings_of
@@ -118,11 +119,11 @@ def test_different_labels_references_and_tolerances_are_rejected() -> None:
 
 
 def test_unknown_and_unmeasured_metrics_are_rejected() -> None:
-    a = run("a", FIRST, FIRST)
+    runs = [run("a", FIRST, FIRST), run("b", FIRST, FIRST)]
     with pytest.raises(UserError, match=r"--metrics jaccard: .*known: dice, iou"):
-        compare([a, a], ["jaccard"])
+        compare(runs, ["jaccard"])
     with pytest.raises(UserError, match=r"--metrics hd_px: not measured in a, which has"):
-        compare([a, a], ["hd_px"])
+        compare(runs, ["hd_px"])
 
 
 FACTS = {
