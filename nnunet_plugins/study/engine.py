@@ -76,12 +76,13 @@ def run_study(
     with alone(file, f"study run {study.folder}") as lock:
         _prepare(study, local=executor == "local")
         _unlock(study, snakemake, lock, before)
-        command = [snakemake, *_arguments(study, executor, jobs), *more]
+        arguments = [*_arguments(study, executor, jobs), *more]
         if until not in FIRST and not (study.folder / PLANNED).is_file():
-            status = _run([*command, PLANNED], study, lock)
+            status = _run([snakemake, PLANNED, *arguments], study, lock)
             if status:
                 return status
-        return _run([*command, *(["--until", until] if until else [])], study, lock)
+        last = ["--until", until] if until else []
+        return _run([snakemake, *last, *arguments], study, lock)
 
 
 def _prepare(study: Study, *, local: bool) -> None:

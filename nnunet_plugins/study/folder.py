@@ -98,7 +98,7 @@ class Study:
         return found | {"nnUNet_def_n_proc": str(asked.cpus)}
 
     def rows(self) -> dict[str, Any]:
-        """'ROW_sSEED' -> its configuration, network, trainer and parameters; {} before the rows are planned."""
+        """'ROW_seedN' -> its configuration, network, trainer and parameters; {} before the rows are planned."""
         file = self.folder / PLANNED
         return dict(read_object(file)["rows"]) if file.is_file() else {}
 

@@ -51,9 +51,9 @@ def run_name(row: str, seed: int) -> str:
     """Name of a row's training with a seed.
 
     >>> run_name("da-mff", 1)
-    'da-mff_s1'
+    'da-mff_seed1'
     """
-    return f"{row}_s{seed}"
+    return f"{row}_seed{seed}"
 
 
 def trained_folds(settings: Settings) -> dict[tuple[str, int], tuple[int | str, ...]]:
@@ -89,7 +89,7 @@ def _runs(settings: Settings) -> Iterator[Job]:
     """Trainings need no record, so that none is repeated when rows are added and the plans are written again."""
     for (row, seed), folds in trained_folds(settings).items():
         run = run_name(row, seed)
-        trained = [Job("train", f"{run}_f{fold}", (), row, seed, (fold,)) for fold in folds]
+        trained = [Job("train", f"{run}_fold{fold}", (), row, seed, (fold,)) for fold in folds]
         yield from trained
         for job in trained:
             if job.folds != ("all",):  # its validation is on training cases

@@ -17,6 +17,7 @@ from nnunet_plugins.comparison.tables import legend, notes_of, sheets_of, warnin
 from nnunet_plugins.evaluation.patients import find_patients, with_patients
 from nnunet_plugins.evaluation.saved import read_scores
 from nnunet_plugins.evaluation.summary import Scores
+from nnunet_plugins.model_facts import without_seed
 from nnunet_plugins.model_folder import read_model
 from nnunet_plugins.study.folder import Study
 from nnunet_plugins.study.jobs import Job, jobs_of
@@ -60,12 +61,15 @@ def _run(study: Study, part: str, name: str, jobs: Sequence[Job]) -> Run:
     groups = Path(study.settings.data.groups) if study.settings.data.groups else None
     references = study.raw / ("labelsTr" if part == "validation" else "labelsTs")
     patients, notes = find_patients([case.name for case in scores.cases], references, groups)
+    row, seed = jobs[0].row, jobs[0].seed
+    configuration = without_seed(study.rows()[jobs[0].run]["configuration"], seed)
     return Run(
-        name,
+        row,
         with_patients(scores, patients),
         facts,
         (*notes, *training_notes(model, facts)),
-        study.rows()[jobs[0].run]["configuration"],
+        configuration,
+        seed,
     )
 
 
@@ -81,7 +85,7 @@ def _merged(parts: Sequence[Scores]) -> Scores:
 def _write(study: Study, part: str, found: Comparison) -> list[str]:
     """Write a comparison in every format; return the files' paths in the study."""
     warnings, notes = warnings_of(found), notes_of(found)
-    sheets = sheets_of(found) if len(found.runs) > 1 else []
+    sheets = sheets_of(found) if len(found.runs) > 1 or found.repeated else []
     notes = [*(legend(found) if sheets else []), *notes]
     table = table_of(study.settings)
     rows = {row.key for row in table.rows}

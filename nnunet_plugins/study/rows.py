@@ -63,7 +63,7 @@ def write_rows(study: Study) -> dict[str, Any]:
         UserError: a network cannot take the plan, or a row that was trained already would change.
     """
     from nnunet_plugins.planners.ablation_plans import row_configuration
-    from nnunet_plugins.training.procedure import KEYS, read_procedure
+    from nnunet_plugins.training.procedure import read_procedure
 
     settings, plans = study.settings, read_object(study.plans)
     dataset, table, budget = (
@@ -81,8 +81,7 @@ def write_rows(study: Study) -> dict[str, Any]:
         except UserError as error:
             raise UserError(f"row {name}: {error}") from error
         training = entry.get("training", {}) | budget.procedure() | row.training
-        training |= {"seed": seed} if "seed" in KEYS else {}
-        entry["training"] = read_procedure({"training": training})
+        entry["training"] = read_procedure({"training": training | {"seed": seed}})
         run = run_name(name, seed)
         configuration = f"{base_of(settings, row)}_{run}"
         plans["configurations"][configuration] = entry
