@@ -23,14 +23,14 @@ def row_of(settings: Settings, name: str) -> Row:
     Raises:
         UserError: none of these has the name; lists what is known, nearest first.
     """
-    from nnunet_plugins.networks import NETWORKS
-
     for row in settings.rows:
         if isinstance(row, RowEntry) and row.name == name:
             return Row(row.name, row.name, row.network, dict(row.options), dict(row.training))
     keys = {row.key: row for row in table_of(settings).rows}
     if name in keys:
         return keys[name]
+    from nnunet_plugins.networks import NETWORKS  # imports torch
+
     if name in NETWORKS:
         return Row(name, name, name)
     known = ", ".join(nearest_first(name, [*keys, *NETWORKS]))
