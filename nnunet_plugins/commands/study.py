@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from dataclasses import fields
 from pathlib import Path
 
@@ -16,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run = actions.add_parser(
         "run",
         help="run what is left of a study",
-        description="Run the jobs of a study that are left. Arguments after -- go to snakemake.",
+        description="Run the jobs of a study that are left.",
     )
     run.add_argument("folder", metavar="DIR", type=Path)
     run.add_argument(
@@ -37,7 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--gpu", metavar="NAME", help="GPU to estimate the hours of a dry run for, e.g. A100"
     )
-    run.add_argument("snakemake", nargs="*", metavar="-- ARGUMENT", help="arguments of snakemake")
+    run.add_argument(
+        "--snakemake",
+        type=shlex.split,
+        metavar="OPTIONS",
+        default=[],
+        help="options of snakemake as one text: --snakemake='--default-resources slurm_partition=gpu'",
+    )
     status = actions.add_parser(
         "status",
         help="what is done, running, failed, left",
@@ -54,9 +61,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="DIR", type=Path, help="folder of the study")
     parser.add_argument("--dataset", type=int, metavar="ID", help="dataset id in nnUNet_raw")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--networks", nargs="+", metavar="NAME", help="one row per network")
-    what.add_argument("--table", metavar="T", help="the rows of a paper's table, e.g. 001.4")
+    parser.add_argument(
+        "--source",
+        metavar="FOLDER",
+        help="convert this folder first, as `nnunet-plugins convert` does",
+    )
+    parser.add_argument(
+        "--format",
+        metavar="NAME",
+        help="of the source, e.g. hospital-ct (default: that of the paper)",
+    )
+    parser.add_argument(
+        "--paper",
+        metavar="KEY",
+        help="the experiment of a paper, e.g. 003: its data, recipe, folds and the table that compares its network",
+    )
+    parser.add_argument("--networks", nargs="+", metavar="NAME", help="one row per network")
+    parser.add_argument("--table", metavar="T", help="the rows of a paper's table, e.g. 001.4")
     parser.add_argument("--rows", nargs="+", metavar="ROW", help="only these rows of the table")
     parser.add_argument(
         "--no-baselines",
@@ -70,7 +91,7 @@ def _add_init(parser: argparse.ArgumentParser) -> None:
         help="default: the table's, or 3d_fullres",
     )
     parser.add_argument(
-        "--folds", nargs="+", metavar="F", default=["0", "1", "2", "3", "4"], help="default: 0 to 4"
+        "--folds", nargs="+", metavar="F", help="default: those of the paper, or 0 to 4"
     )
     parser.add_argument("--seeds", nargs="+", type=int, metavar="N", default=[0], help="default: 0")
     parser.add_argument("--epochs", type=int, metavar="N", help="default: 1000, or the preset's")
@@ -89,6 +110,13 @@ def _add_init(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--cpus", type=int, metavar="N", help="cores per job")
     parser.add_argument("--force", action="store_true", help="overwrite study.yaml")
+    parser.add_argument(
+        "--convert",
+        type=shlex.split,
+        metavar="OPTIONS",
+        default=[],
+        help="further options of convert as one text: --convert='--labels labels.json'",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dataset_conversion.datasets.registry import CONVERTERS
 from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.papers.library import find_table
+from nnunet_plugins.papers.library import find_paper, find_table
+from nnunet_plugins.papers.tables import Table
+from nnunet_plugins.study.paper_data import PAPER_DATA, PaperData
 from nnunet_plugins.study.settings import FILE, Settings, parse_settings
 
 #: Sections in their order, with the comments above them.
@@ -39,14 +42,18 @@ class Choices:
 
     Attributes:
         dataset: id.
-        networks: one row per network; None with a table.
-        table: a paper's table.
+        source: folder that is converted first.
+        format: its format; None for that of the paper.
+        convert: further options of the conversion.
+        paper: whose experiment is repeated, with its recipe.
+        networks: one row per network.
+        table: a paper's table; None for the main one of the paper.
         rows: of the table; None for all.
         no_baselines: leave out BASELINES.
         configuration: None for that of the table.
-        folds: numbers, or ``all``.
+        folds: numbers, or ``all``; None for those of the paper, or 0 to 4.
         seeds: integers.
-        epochs: None for the preset's or nnU-Net's.
+        epochs: None for the recipe's, the preset's or nnU-Net's.
         iterations: per epoch.
         preset: of `plan`.
         gpu_memory: GB.
@@ -58,12 +65,16 @@ class Choices:
     """
 
     dataset: int | None = None
+    source: str | None = None
+    format: str | None = None
+    convert: Sequence[str] = ()
+    paper: str | None = None
     networks: Sequence[str] | None = None
     table: str | None = None
     rows: Sequence[str] | None = None
     no_baselines: bool = False
     configuration: str | None = None
-    folds: Sequence[str] = ("0", "1", "2", "3", "4")
+    folds: Sequence[str] | None = None
     seeds: Sequence[int] = (0,)
     epochs: int | None = None
     iterations: int | None = None
@@ -80,32 +91,37 @@ def content_of(chosen: Choices) -> dict[str, Any]:
     """The sections of study.yaml for some choices.
 
     Raises:
-        UserError: no dataset, or an unknown table.
+        UserError: no dataset, no rows, or an unknown paper or table.
     """
-    if chosen.dataset is None:
-        raise UserError("study init: --dataset is missing; pass the id of a dataset in nnUNet_raw")
-    table = find_table(chosen.table) if chosen.table else None
+    paper = find_paper(chosen.paper) if chosen.paper else None
+    known = PAPER_DATA[paper.key] if paper else None
+    table = _table(chosen, f"{paper.key}.{known.table}" if paper and known else None)
     rows = list(
         chosen.networks or chosen.rows or ([row.key for row in table.rows] if table else [])
     )
-    baselines = [] if chosen.no_baselines else [name for name in BASELINES if name not in rows]
+    if not rows:
+        raise UserError("study init: no rows; pass --networks NAME ..., --table T, or --paper KEY")
+    # A paper's experiment has the rows of its table; nnU-Net's own networks have no topology in it.
+    own = () if chosen.no_baselines or paper else BASELINES
     device = chosen.device or ("cpu" if chosen.preset == "cpu" else "cuda")
+    folds = chosen.folds or [str(fold) for fold in (known.folds if known else range(5))]
     return {
-        "data": {"dataset": chosen.dataset, "groups": chosen.groups},
+        "data": _data(chosen, known),
         "table": table.id if table else None,
-        "rows": [*baselines, *rows],
+        "rows": [*(name for name in own if name not in rows), *rows],
         "configuration": chosen.configuration or (table.configuration if table else "3d_fullres"),
         "budget": {
             "network": table.network if table else "ModularUNet",
+            "recipe": "paper" if paper else None,
             "preset": chosen.preset,
             "gpu_memory": chosen.gpu_memory,
             "epochs": chosen.epochs,
             "iterations": chosen.iterations,
         },
-        "folds": [int(fold) if fold.isdecimal() else fold for fold in chosen.folds],
+        "folds": [int(fold) if fold.isdecimal() else fold for fold in folds],
         "seeds": list(chosen.seeds),
         "extra_runs": [],
-        "test": chosen.test,
+        "test": chosen.test or bool(known and known.test and chosen.source),
         "metrics": list(chosen.metrics or ("dice", "hd95_mm")),
         "resources": {
             "device": device,
@@ -114,6 +130,50 @@ def content_of(chosen: Choices) -> dict[str, Any]:
             "memory_gb": 8.0 if device == "cpu" else 32.0,
             "hours": 48.0,
         },
+    }
+
+
+def _table(chosen: Choices, of_paper: str | None) -> Table | None:
+    name = chosen.table or of_paper
+    if name is None:
+        return None
+    table = find_table(name)
+    if of_paper and table.paper != of_paper.rpartition(".")[0]:
+        raise UserError(
+            f"study init: table {table.id} is not of the paper {chosen.paper}; omit one of them"
+        )
+    return table
+
+
+def _data(chosen: Choices, known: PaperData | None) -> dict[str, Any]:
+    """The section on the data.
+
+    Raises:
+        UserError: neither a dataset nor a source of a known format.
+    """
+    if chosen.source is None:
+        if chosen.dataset is None:
+            raise UserError(
+                "study init: --dataset is missing; pass the id of a dataset in nnUNet_raw, or --source FOLDER to "
+                "convert one"
+            )
+        return {"dataset": chosen.dataset, "groups": chosen.groups}
+    form = chosen.format or (known.format if known else None)
+    if form not in CONVERTERS:
+        raise UserError(
+            f"study init: --format {form}: allowed with --source: {', '.join(CONVERTERS)}"
+        )
+    source = Path(chosen.source).absolute()
+    options = [*(known.options if known and form == known.format else ()), *chosen.convert]
+    labels = source / "labels.json"
+    if form == "hospital-ct" and labels.is_file() and "--labels" not in options:
+        options += ["--labels", str(labels)]
+    return {
+        "dataset": chosen.dataset or 660,
+        "source": str(source),
+        "format": form,
+        "options": options,
+        "groups": chosen.groups,
     }
 
 

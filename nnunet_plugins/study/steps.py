@@ -100,8 +100,13 @@ def predictions(study: Study, job: Job) -> Path:
 
 
 def _evaluate(study: Study, job: Job, predicted: Path, references: Path, *more: str) -> list[str]:
+    from nnunet_plugins.study.rows import table_of
+
+    pixels = (
+        ["--pixels"] if table_of(study.settings).pooled else []
+    )  # such a table has distances in pixels
     return ours(
-        "evaluate", predicted, references, *_metrics(study.settings.metrics), *more,
+        "evaluate", predicted, references, *_metrics(study.settings.metrics), *pixels, *more,
         "-o", study.scores(job), "-j", study.settings.resources.cpus,
     )  # fmt: skip
 

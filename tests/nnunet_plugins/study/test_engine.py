@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import random
 import time
 
@@ -14,6 +14,7 @@ from nnunet_plugins.study.engine import run_study
 from nnunet_plugins.study.folder import Study
 from nnunet_plugins.study.jobs import jobs_of
 from nnunet_plugins.study.locks import alone
+from nnunet_plugins.study.planned import described_rows
 from tests.nnunet_plugins.study.studies import (
     events,
     kill,
@@ -26,6 +27,11 @@ from tests.nnunet_plugins.study.studies import (
 
 def finished(study):
     return all((study.folder / job.record).is_file() for job in jobs_of(study.settings))
+
+
+def ended_well(process):
+    output = process.communicate()[0]
+    assert process.returncode == 0, output
 
 
 def edited(study, old, new):
@@ -46,8 +52,7 @@ def test_killed_at_ten_random_moments_no_job_that_ended_runs_again(tmp_path):
         time.sleep(moments.uniform(2, 9))
         kill(process)
     process = start(study)
-    output = process.communicate()[0]
-    assert process.returncode == 0, output
+    ended_well(process)
     assert finished(study)
     assert repeated(study) == []
 
@@ -57,12 +62,13 @@ def test_a_failed_job_stops_what_needs_it_and_nothing_else(tmp_path):
     snakemake_or_skip()
     study = stubbed(tmp_path)
     process = start(study, STUB_FAILS="unet_seed0_fold1")
-    assert process.communicate() and process.returncode
+    process.communicate()
+    assert process.returncode
     ended = {job for word, job in events(study) if word == "end"}
     assert "score/unet_seed0_fold0" in ended
     assert not ended & {"train/unet_seed0_fold1", "score/unet_seed0_fold1", "compare/tables"}
     process = start(study)
-    assert process.communicate() and process.returncode == 0
+    ended_well(process)
     assert finished(study)
     assert repeated(study) == []
 
@@ -74,11 +80,11 @@ def test_a_row_that_is_added_repeats_no_training(tmp_path):
     edited(study, '  - "se"\n', "")
     stubbed_again = stubbed_rows(study)
     process = start(stubbed_again)
-    assert process.communicate() and process.returncode == 0
+    ended_well(process)
     study = edited(stubbed_again, '  - "unet"\n', '  - "unet"\n  - "se"\n')
     stubbed_rows(study)
     process = start(study)
-    assert process.communicate() and process.returncode == 0
+    ended_well(process)
     assert finished(study)
     again = [job for job in repeated(study) if not job.startswith(("rows", "compare"))]
     assert again == []
@@ -86,10 +92,6 @@ def test_a_row_that_is_added_repeats_no_training(tmp_path):
 
 def stubbed_rows(study):
     """Let the stub of the rows write what study.yaml describes now."""
-    import json
-
-    from nnunet_plugins.study.planned import described_rows
-
     study = Study.read(study.folder)
     file = study.folder / "described.json"
     content = json.loads(file.read_text())
@@ -105,8 +107,6 @@ def planned(tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "find_snakemake", lambda: "snakemake")
     study = stubbed(tmp_path)
     described = study.folder / "described.json"
-    import json
-
     content = json.loads(described.read_text())
     for kind, name in (("plan", "data"), ("rows", "plans")):
         file = study.folder / "records" / kind / f"{name}.json"
@@ -131,7 +131,9 @@ def test_the_lock_of_a_run_on_another_machine_is_not_broken(planned):
     lock = planned.folder / "state" / "run.lock"
     lock.parent.mkdir()
     lock.write_text("node7, process 12")
-    with pytest.raises(UserError, match=r"another machine \(node7, process 12\) .* remove the files"):
+    with pytest.raises(
+        UserError, match=r"another machine \(node7, process 12\) .* remove the files"
+    ):
         run_study(planned)
 
 
@@ -163,7 +165,9 @@ def test_what_snakemake_is_told(planned, monkeypatch):
     assert "--cores 3 --resources gpu=3" in local
     assert "--until train" in cluster
     assert cluster.endswith("--executor slurm --jobs 20 --latency-wait 60 --dry-run")
-    with pytest.raises(UserError, match=r"--until trian: allowed: plan, rows, train, score, compare"):
+    with pytest.raises(
+        UserError, match=r"--until trian: allowed: plan, rows, train, score, compare"
+    ):
         run_study(planned, until="trian")
 
 
@@ -176,9 +180,10 @@ def test_a_row_without_network_is_named_before_anything_runs(planned):
 def test_without_snakemake_the_command_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match=r"pip install 'nnunet-plugins\[study\]', or in an environment"):
+    with pytest.raises(
+        UserError, match=r"pip install 'nnunet-plugins\[study\]', or in an environment"
+    ):
         engine.find_snakemake()
     beside = tmp_path / "snakemake"
     beside.write_text("")
     assert engine.find_snakemake() == str(beside)
-    assert os.access(tmp_path, os.R_OK)

@@ -21,7 +21,13 @@ SHORT = "data: {dataset: 660}\nrows: [MAGUNet]\n"
 
 def test_what_init_writes_is_what_was_asked_for(tmp_path):
     chosen = Choices(
-        660, ["MAGUNet"], folds=["0", "all"], seeds=[0, 3], epochs=50, preset="cpu", metrics=["nsd"]
+        660,
+        networks=["MAGUNet"],
+        folds=["0", "all"],
+        seeds=[0, 3],
+        epochs=50,
+        preset="cpu",
+        metrics=["nsd"],
     )
     written = write_study(tmp_path, content_of(chosen))
     assert written == read_settings(tmp_path)
@@ -34,7 +40,9 @@ def test_what_init_writes_is_what_was_asked_for(tmp_path):
 
 
 def test_a_table_gives_its_rows_network_and_configuration():
-    settings = parse_settings(study_text(content_of(Choices(660, table="001.4", no_baselines=True))))
+    settings = parse_settings(
+        study_text(content_of(Choices(660, table="001.4", no_baselines=True)))
+    )
     assert settings.table == "yan2025-mag-unet.4"
     assert settings.row_names[:3] == ["unet", "da", "mff"]
     assert (settings.budget.network, settings.configuration) == ("MAGUNet", "3d_fullres")
@@ -42,7 +50,12 @@ def test_a_table_gives_its_rows_network_and_configuration():
 
 def test_rows_of_their_own_and_every_value_survive_the_file():
     content = {
-        "data": {"dataset": 1, "source": "/a b", "format": "spider", "options": ["--split", "80/20"]},
+        "data": {
+            "dataset": 1,
+            "source": "/a b",
+            "format": "spider",
+            "options": ["--split", "80/20"],
+        },
         "rows": ["UNet", {"name": "se", "network": "SEUNet", "options": {"bottleneck": "eca"}}],
         "extra_runs": [{"rows": ["se"], "folds": [0], "seeds": [1, 2]}],
         "budget": {"training": {"loss": {"dice": 1}}},
@@ -140,3 +153,44 @@ def test_jobs_are_rows_x_folds_x_seeds_and_the_extra_runs():
 def test_fold_all_is_tested_and_never_validated():
     jobs = jobs_of(Settings(Data(660), ("UNet",), folds=("all",), test=True))
     assert [job.kind for job in jobs] == ["plan", "rows", "train", "test", "compare"]
+
+
+def test_a_paper_gives_data_recipe_folds_and_its_table(tmp_path):
+    content = content_of(Choices(paper="004", source=str(tmp_path), convert=["-j", "2"]))
+    settings = parse_settings(study_text(content))
+    assert settings.data.format == "csig"
+    assert settings.data.options[-4:] == ("--split", "5-fold", "-j", "2")
+    assert (settings.table, settings.configuration) == ("cai2023-aspp-unet.3", "2d")
+    assert settings.budget == Budget("ASPPUNet", recipe="paper")
+    assert settings.folds == (0, 1, 2, 3, 4)
+    assert settings.test
+    assert "nnUNetPlain" not in settings.row_names
+
+
+@pytest.mark.parametrize("number", ["000", "001", "002", "003", "004"])
+def test_options_of_every_paper_are_those_of_its_converter(number):
+    """`convert` accepts them."""
+    from nnunet_plugins.cli import parser
+
+    settings = parse_settings(study_text(content_of(Choices(paper=number, source="/s"))))
+    arguments = ["convert", settings.data.format, "/s", "-d", "660", *settings.data.options]
+    if settings.data.format == "hospital-ct":
+        arguments += ["--labels", "labels.json"]
+    assert parser().parse_args(arguments).source_format == settings.data.format
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        (Choices(660), r"no rows; pass --networks NAME ..., --table T, or --paper KEY"),
+        (Choices(networks=["UNet"]), r"--dataset is missing; .* or --source FOLDER"),
+        (
+            Choices(660, networks=["UNet"], source="/s"),
+            r"--format None: allowed with --source: spider",
+        ),
+        (Choices(660, paper="001", table="003.6"), r"table silveira.* is not of the paper 001"),
+    ],
+)
+def test_choices_that_make_no_study(chosen, message):
+    with pytest.raises(UserError, match=message):
+        content_of(chosen)
