@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ class Run:
         facts: of its training; empty if nothing is recorded.
         notes: what a reader must know.
         configuration: nnU-Net's configuration, '' if it is not known.
+        folds: case -> name of the fold that it validates; empty if they are not known.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Run:
     facts: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     configuration: str = ""
+    folds: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -246,7 +248,8 @@ def _model(folder: Path, options: Options) -> Run:
     patients, more = find_patients([case.name for case in scores.cases], reference, options.groups)
     scores = with_patients(scores, patients)
     notes += [*more, *patient_leaks(model, scores, None if options.groups else reference)]
-    return Run(folder.name, scores, facts, tuple(notes), model.configuration)
+    folds = {case: fold.name for fold in model.folds for case in validation_cases(fold)}
+    return Run(folder.name, scores, facts, tuple(notes), model.configuration, folds)
 
 
 def _without_maps(model: ModelFolder) -> str:

@@ -53,7 +53,7 @@ def draw(
             heat = sitk.GetArrayFromImage(in_lps(one))
             at = first if caption in follow or not heat.any() else _peak(heat)
             for panel, plane in zip(row, planes, strict=True):
-                tall, wide = (spacing[axis] for axis in plane.axes)
+                tall, wide = plane.pixel(spacing)
                 aspect = tall / wide
                 background, front = plane.cut(values, at), plane.cut(heat, at)
                 panel.imshow(

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_conversion.io.planes import PLANES, Plane
+from dataset_conversion.io.planes import PLANES, Plane, finest
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import label_maps, listed
 from nnunet_plugins.evaluation.labels import read_labels
+from nnunet_plugins.evaluation.validation import FOLDER, is_fold
 from nnunet_plugins.figures import check_figure
-from nnunet_plugins.model_folder import is_model, read_model, stored_images, stored_references
+from nnunet_plugins.model_folder import (
+    is_model,
+    model_of_fold,
+    read_model,
+    stored_images,
+    stored_references,
+)
 from nnunet_plugins.plans_file import read_object
 from nnunet_plugins.reports.picture_grid import Cell, Line, draw_grid
 from nnunet_plugins.reports.sources import first_channel, image_of, predictions_in
@@ -82,20 +89,19 @@ def panels(
     if not networks:
         raise UserError("panels: no network; pass at least one folder of predictions")
     found = {name: _predictions(name, folders) for name, folders in networks.items()}
-    home = next(iter(networks.values()))
-    home = home if isinstance(home, Path) else home[0]
-    name = read_model(home).plans.get("dataset_name", "") if is_model(home) else ""
+    first = next(iter(networks.values()))
+    home = _home(first if isinstance(first, Path) else first[0])
+    name = read_object(home / "plans.json").get("dataset_name", "") if is_model(home) else ""
     references = references or stored_references(name)
     if references is None:
-        raise UserError("panels: the reference label maps are not known; pass their folder")
+        raise UserError("panels: the reference label maps are not known; pass --reference REF")
     images = images or stored_images(name)
     declared = dataset or home / "dataset.json"
     labels = read_labels(declared, declared.name)
     true = label_maps(references)
     shown = _selected(cases, [*found.values(), true])
-    coding = Coding(labels)
     channel = first_channel(read_object(declared))
-    lines = []
+    lines: list[Line] = []
     for case in shown:
         volumes = [
             load_case(
@@ -106,19 +112,28 @@ def panels(
         ]  # fmt: skip
         if volumes[0].note:
             raise UserError(f"panels: {volumes[0].note}; pass the images of these references")
-        lines.append(_line(volumes, planes.get(style.plane), masked=style.masked))
-    draw_grid(path, [*(["image"] if images else []), "reference", *found], lines, coding.names)
+        titles = ["image", "reference", *found] if not lines else []
+        lines.append(_line(volumes, planes.get(style.plane), titles, masked=style.masked))
+    draw_grid([path], lines, Coding(labels).names)
     return shown
+
+
+def _home(folder: Path) -> Path:
+    """The model folder of a fold; other folders as they are."""
+    owner = model_of_fold(folder)
+    return owner[0] if owner else folder
 
 
 def _predictions(network: str, folders: Folders) -> dict[str, Path]:
     every = [folders] if isinstance(folders, Path) else list(folders)
     found: dict[str, Path] = {}
     for folder in every:
-        if is_model(folder):
-            found |= predictions_in(fold / "validation" for fold in read_model(folder).folds)
-        else:
-            found |= label_maps(folder)
+        if not folder.is_dir():
+            raise UserError(
+                f"panels: {network}: {folder} is not a folder; pass the folder of its predictions or of its model"
+            )
+        folds = read_model(folder).folds if is_model(folder) else [folder] * is_fold(folder)
+        found |= predictions_in(f / FOLDER for f in folds) if folds else label_maps(folder)
     if not found:
         raise UserError(f"panels: {network}: no label maps in {', '.join(map(str, every))}")
     return found
@@ -146,31 +161,23 @@ def _image(images: Path | None, case: str) -> Path | None:
     return found
 
 
-def _line(volumes: Sequence[CaseVolumes], asked: Plane | None, *, masked: bool) -> Line:
+def _line(
+    volumes: Sequence[CaseVolumes], asked: Plane | None, titles: Sequence[str], *, masked: bool
+) -> Line:
     """The pictures of a case: one slice of the image, of the reference and of each prediction."""
     first = volumes[0]
-    plane = asked or _finest(first)
-    across = plane.across
-    area = (first.reference > 0).sum(axis=tuple(axis for axis in range(3) if axis != across))
-    index = int(area.argmax()) if area.any() else area.size // 2
-    at = tuple(index if axis == across else 0 for axis in range(3))
+    plane = asked or finest(first.reference.shape, first.spacing)
+    index, count = plane.fullest(first.reference > 0), first.reference.shape[plane.across]
+    at = tuple(index if axis == plane.across else 0 for axis in range(3))
     cuts = [plane.cut(one, at) for one in (first.reference, *(v.prediction for v in volumes))]
-    pixel = first.spacing[plane.axes[0]], first.spacing[plane.axes[1]]
+    pixel = plane.pixel(first.spacing)
     labelled: NDArray[np.bool_] = np.any([cut > 0 for cut in cuts], axis=0)
     box = box_around(labelled, pixel, MARGIN)
     grey = None if first.grey is None else plane.cut(first.grey, at)[box]
-    where = f"{plane.name} {index + 1}/{area.size}" if area.size > 1 else ""
-    return Line(
-        "\n".join(filter(None, (first.name, where))),
-        [*([] if grey is None else [Cell(grey)]), *(Cell(grey, cut[box], masked) for cut in cuts)],
-        pixel,
-        plane.letters[:2] if first.oriented else "",
-    )  # fmt: skip
-
-
-def _finest(case: CaseVolumes) -> Plane:
-    """The plane across the longest voxels, or of a single slice; the axial plane if the voxels are alike."""
-    if 1 in case.reference.shape:
-        return PLANES[case.reference.shape.index(1)]
-    longest = max(case.spacing)
-    return PLANES[case.spacing.index(longest) if longest > 1.5 * min(case.spacing) else 0]
+    cells = [Cell(grey, None, pixel=pixel)] if grey is not None else []
+    cells += [Cell(grey, cut[box], masked and grey is not None, pixel) for cut in cuts]
+    for number, title in enumerate(titles[-len(cells) :]):
+        cells[number] = replace(cells[number], title=title)
+    where = f"{plane.name} {index + 1}/{count}" if count > 1 else ""
+    caption = "\n".join(filter(None, (first.name, where)))
+    return Line(caption, cells, plane.letters[:2] if first.oriented else "")

@@ -17,94 +17,105 @@ from nnunet_plugins.reports.colours import label_colours
 _FONT = 8  # points
 _CAPTION = 0.3  # inches, left of a line
 _MOST_COLUMNS = 10
+_LEGEND = 4  # columns
 _AREA = 0.3  # opacity over an image
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One picture.
+    """One picture, of at least one of image and labels.
 
     Attributes:
         grey: 0 to 255; None is black.
         codes: labels of the pixels, 0 for none; None shows the image alone.
         masked: show the image within the labels instead of coloured labels.
+        pixel: height and width of a pixel, mm.
+        title: above the picture.
     """
 
     grey: NDArray[np.uint8] | None
     codes: NDArray[np.uint8] | None = None
     masked: bool = False
+    pixel: tuple[float, float] = (1.0, 1.0)
+    title: str = ""
+
+    @property
+    def aspect(self) -> float:
+        """Height relative to width; between 0.3 and 3."""
+        rows, columns = next(one.shape for one in (self.codes, self.grey) if one is not None)
+        return float(np.clip(rows * self.pixel[0] / (columns * self.pixel[1]), 0.3, 3))
 
 
 @dataclass(frozen=True)
 class Line:
-    """The pictures of a case, which have one size.
+    """Pictures next to each other; more than ten continue below.
 
     Attributes:
         caption: at the left.
         cells: from left to right.
-        pixel: height and width of a pixel, mm.
         letters: directions of the patient at the left and right edge of the first picture.
     """
 
     caption: str
     cells: Sequence[Cell]
-    pixel: tuple[float, float]
     letters: str = ""
 
-    @property
-    def aspect(self) -> float:
-        """Height of a picture relative to its width; between 0.3 and 3."""
-        rows, columns = next(
-            c.shape for one in self.cells for c in (one.codes, one.grey) if c is not None
-        )
-        return float(np.clip(rows * self.pixel[0] / (columns * self.pixel[1]), 0.3, 3))
+    def rows(self) -> list[Sequence[Cell]]:
+        """The cells in as few rows as needed, of equal length but for the last."""
+        count = -(-len(self.cells) // _MOST_COLUMNS)
+        each = -(-len(self.cells) // count)
+        return [self.cells[start : start + each] for start in range(0, len(self.cells), each)]
 
 
-def draw_grid(
-    path: Path, titles: Sequence[str], lines: Sequence[Line], names: Sequence[str]
-) -> None:
-    """Draw the lines below the titles, and a legend of the labels that are shown.
-
-    More than ten pictures of a case continue in the next row.
+def draw_grid(paths: Sequence[Path], lines: Sequence[Line], names: Sequence[str]) -> None:
+    """Draw the lines and a legend of the labels that are shown.
 
     Args:
-        path: .png, .pdf or .svg.
-        titles: of the columns, as many as each line has cells.
-        lines: one per case.
+        paths: .png, .pdf or .svg.
+        lines: from top to bottom.
         names: code - 1 -> name of a label.
 
     Raises:
-        UserError: the path has another ending or cannot be written.
+        UserError: a path has another ending or cannot be written.
     """
-    rows_each = -(-len(titles) // _MOST_COLUMNS)
-    columns = -(-len(titles) // rows_each)
+    rows = [row for line in lines for row in line.rows()]
+    columns = max(map(len, rows))
     side = (PAGE - _CAPTION) / columns
-    heads = [_wrapped(title, side) for title in titles]
     used = _codes_shown(lines)
-    legend = -(-len(used) // 4)
-    heights = [side * line.aspect for line in lines for _ in range(rows_each)]
-    head = 0.13 * max(text.count("\n") + 1 for text in heads) * rows_each
-    texts = [*titles, *names, *(line.caption for line in lines)]
-    size = (PAGE, sum(heights) + head + 0.03 * len(heights) + 0.17 * legend + 0.08)
-    with figure([path], size, texts, font_size=_FONT) as drawing:
+    heights = [side * row[0].aspect for row in rows]
+    heads = [
+        max(_wrapped(cell.title, side).count("\n") + 1 for cell in row)
+        for row in rows
+        if row[0].title
+    ]
+    texts = [
+        *names,
+        *(line.caption for line in lines),
+        *(cell.title for row in rows for cell in row),
+    ]
+    below = 0.08 + 0.17 * -(-len(used) // _LEGEND)
+    size = PAGE, sum(heights) + 0.13 * sum(heads) + 0.03 * len(rows) + below
+    colours = label_colours(len(names))
+    with figure(paths, size, texts, font_size=_FONT) as drawing:
         layout: Any = drawing.get_layout_engine()
         layout.set(w_pad=0.015, h_pad=0.02, wspace=0.0, hspace=0.0)
-        axes = drawing.subplots(len(heights), columns, squeeze=False, height_ratios=heights)
+        axes = drawing.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
         for panel in axes.flat:
             panel.set_axis_off()
-        for number, line in enumerate(lines):
-            for place, cell in enumerate(line.cells):
-                row, column = divmod(place, columns)
-                panel = axes[number * rows_each + row][column]
-                _show(panel, cell, line.pixel, label_colours(len(names)))
+        left = iter(axes)
+        for line in lines:
+            for number, cells in enumerate(line.rows()):
+                row = next(left)
+                for panel, cell in zip(row, cells, strict=False):
+                    _show(panel, cell, colours)
+                    panel.set_title(_wrapped(cell.title, side), fontsize=_FONT, pad=3)
                 if number == 0:
-                    panel.set_title(heads[place], fontsize=_FONT, pad=3)
-            _describe(axes[number * rows_each][0], line)
+                    _describe(row[0], line)
         if used:
             _legend(drawing, used, names)
 
 
-def _show(panel: Any, cell: Cell, pixel: tuple[float, float], colours: Sequence[str]) -> None:
+def _show(panel: Any, cell: Cell, colours: Sequence[str]) -> None:
     from matplotlib.colors import to_rgb
 
     grey, codes, area = cell.grey, cell.codes, _AREA
@@ -122,7 +133,9 @@ def _show(panel: Any, cell: Cell, pixel: tuple[float, float], colours: Sequence[
     panel.set_axis_on()
     panel.set(xticks=[], yticks=[])
     panel.imshow(
-        np.rint(picture).astype(np.uint8), aspect=pixel[0] / pixel[1], interpolation="nearest"
+        np.rint(picture).astype(np.uint8),
+        aspect=cell.pixel[0] / cell.pixel[1],
+        interpolation="nearest",
     )
     for code in shown if area < 1 else []:
         # A border of background: the outline of a label at the edge of the picture is closed.
@@ -153,7 +166,7 @@ def _legend(drawing: Any, used: Sequence[int], names: Sequence[str]) -> None:
         for code in used
     ]
     drawing.legend(
-        handles=patches, loc="outside lower center", ncols=min(4, len(patches)), frameon=False,
+        handles=patches, loc="outside lower center", ncols=min(_LEGEND, len(patches)), frameon=False,
         handlelength=1.2, handleheight=0.7, borderpad=0.3, fontsize=_FONT,
     )  # fmt: skip
 

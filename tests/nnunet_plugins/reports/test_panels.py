@@ -42,7 +42,7 @@ def folders(tmp_path: Path) -> Path:
 def lines(monkeypatch: pytest.MonkeyPatch) -> list[Line]:
     """What is drawn."""
     found: list[Line] = []
-    monkeypatch.setattr(module, "draw_grid", lambda path, titles, lines, names: found.extend(lines))
+    monkeypatch.setattr(module, "draw_grid", lambda path, lines, names: found.extend(lines))
     return found
 
 
@@ -71,7 +71,8 @@ def test_a_line_shows_one_slice_of_image_reference_and_networks(
     assert np.array_equal(b.codes, reference.codes)  # whatever the orientation of its file
     assert all(cell.grey is image.grey for cell in line.cells)
     assert line.caption == f"case1\naxial {z + 1}/{SHAPE[0]}"
-    assert line.pixel == pytest.approx((0.5, 0.8))
+    assert all(cell.pixel == pytest.approx((0.5, 0.8)) for cell in line.cells)
+    assert [cell.title for cell in line.cells] == ["image", "reference", "A", "B"]
 
 
 @pytest.mark.parametrize("plane", ["coronal", "sagittal"])
@@ -152,6 +153,17 @@ def test_a_model_folder_has_its_own_references_images_and_validation(
 ) -> None:
     assert panels(model / "p.png", {"ours": model}) == ["case0", "case1", "case2"]
     assert all(len(line.cells) == 3 for line in lines)
+    names = [[cell.title for cell in line.cells] for line in lines]
+    assert names == [["image", "reference", "ours"], [""] * 3, [""] * 3]
+    lines.clear()
+    fold = model / "fold_0"
+    assert panels(model / "p.png", {"fold": fold, "both": [fold, model]}) == ["case0", "case1"]
+
+
+def test_more_than_ten_pictures_continue_below() -> None:
+    cell = Cell(np.zeros((2, 2), np.uint8))
+    for count, lengths in ((10, [10]), (11, [6, 5]), (21, [7, 7, 7])):
+        assert [len(row) for row in Line("", [cell] * count).rows()] == lengths
 
 
 @pytest.mark.parametrize("ending", ["png", "pdf", "svg"])
@@ -179,13 +191,13 @@ def test_pixels_mean_what_they_show(tmp_path: Path) -> None:
     codes = np.zeros((9, 30), np.uint8)
     codes[2:7, 5:25] = 2
     flat = tmp_path / "flat.png"
-    draw_grid(flat, ["one"], [Line("c", [Cell(None, codes)], (1.0, 1.0))], ["a", "b"])
+    draw_grid([flat], [Line("c", [Cell(None, codes)])], ["a", "b"])
     second = tuple(int(label_colours(2)[1][i : i + 2], 16) for i in (1, 3, 5))
     assert colours_in(flat) == {(255, 255, 255), (0, 0, 0), second}
     masked = tmp_path / "masked.png"
-    draw_grid(masked, ["one"], [Line("c", [Cell(grey, codes, True)], (1.0, 1.0))], ["a", "b"])
+    draw_grid([masked], [Line("c", [Cell(grey, codes, True)])], ["a", "b"])
     assert colours_in(masked) == {(255, 255, 255), (0, 0, 0), (100, 100, 100)}
     over = tmp_path / "over.png"
-    draw_grid(over, ["one"], [Line("c", [Cell(grey, codes)], (1.0, 1.0))], ["a", "b"])
+    draw_grid([over], [Line("c", [Cell(grey, codes)])], ["a", "b"])
     mixed = tuple(round(0.7 * 100 + 0.3 * channel) for channel in second)
     assert {(100, 100, 100), mixed} <= colours_in(over)
