@@ -103,10 +103,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _json(tables: tuple[Table, ...]) -> str:
-    return json.dumps(
-        [{"id": table.id, **dataclasses.asdict(table), "pooled": table.pooled} for table in tables],
-        indent=1,
-    )
+    from nnunet_plugins.papers.remarks import remarks
+
+    found = []
+    for table in tables:
+        notes = [dataclasses.asdict(one) for one in remarks(table)]
+        own = dataclasses.asdict(table) | {"footnotes": notes, "pooled": table.pooled}
+        found.append({"id": table.id, **own})
+    return json.dumps(found, indent=1)
 
 
 def _texts(tables: tuple[Table, ...], *, options: bool) -> str:

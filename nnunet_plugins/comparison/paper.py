@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from architectures.suggestions import nearest_first
-from nnunet_plugins.comparison.paper_cells import Given, Ours, check_external, ours, spread_of
+from nnunet_plugins.comparison.paper_cells import (
+    Given,
+    Ours,
+    check_external,
+    is_filled,
+    ours,
+    spread_of,
+)
 from nnunet_plugins.comparison.runs import Run
 from nnunet_plugins.comparison.tables import NOTHING, Sheet
 from nnunet_plugins.errors import UserError
@@ -69,10 +76,11 @@ def paper_sheet(
         check_external(key, matched[key], scores)
     labels = set().union(*(run.scores.labels.values for run in runs))
     names = [name for name in _columns(table) if _applies(name, labels)]
+    filled = {name for name in names if is_filled(table.column(name), given)}
     every = remarks(table)
     head = ["row", "network", "run"]
     for name in names:
-        head += _headings(table, name, given)
+        head += _headings(table, name, given)[: 2 if name in filled else 1]
     rows, gaps = [], []
     for row in table.rows:
         run = matched.get(row.key)
@@ -81,9 +89,12 @@ def paper_sheet(
         for name in names:
             signs = [str(i) for i, one in enumerate(every, 1) if (row.key, name) in one.cells]
             dagger = f" †{','.join(signs)}" if signs else ""
-            own = ours(row.key, run, table.column(name), given) if run else Ours()
             digits = table.digits(name)
-            cells += [_published(row.printed, name, digits) + dagger, _text(own, digits)]
+            cells.append(_published(row.printed, name, digits) + dagger)
+            if name not in filled:
+                continue
+            own = ours(row.key, run, table.column(name), given) if run else Ours()
+            cells.append(_text(own, digits))
             if run and own.without:
                 gaps.append(
                     f"{run.name}, {name}: without {', '.join(own.without)}, where no case has a value"
@@ -99,6 +110,7 @@ def paper_sheet(
             f"{_meaning(table, given)}",
             *(f"†{i}: {one.text}" for i, one in enumerate(every, 1)),
             *gaps,
+            *_gaps_of_columns(table, [name for name in names if name not in filled]),
             *_gaps_of_runs(table, runs, given),
         ),
     )
@@ -107,11 +119,22 @@ def paper_sheet(
 def _headings(table: Table, name: str, given: Given) -> list[str]:
     """The headings of the paper's and of our column."""
     meant = table.column(name)
-    theirs = (
-        meant.spread if meant and any(f"{name}.sd" in row.printed for row in table.rows) else ""
-    )
-    spreads = {"paper": theirs, "ours": spread_of(meant, given.spread)}
+    spread = any(f"{name}.sd" in row.printed for row in table.rows)
+    spreads = {
+        "paper": meant.spread if meant and spread else "",
+        "ours": spread_of(meant, given.spread),
+    }
     return [f"{name} {who}" + (f" (± {of})" if of else "") for who, of in spreads.items()]
+
+
+def _gaps_of_columns(table: Table, names: Sequence[str]) -> list[str]:
+    """How columns without our numbers are filled."""
+    by: dict[str, list[str]] = {}
+    for name in names:
+        meant = table.column(name)
+        option = "--external ROW=FILE.json" if meant and meant.external else "--seconds ROW=S"
+        by.setdefault(option, []).append(name)
+    return [f"without ours: {', '.join(found)}; pass {option}" for option, found in by.items()]
 
 
 def _gaps_of_runs(table: Table, runs: Sequence[Run], given: Given) -> list[str]:
@@ -126,7 +149,7 @@ def _gaps_of_runs(table: Table, runs: Sequence[Run], given: Given) -> list[str]:
     unknown = [run.name for run in runs if not run.folds]
     if given.spread == "folds" and unknown:
         notes.append(
-            f"the folds of {', '.join(unknown)} are not recorded: mean and ± are over cases; pass the model folder"
+            f"the folds of {', '.join(unknown)} are not recorded: means over cases, without ±; pass the model folder"
         )
     return notes
 

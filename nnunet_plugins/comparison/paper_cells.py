@@ -111,6 +111,15 @@ def check_external(row: str, run: Run, scores: Scores) -> None:
             )
 
 
+def is_filled(meant: Column | None, given: Given) -> bool:
+    """Whether a column has numbers of ours: those that are given need them."""
+    if meant is None:
+        return False
+    if meant.external:
+        return bool(given.external)
+    return meant.aggregate != "seconds" or bool(given.seconds)
+
+
 def ours(row: str, run: Run, meant: Column | None, given: Given) -> Ours:
     """Our number for a column of a row."""
     if meant is None:
@@ -122,9 +131,11 @@ def ours(row: str, run: Run, meant: Column | None, given: Given) -> Ours:
     if meant.external:
         scores = given.external.get(row)
         return Ours() if scores is None else _over_cases(scores, meant)
-    if given.spread == "folds" and run.folds:
-        return _over_folds(run, meant)
-    return _over_cases(run.scores, meant)
+    if given.spread == "cases":
+        return _over_cases(run.scores, meant)
+    return (
+        _over_folds(run, meant) if run.folds else replace(_over_cases(run.scores, meant), sd=None)
+    )
 
 
 def spread_of(meant: Column | None, spread: Spread) -> str:

@@ -154,7 +154,10 @@ _TABLES = (
                 "nnU-Net-2D: the mean of the eight bones' MIoU is 74.91.", (("nnunet2d", "MIoU"),)
             ),
             Footnote("The text has 34 test cases in its results and 42 in its discussion."),
-            Footnote("Mean over the eight bones; the parameters are those of Table 4."),
+            Footnote(
+                "Mean over the eight bones; the parameters are those of Table 4. What ± is over is not stated; it is "
+                "taken as the five folds."
+            ),
         ),
     ),
 )

@@ -13,8 +13,6 @@ from nnunet_plugins.papers.topologies import POOLED, Topology, plan_arguments
 
 _KEY = "sij-fm-25d-attention-unet"
 _METRICS = {"DSC": "dice", "Precision": "precision", "Recall": "recall"}
-# The paper does not state what its ± is over. 1.55 of 103 cases can only be over folds; 6.09 of 20 cases, one of
-# which has 63.24, over cases.
 _MEASURED = {name: Column(CASES, metric, spread="folds") for name, metric in _METRICS.items()} | {
     f"x{name}": Column(CASES, metric, external=True, spread="cases")
     for name, metric in _METRICS.items()
@@ -125,7 +123,10 @@ _TABLE = Table(
         ),
     ),
     (
-        Footnote("Mean of four folds; prefixed with x: of the external test set."),
+        Footnote(
+            "Mean of four folds; prefixed with x: of the external test set. What ± is over is not stated: 1.55 of "
+            "103 cases can only be over folds, 6.09 of 20 cases, one of which has 63.24, over cases."
+        ),
         Footnote(
             "The text gives 76.42 to 80.05 as the DSC of the other five networks; UNETR has 73.94.",
             (("unetr", "DSC"),),
