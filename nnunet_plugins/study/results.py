@@ -21,6 +21,7 @@ from nnunet_plugins.model_facts import without_seed
 from nnunet_plugins.model_folder import read_model
 from nnunet_plugins.study.folder import Study
 from nnunet_plugins.study.jobs import Job, jobs_of
+from nnunet_plugins.study.report import Part, write_study_report
 from nnunet_plugins.study.rows import table_of
 
 PARTS = {"validation": "score", "test": "test"}
@@ -32,44 +33,55 @@ def write_results(study: Study) -> dict[str, Any]:
     Raises:
         UserError: scores cannot be compared.
     """
-    written: list[str] = []
-    for part in PARTS:
-        if runs := runs_of(study, part):
-            found = compare(runs, study.settings.metrics, common=True)
-            written += _write(study, part, found)
-    return {"tables": written}
+    parts = [
+        _part(study, name, compare(runs, study.settings.metrics, common=True))
+        for name in PARTS
+        if (runs := runs_of(study, name))
+    ]
+    written = [file for part in parts for file in _write(study, part)]
+    report = write_study_report(study, parts)
+    return {"tables": written, "report": report.name}
 
 
 def runs_of(study: Study, part: str) -> list[Run]:
-    """The rows with their scores of the validation cases or of the test set, and how they were trained.
+    """One run per row and seed: scores of the validation cases or of the test set, and how it was trained.
 
     Args:
         study: the study.
         part: a key of PARTS.
     """
-    first = study.settings.seeds[0]
-    jobs = [job for job in jobs_of(study.settings) if job.kind == PARTS[part] and job.seed == first]
-    names = [name for name in study.settings.row_names if any(job.row == name for job in jobs)]
-    return [_run(study, part, name, [job for job in jobs if job.row == name]) for name in names]
+    runs: dict[str, list[Job]] = {}
+    for job in jobs_of(study.settings):
+        if job.kind == PARTS[part]:
+            runs.setdefault(job.run, []).append(job)
+    names = study.settings.row_names
+    found = [_run(study, part, jobs) for jobs in runs.values()]
+    return sorted(found, key=lambda run: names.index(run.name))  # a row's seeds one after the other
 
 
-def _run(study: Study, part: str, name: str, jobs: Sequence[Job]) -> Run:
-    folds = [str(fold) for job in jobs for fold in job.folds]
-    model = read_model(study.model(jobs[0]), folds)
+def _run(study: Study, part: str, jobs: Sequence[Job]) -> Run:
+    row, seed = jobs[0].row, jobs[0].seed
+    model = read_model(study.model(jobs[0]), [str(fold) for job in jobs for fold in job.folds])
     facts = training_facts(model)
-    scores = _merged([read_scores(study.scores(job)) for job in jobs])
+    parts = [read_scores(study.scores(job)) for job in jobs]
+    scores = _merged(parts)
     groups = Path(study.settings.data.groups) if study.settings.data.groups else None
     references = study.raw / ("labelsTr" if part == "validation" else "labelsTs")
     patients, notes = find_patients([case.name for case in scores.cases], references, groups)
-    row, seed = jobs[0].row, jobs[0].seed
-    configuration = without_seed(study.rows()[jobs[0].run]["configuration"], seed)
+    folds = {
+        case.name: f"fold_{job.folds[0]}"
+        for job, one in zip(jobs, parts, strict=True)
+        for case in one.cases
+        if part == "validation"
+    }
     return Run(
         row,
         with_patients(scores, patients),
         facts,
         (*notes, *training_notes(model, facts)),
-        configuration,
+        without_seed(study.rows()[jobs[0].run]["configuration"], seed),
         seed,
+        folds=folds,
     )
 
 
@@ -82,15 +94,20 @@ def _merged(parts: Sequence[Scores]) -> Scores:
     return replace(parts[0], cases=tuple(cases), notes=tuple(notes))
 
 
-def _write(study: Study, part: str, found: Comparison) -> list[str]:
-    """Write a comparison in every format; return the files' paths in the study."""
-    warnings, notes = warnings_of(found), notes_of(found)
+def _part(study: Study, name: str, found: Comparison) -> Part:
+    """A comparison with its tables; the rows of the study's table first in the arrangement of the paper."""
     sheets = sheets_of(found) if len(found.runs) > 1 or found.repeated else []
-    notes = [*(legend(found) if sheets else []), *notes]
     table = table_of(study.settings)
     rows = {row.key for row in table.rows}
     if ours := [run for run in found.runs if run.name in rows]:
         sheets = [paper_sheet(table, ours, found.marked), *sheets]
+    return Part(name, found, sheets)
+
+
+def _write(study: Study, part: Part) -> list[str]:
+    """Write a comparison in every format; return the files' paths in the study."""
+    found, sheets = part.found, part.sheets
+    warnings, notes = warnings_of(found), [*(legend(found) if sheets else []), *notes_of(found)]
     formats: dict[str, Callable[[], str]] = {
         "md": lambda: writing.markdown(sheets, warnings, notes),
         "tex": lambda: writing.latex(sheets, warnings, notes),
@@ -100,7 +117,7 @@ def _write(study: Study, part: str, found: Comparison) -> list[str]:
     }
     written = []
     for ending, text in formats.items():
-        file = study.folder / "tables" / f"{part}.{ending}"
+        file = study.folder / "tables" / f"{part.name}.{ending}"
         with placed(file) as temporary:
             temporary.write_text(text(), encoding="utf-8")
         written.append(str(file.relative_to(study.folder)))
