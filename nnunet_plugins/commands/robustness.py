@@ -50,6 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="seed of the random numbers (default: %(default)s)"
     )
+    parser.add_argument(
+        "--show",
+        metavar="CASE",
+        default="",
+        help="also write robustness_CASE.png: its images under every condition, and their predictions",
+    )
     add_weights(parser)
 
 
@@ -60,6 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_plugins.errors import UserError
     from nnunet_plugins.model_orientation import notes_on
     from nnunet_plugins.prediction import find_model, load
+    from nnunet_plugins.reports.perturbed_panels import perturbed_panels
     from nnunet_plugins.robustness.curves import draw, table
     from nnunet_plugins.robustness.perturbations import Setting, check_strengths
     from nnunet_plugins.robustness.run import find_inputs, measure
@@ -84,10 +91,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     found = measure(
         model, predictor, arguments.input, arguments.labels, asked,
-        Setting(arguments.seed, window, arguments.axis), progress,
+        Setting(arguments.seed, window, arguments.axis), progress, arguments.show,
     )  # fmt: skip
     files = [arguments.output / f"robustness.{ending}" for ending in ("png", "svg", "json")]
-    _write(files, found, draw)
+    if arguments.show:
+        files.append(arguments.output / f"robustness_{arguments.show}.png")
+        perturbed_panels(files[3:], found, model.folder / "dataset.json")
+    _write(files[:3], found, draw)
     rows = table(found)
     print(columns(rows, right=range(1, len(rows[0]))))
     print()

@@ -59,6 +59,7 @@ class Run:
         seed: of the training; None if it has none, or is not known.
         recipe: digest of everything but the seed that the plans state; '' if they are not known.
         repeats: the scores of each training, if ``scores`` are the means of several.
+        folds: case -> name of the fold that it validates; empty if they are not known.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Run:
     seed: int | None = None
     recipe: str = ""
     repeats: tuple[Scores, ...] = ()
+    folds: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def trainings(self) -> tuple[Scores, ...]:
@@ -272,7 +274,8 @@ def _model(folder: Path, options: Options) -> Run:
     seed = seed_of(planned)
     configuration = without_seed(model.configuration, seed)
     recipe = _recipe(model, planned)
-    return Run(folder.name, scores, facts, tuple(notes), configuration, seed, recipe)
+    folds = {case: fold.name for fold in model.folds for case in validation_cases(fold)}
+    return Run(folder.name, scores, facts, tuple(notes), configuration, seed, recipe, folds=folds)
 
 
 def _recipe(model: ModelFolder, planned: Mapping[str, Any]) -> str:

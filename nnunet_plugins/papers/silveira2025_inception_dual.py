@@ -202,6 +202,11 @@ _TABLES = (
             Footnote(
                 "Every row uses the loss that was best for it, so rows differ by more than the attention."
             ),
+            Footnote(
+                "The text calls 0.9474 the highest precision of all models; five of the ten runs without SE have "
+                "more (Table 7).",
+                (("proposed-se", "Precision"),),
+            ),
         ),
     ),
     _table(
@@ -237,7 +242,19 @@ _TABLES = (
             )
             for model in _TWO_CLASSES
         ),
-        footnotes=(_headline("proposed"),),
+        footnotes=(
+            _headline("proposed"),
+            Footnote(
+                "The gains over U-Net in the text are relative for mIoU (1.72 %) and F1 (0.97 %), and points for "
+                "accuracy (0.48 %) and precision (1.75 %). In points, mIoU gains 1.52 and F1 0.91.",
+                tuple(("proposed", name) for name in ("mIoU", "Accuracy", "Precision", "F1")),
+            ),
+            Footnote(
+                "The text calls Dice the best loss of all models; U-Net has 0.8874 with BCE (Table 2). The gain in "
+                "mIoU is then 1.00 points, and 0.18 for the printed mean of the ten runs.",
+                (("unet", "mIoU"),),
+            ),
+        ),
     ),
     _table(
         7,
@@ -249,6 +266,10 @@ _TABLES = (
         footnotes=(
             Footnote(
                 "The rows are identical: nnU-Net draws new weights and batches in each training."
+            ),
+            Footnote(
+                "The data split is fixed according to the text of the table; according to the section on the data "
+                "the validation set is drawn again in each run."
             ),
         ),
     ),

@@ -131,7 +131,7 @@ def write_plans(
     for row in chosen:
         base = row.configuration or configuration or found.configuration
         try:
-            result, entry = _configuration(found, row, base, plans, dataset_json, paper=paper)
+            result, entry = row_configuration(found, row, base, plans, dataset_json, paper=paper)
         except UserError as error:
             fix = "; omit --paper, or name the other rows with --rows" if paper else ""
             raise UserError(f"{found.id}, row {row.key}: {error}{fix}") from error
@@ -163,7 +163,7 @@ def _read_plans(folder: Path, name: str | None) -> dict[str, Any]:
     return plans | {"plans_name": found}  # the file may be a renamed copy
 
 
-def _configuration(
+def row_configuration(
     table: Table,
     row: Row,
     base: str,

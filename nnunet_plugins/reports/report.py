@@ -27,7 +27,7 @@ from nnunet_plugins.reports.volumes import Coding, load_case
 
 MOST_BYTES = 25_000_000
 WORST = 6
-_TEMPLATES = Path(__file__).with_name("templates")
+TEMPLATES = Path(__file__).with_name("templates")
 _SECTIONS = (
     ("scores", "Scores"), ("distribution", "Distribution"), ("volumes", "Volumes"), ("cases", "Worst cases"),
     ("view", "3D"), ("training", "Training"), ("plan", "Plan"), ("environment", "Environment"),
@@ -109,13 +109,13 @@ def page(source: Source, options: PageOptions) -> str:
         ("pseudo-Dice by epoch", charts.pseudo_dice(source.logs)),
     ]
     environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
+        loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
     )
     own = {
-        name: Markup((_TEMPLATES / name).read_text(encoding="utf-8"))
+        name: Markup((TEMPLATES / name).read_text(encoding="utf-8"))
         for name in ("style.css", "viewer.js")
     }
     return environment.get_template("page.html").render(

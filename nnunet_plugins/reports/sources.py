@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ class Source:
     @property
     def channel(self) -> str:
         """nnU-Net's name of the first channel; '' if it is not known."""
-        return str(self.dataset.get("channel_names", {}).get("0", ""))
+        return first_channel(self.dataset)
 
 
 def read_source(
@@ -102,7 +102,7 @@ def read_source(
         dataset = folder.plans.get("dataset_name", "")
         references = references or stored_references(dataset)
         images = images or stored_images(dataset)
-        predictions = _predictions(fold / "validation" for fold in folder.folds)
+        predictions = predictions_in(fold / "validation" for fold in folder.folds)
     else:
         predictions = label_maps(run)
     cases, more = _cases(loaded.scores, predictions, references, images)
@@ -151,7 +151,13 @@ def _found_in(model: ModelFolder) -> dict[str, Any]:
     }
 
 
-def _predictions(folders: Iterable[Path]) -> dict[str, Path]:
+def first_channel(dataset: Mapping[str, Any]) -> str:
+    """The name of the first channel in a dataset.json; '' if it has none."""
+    return str(dataset.get("channel_names", {}).get("0", ""))
+
+
+def predictions_in(folders: Iterable[Path]) -> dict[str, Path]:
+    """Case -> label map, of several folders; those without label maps are passed over."""
     found: dict[str, Path] = {}
     for folder in folders:
         try:
@@ -172,7 +178,7 @@ def _cases(
             case.name,
             predictions[case.name],
             reference[case.name],
-            None if images is None else _image_of(images, case.name),
+            None if images is None else image_of(images, case.name),
         )
         for case in scores.cases
         if case.name in predictions and case.name in reference
@@ -190,7 +196,7 @@ def _cases(
     ]
 
 
-def _image_of(folder: Path, case: str) -> Path | None:
+def image_of(folder: Path, case: str) -> Path | None:
     """First channel of a case, under nnU-Net's name or the case's."""
     files = (folder / f"{stem}{ending}" for stem in (f"{case}_0000", case) for ending in ENDINGS)
     return next((file for file in files if file.is_file()), None)

@@ -12,6 +12,7 @@ from dataset_conversion.io.geometry import place
 from nnunet_plugins.cli import main
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.prediction import Model
+from nnunet_plugins.reports import perturbed_panels
 from nnunet_plugins.robustness import run
 from nnunet_plugins.robustness.curves import draw, table
 from nnunet_plugins.robustness.perturbations import PERTURBATIONS, Changed, Setting
@@ -268,6 +269,40 @@ def test_figures_are_reproducible(world, tmp_path):
         assert word in text
 
 
+def test_the_pictures_of_a_case_are_its_images_and_their_predictions(world, monkeypatch):
+    folder, model = world
+    wanted = {"noise": [0.0, 90.0], "spacing": [2.0]}
+    found = run.measure(
+        model, Threshold(), folder / "images", folder / "labels", wanted, Setting(), show="b"
+    )
+    lines = []
+    monkeypatch.setattr(
+        perturbed_panels, "draw_grid", lambda paths, drawn, names: lines.extend(drawn)
+    )
+    perturbed_panels.perturbed_panels([], found, folder / "model" / "dataset.json")
+    assert [line.caption for line in lines] == ["image", "prediction"]
+    images, predictions = (line.cells for line in lines)
+    titles = [cell.title for cell in images]
+    assert titles == ["unperturbed", "k = 0", "k = 90", "spacing 2 times"]
+    block = np.zeros(SHAPE[1:], np.uint8)
+    block[6:16, 8:18] = 1
+    for cell in predictions[:2]:  # a slice of the block, found without noise
+        np.testing.assert_array_equal(cell.codes, block)
+    # The window of bone, -450 to 1050 HU, holds for all: 0 and 100 HU are grey 76 and 93.
+    np.testing.assert_array_equal(images[0].grey, np.where(block, 93, 76))
+    noisy = images[2].grey
+    assert noisy.min() >= 76
+    found_there = predictions[2].codes == 1  # above 50 HU, which is grey 85
+    assert noisy[found_there].min() >= 85 >= noisy[~found_there].max()
+    coarse = images[3]
+    assert coarse.grey.shape == (11, 13)
+    assert coarse.pixel == pytest.approx((2.2, 1.6))
+    with pytest.raises(UserError, match="--show c: no such case; allowed: a, b"):
+        run.measure(
+            model, Threshold(), folder / "images", folder / "labels", wanted, Setting(), show="c"
+        )
+
+
 def test_missing_files_are_named(world):
     folder, model = world
     (folder / "labels" / "b.nii.gz").unlink()
@@ -304,5 +339,7 @@ def test_the_command(world, capsys, monkeypatch):
     assert sorted(p.name for p in (folder / "out").iterdir()) == [
         "robustness.json", "robustness.png", "robustness.svg",
     ]  # fmt: skip
+    assert main([*command, "--noise", "10", "--show", "a"]) == 0
+    assert (folder / "out" / "robustness_a.png").exists()
     assert main([*command, "--window", "5", "1"]) == 2
     assert "--window 5 1: the first must be below the second" in capsys.readouterr().err
