@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from nnunet_plugins.evaluation.instance_table import (
 from nnunet_plugins.evaluation.metrics import EMPTY_RULE
 from nnunet_plugins.evaluation.table import count, number
 from nnunet_plugins.evaluation.units import title_of, tolerance_of
+from nnunet_plugins.optional_imports import installed_version
 from nnunet_plugins.reports import agreement, charts, checklists, facts
 from nnunet_plugins.reports.niivue import HOW_TO_GET, as_script, find_niivue, pack_case
 from nnunet_plugins.reports.overlays import KINDS, draw_planes, legend_swatch
@@ -163,7 +163,7 @@ def page(source: Source, options: PageOptions) -> str:
         reloaded=reloaded,
         reloaded_count=checklists.answered(reloaded),
         commands=list(options.commands.items()),
-        version=_version(),
+        version=installed_version("nnunet-plugins") or facts.NOT_RECORDED,
         viewer_script=own["viewer.js"],
         viewer=_viewer(source, options.case or next((c.name for c, _ in ranked if c.name in source.cases), None)),
     )  # fmt: skip
@@ -242,10 +242,3 @@ def _viewer(source: Source, name: str | None) -> dict[str, Any]:
         "code": Markup(code),
         "data": Markup(as_script(case)),
     }
-
-
-def _version() -> str:
-    try:
-        return version("nnunet-plugins")
-    except PackageNotFoundError:
-        return facts.NOT_RECORDED
