@@ -23,7 +23,7 @@ from nnunet_plugins.reports import agreement, charts, checklists, facts
 from nnunet_plugins.reports.niivue import HOW_TO_GET, as_script, find_niivue, pack_case
 from nnunet_plugins.reports.overlays import KINDS, draw_planes, legend_swatch
 from nnunet_plugins.reports.sources import Source
-from nnunet_plugins.reports.volumes import Coding, load_case
+from nnunet_plugins.reports.volumes import CaseVolumes, Coding, load_case
 
 MOST_BYTES = 25_000_000
 WORST = 6
@@ -172,7 +172,7 @@ def page(source: Source, options: PageOptions) -> str:
 def _case(source: Source, case: Any, dice: float | None) -> dict[str, Any]:
     shown: dict[str, Any] = {"pictures": [], "note": "", "oriented": False}
     if case.name in source.cases:
-        volumes = load_case(source.cases[case.name], source.scores.labels, source.channel)
+        volumes = _volumes(source, case.name)
         shown = {
             "pictures": draw_planes(volumes),
             "note": volumes.note,
@@ -184,6 +184,11 @@ def _case(source: Source, case: Any, dice: float | None) -> dict[str, Any]:
         "table": facts.case_table(case, source.scores),
         **shown,
     }
+
+
+def _volumes(source: Source, case: str) -> CaseVolumes:
+    files = source.cases[case]
+    return load_case(files, source.scores.labels, source.channel, values=source.values)
 
 
 def _cases_lead(shown: Sequence[dict[str, Any]], there: int) -> str:
@@ -230,7 +235,7 @@ def _viewer(source: Source, name: str | None) -> dict[str, Any]:
         )
         return {"missing": missing, "command": HOW_TO_GET}
     code, about = niivue
-    volumes = load_case(source.cases[name], source.scores.labels, source.channel)
+    volumes = _volumes(source, name)
     if not volumes.oriented and min(volumes.reference.shape) < 2:
         return {"missing": f"Case {name} is a 2D image, so there is no 3D view.", "command": ""}
     case = pack_case(volumes, Coding(source.scores.labels).names)
