@@ -50,15 +50,27 @@ def add_pictures(parser: argparse.ArgumentParser) -> None:
 
 
 def check_pictures(arguments: argparse.Namespace) -> None:
-    """Check the files of the pictures before the work.
+    """Check the files of the pictures, and that the runs have what they show, before the work.
 
     Raises:
-        UserError: another ending.
+        UserError: another ending, scores files for panels, or runs that are not trained for curves.
     """
+    from nnunet_plugins.comparison.run_names import split_name
+    from nnunet_plugins.errors import UserError
     from nnunet_plugins.figures import check_figure
+    from nnunet_plugins.model_folder import is_model, model_of_fold
 
     for path in filter(None, (arguments.panels, arguments.curves)):
         check_figure(path)
+    for path in (split_name(text)[1] for text in arguments.runs):
+        if arguments.panels and path.is_file():
+            raise UserError(
+                f"--panels: {path} is a file of scores; pass the folder of its predictions"
+            )
+        if arguments.curves and not (is_model(path) or model_of_fold(path)):
+            raise UserError(
+                f"--curves: {path} is not a model folder of nnU-Net, so it has no training logs"
+            )
 
 
 def draw_pictures(arguments: argparse.Namespace, names: Sequence[str]) -> None:

@@ -112,7 +112,7 @@ def check_external(row: str, run: Run, scores: Scores) -> None:
 
 
 def is_filled(meant: Column | None, given: Given) -> bool:
-    """Whether a column has numbers of ours: those that are given need them."""
+    """Whether we have numbers for a column; external test sets and times must be given."""
     if meant is None:
         return False
     if meant.external:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from nnunet_plugins.evaluation.metrics import (
 from nnunet_plugins.evaluation.overlap import Counts
 from nnunet_plugins.evaluation.reference_identity import Reference
 from nnunet_plugins.evaluation.swapped_sides import SwappedSides
+from nnunet_plugins.optional_imports import installed_version
 
 FORMAT = "nnunet-plugins scores"
 #: 2 adds metrics, the aggregates, the background and the counts; all keys of 1 remain.
@@ -128,7 +128,9 @@ class Scores:
         return {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
-            "computed_with": {name: _version(name) for name in ("nnunet-plugins", "scipy")},
+            "computed_with": {
+                name: installed_version(name) for name in ("nnunet-plugins", "scipy")
+            },
             "metrics": {
                 name: {
                     key: value
@@ -219,10 +221,3 @@ def check_output(path: Path) -> None:
         raise UserError(
             f"{path}: scores are written to a .json or .csv file; pass -o FILE.json or -o FILE.csv"
         )
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return None

@@ -12,6 +12,7 @@ from nnunet_plugins.comparison.runs import Options, load, training_facts, traini
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import ENDINGS, label_maps
 from nnunet_plugins.evaluation.summary import Scores
+from nnunet_plugins.evaluation.value_map import ValueMap, plan_map
 from nnunet_plugins.model_folder import (
     ModelFolder,
     is_model,
@@ -43,6 +44,7 @@ class Source:
         progress: fold -> nnU-Net's picture of the curves, if the log has none.
         cases: name -> files, for the cases that have a reference.
         notes: what a reader must know.
+        values: of predictions of another tool.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Source:
     progress: dict[str, Path] = field(default_factory=dict)
     cases: dict[str, CaseFiles] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    values: ValueMap | None = None
 
     @property
     def channel(self) -> str:
@@ -112,6 +115,7 @@ def read_source(
         scores=loaded.scores,
         cases=cases,
         notes=tuple(dict.fromkeys([*notes, *more])),
+        values=plan_map(options.map, loaded.scores.labels)[0] if options.map else None,
         **found,
     )
 

@@ -223,6 +223,12 @@ def test_the_command_with_folds_seconds_and_pictures(
     assert f"written: {tmp_path / 'p.png'} (c)" in shown  # the case of fold 1
     assert (tmp_path / "p.png").stat().st_size > 5000
     assert "validation" in (tmp_path / "l.svg").read_text()
+    scores = str(tmp_path / "s.json")
+    evaluate(model / "fold_1" / "validation", Path(reference), output=Path(scores), chill=True)
+    assert main(["compare", f"aspp={scores}", *table, "--panels", "p.png"]) == 2
+    assert "s.json is a file of scores; pass the folder of its pred" in capsys.readouterr().err
+    assert main(["compare", f"aspp={reference}", *table, "--curves", "p.png"]) == 2
+    assert "ref is not a model folder of nnU-Net, so it has no train" in capsys.readouterr().err
     assert main([*command, "--spread", "folds"]) == 2
     assert "belong to a paper's table; pass --table T" in capsys.readouterr().err
     assert main([*command, *table, "--panels", "p.jpg"]) == 2
