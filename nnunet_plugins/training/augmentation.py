@@ -171,6 +171,7 @@ def _affine(options: Mapping[str, Any], patch: tuple[int, ...]) -> list[BasicTra
     along = tuple(options.get("along", range(rank)))
     angle = math.radians(options.get("degrees", 0))
     shift = options.get("shift", 0)
+    low, high = options.get("scale", (1.0, 1.0))
     nearest = options.get("fill") == "nearest"
     outside: dict[str, Any] = {
         "padding_mode_image": "border" if nearest else "zeros",
@@ -190,7 +191,7 @@ def _affine(options: Mapping[str, Any], patch: tuple[int, ...]) -> list[BasicTra
         p_rotation=1 if angle else 0,
         rotation=_PerAxis(-angle, angle, tuple(options.get("about", range(3))), 0.0),
         p_scaling=1 if "scale" in options else 0,
-        scaling=_PerAxis(*options.get("scale", (1, 1)), along, 1.0),
+        scaling=_PerAxis(low, high, along, 1.0),
         p_synchronize_scaling_across_axes=0,
         bg_style_seg_sampling=False,
         **outside,

@@ -126,7 +126,7 @@ def read_procedure(configuration: Mapping[str, Any]) -> dict[str, Any]:
         if not allowed(value):
             more = f" ({problem(value)})" if key == "augmentation" and value else ""
             raise UserError(f"plans: training.{key} is {value!r}; allowed: {description}{more}")
-    schedule = entry.get("lr_schedule")
+    schedule = entry.get("lr_schedule", "poly")
     for key in _REQUIRED.get(schedule, ()):
         if key not in entry:
             raise UserError(
