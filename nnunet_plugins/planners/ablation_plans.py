@@ -169,8 +169,8 @@ def _native_plans(folder: Path, plans: dict[str, Any]) -> dict[str, Any]:
     differ = [key for key in _OF_ALL if native.get(key) != plans.get(key)]
     if differ:
         raise UserError(
-            f"nnU-Net's own plan has another {' and '.join(differ)} than {plans['plans_name']}; train it with its own "
-            f"plans, {native['plans_name']}"
+            f"nnU-Net's own plan has another {' and '.join(differ)} than {plans['plans_name']}; train it with "
+            f"{native['plans_name']} instead"
         )
     return native
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -256,15 +255,15 @@ def _check_networks(
 
 
 def _with_fix(request: Request, configuration: str, error: UserError) -> UserError:
-    """``error``; if the paper's topology is the cause, with the command that plans without it."""
-    topology, recipe = request.topology(), request.paper()
-    if topology is None or recipe is None or not configuration.startswith(f"{topology.rank}d"):
+    """``error``; if the memory leaves too small a patch for the paper's topology, with the fix."""
+    topology = request.topology()
+    if topology is None or request.gpu_memory is None:
+        return error
+    if not configuration.startswith(f"{topology.rank}d"):
         return error
     return UserError(
-        f"--recipe {request.recipe}: the paper's topology does not fit {configuration} of this dataset ({error}). "
-        f"For the paper's procedure with nnU-Net's own topology, run: nnunet-plugins plan {request.dataset} "
-        f"--network {request.network} --batch-size {recipe.batch_size} "
-        f"--training '{json.dumps(request.procedure())}'"
+        f"--recipe {request.recipe}: the paper's topology does not fit the patch of {configuration} that "
+        f"--gpu-memory {request.gpu_memory:g} allows ({error}); pass a larger one, or none for the paper's patch"
     )
 
 

@@ -81,7 +81,10 @@ def recipe_lines(
         if item == "intensities":
             reason = _unlike_window(recipe, plan, dataset) or reason
         if item == "steps per epoch" and item not in changed:
-            reason = f"one pass over the paper's {recipe.cases} cases; over yours: {_own(recipe, plan, cases)}"
+            reason = f"one pass over the paper's {recipe.cases} cases"
+            if cases != recipe.cases:
+                own = recipe.steps(plan["batch_size"], cases)
+                reason += f"; over yours: --iterations {own} ({cases} cases)"
             lines.append(Line(item, paper[item], found, reason))
             continue
         lines.append(Line(item, paper[item], found, "" if found == paper[item] else reason))
@@ -121,10 +124,6 @@ def table_of(request: Request, plans: Mapping[str, Any], preprocessed: Path) -> 
         batch_size=request.batch_size,
         changed=changed,
     )
-
-
-def _own(recipe: Recipe, plan: Mapping[str, Any], cases: int) -> str:
-    return f"--iterations {recipe.steps(plan['batch_size'], cases)} ({cases} cases)"
 
 
 def _changed(recipe: Recipe, plan: Mapping[str, Any], batch_size: int | None) -> dict[str, str]:
