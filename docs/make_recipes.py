@@ -47,7 +47,7 @@ DATA = {
         (16, 320, 320),
         (7.0, 0.8, 0.8),
         "T1",
-        "sizes before resampling are not printed: 16 slices of 320 x 320 pixels of 0.8 mm, 7 mm apart, are assumed",
+        "16 slices of 320 x 320 pixels of 0.8 mm, 7 mm apart; the sizes are not printed, these are assumed",
     ),
     "silveira2025-inception-dual": Data(
         (1, 640, 320),
@@ -69,8 +69,8 @@ papers' own data; `python docs/make_recipes.py` makes them.
 
 - **An epoch** is one pass over the paper's own training cases, so that the number of steps is that of the paper on
   any dataset. `plan` also names the pass over your training cases; `--iterations` sets it.
-- **Paper and code.** Where the authors' code differs from the text, `--recipe paper` takes the code, with which the
-  published scores were computed, and `--recipe printed` the text.
+- **Paper and code.** Where the authors' code differs from the text, `--recipe paper` takes the code, which is more
+  exact, and `--recipe printed` the text.
 - **Memory.** The patch is the paper's, whatever it needs; `plan` prints the memory. `--gpu-memory GB` limits it, and
   nnU-Net then plans a patch that fits. A `--preset` sets the size, with the paper's normalisation and procedure.
 - **Other configurations** of the same plans, for example 2D for a 3D paper, have nnU-Net's topology and patch, and

@@ -67,7 +67,7 @@ _CODE = Recipe(
         "learning rate": "0.0005, times 0.5 every 3800 steps",
         "batch": "6 in the code (three crops of each of two cases); 2 in the text",
         "epochs": "400",
-        "prediction": "mean over four noisy images, as they are and mirrored along axis 1 or 2",
+        "prediction": "mean over the image and four noisy copies, these also mirrored along axis 1 or 2",
     },
     reasons={
         "augmentation": "the same transforms; flips leave out left-right if labels have sides",
