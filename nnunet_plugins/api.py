@@ -160,7 +160,7 @@ def plan(
     batch_size: int | None = None,
     preset: str | None = None,
     encoder: Literal["plain", "residual"] | None = None,
-    recipe: Literal["native", "paper"] = "native",
+    recipe: Literal["native", "paper", "printed"] = "native",
     training: Mapping[str, Any] | None = None,
     force: bool = False,
     verbose: bool = False,
@@ -177,7 +177,8 @@ def plan(
         batch_size: fixes the batch size.
         preset: ``cpu``, ``M``, ``L`` or ``XL``.
         encoder: nnU-Net's plain or residual encoder; the preset's, or plain, without one.
-        recipe: training procedure and topology of nnU-Net (native) or of the network's paper.
+        recipe: the experiment of nnU-Net (native) or of the network's paper; printed: as its text has it, where the
+            authors' code differs.
         training: entries of the training procedure, e.g. ``{"epochs": 50, "initial_lr": 0.001}``.
         force: overwrites plans of the same name and their preprocessed data.
         verbose: shows what nnU-Net prints.

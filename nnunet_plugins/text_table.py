@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections.abc import Collection, Sequence
 
@@ -68,6 +69,23 @@ def stacked(table: Sequence[Sequence[str]], *, left: int = 1, width: int = WIDTH
         lines += [*([""] if lines else []), *ruled(rows, left=left)]
         left = 1
     return lines
+
+
+def wrapped(rows: Sequence[Sequence[str]], limits: Sequence[int]) -> str:
+    """Rows as lines; a cell longer than the limit of its column continues in the next line.
+
+    >>> print(wrapped([["batch", "6 in the code; 2 in the text"]], [8, 14]))
+    batch  6 in the code;
+           2 in the text
+    """
+    lines: list[Sequence[str]] = []
+    for row in rows:
+        cells = [
+            textwrap.wrap(cell, most, break_on_hyphens=False)
+            for cell, most in zip(row, limits, strict=True)
+        ]
+        lines += itertools.zip_longest(*cells, fillvalue="")
+    return columns(lines)
 
 
 def remark(mark: str, text: str) -> str:

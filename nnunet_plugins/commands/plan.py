@@ -5,7 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nnunet_plugins.planners.planning import Request
+
+_LIMITS = (15, 26, 26, 33)  # characters of the columns of the recipe's table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,10 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--recipe",
-        choices=("native", "paper"),
+        choices=("native", "paper", "printed"),
         default="native",
-        help="training procedure and topology: native for nnU-Net's (default), paper for those of the paper that "
-        "proposes the network",
+        help="the experiment: native for nnU-Net's (default); paper for that of the paper that proposes the network: "
+        "topology, voxel size, patch, normalisation, augmentation, procedure; printed for that of its text, where "
+        "the authors' code differs",
     )
     parser.add_argument("--verbose", action="store_true", help="show nnU-Net's output")
     parser.add_argument("--force", action="store_true", help="overwrite plans of the same name")
@@ -142,12 +150,14 @@ def run(arguments: argparse.Namespace) -> int:
         kept = f"; nnU-Net's topology in {', '.join(others)}" if others else ""
         print(f"note   topology of {topology.paper} in {', '.join(with_topology)}{kept}.")
         preferred = topology.configuration
-    elif arguments.recipe == "paper":
+    elif request.paper():
         fixed = PRESETS[arguments.preset].training if arguments.preset else {}
         print(
             "note   the topology is nnU-Net's, in the size of the preset, not the paper's"
             + (f"; the preset also sets {', '.join(fixed)}." if fixed else ".")
         )
+    if request.paper():
+        print(_recipe(request, plans, target.parent))
     if 3 not in getattr(find(request.network), "ranks", (2, 3)):
         print(f"note   {request.network} is 2D only: no 3D configuration is planned.")
     fold, note = advised_fold(target.parent, folder_of("nnUNet_raw") / plans["dataset_name"])
@@ -181,6 +191,19 @@ def _table(plans: dict[str, Any]) -> str:
             )
         )
     return columns(rows)
+
+
+def _recipe(request: Request, plans: dict[str, Any], preprocessed: Path) -> str:
+    """What the paper prints, what is planned, and why they differ."""
+    from nnunet_plugins.planners.recipe_table import table_of
+    from nnunet_plugins.text_table import wrapped
+
+    lines = table_of(request, plans, preprocessed)
+    if not lines:
+        return "note   the configuration of the paper is not planned for this dataset."
+    recipe = request.paper()
+    title = f"recipe {recipe.key if recipe else ''} ({recipe.source if recipe else ''})"
+    return f"\n{title}\n{wrapped([('item', 'paper', 'here', 'reason'), *lines], _LIMITS)}\n"
 
 
 def _memory(entry: dict[str, Any] | None) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from nnunet_plugins.papers.paper import Paper, Recipe
+from nnunet_plugins.papers.paper import Paper
+from nnunet_plugins.papers.recipes.cai2023_aspp_unet import RECIPE
 from nnunet_plugins.papers.tables import Footnote, Row, Scores, Table, compared, scores
 from nnunet_plugins.papers.topologies import POOLED, Topology, millions, plan_arguments
 
@@ -132,6 +133,7 @@ _TABLES = (
                 "ModularUNet",
                 "85.34 2.04 74.83 1.93 60.5",
                 training=_NNUNET,
+                native=True,
                 note="nnU-Net's own procedure",
             ),
             _compared("aspp", "ours", "ASPPUNet", "86.60 2.19 75.49 1.98 22.06"),
@@ -219,21 +221,7 @@ PAPER = Paper(
     year=2023,
     link="",
     network="ASPPUNet",
-    recipe=Recipe(
-        {
-            "epochs": 50,
-            "optimizer": "SGD",
-            "initial_lr": 0.01,
-            "lr_schedule": "exponential",
-            "lr_decay": 0.99,
-            "momentum": 0.0,
-            "weight_decay": 0.0,
-            "loss": {"ce": 1.0},
-            "augmentation": "none",
-        },
-        batch_size=2,
-        source="sections 2.5 and 2.7, eq. 1 and 4; its 'training batch', of which there are 50, is an epoch",
-    ),
+    recipe=RECIPE,
     topologies=_TOPOLOGIES,
     tables=_TABLES,
 )

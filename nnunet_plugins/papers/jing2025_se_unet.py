@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from nnunet_plugins.papers.paper import Paper, Recipe
+from nnunet_plugins.papers.paper import Paper
+from nnunet_plugins.papers.recipes.sacroiliac_ct import JING
 from nnunet_plugins.papers.tables import Footnote, Row, Table, compared, scores
 from nnunet_plugins.papers.topologies import OTHERS, POOLED, Topology, millions, plan_arguments
 
@@ -41,18 +42,7 @@ PAPER = Paper(
     year=2025,
     link="https://doi.org/10.71204/0ek2wm31",
     network="SEUNet",
-    recipe=Recipe(
-        {
-            "epochs": 300,
-            "optimizer": "Adam",
-            "initial_lr": 1e-4,
-            "lr_schedule": "constant",
-            "weight_decay": 1e-4,
-            "loss": {"dice": 1.0, "ce": 0.0},
-        },
-        batch_size=1,
-        source="sections 3.1 and 3.5",
-    ),
+    recipe=JING,
     topologies=(
         _topology("3D U-Net", "UNet", _PLAN, millions(38.3), _WIDTHS),
         _topology("3D V-Net", "VNet", _VNET, millions(92.3), OTHERS),

@@ -14,7 +14,8 @@ from nnunet_plugins.papers import (
     silveira2025_inception_dual,
     yan2025_mag_unet,
 )
-from nnunet_plugins.papers.paper import Paper, Recipe
+from nnunet_plugins.papers.paper import Paper
+from nnunet_plugins.papers.recipe import Recipe
 from nnunet_plugins.papers.tables import Table
 from nnunet_plugins.papers.topologies import Topology
 

@@ -1,32 +1,13 @@
-"""A paper: its citation, topologies, tables and training recipe."""
+"""A paper: its citation, topologies, tables and recipe."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from nnunet_plugins.papers.recipe import Recipe
 from nnunet_plugins.papers.tables import Table
 from nnunet_plugins.papers.topologies import Topology
 from nnunet_plugins.text_table import remark
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The procedure with which a paper trained its network.
-
-    An epoch in the papers is one pass over their own cases. The number of epochs and the learning rate of each
-    epoch follow the paper; the iterations per epoch remain those of nnU-Net, because a pass over other cases has
-    another length. Weight decay and momentum that a paper does not state are the defaults of its framework, 0.
-
-    Attributes:
-        training: entries of the ``training`` procedure.
-        batch_size: samples per step.
-        source: section of the paper, and how unclear statements were read.
-    """
-
-    training: dict[str, Any]
-    batch_size: int
-    source: str
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnunet_plugins.papers.paper import Paper, Recipe
+from nnunet_plugins.papers.paper import Paper
+from nnunet_plugins.papers.recipes.sij_fm_25d_attention_unet import RECIPE
 from nnunet_plugins.papers.tables import CASES, Column, Footnote, Row, Table, scores
 from nnunet_plugins.papers.topologies import POOLED, Topology, plan_arguments
 
@@ -182,23 +183,7 @@ PAPER = Paper(
     year=None,
     link="https://github.com/hust-linyi/2.5D-AttentionUNet",
     network="AttentionUNet25D",
-    recipe=Recipe(
-        {
-            "epochs": 400,
-            "optimizer": "Adam",
-            "initial_lr": 5e-4,
-            "lr_schedule": "exponential",
-            # Halved every 3,800 iterations, at 39 iterations per epoch of the paper: 77 or 78 of 103 cases (four
-            # folds) in batches of two. At 250 per epoch the rate would fall 2^26-fold in the 400 epochs, not 17-fold.
-            "lr_decay": 0.5 ** (39 / 3800),
-            "weight_decay": 0.0,
-            "loss": {"dice": 1.0, "ce": 1.0},
-            "output_weights": {"attention": 0.2},
-        },
-        batch_size=2,
-        source="'Model development'; the weight 0.2 is from the authors' code, which cuts three crops from each of "
-        "the two cases of a batch: its step has a batch of 6",
-    ),
+    recipe=RECIPE,
     topologies=(_TOPOLOGY,),
     tables=(_TABLE,),
     footnotes=(

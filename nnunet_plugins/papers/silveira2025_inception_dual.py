@@ -8,7 +8,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from nnunet_plugins.papers.paper import Paper, Recipe
+from nnunet_plugins.papers.paper import Paper
+from nnunet_plugins.papers.recipes.silveira2025_inception_dual import AUGMENTED, RECIPE
 from nnunet_plugins.papers.tables import CASES, POOLED, Column, Footnote, Row, Table, scores
 from nnunet_plugins.papers.topologies import POOLED as MAX_POOLED
 from nnunet_plugins.papers.topologies import Topology, plan_arguments
@@ -220,13 +221,13 @@ _TABLES = (
                 "0.8667 0.9647 0.9127 0.9404 0.9259",
                 suffix=" + Data Augmentation",
                 key="augmented",
-                training={"augmentation": "nnunet"},
+                training=AUGMENTED,
             ),
         ),
         footnotes=(
             _headline("none"),
             Footnote(
-                "The paper rotates, shifts, zooms and flips; the row uses nnU-Net's augmentation."
+                "The ranges of rotation, shift and zoom are not printed; the row uses 10 degrees and 10 %."
             ),
         ),
     ),
@@ -335,21 +336,7 @@ PAPER = Paper(
     year=2025,
     link="",
     network=_DUAL,
-    recipe=Recipe(
-        {
-            "epochs": 50,
-            "optimizer": "Adam",
-            "initial_lr": 1e-4,
-            "lr_schedule": "constant",
-            "weight_decay": 0.0,
-            "loss": {"dice": 1.0},
-            "output_weights": {"auxiliary": 1.0},
-            "augmentation": "none",
-        },
-        batch_size=2,
-        source="'Parameter optimization'; Dice is its best loss, augmentation made it worse (Table 5); the weight "
-        "of the bottleneck's output is not printed",
-    ),
+    recipe=RECIPE,
     topologies=(
         # Only 9,728 statistics: one of the bottleneck's two convolutions has no normalisation.
         _topology(

@@ -72,6 +72,7 @@ class Row:
         topology: name of the topology that the row uses with ``--paper``; '' if the paper does not describe it.
         configuration: set if it differs from that of the table.
         note: remark on the row.
+        native: whether the row is nnU-Net itself, which keeps its own plan and procedure with ``--paper``.
         further: printed scores that the listing omits: spreads, intervals, single labels.
     """
 
@@ -85,6 +86,7 @@ class Row:
     configuration: str = ""
     note: str = ""
     further: Scores = field(default_factory=dict)
+    native: bool = False
 
     @property
     def printed(self) -> Scores:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from nnunet_plugins.papers.paper import Paper, Recipe
+from nnunet_plugins.papers.paper import Paper
+from nnunet_plugins.papers.recipes.sacroiliac_ct import YAN
 from nnunet_plugins.papers.tables import Footnote, Row, Scores, Table, compared, scores
 from nnunet_plugins.papers.topologies import OTHERS, POOLED, Topology, millions, plan_arguments
 
@@ -218,18 +219,7 @@ PAPER = Paper(
     year=2025,
     link="",
     network="MAGUNet",
-    recipe=Recipe(
-        {
-            "epochs": 300,
-            "optimizer": "Adam",
-            "initial_lr": 1e-4,
-            "lr_schedule": "constant",
-            "weight_decay": 1e-4,
-            "loss": {"dice": 1.0, "ce": 1.0},
-        },
-        batch_size=1,
-        source="section 2.1, 3) and 5)",
-    ),
+    recipe=YAN,
     topologies=_TOPOLOGIES,
     tables=_TABLES,
     footnotes=(

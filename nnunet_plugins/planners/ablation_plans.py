@@ -22,11 +22,19 @@ from nnunet_plugins.networks import find as find_network
 from nnunet_plugins.nnunet_folders import find_dataset, folder_of
 from nnunet_plugins.papers.library import RECIPES, find_table, find_topology
 from nnunet_plugins.papers.tables import Row, Table
-from nnunet_plugins.plans_file import NOT_PLANS, check_plans_name
+from nnunet_plugins.plans_file import NOT_PLANS, check_plans_name, resolve
+from nnunet_plugins.training.augmentation import for_any_rank
 from nnunet_plugins.training.procedure import read_procedure
 
-#: Default plans that rows inherit from: those of nnU-Net's U-Net under our name, or nnU-Net's own.
+#: Default plans that rows inherit from: those of nnU-Net's U-Net under our name, or nnU-Net's own. With --paper those
+#: of the paper's recipe come first.
 DEFAULT_PLANS = ("ModularUNetPlans", "nnUNetPlans")
+#: Entries of plans that prediction uses for every configuration.
+_OF_ALL = (
+    "transpose_forward",
+    "image_reader_writer",
+    "foreground_intensity_properties_per_channel",
+)
 #: Arguments that a row inherits; the others select the blocks of the planned network.
 TOPOLOGY = {
     "n_stages",
@@ -106,9 +114,11 @@ def write_plans(
         dataset: id or name, in nnUNet_preprocessed.
         table: id of a table, e.g. yan2025-mag-unet.4.
         rows: keys of its rows; None for all.
-        plans_name: existing plans; None for the first of DEFAULT_PLANS.
+        plans_name: existing plans; None for those of the paper's recipe with ``paper``, else the first of
+            DEFAULT_PLANS.
         configuration: configuration that the rows inherit from; None for that of the paper.
-        paper: use topology and procedure of the paper instead of those of the plans.
+        paper: use topology, batch size and procedure of the paper instead of those of the plans; nnU-Net's own row
+            keeps its own.
         force: overwrite plans of the same name.
 
     Raises:
@@ -118,7 +128,8 @@ def write_plans(
     chosen = found.rows if rows is None else tuple(found.row(key) for key in rows)
     preprocessed = folder_of("nnUNet_preprocessed")
     folder = preprocessed / find_dataset(preprocessed, dataset)
-    plans = _read_plans(folder, plans_name)
+    ours = (f"{found.network}PlansPaper",) if paper else ()
+    plans = _read_plans(folder, plans_name, (*ours, *DEFAULT_PLANS))
     name = f"{plans['plans_name']}_{found.id}{'_paper' if paper else ''}"
     check_plans_name(name)
     target = folder / f"{name}.json"
@@ -131,10 +142,14 @@ def write_plans(
     for row in chosen:
         base = row.configuration or configuration or found.configuration
         try:
-            result, entry = row_configuration(found, row, base, plans, dataset_json, paper=paper)
+            source = _native_plans(folder, plans) if paper and row.native else plans
+            result, entry = row_configuration(found, row, base, source, dataset_json, paper=paper)
         except UserError as error:
             fix = "; omit --paper, or name the other rows with --rows" if paper else ""
             raise UserError(f"{found.id}, row {row.key}: {error}{fix}") from error
+        if source is not plans:
+            entry = {**resolve(source, base), **entry}
+            del entry["inherits_from"]
         made.append(result)
         configurations[result.configuration] = entry
     plans = plans | {"plans_name": name, "configurations": plans["configurations"] | configurations}
@@ -143,9 +158,29 @@ def write_plans(
     return Written(target, folder.name, tuple(made), tuple(notes))
 
 
-def _read_plans(folder: Path, name: str | None) -> dict[str, Any]:
+def _native_plans(folder: Path, plans: dict[str, Any]) -> dict[str, Any]:
+    """Plans for nnU-Net's own row: ``plans`` unless they are a paper's, else nnU-Net's own of the same dataset.
+
+    Raises:
+        UserError: there are none, or the two differ in what nnU-Net keeps once for all configurations.
+    """
+    if "recipe" not in plans:
+        return plans
+    native = _read_plans(folder, None)
+    differ = [key for key in _OF_ALL if native.get(key) != plans.get(key)]
+    if differ:
+        raise UserError(
+            f"nnU-Net's own plan has another {' and '.join(differ)} than {plans['plans_name']}; train it with "
+            f"{native['plans_name']} instead"
+        )
+    return native
+
+
+def _read_plans(
+    folder: Path, name: str | None, defaults: Sequence[str] = DEFAULT_PLANS
+) -> dict[str, Any]:
     there = sorted(p.stem for p in folder.glob("*.json") if p.stem not in NOT_PLANS)
-    found = next((p for p in ([name] if name else DEFAULT_PLANS) if p in there), None)
+    found = next((p for p in ([name] if name else defaults) if p in there), None)
     if found is None:
         missing = name or " or ".join(DEFAULT_PLANS)
         known = ", ".join(nearest_first(name or DEFAULT_PLANS[0], there)) or "none"
@@ -182,9 +217,10 @@ def row_configuration(
     manager = PlansManager(plans)
     inherited = manager.get_configuration(base)
     patch = [int(n) for n in inherited.patch_size]
+    published = paper and not row.native
     architecture = (
         _published_architecture(table, row, base, len(patch))
-        if paper
+        if published
         else _planned_architecture(inherited.configuration["architecture"], row.network)
     )
     architecture["network_class_name"] = public_name(row.network)
@@ -193,9 +229,14 @@ def row_configuration(
         architecture["arch_kwargs"]["input_size"] = patch
     entry: dict[str, Any] = {"inherits_from": base, "architecture": architecture}
     training = inherited.configuration.get("training", {})
-    if paper:
-        training = RECIPES[table.network].training
-        entry["batch_size"] = RECIPES[table.network].batch_size
+    if published:
+        recipe = RECIPES[table.network]
+        training = recipe.procedure()
+        if recipe.rank != len(patch):
+            training = for_any_rank(training)
+        entry["batch_size"] = recipe.batch_size
+    elif paper:  # nnU-Net's own, of which the row states all
+        training = {}
     if training or row.training:
         entry["training"] = read_procedure({"training": training | row.training})
 
@@ -252,6 +293,11 @@ def _notes(
     paper: bool,
 ) -> list[str]:
     notes = []
+    if paper and plans.get("recipe") != table.paper:
+        notes.append(
+            f"voxel size, patch and normalisation are those of the plans; for the paper's: nnunet-plugins plan "
+            f"{int(folder.name[7:10])} --network {table.network} --recipe paper"
+        )
     classes = len(set(dataset_json["labels"]) - {"ignore"})
     if classes != table.classes:
         notes.append(

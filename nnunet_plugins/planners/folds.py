@@ -5,10 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from nnunet_plugins.evaluation.patients import numbered, recorded
-from nnunet_plugins.plans_file import read_object
+from nnunet_plugins.plans_file import read_any, read_object
 
 #: nnU-Net makes this number of folds at the first training if there is no splits_final.json.
 MADE = 5
+
+
+def training_cases(preprocessed: Path) -> int:
+    """Number of training cases of fold 0, or of fold all where there are too few cases for folds."""
+    splits = preprocessed / "splits_final.json"
+    if splits.exists():
+        return len(read_any(splits)[0]["train"])
+    cases = int(read_object(preprocessed / "dataset.json").get("numTraining", 0))
+    return cases if cases < MADE else cases - -(-cases // MADE)
 
 
 def advised_fold(preprocessed: Path, raw: Path) -> tuple[str, str]:

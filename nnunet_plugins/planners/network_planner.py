@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import (
-    ExperimentPlanner,
-)
 
 from architectures.nnunet_networks import RESIDUAL_BLOCKS, RESIDUAL_DECODER
 from nnunet_plugins.costs.budget import budget, calibrate, needed_gigabytes
@@ -17,10 +15,14 @@ from nnunet_plugins.costs.footprint import count
 from nnunet_plugins.costs.training_step import Setup
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import find, public_name, takes_input_size
+from nnunet_plugins.planners.paper_images import paper_patch
+from nnunet_plugins.planners.recipe_planner import RecipePlanner
+from nnunet_plugins.training.augmentation import for_any_rank
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nnunet_plugins.papers.recipe import Recipe
     from nnunet_plugins.papers.topologies import Topology
 
 _HALF = 2  # bytes per element in fp16
@@ -28,7 +30,7 @@ _MOST = "_largest batch"  # key of a plan until it is saved
 _SURE = 1.05  # estimates this far above the budget need no count
 
 
-class NetworkPlanner(ExperimentPlanner):
+class NetworkPlanner(RecipePlanner):
     """Plans patch, batch and topology by the bytes of a training step of ``network`` itself.
 
     A step is counted without data at the precision of training (see ``costs``). The budget is the memory of
@@ -42,8 +44,10 @@ class NetworkPlanner(ExperimentPlanner):
         base_features: channels of the first stage; None: 32, as in nnU-Net.
         batch_size: fixed batch size; None: chosen by nnU-Net.
         residual: plan nnU-Net's residual encoder instead of the plain one.
-        topology: replaces nnU-Net's topology in the configurations of its rank. nnU-Net plans spacing and patch;
-            the patch fits the memory with this topology.
+        topology: replaces nnU-Net's topology in the configurations of its rank.
+        recipe: normalisation, interpolation and further entries of a paper; with a topology also its voxel size
+            and, for the rank of the topology, its patch.
+        limited: whether the paper's patch must fit the memory; if it does not, nnU-Net plans one that does.
         **kwargs: as for ExperimentPlanner.
     """
 
@@ -57,15 +61,20 @@ class NetworkPlanner(ExperimentPlanner):
         batch_size: int | None = None,
         residual: bool = False,
         topology: Topology | None = None,
+        recipe: Recipe | None = None,
+        limited: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(dataset_name_or_id, **kwargs)
+        super().__init__(dataset_name_or_id, recipe=recipe, sized=topology is not None, **kwargs)
         self.network_name = network
         self.UNet_class = find(network)
         self.ranks: tuple[int, ...] = getattr(self.UNet_class, "ranks", (2, 3))
         self.training = training
         self.batch_size = batch_size
         self.topology = topology
+        self.limited = limited
+        # The paper's patch, while a configuration is planned with it.
+        self._patch: list[int] | None = None
         self.residual = residual
         if residual:
             self.UNet_blocks_per_stage_encoder = RESIDUAL_BLOCKS
@@ -109,6 +118,8 @@ class NetworkPlanner(ExperimentPlanner):
             OverflowError: nnU-Net has reached patches that cannot be halved.
             UserError: the network cannot take the plan.
         """
+        if self._patch is not None:
+            return 1.0  # whatever patch nnU-Net takes, it is replaced
         if arch_kwargs["n_stages"] < 2:
             raise OverflowError("no patch of two stages or more fits the memory")
         setup = self._setup(patch_size, arch_kwargs, arch_kwargs_req_import)
@@ -143,7 +154,7 @@ class NetworkPlanner(ExperimentPlanner):
             "architecture": self.architecture(patch_size, arch_kwargs, imported),
             "patch_size": patch_size,
             "batch_size": self.batch_size or self.UNet_min_batch_size,
-            "training": self.training,
+            "training": self._training(len(patch_size)),
         }
         setup = Setup.of(plan, self.dataset_json)
         if len(patch_size) in self.ranks:
@@ -188,9 +199,12 @@ class NetworkPlanner(ExperimentPlanner):
         _cache: dict[Any, Any],
     ) -> dict[str, Any]:
         """nnU-Net's plan of one configuration, with our public network name and procedure."""
+        self._patch = self._paper_patch(spacing, median_shape)
         plan: dict[str, Any] = super().get_plans_for_configuration(
             spacing, median_shape, data_identifier, approximate_n_voxels_dataset, _cache
         )
+        if self._patch is not None:
+            plan["patch_size"], self._patch = self._patch, None
         planned = plan["architecture"]
         plan["architecture"] = self.architecture(
             plan["patch_size"], planned["arch_kwargs"], planned["_kw_requires_import"]
@@ -199,8 +213,26 @@ class NetworkPlanner(ExperimentPlanner):
         share = approximate_n_voxels_dataset * self.max_dataset_covered
         plan[_MOST] = round(share / np.prod(plan["patch_size"], dtype=np.float64))
         if self.training:
-            plan["training"] = dict(self.training)
+            plan["training"] = self._training(len(plan["patch_size"]))
         return plan
+
+    def _training(self, rank: int) -> dict[str, Any]:
+        """The procedure; axes of the patch in a recipe's augmentation are those of its own rank."""
+        if self.recipe is not None and self.recipe.rank != rank:
+            return for_any_rank(self.training)
+        return dict(self.training)
+
+    def _paper_patch(self, spacing: np.ndarray, median_shape: np.ndarray) -> list[int] | None:
+        """The paper's patch, if it is of this rank and, where memory is limited, fits."""
+        if self.sized is None or self.sized.rank != len(spacing):
+            return None
+        patch = paper_patch(self.sized, list(median_shape))
+        if self.limited:
+            setup = self._setup(patch, {}, ())
+            with suppress(UserError, ValueError):  # reported if the configuration is requested
+                if count(setup).peak_bytes > budget(len(patch), self.UNet_vram_target_GB):
+                    return None
+        return patch
 
     def save_plans(self, plans: dict[str, Any]) -> None:
         """Omit configurations that the network does not support, set batch and memory, and save."""
@@ -220,6 +252,7 @@ class NetworkPlanner(ExperimentPlanner):
                     plan["memory"] = memory_entry(setup, self.UNet_vram_target_GB)
                 except (UserError, ValueError):
                     continue  # reported if the configuration is requested
+        self.add_recipe(plans)
         super().save_plans(plans)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +26,7 @@ from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import build, find
 from nnunet_plugins.nnunet_folders import find_dataset, folder_of
 from nnunet_plugins.papers.library import RECIPES, proposed_topology
-from nnunet_plugins.papers.paper import Recipe
+from nnunet_plugins.papers.recipe import Recipe
 from nnunet_plugins.papers.topologies import Topology
 from nnunet_plugins.planners.network_planner import NetworkPlanner
 from nnunet_plugins.planners.nnunet_planner import PLANNERS, memory_of, nnunet_planner
@@ -43,7 +42,7 @@ from nnunet_plugins.plans_file import MALFORMED, check_plans_name
 from nnunet_plugins.training.procedure import read_procedure
 
 CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres")
-PROCEDURES = ("native", "paper")
+PROCEDURES = ("native", "paper", "printed")
 ENCODERS = ("plain", "residual")
 DEFAULT_GPU_MEMORY = 8.0  # GB, nnU-Net's own default
 
@@ -56,9 +55,10 @@ class Request:
         dataset: id or name of a dataset in nnUNet_raw.
         network: name of one of our networks.
         plans_name: name of the plans file; None: derived from network, preset and recipe.
-        recipe: 'native' (nnU-Net's procedure and topology) or 'paper'.
-        preset: name in PRESETS, or None. A preset fixes the size, so the topology remains nnU-Net's.
-        gpu_memory: memory target in GB; None: that of the preset, or 8.
+        recipe: 'native' (nnU-Net's experiment), 'paper' (that of the paper that proposes the network), or 'printed'
+            (as the text has it, where paper and authors' code differ).
+        preset: name in PRESETS, or None. A preset fixes the size: topology, voxel size and patch remain nnU-Net's.
+        gpu_memory: memory target in GB; None: that of the preset, or 8, which does not limit a paper's patch.
         encoder: 'plain' or 'residual'; None: that of the preset, or plain.
         batch_size: None: chosen by recipe or nnU-Net.
         training: entries that override recipe and preset.
@@ -88,7 +88,7 @@ class Request:
         residual = self.encoder == "residual" or (self.preset in PRESETS and self.residual())
         parts += ["ResEnc"] if residual else []
         parts += [self.preset.upper()] if self.preset else []
-        parts += ["Paper"] if self.recipe == "paper" else []
+        parts += [self.recipe.capitalize()] if self.recipe != "native" else []
         parts += [f"_{self.gpu_memory:g}G"] if self.gpu_memory is not None else []
         return "".join(parts)
 
@@ -102,26 +102,35 @@ class Request:
         """The recipe of the paper; None if it is not requested.
 
         Raises:
-            UserError: no paper proposes the network.
+            UserError: no paper proposes the network, or text and code of the paper do not differ.
         """
-        if self.recipe != "paper":
+        if self.recipe == "native":
             return None
         if self.network not in RECIPES:
             raise UserError(
-                f"--recipe paper: no paper proposes {self.network}; there are recipes for {', '.join(RECIPES)}"
+                f"--recipe {self.recipe}: no paper proposes {self.network}; there are recipes for "
+                f"{', '.join(RECIPES)}"
             )
-        return RECIPES[self.network]
+        found = RECIPES[self.network]
+        if self.recipe == "paper":
+            return found
+        if found.printed is None:
+            raise UserError(
+                "--recipe printed: only for papers whose text differs from the authors' code; for "
+                f"{self.network} pass --recipe paper"
+            )
+        return found.printed
 
     def topology(self) -> Topology | None:
         """The topology of the paper; None if it is not requested or a preset fixes the size."""
-        if self.recipe != "paper" or self.preset:
+        if self.recipe == "native" or self.preset:
             return None
         return proposed_topology(self.network)
 
     def procedure(self) -> dict[str, Any]:
         """The training entry: recipe, overridden by preset, overridden by the user's entries."""
         recipe = self.paper()
-        entry = dict(recipe.training) if recipe else {}
+        entry = recipe.procedure(self.batch_size) if recipe else {}
         if self.preset:
             entry |= PRESETS[self.preset].training
         return read_procedure({"training": entry | self.training})
@@ -223,6 +232,8 @@ def _planner(request: Request, dataset: str, name: str, training: dict[str, Any]
         dataset,
         residual=request.residual(),
         topology=request.topology(),
+        recipe=recipe,
+        limited=request.gpu_memory is not None,
         gpu_memory_target_in_gb=memory or DEFAULT_GPU_MEMORY,
         **shared,
     )
@@ -249,15 +260,15 @@ def _check_networks(request: Request, planner: Any, planned: dict[str, dict[str,
 
 
 def _with_fix(request: Request, configuration: str, error: UserError) -> UserError:
-    """``error``; if the paper's topology is the cause, with the command that plans without it."""
-    topology, recipe = request.topology(), request.paper()
-    if topology is None or recipe is None or not configuration.startswith(f"{topology.rank}d"):
+    """``error``; if the memory leaves too small a patch for the paper's topology, with the fix."""
+    topology = request.topology()
+    if topology is None or request.gpu_memory is None:
+        return error
+    if not configuration.startswith(f"{topology.rank}d"):
         return error
     return UserError(
-        f"--recipe paper: the paper's topology does not fit {configuration} of this dataset ({error}). For the "
-        f"paper's procedure with nnU-Net's own topology, run: nnunet-plugins plan {request.dataset} "
-        f"--network {request.network} --batch-size {recipe.batch_size} "
-        f"--training '{json.dumps(recipe.training)}'"
+        f"--recipe {request.recipe}: the paper's topology does not fit the patch of {configuration} that "
+        f"--gpu-memory {request.gpu_memory:g} allows ({error}); pass a larger one, or none for the paper's patch"
     )
 
 
@@ -308,7 +319,7 @@ def _check(request: Request) -> None:
         raise UserError(f"-c {' '.join(unknown)}: allowed: {', '.join(CONFIGURATIONS)}")
     if request.residual() and request.topology() is not None:
         raise UserError(
-            "--encoder residual: --recipe paper uses the paper's own topology; omit one of them"
+            f"--encoder residual: --recipe {request.recipe} uses the paper's own topology; omit one of them"
         )
     check_plans_name(request.name())
 

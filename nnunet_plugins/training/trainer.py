@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
+from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
+from batchgeneratorsv2.transforms.utils.nnunet_masking import MaskImageTransform
 
 from dataset_conversion.raw_format.preprocessed import recorded_source
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import build
+from nnunet_plugins.training.augmentation import check_rank, initial_patch, transforms
 from nnunet_plugins.training.data import check_complete, check_current
 from nnunet_plugins.training.initial_weights import digest_of, initial_weights, recorded_weights
 from nnunet_plugins.training.losses import (
@@ -31,6 +33,7 @@ from nnunet_plugins.training.resuming import (
     check_same,
     fold_record,
 )
+from nnunet_plugins.training.schedules import StepDecay, make_schedule
 from nnunet_plugins.training.seeding import SeededTrainer
 
 if TYPE_CHECKING:
@@ -48,15 +51,6 @@ _ATTRIBUTES = {
     "deep_supervision": "enable_deep_supervision",
     "save_every": "save_every",
 }
-
-
-class _ExponentialLRScheduler(PolyLRScheduler):
-    """``initial_lr * exponent ** epoch``; computed from the epoch, so it is unaffected by a restart."""
-
-    def step(self, current_step: int | None = None) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.initial_lr * self.exponent ** (current_step or 0)
-        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
 
 
 class PluginTrainer(SeededTrainer):
@@ -179,8 +173,8 @@ class PluginTrainer(SeededTrainer):
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
         """nnU-Net's SGD with polynomial decay, unless the procedure sets something else."""
-        optimizer, schedule = super().configure_optimizers()
-        name, kind = self.procedure.get("optimizer", "SGD"), self.procedure.get("lr_schedule")
+        optimizer, _ = super().configure_optimizers()
+        name = self.procedure.get("optimizer", "SGD")
         if name != "SGD":
             optimizer = getattr(torch.optim, name)(
                 self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay
@@ -189,14 +183,20 @@ class PluginTrainer(SeededTrainer):
             momentum = self.procedure["momentum"]
             for group in optimizer.param_groups:  # Nesterov requires momentum
                 group.update(momentum=momentum, nesterov=momentum > 0)
-        if kind == "exponential":
-            schedule = _ExponentialLRScheduler(
-                optimizer, self.initial_lr, self.num_epochs, self.procedure["lr_decay"]
-            )
-        elif name != "SGD" or kind == "constant":
-            exponent = 0.0 if kind == "constant" else schedule.exponent
-            schedule = PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs, exponent)
-        return optimizer, schedule
+        return optimizer, make_schedule(
+            self.procedure,
+            optimizer,
+            self.initial_lr,
+            self.num_epochs,
+            self.num_iterations_per_epoch,
+        )
+
+    def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """nnU-Net's step; a schedule that counts iterations then sets the rate of the next one."""
+        result: dict[str, Any] = super().train_step(batch)
+        if isinstance(self.lr_scheduler, StepDecay):
+            self.lr_scheduler.advance()
+        return result
 
     @property
     def _bare_network(self) -> Any:
@@ -269,19 +269,36 @@ class PluginTrainer(SeededTrainer):
         )
         if "mirror_axes" in self.procedure and allowed != axes:
             raise UserError(f"plans: training.mirror_axes is {list(axes)}, but {reason}")
-        if self.procedure.get("augmentation") == "none":
+        chosen = self.procedure.get("augmentation", "nnunet")
+        if chosen != "nnunet":
+            dummy_2d, initial = False, list(patch)
+        if isinstance(chosen, dict):
+            check_rank(chosen, len(patch))
+            initial = initial_patch(chosen, patch)
+        if chosen == "none" or (isinstance(chosen, dict) and "flip" not in chosen):
             # Prediction must not mirror what training did not mirror.
-            dummy_2d, initial, allowed = False, patch, ()
-            reason = "mirroring is off: training.augmentation is none"
+            allowed, reason = (), f"mirroring is off: training.augmentation is {chosen}"
         self.print_to_log_file(reason)
+        # A recipe may name axes that are not mirrored here because a label has a side.
+        predicted = self.procedure.get("prediction_mirror_axes", allowed)
+        predicted = tuple(axis for axis in allowed if axis in predicted)
+        self.print_to_log_file(f"mirroring axes {list(predicted)} at prediction")
         # The predictor expects None, not an empty tuple, for no mirroring.
-        self.inference_allowed_mirroring_axes = allowed or None
+        self.inference_allowed_mirroring_axes = predicted or None
         return rotation, dummy_2d, initial, allowed
 
     def get_training_transforms(self, *args: Any, **kwargs: Any) -> Any:
-        """nnU-Net's augmentation, or its plain validation transforms for ``augmentation: none``."""
-        if self.procedure.get("augmentation") != "none":
+        """nnU-Net's augmentation, or the transforms of ``augmentation`` and nnU-Net's for validation."""
+        chosen = self.procedure.get("augmentation", "nnunet")
+        if chosen == "nnunet":
             return super().get_training_transforms(*args, **kwargs)
-        scales = args[2]  # patch_size, rotation_for_DA, deep_supervision_scales, ...
+        patch, _, scales, mirror_axes = args[:4]
         keys = ("is_cascaded", "foreground_labels", "regions", "ignore_label")
-        return self.get_validation_transforms(scales, **{k: kwargs[k] for k in keys})
+        targets = self.get_validation_transforms(scales, **{k: kwargs[k] for k in keys})
+        if chosen == "none":
+            return targets
+        made = transforms(chosen, patch, mirror_axes)
+        masked = [i for i, used in enumerate(kwargs["use_mask_for_norm"] or ()) if used]
+        if masked:  # as nnU-Net does: what was outside the image remains zero
+            made.append(MaskImageTransform(masked, channel_idx_in_seg=0, set_outside_to=0))
+        return ComposeTransforms([*made, targets])

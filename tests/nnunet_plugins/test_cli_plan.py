@@ -94,6 +94,15 @@ def test_plan_without_variables_names_the_fix(said, root, monkeypatch, unset):
             ("--network", "ModularUNet", "--recipe", "paper"),
             "no paper proposes ModularUNet; there are ",
         ),
+        (
+            (*MAG, "--recipe", "printed"),
+            "only for papers whose text differs from the authors' code; for MAGUNet pass --recipe paper",
+        ),
+        (
+            (*MAG, "--training", '{"augmentation": {"flip": {"p": 1}}}'),
+            "(flip.p is 1; allowed: a probability per axis, above 0, at most 0.5)",
+        ),
+        ((*MAG, "--training", '{"lr_schedule": "step"}'), "which requires training.lr_decay"),
     ],
 )
 def test_plan_names_the_bad_value_and_what_is_allowed(said, root, arguments, words):
@@ -133,6 +142,7 @@ def test_a_dataset_is_found_by_id_and_name(root, begun, dataset, number):
         (MAG, "MAGUNetPlans"),
         ((*MAG, "--preset", "cpu"), "MAGUNetPlansCPU"),
         ((*MAG, "--recipe", "paper"), "MAGUNetPlansPaper"),
+        (("--network", "AttentionUNet25D", "--recipe", "printed"), "AttentionUNet25DPlansPrinted"),
         ((*MAG, "--gpu-memory", "24"), "MAGUNetPlans_24G"),
         ((*MAG, "--gpu-memory", "0.5"), "MAGUNetPlans_0.5G"),
         ((*MAG, "-p", "Mine"), "Mine"),

@@ -60,7 +60,7 @@ def build_loss(
             module = MemoryEfficientSoftDiceLoss(
                 apply_nonlin=torch.sigmoid if regions else softmax_helper_dim1,
                 batch_dice=batch_dice,
-                do_bg=regions,
+                do_bg=regions or bool(options.get("background", False)),
                 smooth=SMOOTH,
                 ddp=ddp,
             )

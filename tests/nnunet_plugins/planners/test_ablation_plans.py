@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -152,7 +154,96 @@ def test_the_papers_own_topology_and_procedure(published: tuple[dict[str, Any], 
         topology = find_topology("silveira2025-inception-dual", row.topology)
         assert entry["architecture"]["arch_kwargs"] == topology.arch_kwargs | row.options
         assert entry["batch_size"] == recipe.batch_size
-        assert entry["training"] == recipe.training | row.training
+        assert entry["training"] == recipe.procedure() | row.training
+    assert any("--network InceptionDualUNet --recipe paper" in note for note in written.notes)
+
+
+def _as_paper(base: dict[str, Any], folder: Path) -> None:
+    """Plans as `plan --network ASPPUNet --recipe paper` makes them, with a batch and procedure of its own."""
+    content = copy.deepcopy(base) | {"plans_name": "ASPPUNetPlansPaper"}
+    content["recipe"] = "cai2023-aspp-unet"
+    for name, plan in content["configurations"].items():
+        plan["data_identifier"] = f"ASPPUNetPlansPaper_{name}"
+        plan["batch_size"], plan["training"] = 7, {"epochs": 50, "iterations_per_epoch": 828}
+    (folder / "ASPPUNetPlansPaper.json").write_text(json.dumps(content))
+
+
+@pytest.fixture
+def nnunets_own(data: tiny.Tiny, base: dict[str, Any]) -> Iterator[None]:
+    """nnU-Net's plans and those of a paper in one dataset."""
+    _as_paper(base, data.preprocessed)
+    own = data.preprocessed / "ModularUNetPlans.json"
+    own.write_text(json.dumps(base | {"plans_name": "ModularUNetPlans"}))
+    yield
+    own.unlink(missing_ok=True)
+    (data.preprocessed / "ASPPUNetPlansPaper.json").unlink()
+
+
+@pytest.mark.usefixtures("nnunets_own")
+def test_nnunets_own_row_keeps_its_plan_and_procedure_next_to_the_papers(
+    data: tiny.Tiny, base: dict[str, Any]
+) -> None:
+    plans, written = write(
+        data, "cai2023-aspp-unet.3", rows=["nnunet2d", "aspp"], plans_name=None, paper=True
+    )
+    assert written.file.stem == "ASPPUNetPlansPaper_cai2023-aspp-unet.3_paper"
+    manager = PlansManager(plans)
+    own, paper = (manager.get_configuration(f"2d_{row}") for row in ("nnunet2d", "aspp"))
+    planned = base["configurations"]["2d"]
+    assert own.batch_size == planned["batch_size"]
+    assert own.data_identifier == planned["data_identifier"] == "TinyPlans_2d"
+    assert own.patch_size == planned["patch_size"]
+    assert own.configuration["training"] == find_table("004.3").row("nnunet2d").training
+    assert own.configuration["training"]["epochs"] == 1000
+    kwargs = own.configuration["architecture"]["arch_kwargs"]
+    assert kwargs == planned["architecture"]["arch_kwargs"]
+    assert (paper.batch_size, paper.data_identifier) == (2, "ASPPUNetPlansPaper_2d")
+    assert paper.configuration["training"] == RECIPES["ASPPUNet"].procedure()
+    assert not any("--recipe paper" in n for n in written.notes if "normalisation" in n)
+
+
+@pytest.mark.usefixtures("nnunets_own")
+def test_nnunets_own_row_without_plans_of_its_own_names_the_command(data: tiny.Tiny) -> None:
+    options: dict[str, Any] = {"rows": ["nnunet2d"], "plans_name": None, "paper": True}
+    own = data.preprocessed / "ModularUNetPlans.json"
+    content = json.loads(own.read_text())
+    content["foreground_intensity_properties_per_channel"]["0"]["mean"] = 17.0
+    own.write_text(json.dumps(content))
+    with pytest.raises(
+        UserError,
+        match=r"row nnunet2d: nnU-Net's own plan has another foreground_intensity_properties_per_channel than "
+        r"ASPPUNetPlansPaper; train it with ModularUNetPlans instead",
+    ):
+        write(data, "cai2023-aspp-unet.3", **options)
+    own.unlink()
+    with pytest.raises(
+        UserError, match=r"row nnunet2d: .*no plans called ModularUNetPlans or nnUNetPlans; there"
+    ):
+        write(data, "cai2023-aspp-unet.3", **options)
+
+
+def test_on_nnunets_plans_its_own_row_inherits_the_batch(
+    data: tiny.Tiny, base: dict[str, Any]
+) -> None:
+    plans, _ = write(data, "cai2023-aspp-unet.3", rows=["nnunet2d", "aspp"], paper=True)
+    own, paper = (plans["configurations"][f"2d_{row}"] for row in ("nnunet2d", "aspp"))
+    assert own["inherits_from"] == "2d"
+    assert "batch_size" not in own
+    assert own["training"] == find_table("004.3").row("nnunet2d").training
+    assert paper["batch_size"] == 2
+
+
+def test_a_row_of_another_rank_leaves_out_the_axes_of_the_recipe(data: tiny.Tiny) -> None:
+    plans, _ = write(data, "yan2025-mag-unet.1", rows=["mag", "deeplab"], paper=True)
+    recipe = RECIPES["MAGUNet"].procedure()
+    assert plans["configurations"]["3d_fullres_mag"]["training"] == recipe
+    flat = plans["configurations"]["2d_deeplab"]["training"]
+    assert flat["augmentation"]["affine"] == {
+        "p": 0.5,
+        "degrees": 10,
+        "scale": [0.9, 1.1],
+        "shift": 0.05,
+    }
 
 
 def test_differences_from_the_paper_are_reported(

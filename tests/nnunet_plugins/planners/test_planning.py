@@ -19,6 +19,7 @@ from nnunet_plugins.networks import takes_input_size
 from nnunet_plugins.papers.library import RECIPES, proposed_topology
 from nnunet_plugins.planners import planning
 from nnunet_plugins.planners.planning import Request
+from nnunet_plugins.training.augmentation import for_any_rank
 from tests.nnunet_plugins import tiny
 
 SHAPE, SPACING = (96, 160, 160), (1.0, 1.0, 1.0)  # of the fingerprint; the files are smaller
@@ -98,21 +99,23 @@ def test_the_procedure_is_written_into_every_configuration(plan: Planner) -> Non
 def test_the_papers_recipe_is_procedure_batch_and_topology(plan: Planner, network: str) -> None:
     plans = plan(network, recipe="paper")
     recipe, topology = RECIPES[network], proposed_topology(network)
-    native = plan(network)
     assert plans["plans_name"] == f"{network}PlansPaper"
     assert set(plans["configurations"]) == {"2d", "3d_fullres"}
     for name, configuration in plans["configurations"].items():
         assert configuration["batch_size"] == recipe.batch_size
-        assert configuration["training"] == recipe.training
-        assert configuration["spacing"] == native["configurations"][name]["spacing"]
+        own = name == topology.configuration
+        training = recipe.procedure()
+        assert configuration["training"] == (training if own else for_any_rank(training))
         ours = dict(configuration["architecture"]["arch_kwargs"])
         size = ours.pop("input_size", None)
         assert size == (configuration["patch_size"] if takes_input_size(network) else None)
-        if name == topology.configuration:
+        if own:
             assert ours == topology.arch_kwargs
+            assert configuration["patch_size"] == list(recipe.patch)
+            assert configuration.items() >= recipe.plan.items()
         else:
-            theirs = native["configurations"][name]["architecture"]["arch_kwargs"]
-            assert ours.items() <= theirs.items()
+            assert ours["features_per_stage"][0] == 32  # nnU-Net's topology
+            assert "InstanceNorm" in ours["norm_op"]
 
 
 @pytest.mark.integration
@@ -138,24 +141,21 @@ def test_a_preset_is_a_size_and_keeps_nnunets_topology(plan: Planner) -> None:
 
 
 @pytest.mark.integration
-def test_for_a_dataset_too_thin_for_the_papers_topology_the_fix_is_named(
+def test_for_memory_too_small_for_the_papers_topology_the_fix_is_named(
     plan: Planner, dataset: Path
 ) -> None:
-    thin: dict[str, Any] = {
-        "shape": (10, 160, 160),
-        "spacing": (4.0, 1.0, 1.0),
-        "plans_name": "Thin",
-    }
-    with pytest.raises(UserError) as caught:
-        plan("MAGUNet", recipe="paper", **thin)
-    message = str(caught.value)
-    assert "the paper's topology does not fit 3d_fullres of this dataset" in message
+    thin: dict[str, Any] = {"shape": (10, 160, 160), "spacing": (4.0, 1.0, 1.0)}
+    small = {"plans_name": "Thin", "gpu_memory": 0.4, "recipe": "paper"}
+    with pytest.raises(
+        UserError,
+        match=r"topology does not fit the patch of 3d_fullres that --gpu-memory 0\.4 allows \(.*; pass a larger one",
+    ):
+        plan("MAGUNet", **thin, **small)
     assert not (dataset / "Thin.json").exists()
-    # The fix works.
-    training = json.loads(message.rpartition("--training '")[2].rstrip("'"))
-    plans = plan("MAGUNet", training=training, batch_size=1, **thin)
-    assert plans["configurations"]["3d_fullres"]["training"] == RECIPES["MAGUNet"].training
-    assert plan("MAGUNet", recipe="paper", configurations=("2d",), **thin)
+    assert plan("MAGUNet", **thin, **small, configurations=("2d",))
+    # Without a limit ten slices are padded to the paper's 50.
+    plans = plan("MAGUNet", **thin, recipe="paper")
+    assert plans["configurations"]["3d_fullres"]["patch_size"] == [50, 256, 256]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,10 @@ from nnunet_plugins.training.procedure import KEYS, read_procedure
 
 COUNT = ([1, 2, 1000], [0, -1, 1.0, 2.5, "3", None, [1]])
 SHARE = ([0, 1, 0.0, 0.33, 1.0], [-0.1, 1.01, "0.5", None])
+AXES = (
+    [[], [0], [1, 0], [0, 1, 2], (0, 2)],
+    [0, "01", None, [3], [-1], [0.0], ["0"], [[0]], [0, 0], {0: 1}],
+)
 LIMIT = [math.nan, math.inf, -math.inf]  # what json.loads makes of NaN and Infinity
 
 #: Key -> (values that pass, values that do not).
@@ -25,19 +29,22 @@ VALUES = {
     "weight_decay": ([0, 0.0, 3e-5, 1], [-1e-9, "0", None, *LIMIT]),
     "oversample_foreground": (SHARE[0], [*SHARE[1], *LIMIT]),
     "optimizer": (["SGD", "Adam", "AdamW"], ["sgd", "adam", "Lion", "", None, 1, ["SGD"]]),
-    "lr_schedule": (["poly", "constant"], ["cosine", "Poly", "step", "", None, 0]),
+    "lr_schedule": (["poly", "constant"], ["cosine", "Poly", "steps", "", None, 0]),
+    "lr_step": COUNT,
     "lr_decay": ([1e-9, 0.5, 0.99, 1], [0, -0.5, 1.01, "0.99", None, [0.99], *LIMIT]),
     "momentum": ([0, 0.0, 0.9, 0.99], [1, 1.0, 1.5, -0.1, "0.9", None, *LIMIT]),
-    "augmentation": (["nnunet", "none"], ["None", "nnU-Net", "", None]),
-    "deep_supervision": ([True, False], [0, 1, "true", None]),
-    "mirror_axes": (
-        [[], [0], [1, 0], [0, 1, 2], (0, 2)],
-        [0, "01", None, [3], [-1], [0.0], ["0"], [[0]], [0, 0], {0: 1}],
+    "augmentation": (
+        ["nnunet", "none", {"flip": {"p": 0.5}}, {"affine": {"p": 0.1, "degrees": 3}}],
+        ["None", "nnU-Net", "", None, {}, {"flip": {}}, ["flip"]],  # more in test_augmentation.py
     ),
+    "deep_supervision": ([True, False], [0, 1, "true", None]),
+    "mirror_axes": AXES,
+    "prediction_mirror_axes": AXES,
     "loss": (
         [
             {"dice": 1}, {"ce": 0.5}, {"dice": 1.0, "ce": 0.0}, {"dice": 0, "ce": 2}, {"bce": 1},
             {"focal": 1}, {"focal": {"weight": 1}}, {"dice": {"weight": 1}, "ce": 1},
+            {"dice": {"weight": 1, "background": True}}, {"dice": {"weight": 1, "background": False}},
             {"focal": {"weight": 2.5, "alpha": 0.25, "gamma": 1}, "dice": 0},
             {"focal": {"weight": 0, "gamma": 2}, "dice": 1}, {"dice": 1, "ce": 1, "bce": 1, "focal": 1},
         ],
@@ -49,7 +56,9 @@ VALUES = {
             {"focal": {"weight": 1, "alpha": 1.5}}, {"focal": {"weight": 1, "gamma": 0.5}},
             {"focal": {"weight": 1, "gamma": "2"}}, {"focal": {"weight": 1, "alpha": None}},
             {"focal": {"weight": 1, "gamma": True}}, {"dice": {"weight": 1, "gamma": 2}},
-            {"ce": [1]}, {"ce": {"weight": {"weight": 1}}}, {"focal": {"weight": math.nan}},
+            {"dice": {"background": True}}, {"dice": {"weight": 1, "background": 1}},
+            {"ce": {"weight": 1, "background": True}}, {"ce": [1]},
+            {"ce": {"weight": {"weight": 1}}}, {"focal": {"weight": math.nan}},
         ],
     ),
     "output_weights": (
@@ -113,10 +122,17 @@ def test_the_result_is_a_copy():
     assert entry == {"epochs": 3}
 
 
-def test_an_exponential_schedule_requires_its_factor():
-    with pytest.raises(
-        UserError, match=r"'exponential', which requires training\.lr_decay: a factor"
-    ):
-        read_procedure({"training": {"lr_schedule": "exponential", "momentum": 0.9}})
-    entry = {"lr_schedule": "exponential", "lr_decay": 0.99}
+@pytest.mark.parametrize(
+    ("schedule", "given", "missing"),
+    [
+        ("exponential", {}, "lr_decay: a factor"),
+        ("step", {"lr_step": 3800}, "lr_decay: a factor"),
+        ("step", {"lr_decay": 0.5}, "lr_step: a number of iterations"),
+    ],
+)
+def test_a_schedule_requires_its_keys(schedule, given, missing):
+    entry = {"lr_schedule": schedule, "momentum": 0.9, **given}
+    with pytest.raises(UserError, match=rf"'{schedule}', which requires training\.{missing}"):
+        read_procedure({"training": entry})
+    entry |= {"lr_decay": 0.99, "lr_step": 10}
     assert read_procedure({"training": entry}) == entry

@@ -268,3 +268,24 @@ def test_a_target_of_another_shape_is_an_error(kind, terms):
 def test_terms_that_are_not_allowed_are_an_error(terms):
     with pytest.raises(UserError, match=r"training\.loss is .*allowed: .*dice, ce, bce, focal"):
         make(terms, **KINDS["labels"])
+
+
+def test_dice_averages_over_the_background_on_request() -> None:
+    """By hand: 4 voxels, of which one is label 1; the probability of label 1 is p everywhere."""
+    p = 0.25
+    logits = torch.tensor([0.0, math.log(p / (1 - p))]).reshape(1, 2, 1, 1).expand(1, 2, 2, 2)
+    target = torch.tensor([[[[0, 0], [0, 1]]]]).float()
+    # 2 * intersection / (size of reference + size of prediction)
+    foreground = 2 * p / (1 + 4 * p)
+    background = 2 * 3 * (1 - p) / (3 + 4 * (1 - p))
+    for terms, expected in (
+        ({"dice": 1.0}, foreground),
+        ({"dice": {"weight": 1.0, "background": False}}, foreground),
+        ({"dice": {"weight": 2.0, "background": True}}, foreground + background),
+    ):
+        loss = make(terms, regions=False, ignore_label=None)
+        assert float(loss(logits, target)) == pytest.approx(-expected, rel=1e-4)
+    regions = make({"dice": {"weight": 1.0, "background": True}}, regions=True, ignore_label=None)
+    plain = make({"dice": 1.0}, regions=True, ignore_label=None)
+    values = data((3, 4), regions=True, ignore_label=None)
+    assert_close(regions(*values), plain(*values), rtol=0, atol=0)
