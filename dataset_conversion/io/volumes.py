@@ -20,7 +20,7 @@ from dataset_conversion.io.metaimage import (
     read_meta_header,
     read_meta_values,
 )
-from dataset_conversion.io.nifti_reader import colour, parse_nifti, read_nifti, read_nifti_header
+from dataset_conversion.io.nifti_reader import colour, nifti_array, read_nifti, read_nifti_header
 from dataset_conversion.io.nrrd_reader import no_sides, read_nrrd, read_nrrd_header
 from dataset_conversion.io.promised_size import check_promise
 
@@ -189,7 +189,7 @@ def read_header(path: Path) -> Header:
 
 
 def nifti_values(path: Path) -> np.ndarray:
-    """Return scaled values (x, y, ...) of a NIfTI file of any rank, in Fortran order.
+    """Return scaled values (x, y, ...) of a NIfTI file of any rank, in Fortran order; they may be read-only.
 
     ITK would read the missing end of a truncated file, and NaN, as 0.
 
@@ -198,7 +198,7 @@ def nifti_values(path: Path) -> np.ndarray:
     """
     try:
         with quiet_nibabel:
-            values = np.asarray(parse_nifti(path).dataobj)
+            values = nifti_array(path)
     except Exception as error:  # the libraries raise anything for damaged bytes
         raise DatasetError(_broken(path, "is truncated or damaged")) from error
     if values.dtype.kind == "f" and not np.isfinite(values).all():
