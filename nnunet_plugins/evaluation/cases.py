@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.file_names import check_name
 from dataset_conversion.io.orientation import oriented_to
-from dataset_conversion.io.volumes import NIFTI, nifti_values
+from dataset_conversion.io.volumes import stored_values
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.evaluation.naming import fix_of
@@ -127,7 +127,7 @@ def read(path: Path) -> LabelMap:
     if is_natural(path):
         return _checked(_read_natural(path))
     try:
-        values = nifti_values(path) if path.name.lower().endswith(NIFTI) else None
+        values = stored_values(path)
         reader = SimpleITK.ImageFileReader()
         reader.SetFileName(str(path))
         reader.ReadImageInformation()
@@ -144,7 +144,7 @@ def read(path: Path) -> LabelMap:
             f"{path}: {reader.GetDimension()} axes with {reader.GetNumberOfComponents()} "
             "values per voxel; a label map has 2 or 3 axes and one value per voxel"
         )
-    # nibabel's axes are x, y, z, x fastest: transposed, they are in ITK's order without a copy.
+    # Transposed, values with x fastest are in ITK's order without a copy.
     size = reader.GetSize()[::-1]
     voxels = SimpleITK.GetArrayFromImage(image) if values is None else values.T.reshape(size)
     geometry = {
