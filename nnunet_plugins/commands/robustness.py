@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -99,19 +98,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _write(files: list[Path], found: Any, draw: Any) -> None:
     """Write all three files, or none."""
+    from nnunet_plugins.atomic_files import placed_in
     from nnunet_plugins.errors import UserError
 
-    hidden = [path.with_name(f".{os.getpid()}.{path.name}") for path in files]
     try:
-        files[0].parent.mkdir(parents=True, exist_ok=True)
-        draw(found, hidden[:2])
-        hidden[2].write_text(
-            json.dumps(found.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8"
-        )
-        for temporary, path in zip(hidden, files, strict=True):
-            os.replace(temporary, path)
+        with placed_in(files[0].parent) as scratch:
+            *pictures, record = (scratch / path.name for path in files)
+            draw(found, pictures)
+            text = json.dumps(found.to_dict(), indent=1, allow_nan=False) + "\n"
+            record.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"{files[0].parent}: is not writable ({error}); pass -o DIR") from error
-    finally:
-        for temporary in hidden:
-            temporary.unlink(missing_ok=True)

@@ -207,13 +207,10 @@ def _one(predictor: Any, model: Model, images: list[Path], reference: Path, targ
          step: tuple[str, float, str], setting: Setting) -> None:  # fmt: skip
     """Perturb and predict one case, and map the prediction back."""
     name, strength, case = step
+    if name == CLEAN:
+        predict_on_grid(predictor, model, images, target.with_name(case))
+        return
     with scratch_in(target.parent) as work:
-        if name == CLEAN:
-            found = predict_on_grid(predictor, model, images, work / "out" / case)
-            if spacing := spacing_file(found):
-                os.replace(spacing, target.with_name(spacing.name))
-            os.replace(found, target)
-            return
         # Turned before they are changed: random numbers do not depend on the order of the axes.
         files = turned(images, model.orientation, work)
         channels = [read_channels(path) for path in files]
