@@ -178,8 +178,8 @@ def _load(path: Path, options: Options) -> Run:
     if is_model(path):
         return _model(path, options)
     if owner and (options.reference or not _scores_files(path)):
-        model, fold = owner
-        return _model(model, replace(options, folds=[fold]))
+        model, folds = owner
+        return _model(model, replace(options, folds=folds))
     found = _predictions(path, options)
     fold_folder = fold_of(path)
     if fold_folder and not found.scores.trained_on:  # scores of an earlier version do not state it
