@@ -38,7 +38,7 @@ def short_names(paths: Sequence[Path]) -> list[str]:
 
 
 def owner_of(path: Path) -> tuple[Path, list[str]] | None:
-    """Model folder and folds of a fold, its validation, a cross-validation, or nnU-Net's scores of them; else None."""
+    """Model folder and folds of a fold, its validation, a cross-validation, or nnU-Net's scores of them, or None."""
     folder = (path.parent if path.name == SUMMARY else path).resolve()
     if folder.name.startswith(CROSS_VALIDATION) and is_model(folder.parent):
         return folder.parent, folder.name.removeprefix(CROSS_VALIDATION).strip("_").split("_")
