@@ -57,11 +57,10 @@ def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from nnunet_plugins.errors import UserError
-    from nnunet_plugins.model_orientation import notes_on
     from nnunet_plugins.prediction import find_model, load
     from nnunet_plugins.robustness.curves import draw, table
     from nnunet_plugins.robustness.perturbations import Setting, check_strengths
-    from nnunet_plugins.robustness.run import find_inputs, measure
+    from nnunet_plugins.robustness.run import find_inputs, measure, notes_about
     from nnunet_plugins.text_table import columns, remark
 
     given = {name: getattr(arguments, name) for name in WAYS if getattr(arguments, name)}
@@ -73,8 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     model = find_model(arguments.model, arguments.folds, arguments.checkpoint)
     cases = find_inputs(arguments.input, model)  # before the model is loaded
     print(f"note   {model.warning}", file=sys.stderr)
-    images = [path for paths in cases.values() for path in paths]
-    for note in notes_on(images, model.orientation, model.folder):
+    for note in notes_about(model, cases, arguments.labels):
         print(f"note   {note}", file=sys.stderr)
     predictor = load(model, arguments.device)
 

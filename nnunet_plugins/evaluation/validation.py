@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,12 @@ def training_cases(fold: Path) -> list[str] | None:
         return list(split["train"]) if set(split["val"]) == set(validation_cases(fold)) else None
     except (LookupError, TypeError, UserError):
         return None
+
+
+def trained_among(fold: Path, cases: Iterable[str]) -> list[str]:
+    """Those of the cases that have the name of a training case of a fold, as far as nnU-Net's files show it."""
+    known = validation_cases(fold) if trains_on_all(fold) else training_cases(fold)
+    return sorted(set(cases).intersection(known or ()))
 
 
 def _object(path: Path) -> dict[str, Any]:

@@ -14,6 +14,8 @@ import SimpleITK as sitk
 from nnunet_plugins import __version__
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation import Scores, evaluate
+from nnunet_plugins.evaluation.cases import listed
+from nnunet_plugins.evaluation.validation import doubt_of, trained_among, training_cases
 from nnunet_plugins.image_files import (
     find_channels,
     is_flat,
@@ -182,11 +184,33 @@ def measure(model: Model, predictor: Any, folder: Path, references: Path, asked:
             )
             for name, strength in conditions
         ]
+    notes = notes_about(model, cases, references)
+    return Robustness(tuple(points), setting, str(predictor.trainer_name), tuple(cases), notes)
+
+
+def notes_about(
+    model: Model, cases: Mapping[str, Sequence[Path]], references: Path
+) -> tuple[str, ...]:
+    """Notes on images that are stored unlike the training images, and on cases that are training cases.
+
+    Args:
+        model: the model folder.
+        cases: case -> its images.
+        references: folder of their label maps.
+    """
+    notes = []
+    for name in model.folds:
+        fold = model.folder / f"fold_{name}"
+        if found := trained_among(fold, cases):
+            notes.append(
+                f"WARNING: {len(found)} of {len(cases)} cases have names of training cases of {fold.name}: "
+                f"{listed(found)}; scores of training cases do not show how new cases are segmented"
+            )
+    held_out = all(training_cases(model.folder / f"fold_{name}") for name in model.folds)
+    doubt = "" if notes or held_out else doubt_of(model.folder, references)
     images = [path for paths in cases.values() for path in paths]
-    notes = notes_on(images, model.orientation, model.folder)
-    return Robustness(
-        tuple(points), setting, str(predictor.trainer_name), tuple(cases), tuple(notes)
-    )
+    stored = notes_on(images, model.orientation, model.folder)
+    return tuple(filter(None, (*stored, *notes, doubt)))
 
 
 def _check_axis(
