@@ -18,7 +18,12 @@ GROUPS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare PRED REF and its options; -djfile and --chill are nnU-Net's names."""
-    parser.add_argument("prediction", metavar="PRED", type=Path, help="label map or folder of them")
+    parser.add_argument(
+        "prediction",
+        metavar="PRED",
+        type=Path,
+        help="label map, folder of them, or folder of one folder per case with a file per structure",
+    )
     parser.add_argument("reference", metavar="REF", type=Path, help="label map or folder of them")
     parser.add_argument(
         "-o",

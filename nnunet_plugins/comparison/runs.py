@@ -12,10 +12,10 @@ from nnunet_plugins.comparison.parameters import count_parameters
 from nnunet_plugins.comparison.patient_leaks import patient_leaks
 from nnunet_plugins.comparison.run_names import owner_of, short_names, split_name
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.cases import Pair, find_pairs, label_maps
 from nnunet_plugins.evaluation.instances import THRESHOLD, Connectivity
 from nnunet_plugins.evaluation.labels import Labels, read_labels
 from nnunet_plugins.evaluation.metrics import TOLERANCE
+from nnunet_plugins.evaluation.pairs import Pair, find_pairs, label_maps
 from nnunet_plugins.evaluation.patients import find_patients, with_patients
 from nnunet_plugins.evaluation.saved import is_scores, read_scores
 from nnunet_plugins.evaluation.scoring import Progress, evaluate, marked, score_pairs

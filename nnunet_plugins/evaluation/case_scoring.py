@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from nnunet_plugins.evaluation.boxes import around, box_of_both, boxes_of
 from nnunet_plugins.evaluation.cases import (
     LabelMap,
-    Pair,
     check_geometry,
     check_known,
     read,
@@ -23,7 +22,9 @@ from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.evaluation.measuring import Measuring
 from nnunet_plugins.evaluation.metrics import compare
 from nnunet_plugins.evaluation.overlap import counts_of, encode, joint_counts
+from nnunet_plugins.evaluation.pairs import Pair
 from nnunet_plugins.evaluation.reference_identity import identify
+from nnunet_plugins.evaluation.structures import read_structures
 from nnunet_plugins.evaluation.summary import CaseScores
 from nnunet_plugins.evaluation.surfaces import measured_axes
 from nnunet_plugins.evaluation.swapped_sides import swapped_sides
@@ -36,11 +37,16 @@ def score_case(pair: Pair, labels: Labels, measuring: Measuring | None = None) -
     Raises:
         UserError: the two files cannot be compared.
     """
-    predicted, true = read(pair.prediction), read(pair.reference)
+    measuring = measuring or Measuring()
+    structures, values, true = measuring.structures, measuring.values, read(pair.reference)
+    predicted = (
+        read_structures(pair.prediction, structures) if structures else read(pair.prediction)
+    )
     predicted, stored = with_axes_of(predicted, true)
     check_geometry(predicted, true)
-    if measuring is not None and measuring.values is not None:
-        predicted, true = measuring.values.predicted(predicted), measuring.values.true(true)
+    if values is not None:
+        predicted = predicted if structures else values.predicted(predicted)
+        true = values.true(true)
     scores = score_voxels(pair.name, predicted, true, labels, measuring)
     return in_unit(replace(scores, stored=stored, reference=identify(true)), true.unit)
 

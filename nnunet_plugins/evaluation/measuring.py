@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nnunet_plugins.evaluation.definitions import metric_names
@@ -21,6 +22,7 @@ class Measuring:
         more: names of `more.MORE` that are measured.
         instances: how instances are found; None does not count them.
         values: replaces the values of predictions of other tools.
+        structures: structure -> value of the reference, if the predictions have one file per structure.
     """
 
     tolerances: Tolerances = field(default_factory=Tolerances)
@@ -28,6 +30,7 @@ class Measuring:
     more: tuple[str, ...] = ()
     instances: InstanceOptions | None = None
     values: ValueMap | None = None
+    structures: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -7,14 +7,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.case_scoring import score_case
-from nnunet_plugins.evaluation.cases import (
-    Pair,
-    find_pairs,
-    listed,
-    read,
-    values_in,
-)
+from nnunet_plugins.evaluation.cases import listed, read, values_in
 from nnunet_plugins.evaluation.definitions import METRICS, TOLERANCE, check_metrics
 from nnunet_plugins.evaluation.instance_groups import read_instances
 from nnunet_plugins.evaluation.instances import (
@@ -23,8 +18,10 @@ from nnunet_plugins.evaluation.instances import (
 )
 from nnunet_plugins.evaluation.labels import Labels, find_labels, labels_from_values, read_labels
 from nnunet_plugins.evaluation.measuring import Measuring, more_of
+from nnunet_plugins.evaluation.pairs import Pair, find_pairs
 from nnunet_plugins.evaluation.parallel import each
 from nnunet_plugins.evaluation.patients import find_patients, with_patients
+from nnunet_plugins.evaluation.structures import gaps, number_structures
 from nnunet_plugins.evaluation.summary import CaseScores, Scores, check_output
 from nnunet_plugins.evaluation.swapped_sides import swapped_notes
 from nnunet_plugins.evaluation.tolerances import Given as GivenTolerances
@@ -64,7 +61,8 @@ def evaluate(
     `metrics.EMPTY_RULE` defines the scores of empty masks.
 
     Args:
-        prediction: a label map (.nii.gz, .nii, .nrrd, .mha, .gipl, .png, .bmp, .tif, .tiff) or a folder of them.
+        prediction: a label map (.nii.gz, .nii, .nrrd, .mha, .gipl, .png, .bmp, .tif, .tiff), a folder of them, or a
+            folder with one folder per case that holds one file per structure.
         reference: likewise.
         dataset_json: nnU-Net's dataset.json.
         output: path of a .json or .csv file for the scores, written atomically.
@@ -96,9 +94,10 @@ def evaluate(
     pairs, notes = find_pairs(prediction, reference, chill=chill)
     declared = Path(dataset_json) if dataset_json else None
     # The dataset.json next to predictions of another tool has its numbers.
-    labels = find_labels(None if map else prediction, reference, declared)
+    of_others = bool(map) or any(pair.prediction.is_dir() for pair in pairs)
+    labels = find_labels(None if of_others else prediction, reference, declared)
     fold = fold_of(prediction)
-    if labels is None and fold and not map:
+    if labels is None and fold and not of_others:
         labels = read_labels(fold.parent / "dataset.json", "dataset.json of the model")
     names = [pair.name for pair in pairs]
     patients, about = find_patients(names, reference, Path(groups) if groups else None)
@@ -150,8 +149,12 @@ def score_pairs(
     """Score given pairs; the arguments are those of `evaluate`."""
     values: ValueMap | None = None
     mapped: list[str] = []
-    if map:
-        values, labels, mapped = plan_map(map, labels)
+    folders = [pair.prediction for pair in pairs if pair.prediction.is_dir()]
+    names, structures = number_structures(folders), {}
+    if map or names:
+        values, labels, mapped = plan_map(map or (), labels, names)
+        structures = {names[one]: to for one, to in values.values.items() if one in names}
+        mapped += gaps(folders, structures)
     asked = check_metrics([metrics] if isinstance(metrics, str) else metrics, METRICS)
     measuring = Measuring(
         read_tolerances(tolerance).named(labels.values),
@@ -159,6 +162,7 @@ def score_pairs(
         more_of(asked),
         read_instances(instances, labels, instance_iou, connectivity) if instances else None,
         values,
+        structures,
     )
     work = partial(score_case, labels=labels, measuring=measuring)
     shown = progress(pairs) if progress else pairs
@@ -184,6 +188,11 @@ def score_pairs(
 
 def _labels_of_files(pairs: Sequence[Pair], jobs: int, *, predictions: bool) -> Labels:
     """The values in the references, and in the predictions if they have the same numbers."""
+    if any(pair.prediction.is_dir() for pair in pairs):
+        raise UserError(
+            "evaluate: predictions of one file per structure need the names of the reference's labels: pass -djfile "
+            "DATASET.JSON"
+        )
     files = [pair.reference for pair in pairs]
     files += [pair.prediction for pair in pairs] if predictions else []
     held = list(each(_values_of, files, jobs))

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.cases import label_maps, without_ending
+from nnunet_plugins.evaluation.cases import without_ending
+from nnunet_plugins.evaluation.pairs import label_maps
 from nnunet_plugins.plans_file import read_any, read_object
 from nnunet_plugins.training_log import TrainingLog, read_training_log
 

@@ -6,7 +6,8 @@ import SimpleITK
 
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation import evaluate
-from nnunet_plugins.evaluation.cases import find_pairs, read, values_in
+from nnunet_plugins.evaluation.cases import read, values_in
+from nnunet_plugins.evaluation.pairs import find_pairs
 
 LABELS = {"background": 0, "vertebra": 1, "disc": 2, "canal": 3}
 
