@@ -39,8 +39,7 @@ def placed_in(target: Path) -> Iterator[Path]:
     """Yield a temporary folder; move its files into the target folder if the block succeeds, JSON files last.
 
     Raises:
-        UserError: the folder is not writable.
-        OSError: a file cannot be moved.
+        UserError: the folder is not writable, or a file cannot be moved.
     """
     with ExitStack() as stack:
         try:
@@ -54,4 +53,7 @@ def placed_in(target: Path) -> Iterator[Path]:
         yield scratch
         files = [path for path in scratch.iterdir() if path.is_file()]
         for path in sorted(files, key=lambda one: (one.suffix == ".json", one.name)):
-            os.replace(path, target / path.name)
+            try:
+                os.replace(path, target / path.name)
+            except OSError as error:
+                raise UserError(f"{target / path.name}: cannot be written ({error})") from error

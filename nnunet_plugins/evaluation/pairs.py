@@ -12,6 +12,7 @@ from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import ENDINGS, VOLUMES, listed, without_ending
 from nnunet_plugins.evaluation.structures import structure_folders
 from nnunet_plugins.natural_images import is_natural
+from nnunet_plugins.text_table import count
 
 CHANNEL = "_0000"  # nnU-Net's suffix of the first channel of an image
 
@@ -57,24 +58,31 @@ def find_pairs(
     notes = []
     if missing:
         notes.append(
-            f"left out: {_count(missing, 'reference')} without prediction: {listed(missing)}"
+            f"left out: {count(len(missing), 'reference')} without prediction: {listed(missing)}"
         )
     extra = sorted(predictions.keys() - references.keys())
     if extra:
-        notes.append(f"left out: {_count(extra, 'prediction')} without reference: {listed(extra)}")
+        notes.append(
+            f"left out: {count(len(extra), 'prediction')} without reference: {listed(extra)}"
+        )
     return [Pair(name, predictions[name], references[name]) for name in common], notes
 
 
-def label_maps(path: Path) -> dict[str, Path]:
+def label_maps(path: Path, who: str = "evaluate", *, skipped: str = "") -> dict[str, Path]:
     """Name -> file, for a file or for all label maps directly in a folder.
 
     In a folder of volumes, natural images are not label maps: nnU-Net and others write pictures there.
+
+    Args:
+        path: the file or folder.
+        who: the command, for messages.
+        skipped: ending of files that are left out.
 
     Raises:
         UserError: the path does not exist, or no file or two files of one name are found.
     """
     if not path.exists():
-        raise UserError(f"evaluate: {path} does not exist; pass a label map or a folder of them")
+        raise UserError(f"{who}: {path} does not exist; pass a label map or a folder of them")
     found: dict[str, Path] = {}
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     if any(one.name.lower().endswith(VOLUMES) for one in files):
@@ -83,17 +91,18 @@ def label_maps(path: Path) -> dict[str, Path]:
         try:
             check_name(file)
         except DatasetError as error:
-            raise UserError(f"evaluate: {error}") from error
+            raise UserError(f"{who}: {error}") from error
         name = without_ending(file.name)
-        if name == file.name or file.name.startswith(".") or not file.is_file():
+        left_out = bool(skipped) and file.name.lower().endswith(skipped)
+        if name == file.name or file.name.startswith(".") or left_out or not file.is_file():
             continue
         if name in found:
             raise UserError(
-                f"evaluate: {found[name]} and {file.name} have the same case name; keep one of them"
+                f"{who}: {found[name]} and {file.name} have the same case name; keep one of them"
             )
         found[name] = file
     if not found:
-        raise UserError(f"evaluate: no label map in {path}; allowed endings: {', '.join(ENDINGS)}")
+        raise UserError(f"{who}: no label map in {path}; allowed endings: {', '.join(ENDINGS)}")
     return found
 
 
@@ -130,9 +139,5 @@ def _fix_of(
     return f"predict these cases too{seen}"
 
 
-def _and_more(file: str, count: int) -> str:
-    return f"{file} is" if count == 1 else f"{file} and {count - 1} more files are"
-
-
-def _count(items: list[str], noun: str) -> str:
-    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
+def _and_more(file: str, files: int) -> str:
+    return f"{file} is" if files == 1 else f"{file} and {files - 1} more files are"

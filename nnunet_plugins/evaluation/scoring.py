@@ -17,7 +17,7 @@ from nnunet_plugins.evaluation.instances import (
     Connectivity,
 )
 from nnunet_plugins.evaluation.labels import Labels, find_labels, labels_from_values, read_labels
-from nnunet_plugins.evaluation.measuring import Measuring, more_of
+from nnunet_plugins.evaluation.measuring import Measuring, Scoring, more_of
 from nnunet_plugins.evaluation.pairs import Pair, find_pairs
 from nnunet_plugins.evaluation.parallel import each
 from nnunet_plugins.evaluation.patients import find_patients, with_patients
@@ -103,20 +103,12 @@ def evaluate(
     patients, about = find_patients(names, reference, Path(groups) if groups else None)
     if labels is None:
         labels = _labels_of_files(pairs, jobs, predictions=not map)
-    scores = score_pairs(
-        pairs,
-        labels,
-        [*filter(None, [doubt_of(prediction, reference)]), *notes, *about],
-        tolerance=tolerance,
-        pixels=pixels,
-        metrics=metrics,
-        instances=instances,
-        instance_iou=instance_iou,
-        connectivity=connectivity,
-        map=map,
-        jobs=jobs,
-        progress=progress,
-    )
+    about = [*filter(None, [doubt_of(prediction, reference)]), *notes, *about]
+    scoring = Scoring(
+        tolerance=tolerance, pixels=pixels, metrics=metrics, instances=instances, instance_iou=instance_iou,
+        connectivity=connectivity, map=map, jobs=jobs, progress=progress,
+    )  # fmt: skip
+    scores = score_pairs(pairs, labels, scoring, about)
     scores = marked(with_patients(scores, patients), why_trained_on(fold) if fold else "")
     if output is not None:
         scores.write(Path(output))
@@ -132,41 +124,31 @@ def marked(scores: Scores, trained_on: str) -> Scores:
 
 
 def score_pairs(
-    pairs: list[Pair],
-    labels: Labels,
-    notes: Sequence[str] = (),
-    *,
-    tolerance: GivenTolerances = TOLERANCE,
-    pixels: bool = False,
-    metrics: Sequence[str] = (),
-    instances: Sequence[str] | str = (),
-    instance_iou: float = THRESHOLD,
-    connectivity: Connectivity = "corners",
-    map: GivenMap | None = None,
-    jobs: int = 1,
-    progress: Progress | None = None,
+    pairs: list[Pair], labels: Labels, scoring: Scoring, notes: Sequence[str] = ()
 ) -> Scores:
-    """Score given pairs; the arguments are those of `evaluate`."""
+    """Score given pairs."""
+    metrics = [scoring.metrics] if isinstance(scoring.metrics, str) else scoring.metrics
+    asked = check_metrics(metrics, METRICS)
     values: ValueMap | None = None
     mapped: list[str] = []
     folders = [pair.prediction for pair in pairs if pair.prediction.is_dir()]
     names, structures = number_structures(folders), {}
-    if map or names:
-        values, labels, mapped = plan_map(map or (), labels, names)
+    if scoring.map or names:
+        values, labels, mapped = plan_map(scoring.map or (), labels, names)
         structures = {names[one]: to for one, to in values.values.items() if one in names}
         mapped += gaps(folders, structures)
-    asked = check_metrics([metrics] if isinstance(metrics, str) else metrics, METRICS)
+    options = (scoring.instance_iou, scoring.connectivity)
     measuring = Measuring(
-        read_tolerances(tolerance).named(labels.values),
-        pixels,
+        read_tolerances(scoring.tolerance).named(labels.values),
+        scoring.pixels,
         more_of(asked),
-        read_instances(instances, labels, instance_iou, connectivity) if instances else None,
+        read_instances(scoring.instances, labels, *options) if scoring.instances else None,
         values,
         structures,
     )
     work = partial(score_case, labels=labels, measuring=measuring)
-    shown = progress(pairs) if progress else pairs
-    scored = [case for _, case in zip(shown, each(work, pairs, jobs), strict=True)]
+    shown = scoring.progress(pairs) if scoring.progress else pairs
+    scored = [case for _, case in zip(shown, each(work, pairs, scoring.jobs), strict=True)]
     sides = swapped_notes({case.name: case.sides for case in scored})
     found = [
         *_turned(scored),

@@ -170,20 +170,18 @@ class Scores:
             },
         }
 
+    @cached_property
+    def instance_summary(self) -> dict[str, dict[str, Any]]:
+        """Group of instances -> its detection and segmentation; empty if instances were not counted."""
+        return {
+            group.name: summary({c.name: c.instances[group.name] for c in self.cases}, group)
+            for group in (self.instances.groups if self.instances else ())
+        }
+
     def _instances(self) -> dict[str, Any]:
         if self.instances is None:
             return {}
-        return {
-            "instances": {
-                **options_dict(self.instances),
-                "summary": {
-                    group.name: summary(
-                        {c.name: c.instances[group.name] for c in self.cases}, group
-                    )
-                    for group in self.instances.groups
-                },
-            }
-        }
+        return {"instances": {**options_dict(self.instances), "summary": self.instance_summary}}
 
     def _instances_of(self, case: CaseScores) -> dict[str, Any]:
         if self.instances is None:

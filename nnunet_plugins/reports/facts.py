@@ -9,9 +9,9 @@ from typing import Any
 
 from nnunet_plugins.evaluation.metrics import METRICS, check_metrics
 from nnunet_plugins.evaluation.summary import CaseScores, Scores
-from nnunet_plugins.evaluation.table import count, number
 from nnunet_plugins.evaluation.units import title_of
 from nnunet_plugins.reports.sources import Source
+from nnunet_plugins.text_table import count, number
 
 NOT_RECORDED = "not recorded"
 METRICS_SHOWN = ("dice", "iou", "precision", "recall", "hd95_mm", "assd_mm", "nsd")

@@ -17,13 +17,13 @@ from nnunet_plugins.evaluation.instance_table import (
     quality_table,
 )
 from nnunet_plugins.evaluation.metrics import EMPTY_RULE
-from nnunet_plugins.evaluation.table import count, number
 from nnunet_plugins.evaluation.units import title_of, tolerance_of
 from nnunet_plugins.reports import agreement, charts, checklists, facts
 from nnunet_plugins.reports.niivue import HOW_TO_GET, as_script, find_niivue, pack_case
 from nnunet_plugins.reports.overlays import KINDS, draw_planes, legend_swatch
 from nnunet_plugins.reports.sources import Source
 from nnunet_plugins.reports.volumes import Coding, load_case
+from nnunet_plugins.text_table import count, number
 
 MOST_BYTES = 25_000_000
 WORST = 6
