@@ -112,8 +112,8 @@ def scoring(arguments: argparse.Namespace) -> dict[str, Any]:
 def run(arguments: argparse.Namespace) -> int:
     """Print the table."""
     from nnunet_plugins.evaluation import evaluate, score_table
+    from nnunet_plugins.evaluation.definitions import check_metrics, metric_names
     from nnunet_plugins.evaluation.measuring import more_of
-    from nnunet_plugins.evaluation.metrics import check_metrics, metric_names
     from nnunet_plugins.evaluation.table import SHOWN
 
     named = [name for name in arguments.metrics or SHOWN if name != "all"]

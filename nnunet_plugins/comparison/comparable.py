@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from nnunet_plugins.comparison.runs import Run
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.metrics import METRICS, check_metrics
+from nnunet_plugins.evaluation.definitions import METRICS, check_metrics
 from nnunet_plugins.evaluation.patients import numbered, patients_of
 from nnunet_plugins.evaluation.units import tolerance_of
 

@@ -26,7 +26,8 @@ from nnunet_plugins.comparison.statistics import (
     median_interval,
     paired,
 )
-from nnunet_plugins.evaluation.metrics import METRICS, MaskScores
+from nnunet_plugins.evaluation.definitions import METRICS
+from nnunet_plugins.evaluation.metrics import MaskScores
 
 MEAN = "mean of labels"
 ALPHA = 0.05

@@ -97,13 +97,13 @@ def read(path: Path) -> LabelMap:
     # Transposed, values with x fastest are in ITK's order without a copy.
     size = reader.GetSize()[::-1]
     voxels = SimpleITK.GetArrayFromImage(image) if values is None else values.T.reshape(size)
-    geometry = {
-        "size": reader.GetSize(),
-        "spacing": reader.GetSpacing(),
-        "origin": reader.GetOrigin(),
-        "direction": reader.GetDirection(),
-    }
-    return _checked(LabelMap(path, voxels, geometry))
+    return _checked(LabelMap(path, voxels, geometry_of(reader)))
+
+
+def geometry_of(image: Any) -> Geometry:
+    """Size, spacing, origin and direction of an ITK image, or of a reader that has read a header."""
+    names = ("Size", "Spacing", "Origin", "Direction")
+    return {name.lower(): getattr(image, f"Get{name}")() for name in names}
 
 
 def _read_natural(path: Path) -> LabelMap:
@@ -143,12 +143,7 @@ def with_axes_of(prediction: LabelMap, reference: LabelMap) -> tuple[LabelMap, s
     if not theirs or not ours or theirs == ours:
         return prediction, ""
     turned = oriented_to(prediction.image, ours)
-    geometry = {
-        "size": turned.GetSize(),
-        "spacing": turned.GetSpacing(),
-        "origin": turned.GetOrigin(),
-        "direction": turned.GetDirection(),
-    }
+    geometry = geometry_of(turned)
     if difference(geometry, reference.geometry):
         return prediction, ""
     voxels = SimpleITK.GetArrayFromImage(turned)

@@ -58,7 +58,7 @@ def evaluate(
     (nnU-Net copies it there), else from one next to or above the references, else they are the values found. Regions
     are unions of their values. A prediction that is stored in another orientation is compared at the positions of its
     reference. Voxels where the reference is the ignore label are background in both label maps.
-    `metrics.EMPTY_RULE` defines the scores of empty masks.
+    `definitions.EMPTY_RULE` defines the scores of empty masks.
 
     Args:
         prediction: a label map (.nii.gz, .nii, .nrrd, .mha, .gipl, .png, .bmp, .tif, .tiff), a folder of them, or a

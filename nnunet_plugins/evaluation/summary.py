@@ -19,16 +19,11 @@ from nnunet_plugins.evaluation.aggregates import (
     counted,
     summarise,
 )
+from nnunet_plugins.evaluation.definitions import EMPTY_RULE, METRICS, TOLERANCE, metric_names
 from nnunet_plugins.evaluation.instance_scores import case_dict, options_dict, summary
 from nnunet_plugins.evaluation.instances import CaseInstances, InstanceOptions
 from nnunet_plugins.evaluation.labels import Labels
-from nnunet_plugins.evaluation.metrics import (
-    EMPTY_RULE,
-    METRICS,
-    TOLERANCE,
-    MaskScores,
-    metric_names,
-)
+from nnunet_plugins.evaluation.metrics import MaskScores
 from nnunet_plugins.evaluation.overlap import Counts
 from nnunet_plugins.evaluation.reference_identity import Reference
 from nnunet_plugins.evaluation.swapped_sides import SwappedSides

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from nnunet_plugins.evaluation.aggregates import LabelSummary, Statistic
+from nnunet_plugins.evaluation.definitions import METRICS, check_metrics
 from nnunet_plugins.evaluation.instance_table import instance_lines
-from nnunet_plugins.evaluation.metrics import METRICS, check_metrics
 from nnunet_plugins.evaluation.patients import patients_of
 from nnunet_plugins.evaluation.summary import Scores
 from nnunet_plugins.evaluation.units import title_of, tolerance_of

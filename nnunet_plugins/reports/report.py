@@ -11,12 +11,12 @@ from typing import Any
 
 from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.definitions import EMPTY_RULE
 from nnunet_plugins.evaluation.instance_table import (
     instance_note,
     numbering_table,
     quality_table,
 )
-from nnunet_plugins.evaluation.metrics import EMPTY_RULE
 from nnunet_plugins.evaluation.units import title_of, tolerance_of
 from nnunet_plugins.reports import agreement, charts, checklists, facts
 from nnunet_plugins.reports.niivue import HOW_TO_GET, as_script, find_niivue, pack_case
