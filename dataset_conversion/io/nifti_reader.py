@@ -6,7 +6,9 @@ silently chooses between contradicting orientations.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +102,18 @@ def read_nifti(path: Path, stack: bool = False) -> NiftiImage:
         note=note,
         lost=lost,
     )
+
+
+def nifti_array(path: Path) -> np.ndarray:
+    """Return scaled values (x, y, ...) in Fortran order; read-only if decompressed bytes need no scaling."""
+    image = parse_nifti(path)
+    proxy, stream = image.dataobj, image.file_map["image"].fileobj
+    if not isinstance(stream, BytesIO) or (proxy.slope, proxy.inter) != (1.0, 0.0):
+        return np.asarray(proxy)
+    count = math.prod(proxy.shape)
+    flat = np.frombuffer(stream.getvalue(), proxy.dtype, count, proxy.offset)
+    values: np.ndarray = flat.reshape(proxy.shape, order="F")
+    return values
 
 
 def colour(path: Path, channels: int) -> str:

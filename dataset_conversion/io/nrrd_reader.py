@@ -146,6 +146,19 @@ def _promised(path: Path) -> int:
     return most_bytes(8 * voxels + _HEAD)
 
 
+def check_nrrd(path: Path) -> None:
+    """Check a file of any rank before ITK reads it.
+
+    Raises:
+        DatasetError: its header promises more than it holds, or is not read, see `check_header`.
+        EOFError: truncated, or a wrong checksum.
+    """
+    _promised(path)
+    check_header(_fields(head(path, _HEAD)), path)
+    if damaged(path):
+        raise EOFError("truncated")
+
+
 def nrrd_fields(path: Path) -> dict[str, str]:
     """Return the fields of the header, with names in lower case.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from nnunet_plugins.comparison.runs import Run
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.metrics import METRICS, check_metrics
+from nnunet_plugins.evaluation.definitions import METRICS, check_metrics
 from nnunet_plugins.evaluation.patients import numbered, patients_of
 from nnunet_plugins.evaluation.summary import CaseScores
 from nnunet_plugins.evaluation.units import tolerance_of

@@ -28,7 +28,8 @@ from nnunet_plugins.comparison.statistics import (
     median_interval,
     paired,
 )
-from nnunet_plugins.evaluation.metrics import METRICS
+from nnunet_plugins.evaluation.definitions import METRICS
+from nnunet_plugins.evaluation.metrics import MaskScores
 
 ALPHA = 0.05
 

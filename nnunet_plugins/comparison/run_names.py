@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.validation import SUMMARY
+from nnunet_plugins.evaluation.validation import CROSS_VALIDATION, SUMMARY
 from nnunet_plugins.model_facts import without_seed
-from nnunet_plugins.model_folder import model_of_fold
+from nnunet_plugins.model_folder import is_model, model_of_fold
 
 _GENERIC = ("scores", "summary", "validation")
 
@@ -83,14 +83,19 @@ def row_names(
     return names
 
 
-def owner_of(path: Path) -> tuple[Path, str] | None:
-    """Model folder and fold of a fold, of its validation, or of nnU-Net's scores of it; None for other paths."""
-    return model_of_fold(path.parent if path.name == SUMMARY else path)
+def owner_of(path: Path) -> tuple[Path, list[str]] | None:
+    """Model folder and folds of a fold, its validation, a cross-validation, or nnU-Net's scores of them, or None."""
+    folder = (path.parent if path.name == SUMMARY else path).resolve()
+    if folder.name.startswith(CROSS_VALIDATION) and is_model(folder.parent):
+        return folder.parent, folder.name.removeprefix(CROSS_VALIDATION).strip("_").split("_")
+    found = model_of_fold(folder)
+    return (found[0], [found[1]]) if found else None
 
 
 def _parts(path: Path) -> list[str]:
     """Trainer, plans, configuration and fold ('' for all) of a model folder or a fold; empty for other paths."""
     owner = owner_of(path)
-    folder, fold = (owner[0], f"fold_{owner[1]}") if owner else (path.absolute(), "")
+    folder, folds = owner or (path.absolute(), [])
     parts = folder.name.split("__")
-    return [*parts, fold] if len(parts) == 3 and folder.is_dir() else []
+    shown = f"fold{'s' * (len(folds) > 1)}_{'_'.join(folds)}" if folds else ""
+    return [*parts, shown] if len(parts) == 3 and folder.is_dir() else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,13 @@ from nnunet_plugins.comparison.parameters import count_parameters
 from nnunet_plugins.comparison.patient_leaks import patient_leaks
 from nnunet_plugins.comparison.run_names import owner_of, row_names, short_names, split_name
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.cases import Pair, find_pairs, label_maps
-from nnunet_plugins.evaluation.instances import THRESHOLD, Connectivity
 from nnunet_plugins.evaluation.labels import Labels, read_labels
-from nnunet_plugins.evaluation.metrics import TOLERANCE
+from nnunet_plugins.evaluation.measuring import Scoring
+from nnunet_plugins.evaluation.pairs import Pair, find_pairs, label_maps
 from nnunet_plugins.evaluation.patients import find_patients, with_patients
 from nnunet_plugins.evaluation.saved import is_scores, read_scores
-from nnunet_plugins.evaluation.scoring import Progress, evaluate, marked, score_pairs
+from nnunet_plugins.evaluation.scoring import evaluate, marked, score_pairs
 from nnunet_plugins.evaluation.summary import Scores
-from nnunet_plugins.evaluation.tolerances import Given as Tolerance
 from nnunet_plugins.evaluation.validation import (
     SUMMARY,
     fold_of,
@@ -88,50 +86,18 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Scoring):
     """How runs without scores are scored.
 
     Attributes:
         reference: folder of the reference label maps; None looks where nnU-Net keeps them.
         folds: of model folders; None takes all numbered folds.
-        tolerance: of NSD, mm.
-        pixels: measure distances in voxels as well.
-        jobs: number of processes.
-        progress: wraps the cases, as tqdm does.
         groups: CSV file of cases and their patients; None takes what the runs know.
-        metrics: measured in addition to the default ones.
-        instances: labels and groups of label values that are counted.
-        instance_iou: IoU above which instances match.
-        connectivity: what voxels of a component share.
-        map: numbering of predictions of another tool.
     """
 
     reference: Path | None = None
     folds: list[str] | None = None
-    tolerance: Tolerance = TOLERANCE
-    pixels: bool = False
-    jobs: int = 1
-    progress: Progress | None = None
     groups: Path | None = None
-    metrics: Sequence[str] = ()
-    instances: Sequence[str] = ()
-    instance_iou: float = THRESHOLD
-    connectivity: Connectivity = "corners"
-    map: Sequence[str] | None = None
-
-    @property
-    def scoring(self) -> dict[str, Any]:
-        """Keyword arguments of `evaluate` and `score_pairs`."""
-        names = (
-            "tolerance",
-            "pixels",
-            "metrics",
-            "instances",
-            "instance_iou",
-            "connectivity",
-            "map",
-        )
-        return {name: getattr(self, name) for name in (*names, "jobs", "progress")}
 
 
 def load(arguments: Sequence[str], options: Options) -> list[Run]:
@@ -202,8 +168,8 @@ def _load(path: Path, options: Options) -> Run:
     if is_model(path):
         return _model(path, options)
     if owner and (options.reference or not _scores_files(path)):
-        model, fold = owner
-        return _model(model, replace(options, folds=[fold]))
+        model, folds = owner
+        return _model(model, replace(options, folds=folds))
     found = _predictions(path, options)
     fold_folder = fold_of(path)
     if fold_folder and not found.scores.trained_on:  # scores of an earlier version do not state it
@@ -222,7 +188,8 @@ def _grouped(run: Run, groups: Path | None) -> Run:
 def _predictions(folder: Path, options: Options) -> Run:
     """A folder of predictions: scored against the reference, or with its own scores file."""
     if options.reference is not None:
-        return Run(folder.name, evaluate(folder, options.reference, **options.scoring))
+        asked = {one.name: getattr(options, one.name) for one in fields(Scoring)}
+        return Run(folder.name, evaluate(folder, options.reference, **asked))
     files = _scores_files(folder)
     if len(files) != 1:
         found = f"{len(files)} scores files" if files else "no scores file and no trained model"
@@ -323,4 +290,4 @@ def _validation(model: ModelFolder, reference: Path, labels: Labels, options: Op
             if pair.name in pairs:
                 raise UserError(f"case {pair.name} is in two folds; select one of them with --fold")
             pairs[pair.name] = pair
-    return score_pairs([pairs[name] for name in sorted(pairs)], labels, **options.scoring)
+    return score_pairs([pairs[name] for name in sorted(pairs)], labels, options)

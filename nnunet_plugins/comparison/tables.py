@@ -11,7 +11,7 @@ from nnunet_plugins.comparison.compare import Comparison, Line, MetricTable
 from nnunet_plugins.comparison.runs import Run
 from nnunet_plugins.comparison.signed_rank import EXACT_UP_TO
 from nnunet_plugins.comparison.statistics import FEW
-from nnunet_plugins.evaluation.metrics import METRICS
+from nnunet_plugins.evaluation.definitions import METRICS
 from nnunet_plugins.evaluation.units import title_of, tolerance_of
 
 UNKNOWN = "not recorded"

@@ -18,16 +18,11 @@ from nnunet_plugins.evaluation.aggregates import (
     counted,
     summarise,
 )
+from nnunet_plugins.evaluation.definitions import EMPTY_RULE, METRICS, TOLERANCE, metric_names
 from nnunet_plugins.evaluation.instance_scores import case_dict, options_dict, summary
 from nnunet_plugins.evaluation.instances import CaseInstances, InstanceOptions
 from nnunet_plugins.evaluation.labels import Labels
-from nnunet_plugins.evaluation.metrics import (
-    EMPTY_RULE,
-    METRICS,
-    TOLERANCE,
-    MaskScores,
-    metric_names,
-)
+from nnunet_plugins.evaluation.metrics import MaskScores
 from nnunet_plugins.evaluation.overlap import Counts
 from nnunet_plugins.evaluation.reference_identity import Reference
 from nnunet_plugins.evaluation.swapped_sides import SwappedSides
@@ -172,20 +167,18 @@ class Scores:
             },
         }
 
+    @cached_property
+    def instance_summary(self) -> dict[str, dict[str, Any]]:
+        """Group of instances -> its detection and segmentation; empty if instances were not counted."""
+        return {
+            group.name: summary({c.name: c.instances[group.name] for c in self.cases}, group)
+            for group in (self.instances.groups if self.instances else ())
+        }
+
     def _instances(self) -> dict[str, Any]:
         if self.instances is None:
             return {}
-        return {
-            "instances": {
-                **options_dict(self.instances),
-                "summary": {
-                    group.name: summary(
-                        {c.name: c.instances[group.name] for c in self.cases}, group
-                    )
-                    for group in self.instances.groups
-                },
-            }
-        }
+        return {"instances": {**options_dict(self.instances), "summary": self.instance_summary}}
 
     def _instances_of(self, case: CaseScores) -> dict[str, Any]:
         if self.instances is None:

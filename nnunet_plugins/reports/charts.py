@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnunet_plugins.comparison.agreement import Agreement
-from nnunet_plugins.evaluation.metrics import METRICS
+from nnunet_plugins.evaluation.definitions import METRICS
 from nnunet_plugins.evaluation.summary import Scores
 from nnunet_plugins.reports.colours import LINES
 from nnunet_plugins.training_log import TrainingLog

@@ -6,12 +6,12 @@ import platform
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from nnunet_plugins.evaluation.metrics import METRICS, check_metrics
+from nnunet_plugins.evaluation.definitions import METRICS, check_metrics
 from nnunet_plugins.evaluation.summary import CaseScores, Scores
-from nnunet_plugins.evaluation.table import count, number
 from nnunet_plugins.evaluation.units import title_of
 from nnunet_plugins.optional_imports import installed_version
 from nnunet_plugins.reports.sources import Source
+from nnunet_plugins.text_table import count, number
 
 NOT_RECORDED = "not recorded"
 METRICS_SHOWN = ("dice", "iou", "precision", "recall", "hd95_mm", "assd_mm", "nsd")

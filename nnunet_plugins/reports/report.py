@@ -10,13 +10,12 @@ from typing import Any
 
 from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.definitions import EMPTY_RULE
 from nnunet_plugins.evaluation.instance_table import (
     instance_note,
     numbering_table,
     quality_table,
 )
-from nnunet_plugins.evaluation.metrics import EMPTY_RULE
-from nnunet_plugins.evaluation.table import count, number
 from nnunet_plugins.evaluation.units import title_of, tolerance_of
 from nnunet_plugins.optional_imports import installed_version
 from nnunet_plugins.reports import agreement, charts, checklists, facts
@@ -24,6 +23,7 @@ from nnunet_plugins.reports.niivue import HOW_TO_GET, as_script, find_niivue, pa
 from nnunet_plugins.reports.overlays import KINDS, draw_planes, legend_swatch
 from nnunet_plugins.reports.sources import Source
 from nnunet_plugins.reports.volumes import CaseVolumes, Coding, load_case
+from nnunet_plugins.text_table import count, number
 
 MOST_BYTES = 25_000_000
 WORST = 6

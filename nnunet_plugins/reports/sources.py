@@ -10,7 +10,8 @@ from typing import Any
 from nnunet_plugins.comparison.known_cases import marked_by_model
 from nnunet_plugins.comparison.runs import Options, load, training_facts, training_notes
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.cases import ENDINGS, label_maps
+from nnunet_plugins.evaluation.cases import ENDINGS
+from nnunet_plugins.evaluation.pairs import label_maps
 from nnunet_plugins.evaluation.summary import Scores
 from nnunet_plugins.evaluation.value_map import ValueMap, plan_map
 from nnunet_plugins.model_folder import (

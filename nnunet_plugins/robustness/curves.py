@@ -8,6 +8,7 @@ from typing import Any
 from nnunet_plugins.figures import figure
 from nnunet_plugins.robustness.perturbations import PERTURBATIONS
 from nnunet_plugins.robustness.run import CLEAN, Robustness
+from nnunet_plugins.text_table import count, number
 
 #: Okabe and Ito's colours, which are distinct for any colour vision; markers differ as well.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
@@ -43,8 +44,8 @@ def draw(robustness: Robustness, files: list[Path]) -> None:
         drawing.legend(
             handles, texts, loc="outside lower center", ncols=min(4, len(texts)), frameon=False
         )
-        cases = len(robustness.cases)
-        drawing.suptitle(f"{robustness.trainer}, {cases} case{'s' * (cases != 1)}", fontsize=11)
+        cases = count(len(robustness.cases), "case")
+        drawing.suptitle(f"{robustness.trainer}, {cases}", fontsize=11)
 
 
 def _panel(panel: Any, robustness: Robustness, name: str, labels: list[str]) -> None:
@@ -80,13 +81,9 @@ def table(robustness: Robustness) -> list[tuple[str, ...]]:
         shown = "unperturbed" if point.name == CLEAN else (
             f"{point.name} {point.strength:g} {PERTURBATIONS[point.name].unit}")  # fmt: skip
         dice = [point.scores.summary[label].metrics["dice"].mean for label in labels]
-        rows.append((shown, _text(mean), change, *map(_text, dice)))
+        rows.append((shown, number(mean, 3), change, *(number(one, 3) for one in dice)))
     return rows
 
 
-def _value(number: float | None) -> float:
-    return float("nan") if number is None else number
-
-
-def _text(number: float | None) -> str:
-    return "-" if number is None else f"{number:.3f}"
+def _value(mean: float | None) -> float:
+    return float("nan") if mean is None else mean

@@ -14,6 +14,8 @@ import SimpleITK as sitk
 from nnunet_plugins import __version__
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation import Scores, evaluate
+from nnunet_plugins.evaluation.cases import listed
+from nnunet_plugins.evaluation.validation import doubt_of, trained_among, training_cases
 from nnunet_plugins.image_files import (
     find_channels,
     is_flat,
@@ -203,13 +205,36 @@ def measure(model: Model, predictor: Any, folder: Path, references: Path, asked:
             )
             for name, strength in conditions
         ]
-    images = [path for paths in cases.values() for path in paths]
-    notes = notes_on(images, model.orientation, model.folder)
     reference = read_labels_on(paired[show], pictures[0].image) if show else None
     return Robustness(
-        tuple(points), setting, str(predictor.trainer_name), tuple(cases), tuple(notes),
-        tuple(pictures), reference,
+        tuple(points), setting, str(predictor.trainer_name), tuple(cases),
+        notes_about(model, cases, references), tuple(pictures), reference,
     )  # fmt: skip
+
+
+def notes_about(
+    model: Model, cases: Mapping[str, Sequence[Path]], references: Path
+) -> tuple[str, ...]:
+    """Notes on images that are stored unlike the training images, and on cases that are training cases.
+
+    Args:
+        model: the model folder.
+        cases: case -> its images.
+        references: folder of their label maps.
+    """
+    notes = []
+    for name in model.folds:
+        fold = model.folder / f"fold_{name}"
+        if found := trained_among(fold, cases):
+            notes.append(
+                f"WARNING: {len(found)} of {len(cases)} cases have names of training cases of {fold.name}: "
+                f"{listed(found)}; scores of training cases do not show how new cases are segmented"
+            )
+    held_out = all(training_cases(model.folder / f"fold_{name}") for name in model.folds)
+    doubt = "" if notes or held_out else doubt_of(model.folder, references)
+    images = [path for paths in cases.values() for path in paths]
+    stored = notes_on(images, model.orientation, model.folder)
+    return tuple(filter(None, (*stored, *notes, doubt)))
 
 
 def _check_axis(
@@ -230,14 +255,11 @@ def _one(predictor: Any, model: Model, images: list[Path], reference: Path, targ
          step: tuple[str, float, str], setting: Setting) -> tuple[sitk.Image, sitk.Image]:  # fmt: skip
     """Perturb and predict one case, map the prediction back, and return the image and its own prediction."""
     name, strength, case = step
+    if name == CLEAN:
+        predict_on_grid(predictor, model, images, target.with_name(case))
+        image = read_channels(images[0])[0]
+        return image, read_labels_on(target, image)
     with scratch_in(target.parent) as work:
-        if name == CLEAN:
-            found = predict_on_grid(predictor, model, images, work / "out" / case)
-            if spacing := spacing_file(found):
-                os.replace(spacing, target.with_name(spacing.name))
-            os.replace(found, target)
-            image = read_channels(images[0])[0]
-            return image, read_labels_on(target, image)
         # Turned before they are changed: random numbers do not depend on the order of the axes.
         files = turned(images, model.orientation, work)
         channels = [read_channels(path) for path in files]

@@ -13,7 +13,8 @@ from monai.metrics import (
 )
 
 from nnunet_plugins.evaluation import evaluate, score_table
-from nnunet_plugins.evaluation.metrics import METRICS, compare
+from nnunet_plugins.evaluation.definitions import METRICS
+from nnunet_plugins.evaluation.metrics import compare
 from nnunet_plugins.evaluation.saved import read_scores
 
 SPACING = (7.0, 1.0, 1.0)  # mm, z y x

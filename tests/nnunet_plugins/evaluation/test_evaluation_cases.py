@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import SimpleITK
 
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation import evaluate
-from nnunet_plugins.evaluation.cases import find_pairs, read, values_in
+from nnunet_plugins.evaluation.cases import read, values_in
+from nnunet_plugins.evaluation.pairs import find_pairs
 
 LABELS = {"background": 0, "vertebra": 1, "disc": 2, "canal": 3}
 
@@ -95,8 +97,6 @@ def test_another_size(tmp_path, save, spine):
 
 
 def test_another_direction(tmp_path, save, spine):
-    import SimpleITK
-
     reference = save(tmp_path / "r.mha", spine)
     image = SimpleITK.ReadImage(str(reference))
     image.SetDirection((-1, 0, 0, 0, -1, 0, 0, 0, 1))
@@ -109,8 +109,6 @@ def test_another_direction(tmp_path, save, spine):
 def test_a_prediction_with_other_axes_is_compared_at_the_same_positions(
     tmp_path, save, spine, code
 ):
-    import SimpleITK
-
     cut = np.where(np.arange(12) < 5, 0, spine)  # one side is missing
     for name, voxels in (("a", spine), ("b", spine)):
         save(tmp_path / "r" / f"{name}.mha", voxels)
@@ -159,7 +157,7 @@ def test_a_probability_map(tmp_path, save, spine):
     with pytest.raises(UserError, match="not integers"):
         evaluate(prediction, save(tmp_path / "r.mha", spine))
     bad = np.where(spine == 1, np.nan, spine)
-    with pytest.raises(UserError, match="not integers"):
+    with pytest.raises(UserError, match=r"n\.mha: 108 voxels are NaN or inf"):
         evaluate(save(tmp_path / "n.mha", bad, dtype=np.float32), tmp_path / "r.mha")
 
 
@@ -307,3 +305,55 @@ def test_nan_is_rejected(tmp_path, save, spine):
     prediction = save(tmp_path / "p.nii.gz", voxels, dtype=np.float32)
     with pytest.raises(UserError, match=r"p.nii.gz: 1 voxels are NaN or inf"):
         evaluate(prediction, reference)
+
+
+def changed(path, old, new):
+    content = path.read_bytes()
+    assert content.count(old) == 1
+    path.write_bytes(content.replace(old, new))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("ending", "old", "new", "message"),
+    [
+        (".nrrd", b"sizes: 12 12 8", b"sizes: 60000 60000 60000", "its header promises"),
+        (".nrrd", b"encoding: raw", b"encoding: raw\ndata file: /etc/hosts", "in another file"),
+        (
+            ".nrrd",
+            b"encoding: raw",
+            b'encoding: raw\nspace units: "m" "m" "m"',
+            "unit of length is m",
+        ),
+        (
+            ".nrrd",
+            b"encoding: raw",
+            b"encoding: raw\nx" + 999 * b"x" + b": " + 999 * b"x",
+            "999 ch",
+        ),
+        (".mha", b"DimSize = 12 12 8", b"DimSize = 60000 60000 60000", "its header promises"),
+        (".mha", b"DimSize = 12 12 8", b"DimSize = 12 12 9", "truncated or damaged"),
+        (".mha", b"DataFile = LOCAL", b"DataFile = /etc/hosts", "not in the folder of the header"),
+        (".mha", b"DataFile = LOCAL", b"DataFile = LIST", "in several files"),
+    ],
+)
+def test_headers_have_the_bounds_of_the_converters(
+    tmp_path, save, spine, ending, old, new, message
+):
+    prediction = changed(save(tmp_path / f"p{ending}", spine), old, new)
+    with pytest.raises(UserError, match=rf"p\{ending}: .*{message}"):
+        evaluate(prediction, save(tmp_path / "r.mha", spine))
+
+
+@pytest.mark.parametrize("ending", [".nrrd", ".mha"])
+@pytest.mark.parametrize("rank", [2, 3])
+def test_compressed_values_are_read_with_their_checksum(tmp_path, spine, ending, rank):
+    voxels = spine if rank == 3 else spine[2]
+    path = tmp_path / f"p{ending}"
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(voxels), str(path), True)
+    np.testing.assert_array_equal(read(path).voxels, voxels)
+    content = bytearray(path.read_bytes())
+    content[-2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"p\{ending}: is truncated or damaged"):
+        read(path)

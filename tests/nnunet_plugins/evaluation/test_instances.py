@@ -1,5 +1,7 @@
 """Lesions and vertebrae are counted; wrong numbers of vertebrae are an error of their own."""
 
+import csv
+
 import numpy as np
 import pytest
 
@@ -167,6 +169,28 @@ def test_scores_are_read_back(tmp_path, shifted):
     assert again.to_json() == file.read_text(encoding="utf-8")
     assert quality_table(again) == quality_table(scores)
     assert numbering_table(again)[1][0][:5] == ["vertebrae", "8", "5", "0.533", "1 of 3"]
+
+
+def test_the_csv_file_has_the_instances_of_each_case(tmp_path, shifted):
+    file = tmp_path / "s.csv"
+    scores = evaluate(*shifted, instances=["vertebrae=20-24", "lesion"], output=file)
+    with file.open(encoding="utf-8", newline="") as stream:
+        rows = {(row["case"], row["label"]): row for row in csv.DictReader(stream)}
+    assert list(rows)[5:7] == [("a", "lesion"), ("a", "vertebrae")]
+    for (case, label), row in rows.items():
+        own = scores.to_dict()["cases"][case]["instances"].get(label, {})
+        for key, value in own.items():
+            if not isinstance(value, list | dict):
+                assert row[f"instances_{key}"] == ("" if value is None else str(value))
+        for key, value in own.get("numbering", {}).items():
+            assert row[f"numbering_{key}"] == ("" if value is None else str(value))
+    assert (rows["b", "vertebrae"]["instances_tp"], rows["b", "vertebrae"]["dice"]) == ("4", "")
+    assert rows["b", "vertebrae"]["numbering_offset"] == "1"
+    assert (rows["b", "L1"]["instances_tp"], rows["b", "L1"]["dice"]) == ("", "0.0")
+    assert (rows["b", "lesion"]["instances_tp"], rows["b", "lesion"]["state"]) == (
+        "0",
+        "both empty",
+    )
 
 
 def test_table(shifted):

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from nnunet_plugins.evaluation.metrics import METRICS, compare
+from nnunet_plugins.evaluation.definitions import METRICS
+from nnunet_plugins.evaluation.metrics import compare
 from nnunet_plugins.evaluation.overlap import Counts, overlap
 
 SPACING = (3.0, 0.5, 0.8)  # mm, z y x: thick slices

@@ -12,7 +12,7 @@ from nnunet_plugins.commands import evaluate as command
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation import evaluate, score_table
 from nnunet_plugins.evaluation.aggregates import describe
-from nnunet_plugins.evaluation.metrics import METRICS, PIXELS
+from nnunet_plugins.evaluation.definitions import METRICS, PIXELS
 from nnunet_plugins.evaluation.more import MORE
 from nnunet_plugins.evaluation.parallel import each
 

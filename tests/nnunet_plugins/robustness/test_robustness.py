@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -255,6 +256,42 @@ def test_the_curves_of_a_known_model(world):
     assert str(folder) not in json.dumps(record)
     assert [c["perturbation"] for c in record["conditions"]] == [p.name for p in found.points]
     assert "plus k * Z" in record["perturbations"]["noise"]["about"]
+
+
+def test_training_cases_are_named(world, tmp_path, monkeypatch):
+    folder, model = world
+    images, labels = run.find_inputs(folder / "images", model), folder / "labels"
+    data = tmp_path / "pre" / "Dataset001_X"
+    data.mkdir(parents=True)
+    monkeypatch.setenv("nnUNet_preprocessed", str(data.parent))
+    (model.folder / "plans.json").write_text('{"dataset_name": "Dataset001_X"}')
+    splits = [{"train": ["a", "c"], "val": ["b"]}, {"train": ["b", "c"], "val": ["a"]}]
+    (data / "splits_final.json").write_text(json.dumps(splits))
+    for fold, case in (("fold_0", "b"), ("fold_1", "a"), ("fold_all", "a"), ("fold_all", "b")):
+        (model.folder / fold / "validation").mkdir(parents=True, exist_ok=True)
+        (model.folder / fold / "validation" / f"{case}.nii.gz").touch()
+
+    def said(*folds, cases=images, labels=labels):
+        return [
+            note.removeprefix("WARNING: ").partition(";")[0]
+            for note in run.notes_about(replace(model, folds=folds), cases, labels)
+        ]
+
+    a, b = ({case: images[case]} for case in "ab")
+    assert said("0", cases=b) == said("1", cases=a) == []
+    assert said("0") == ["1 of 2 cases have names of training cases of fold_0: a"]
+    assert said("0", "1", cases=b) == ["1 of 1 cases have names of training cases of fold_1: b"]
+    assert said("all") == ["2 of 2 cases have names of training cases of fold_all: a, b"]
+    assert said("0") == [
+        note.removeprefix("WARNING: ").partition(";")[0]
+        for note in measured(world, blur=[1.0]).notes
+    ]
+    (data / "splits_final.json").unlink()
+    assert said("0") == []  # not known
+    own = tmp_path / "raw" / "Dataset001_X" / "labelsTr"
+    own.mkdir(parents=True)
+    (doubt,) = said("0", labels=own)
+    assert "the references are training cases of Dataset001_X" in doubt
 
 
 def test_figures_are_reproducible(world, tmp_path):
