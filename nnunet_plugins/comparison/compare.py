@@ -29,7 +29,6 @@ from nnunet_plugins.comparison.statistics import (
     paired,
 )
 from nnunet_plugins.evaluation.definitions import METRICS
-from nnunet_plugins.evaluation.metrics import MaskScores
 
 ALPHA = 0.05
 

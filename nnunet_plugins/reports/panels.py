@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from dataset_conversion.io.planes import PLANES, Plane, finest
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.cases import label_maps, listed
+from nnunet_plugins.evaluation.cases import listed
 from nnunet_plugins.evaluation.labels import read_labels
+from nnunet_plugins.evaluation.pairs import label_maps
 from nnunet_plugins.evaluation.validation import FOLDER, is_fold
 from nnunet_plugins.figures import check_figure
 from nnunet_plugins.model_folder import (

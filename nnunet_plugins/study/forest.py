@@ -10,7 +10,7 @@ from typing import Any
 from nnunet_plugins.comparison.case_values import gains, values
 from nnunet_plugins.comparison.compare import ALPHA, Comparison, Line
 from nnunet_plugins.comparison.statistics import interval
-from nnunet_plugins.evaluation.metrics import METRICS
+from nnunet_plugins.evaluation.definitions import METRICS
 from nnunet_plugins.reports.charts import svg
 from nnunet_plugins.reports.colours import LINES
 

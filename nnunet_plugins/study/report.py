@@ -13,7 +13,7 @@ from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.comparison.compare import Comparison
 from nnunet_plugins.comparison.tables import Sheet, legend, notes_of, warnings_of
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.metrics import METRICS
+from nnunet_plugins.evaluation.definitions import METRICS
 from nnunet_plugins.reports import report as pages
 from nnunet_plugins.reports.loss_curves import loss_curves
 from nnunet_plugins.reports.panels import panels
