@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nnunet_plugins.comparison.runs import Run
-from nnunet_plugins.evaluation.definitions import METRICS, MaskScores
+from nnunet_plugins.evaluation.definitions import METRICS
+from nnunet_plugins.evaluation.metrics import MaskScores
 from nnunet_plugins.evaluation.summary import Scores
 
 MEAN = "mean of labels"
