@@ -41,7 +41,7 @@ class Plane:
         >>> mask = np.zeros((4, 5, 6), dtype=bool)
         >>> PLANES[0].fullest(mask)
         2
-        >>> mask[3, 1:4, 2] = mask[1, 0, 0] = True
+        >>> mask[3, 1:3, 2:4] = mask[1, 0, 0] = True
         >>> [plane.fullest(mask) for plane in PLANES]
         [3, 1, 2]
         """
