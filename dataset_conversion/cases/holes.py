@@ -64,7 +64,7 @@ def _shown(missing: int, extent: int) -> str:
 def _missing(used: np.ndarray, stack: np.ndarray, value: int = 0) -> tuple[int, int]:
     """Return the number of slices that a label misses, and of slices between the labelled ends.
 
-    `used` tells which slices of `stack` hold the label `value`, or any label for 0.
+    `used` states which slices of `stack` hold the label `value`, or any label for 0.
     """
     labelled = np.flatnonzero(used)
     gaps = [(int(a), int(b)) for a, b in pairwise(labelled) if b - a > 1]

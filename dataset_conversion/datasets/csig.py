@@ -85,8 +85,7 @@ def find(source: Path, options: Options, id: int, name: str,
         "and feet are exchanged"
     )
     content = Content(
-        labels,
-        verify=lambda files, mask: check_order(mask, upwards, str(files.mask), fix),
+        labels, verify=lambda files, mask: check_order(mask, upwards, str(files.mask), fix)
     )
     files = [
         Files(f"case{pair.key[0]}", str(pair.key[0]), (pair.image,), pair.mask) for pair in pairs

@@ -171,11 +171,7 @@ def _numbered(values: Collection[int], drop: Collection[int]) -> Labels:
 
 
 def _guarded(path: Path) -> str:
-    """Return the channel name of images without dataset.json: MRI, unless they hold HU.
-
-    Raises:
-        DatasetError: several channels, or values of CT, which nnU-Net normalises differently.
-    """
+    """Return the channel name of images without dataset.json: MRI, unless they hold HU."""
     images, _ = read_channels(path)
     lowest = min(float(sitk.GetArrayViewFromImage(image).min()) for image in images)
     if len(images) > 1 or lowest < _HU:

@@ -74,11 +74,7 @@ def convert_images(find: Find, source: Path, target: Path, options: Common,
 
 
 def _as_trained(dataset: Description, record: TrainingRecord) -> tuple[Description, list[str]]:
-    """Return the dataset with the output of the training images, and notes.
-
-    Raises:
-        DatasetError: options that were given, or the channel, differ from the record.
-    """
+    """Return the dataset with the output of the training images, and notes."""
     given = dataset.output
     code, why = record.written_as(given.orientation)
     if not record.recorded and (given.window or given.steps):

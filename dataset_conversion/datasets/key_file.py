@@ -35,11 +35,7 @@ def check_key(key: Path, target: Path) -> None:
 
 
 def check_cases(key: Path, dataset: str, known: Collection[str]) -> None:
-    """Reject a key with cases of neither the earlier nor this conversion: it belongs to another dataset.
-
-    Raises:
-        DatasetError: the message names the first of these cases.
-    """
+    """Reject a key with cases of neither the earlier nor this conversion: it belongs to another dataset."""
     foreign = sorted(set(_rows(key, dataset)) - set(known))
     if foreign:
         raise DatasetError(
@@ -95,11 +91,7 @@ def write_key(key: Path, sources: Mapping[str, str], dataset: str = "",
 
 
 def _rows(key: Path, dataset: str) -> dict[str, str]:
-    """Return case -> source of an existing key; empty if there is no file.
-
-    Raises:
-        DatasetError: it was not written by convert, or is the key of another dataset.
-    """
+    """Return case -> source of an existing key; empty if there is no file."""
     if not os.path.lexists(key):
         return {}
     if not key.is_file():

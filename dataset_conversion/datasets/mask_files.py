@@ -108,9 +108,6 @@ def find_mask_files(search: Search, volumes: Sequence[Path], named: Sequence[Pat
         named: those of them that are masks by name or place.
         dicom: files that may be DICOM, of image and mask.
         apart: files that may be DICOM, in a place of their own for masks; None without such a place.
-
-    Raises:
-        DatasetError: see `find_structures` and `split_dicom`; DICOM masks of another patient.
     """
     series, own = bool(dicom) or apart is not None, apart is not None
     parts = find_structures(search, volumes, series=series, apart=own)

@@ -53,11 +53,7 @@ def of_one_patient(masks: Sequence[tuple[str, Iterable[str]]]) -> set[str]:
 
 
 def check_not_label(names: Iterable[str], renames: Renames, who: str) -> None:
-    """Reject names of patients where the names of segments become the labels of the dataset.
-
-    Raises:
-        DatasetError: the message names the first of them.
-    """
+    """Reject names of patients where the names of segments become the labels of the dataset."""
     for name in names:
         if folded(name) not in renames:
             raise DatasetError(

@@ -131,9 +131,6 @@ def checked(cases: Sequence[Case], roles: Iterable[str], problems: Sequence[str]
     Copies of an image under other names would end up in different folds.
 
     `roles` are the images among a case's sources, `problems` those found so far.
-
-    Raises:
-        DatasetError: see `stop_at`.
     """
     seen: dict[str, list[Case]] = {}
     for case in cases:

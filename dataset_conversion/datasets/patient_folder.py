@@ -240,11 +240,7 @@ def _in_separate_folders(images: Sequence[Path | Series], folder: Path) -> bool:
 
 
 def check_not_labels(path: Path) -> None:
-    """Reject an image without a mask that looks like a label map: its own image is missing.
-
-    Raises:
-        DatasetError: it holds few distinct whole numbers, or cannot be read.
-    """
+    """Reject an image without a mask that looks like a label map: its own image is missing."""
     values = np.unique(read_volume(path).values)
     if len(values) <= _FEW and values.min() >= 0 and (values == np.rint(values)).all():
         raise DatasetError(

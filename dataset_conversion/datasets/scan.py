@@ -32,9 +32,6 @@ def scan(items: Sequence[Item], look: Callable[[Item], Result], options: Common,
     """Return the results of `look`, in the items' order, and the messages of its errors.
 
     `look` reads headers and hashes files; `before` are problems found before, which come first.
-
-    Raises:
-        DatasetError: see `stop_at`.
     """
     done, errors = gather(look, items, options.jobs, progress)
     problems, results = [*before, *errors], [result for _, result in done]

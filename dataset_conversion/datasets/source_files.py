@@ -137,9 +137,6 @@ def check_not_pointer(path: Path) -> None:
 
     Such files are Git LFS pointers, git-annex pointers, and links from a checkout or an archive on a
     system without links, where each became a text file with its path.
-
-    Raises:
-        DatasetError: it is one of them, or cannot be read.
     """
     text = _short_text(path)
     if text.startswith("version https://git-lfs"):

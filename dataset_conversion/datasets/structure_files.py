@@ -122,9 +122,6 @@ def check_unread(search: Search, paths: Sequence[Path], found: Structures | None
     """Reject files in formats that are not read if they are named after a structure that has no other file.
 
     Without labels, files next to those of structures, which are `found`, are structures.
-
-    Raises:
-        DatasetError: the message names the files.
     """
     folder, how = search.folder, search.how
     known = {folded(label_of(name, how.renames)) for name in (found.files if found else ())}

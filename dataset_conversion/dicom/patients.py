@@ -17,11 +17,7 @@ _RUNS = re.compile(r"\d+|[^\W\d_]+")  # digits, or letters
 
 
 def check_one_patient(slices: Iterable[Slice], who: str) -> None:
-    """Stop if images have two PatientIDs; images without one may be anyone's.
-
-    Raises:
-        DatasetError: several PatientIDs.
-    """
+    """Stop if images have two PatientIDs; images without one may be anyone's."""
     count = len({spelling(item.patient) for item in slices if item.patient})
     if count > 1:
         raise DatasetError(

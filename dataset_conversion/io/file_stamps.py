@@ -25,11 +25,7 @@ def stamp(paths: Iterable[Path]) -> Stamp:
 
 
 def check_stamp(known: Stamp) -> None:
-    """Reject files that have changed since: their recorded digests would be those of other content.
-
-    Raises:
-        DatasetError: the message names the first of them.
-    """
+    """Reject files that have changed since: their recorded digests would be those of other content."""
     now = stamp(path for path, _, _ in known)
     changed = [
         path for (path, *_), one, other in zip(known, known, now, strict=True) if one != other

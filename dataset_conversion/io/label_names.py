@@ -58,11 +58,7 @@ def label_of(name: str, renames: Renames) -> str:
 
 
 def check_renames(renames: Renames, labels: Labels) -> None:
-    """Reject a renaming to something that is not a label.
-
-    Raises:
-        DatasetError: the message lists the labels.
-    """
+    """Reject a renaming to something that is not a label."""
     known = targets(labels)
     for name, label in renames.items():
         if folded(label) not in known:
@@ -141,11 +137,7 @@ def labels_of(segments: Iterable[Mapping[str, int]], drop: tuple[int, ...] = (),
 
 
 def check_drop(segments: Iterable[Mapping[str, int] | None], drop: Sequence[int]) -> None:
-    """Reject a dropped value that means different structures in different files.
-
-    Raises:
-        DatasetError: the message lists the names, to be dropped by name.
-    """
+    """Reject a dropped value that means different structures in different files."""
     files = [file for file in segments if file]
     for value in drop:
         pairs = {(folded(name), v) for file in files for name, v in file.items()}

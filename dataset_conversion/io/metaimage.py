@@ -144,11 +144,7 @@ def read_meta_values(path: Path, header: MetaHeader) -> np.ndarray:
 
 
 def check_data_file(path: Path, data: Path) -> None:
-    """Reject a header whose data file is missing.
-
-    Raises:
-        DatasetError: the message names header and data file.
-    """
+    """Reject a header whose data file is missing."""
     if not data.is_file():
         raise DatasetError(
             f"{path}: its values are in {data.name}, which is missing; copy it into the folder of the header, "
@@ -184,11 +180,7 @@ def _skipped(fields: dict[str, str]) -> int:
 
 
 def _data_file(path: Path, named: str) -> Path:
-    """Return the file of the values.
-
-    Raises:
-        DatasetError: several files, or one that is not in the folder of the header or below it.
-    """
+    """Return the file of the values."""
     if named.upper().split()[:1] == ["LIST"] or "%" in named:
         raise DatasetError(
             f"{path}: its values are in several files (ElementDataFile = {named}); save it as one .mha or "

@@ -18,12 +18,7 @@ import numpy as np
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.gzip_content import content, head, is_gzip, named_wrong
 from dataset_conversion.io.metaimage import not_a_volume
-from dataset_conversion.io.promised_size import (
-    NIFTI_HEAD,
-    check_promise,
-    most_bytes,
-    nifti_bytes,
-)
+from dataset_conversion.io.promised_size import NIFTI_HEAD, check_promise, most_bytes, nifti_bytes
 
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI's RAS+ to LPS
 _APART = 0.1  # voxels by which the header's two matrices may differ without a note

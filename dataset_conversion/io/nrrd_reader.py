@@ -177,11 +177,7 @@ def _fields(start: bytes) -> dict[str, str]:
 
 
 def check_header(fields: Mapping[str, str], path: Path) -> None:
-    """Reject a header of a detached file, with bzip2, or in another unit than mm.
-
-    Raises:
-        DatasetError: the message states what is not read.
-    """
+    """Reject a header of a detached file, with bzip2, or in another unit than mm."""
     long = [name for name in fields if name not in _FREE_TEXT and len(fields[name]) > _LONGEST]
     if long:  # ITK would crash
         raise DatasetError(

@@ -51,9 +51,6 @@ def check_promise(path: Path, promised: int, *, packed: bool, data: Path | None 
 
     `promised` are the bytes of the values, which may be in another file, `data`. `packed`: compressed with
     deflate.
-
-    Raises:
-        DatasetError: the message states both sizes.
     """
     file = data or path
     if not file.is_file():  # reported by the reader

@@ -9,13 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.io.label_names import (
-    Renames,
-    label_of,
-    listed,
-    targets,
-    unlisted,
-)
+from dataset_conversion.io.label_names import Renames, label_of, listed, targets, unlisted
 from dataset_conversion.labels import BACKGROUND, Labels, folded
 
 FIRST, LAST = "first", "last"

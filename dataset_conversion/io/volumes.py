@@ -85,11 +85,7 @@ def files_of(path: Path) -> tuple[Path, ...]:
 
 
 def data_files(paths: Iterable[Path]) -> set[Path]:
-    """Return the data files of those volumes that are MetaImage headers.
-
-    Raises:
-        DatasetError: see `files_of`.
-    """
+    """Return the data files of those volumes that are MetaImage headers."""
     return {file for path in paths for file in files_of(path)[1:]}
 
 

@@ -172,7 +172,7 @@ def stay(cases: Sequence[Case], old: Mapping[str, Record], done: Mapping[str, Re
          fits: Callable[[Case, Record], bool]) -> dict[str, Record]:  # fmt: skip
     """Return the earlier records of cases that could not be converted again, if they are still valid.
 
-    `fits` tells whether settings, names and files of an earlier case are those of now.
+    `fits` states whether settings, names and files of an earlier case are those of now.
     """
     failed = [case for case in cases if case.name in old and case.name not in done]
     return {case.name: old[case.name] for case in failed if fits(case, old[case.name])}

@@ -14,11 +14,7 @@ from dataset_conversion.raw_format.salted import keyed, keyed_facts
 
 
 def prepared_case(case: Case, dataset: Description) -> Prepared:
-    """Load and prepare a case.
-
-    Raises:
-        DatasetError: see `loaded` and `prepare`.
-    """
+    """Load and prepare a case."""
     ready = prepare(loaded(case, dataset), dataset.labels, dataset.output, case.where)
     warnings = channel_warnings(dataset.channel_names, ready.facts)
     return replace(ready, notes=(*ready.notes, *warnings))

@@ -109,11 +109,7 @@ class Conversion:
         return self._report(done, left, notes)
 
     def _begin(self) -> tuple[dict[str, Record], dict[str, Record], Losses]:
-        """Return the cases of an earlier conversion, those that can stay, and what would be lost.
-
-        Raises:
-            DatasetError: something would be lost, and the user does not allow it.
-        """
+        """Return the cases of an earlier conversion, those that can stay, and what would be lost."""
         place = self.place
         place.check_target()
         manifest = place.manifest()

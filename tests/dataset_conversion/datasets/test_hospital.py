@@ -9,14 +9,7 @@ from dataset_conversion.datasets.hospital_ct import Options, convert
 from dataset_conversion.errors import DatasetError
 from tests.dataset_conversion.datasets.comparing import folds
 from tests.dataset_conversion.datasets.hospital import NAME, run
-from tests.dataset_conversion.making import (
-    ct,
-    label_file,
-    labels,
-    nifti,
-    patient,
-    series,
-)
+from tests.dataset_conversion.making import ct, label_file, labels, nifti, patient, series
 
 pytestmark = pytest.mark.usefixtures("no_picture")
 

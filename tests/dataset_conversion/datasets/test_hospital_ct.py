@@ -10,13 +10,7 @@ from dataset_conversion.datasets.hospital_ct import Options, convert
 from dataset_conversion.phantoms.sij_ct import write_patients
 from tests.dataset_conversion.datasets.comparing import assert_absent, dataset_json
 from tests.dataset_conversion.datasets.hospital import NAME, run
-from tests.dataset_conversion.making import (
-    SMALL,
-    ct,
-    label_file,
-    labels,
-    nifti,
-)
+from tests.dataset_conversion.making import SMALL, ct, label_file, labels, nifti
 
 
 def by_case(folder):

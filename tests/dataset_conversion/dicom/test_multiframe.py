@@ -102,10 +102,7 @@ def test_compressed_frames_are_read(tmp_path):
     ("order", "message"),
     [
         ([0, 1, 2, 4, 5], r"usually 2\.500 mm, but 5\.000 mm between enhanced.dcm frame 3"),
-        (
-            [0, 1, 2, 2, 3, 4],
-            "1 slices have the position of another, first enhanced.dcm frame",
-        ),
+        ([0, 1, 2, 2, 3, 4], "1 slices have the position of another, first enhanced.dcm frame"),
     ],
 )
 def test_frames_that_form_no_regular_volume_stop(tmp_path, order, message):

@@ -7,11 +7,7 @@ import pydicom
 import pytest
 
 from dataset_conversion.datasets import csig as csig_converter
-from dataset_conversion.datasets import (
-    hospital_ct,
-    pengwin,
-    verse,
-)
+from dataset_conversion.datasets import hospital_ct, pengwin, verse
 from dataset_conversion.datasets import sij_mri as sij_mri_converter
 from dataset_conversion.datasets import spider as spider_converter
 from dataset_conversion.phantoms import csig, sij_ct, sij_mri, spider

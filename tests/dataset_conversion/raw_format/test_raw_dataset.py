@@ -207,10 +207,7 @@ def test_killed_at_either_rename_of_the_swap(tmp_path, monkeypatch, at):
     monkeypatch.undo()
     report = dataset(*changed).write(tmp_path, run=OVERWRITE)
     assert report.written == 0  # all was there already
-    assert sorted(p.name for p in tmp_path.iterdir()) == [
-        FOLDER,
-        f"replaced_{FOLDER}",
-    ]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [FOLDER, f"replaced_{FOLDER}"]
     dataset(*changed).write(tmp_path / "fresh")
     assert tree(tmp_path / FOLDER) == tree(tmp_path / "fresh" / FOLDER)
 
