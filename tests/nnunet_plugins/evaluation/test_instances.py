@@ -85,15 +85,13 @@ def test_a_single_vertebra_has_no_constant_offset():
     assert found.numbering.best_offset == 1
 
 
-def test_lesions_are_components(tmp_path, save, declare):
+def test_lesions_are_components(tmp_path, pair, declare):
     declare(tmp_path, DECLARED)
     reference, prediction = np.zeros((2, 12, 20, 20), dtype=np.uint8)
     reference[1:4, 2:5, 2:5] = reference[1:4, 12:15, 2:5] = reference[8, 10, 10] = 30
     prediction[1:4, 2:5, 2:5] = prediction[2:5, 12:15, 2:5] = prediction[8:10, 16, 16] = 30
     prediction[4, 2, 2] = 30
-    files = [
-        save(tmp_path / f"{n}.nii.gz", one) for n, one in (("p", prediction), ("r", reference))
-    ]
+    files = pair(prediction, reference)
     scores = evaluate(*files, instances="lesion", instance_iou=0.4)
     found = scores.to_dict()["cases"]["r"]["instances"]["lesion"]
     assert (found["tp"], found["fp"], found["fn"]) == (2, 1, 1)
@@ -149,15 +147,15 @@ def test_empty_cases(tmp_path, save, declare):
     assert "vertebrae" in score_table(scores)
 
 
-def test_an_image_of_one_slice(tmp_path, save, declare):
+def test_an_image_of_one_slice(tmp_path, pair, declare):
     declare(tmp_path, DECLARED)
     flat = np.zeros((1, 20, 20), dtype=np.uint8)
     flat[0, 2:5, 2:5] = 30
     other = flat.copy()
     other[0, 5, 2:5] = 30
-    files = [save(tmp_path / f"{n}.nii.gz", one) for n, one in (("p", other), ("r", flat))]
-    (pair,) = evaluate(*files, instances="lesion").cases[0].instances["lesion"].matches
-    assert pair.hd95_mm == pytest.approx(0.5)  # the in-plane voxel size
+    scores = evaluate(*pair(other, flat), instances="lesion")
+    (match,) = scores.cases[0].instances["lesion"].matches
+    assert match.hd95_mm == pytest.approx(0.5)  # the in-plane voxel size
 
 
 def test_scores_are_read_back(tmp_path, shifted):
