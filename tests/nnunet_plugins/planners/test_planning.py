@@ -145,10 +145,10 @@ def test_for_memory_too_small_for_the_papers_topology_the_fix_is_named(
     plan: Planner, dataset: Path
 ) -> None:
     thin: dict[str, Any] = {"shape": (10, 160, 160), "spacing": (4.0, 1.0, 1.0)}
-    small = {"plans_name": "Thin", "gpu_memory": 0.4, "recipe": "paper"}
+    small = {"plans_name": "Thin", "gpu_memory": 4.0, "recipe": "paper"}
     with pytest.raises(
         UserError,
-        match=r"topology does not fit the patch of 3d_fullres that --gpu-memory 0\.4 allows \(.*; pass a larger one",
+        match=r"topology does not fit the patch of 3d_fullres that --gpu-memory 4 allows \(.*; pass a larger one",
     ):
         plan("MAGUNet", **thin, **small)
     assert not (dataset / "Thin.json").exists()
