@@ -89,7 +89,9 @@ def test_the_record_holds_what_is_needed_to_believe_it(study, monkeypatch):
 
 def test_a_failure_is_named_shown_and_not_repeated_in_the_same_run(study, monkeypatch):
     does(monkeypatch, "import sys; print('CUDA out of memory'); sys.exit(1)")
-    with pytest.raises(UserError, match=r"(?s)ended with status 1; its log .*\nCUDA out of memory$"):
+    with pytest.raises(
+        UserError, match=r"(?s)ended with status 1; its log .*\nCUDA out of memory$"
+    ):
         run_job(study.folder, "train", TRAINING)
     shown = state(study)
     assert (shown.state, shown.end_of_log.splitlines()[-1]) == ("failed", "CUDA out of memory")
