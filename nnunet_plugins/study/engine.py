@@ -24,6 +24,7 @@ FIRST = ("convert", "plan", "rows")
 SNAKEFILE = Path(__file__).with_name("Snakefile")
 #: Does one job: kind and name follow.
 JOB_COMMAND = (sys.executable, "-m", "nnunet_plugins", "study", "job", ".")
+IN_CONTAINER = ("nnunet-plugins", "study", "job", ".")
 INSTALL = (
     "pip install 'nnunet-plugins[study]', or in an environment of its own: python -m venv ENV; "
     "ENV/bin/pip install 'snakemake>=9,<10'; export PATH=$PATH:ENV/bin"
@@ -98,7 +99,8 @@ def _prepare(study: Study, *, local: bool) -> None:
     asked = study.settings.resources
     content = {
         "run": uuid.uuid4().hex[:12],
-        "command": shlex.join(JOB_COMMAND),
+        "command": shlex.join(IN_CONTAINER if asked.container else JOB_COMMAND),
+        "container": asked.container,
         "raw": str(study.raw_root.absolute()),
         "cpus": asked.cpus,
         "resubmissions": 0 if local else asked.resubmissions,
@@ -116,6 +118,10 @@ def _arguments(study: Study, executor: str, jobs: int) -> list[str]:
         "--ignore-incomplete", "--keep-incomplete", "--keep-going",
         "--quiet", "host", "rules", "reason",
     ]  # fmt: skip
+    if study.settings.resources.container:
+        data = f"--bind {study.raw_root.absolute()} --bind {study.folder}"
+        gpu = "--nv " if study.settings.resources.device == "cuda" else ""
+        arguments += ["--software-deployment-method", "apptainer", "--apptainer-args", gpu + data]
     if executor == "local":
         gpus = max(1, study.settings.resources.gpus)
         cores = str(jobs * study.settings.resources.cpus)

@@ -19,7 +19,7 @@ from nnunet_plugins.study.settings import FILE, Settings, parse_settings
 #: Sections in their order, with the comments above them.
 _COMMENTS = {
     "data": "The cases: a dataset of nnUNet_raw, or a source that is converted first (source, format, options).",
-    "table": "Rows named by their key are those of this table; published numbers are printed beside ours.",
+    "table": "Rows named by their key are those of this table; the published numbers are printed next to ours.",
     "rows": "The first is the baseline. A row is a name, or {name: N, network: N, options: {}, training: {}}.",
     "configuration": "nnU-Net's configuration that all rows share.",
     "budget": "What all rows share. Patch and batch are planned for `network`; see `nnunet-plugins plan --help`.",

@@ -11,7 +11,14 @@ from typing import Any
 from nnunet_plugins import __version__
 from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.comparison.compare import Comparison
-from nnunet_plugins.comparison.tables import Sheet, legend, notes_of, warnings_of
+from nnunet_plugins.comparison.tables import (
+    Sheet,
+    cost_sheet,
+    legend,
+    metric_sheet,
+    notes_of,
+    warnings_of,
+)
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.definitions import METRICS
 from nnunet_plugins.reports import report as pages
@@ -32,11 +39,11 @@ NAME = "report.html"
 
 @dataclass(frozen=True)
 class Part:
-    """The comparison of one set of cases: its tables, the paper's first if there is one."""
+    """The comparison of one set of cases, and the table of a paper that has its rows."""
 
     name: str
     found: Comparison
-    sheets: list[Sheet]
+    paper: list[Sheet]
 
 
 def write_study_report(study: Study, parts: list[Part]) -> Path:
@@ -61,6 +68,7 @@ def write_study_report(study: Study, parts: list[Part]) -> Path:
         parts=[_part(part) for part in parts],
         pictures=_pictures(study, parts),
         costs=cost_table(study),
+        budget=cost_sheet(parts[0].found.runs) if parts else None,
         trainings=training_table(study),
         settings=(study.folder / FILE).read_text(encoding="utf-8"),
         version=__version__,
@@ -99,7 +107,7 @@ def _part(part: Part) -> dict[str, Any]:
         "name": part.name,
         "title": TITLES[part.name],
         "warnings": warnings_of(found),
-        "sheets": part.sheets,
+        "sheets": [*part.paper, *(metric_sheet(table, found) for table in found.tables)],
         "charts": charts,
         "label": label,
         "baseline": found.runs[0].name,
@@ -113,7 +121,7 @@ def _pictures(study: Study, parts: list[Part]) -> list[dict[str, str]]:
     """Loss curves and panels, each as an image of the page, or why it is missing."""
     made = [_picture("Loss curves", "svg", lambda path: loss_curves(path, _folds(study)))]
     for part in parts:
-        title = f"Cases of the {TITLES[part.name].lower()}"
+        title = f"{TITLES[part.name]}, as the rows segment them"
         made.append(_picture(title, "png", lambda path, p=part: _panels(study, p, path)))  # type: ignore[misc]
     return made
 

@@ -95,19 +95,19 @@ def _merged(parts: Sequence[Scores]) -> Scores:
 
 
 def _part(study: Study, name: str, found: Comparison) -> Part:
-    """A comparison with its tables; the rows of the study's table first in the arrangement of the paper."""
-    sheets = sheets_of(found) if len(found.runs) > 1 or found.repeated else []
+    """A comparison, with the rows of the study's table in the arrangement of the paper."""
     table = table_of(study.settings)
-    rows = {row.key for row in table.rows}
-    if ours := [run for run in found.runs if run.name in rows]:
-        sheets = [paper_sheet(table, ours, found.marked), *sheets]
-    return Part(name, found, sheets)
+    keys = {row.key for row in table.rows}
+    ours = [run for run in found.runs if run.name in keys]
+    return Part(name, found, [paper_sheet(table, ours, found.marked)] if ours else [])
 
 
 def _write(study: Study, part: Part) -> list[str]:
     """Write a comparison in every format; return the files' paths in the study."""
-    found, sheets = part.found, part.sheets
-    warnings, notes = warnings_of(found), [*(legend(found) if sheets else []), *notes_of(found)]
+    found = part.found
+    own = sheets_of(found) if len(found.runs) > 1 or found.repeated else []
+    sheets = [*part.paper, *own]
+    warnings, notes = warnings_of(found), [*(legend(found) if own else []), *notes_of(found)]
     formats: dict[str, Callable[[], str]] = {
         "md": lambda: writing.markdown(sheets, warnings, notes),
         "tex": lambda: writing.latex(sheets, warnings, notes),

@@ -37,7 +37,7 @@ class Data:
 
 @dataclass(frozen=True)
 class RowEntry:
-    """A row that is no row of a table: a network with changes.
+    """A row outside of tables: a network with changes.
 
     Attributes:
         name: names the row in tables.
@@ -93,6 +93,7 @@ class Resources:
         memory_gb: main memory per job.
         hours: time limit of a job on a cluster; a training that meets it is submitted again and goes on.
         resubmissions: how often a job that met its limit is submitted again.
+        container: image of Apptainer in which the jobs run; None: in this environment.
     """
 
     device: str = "cuda"
@@ -101,6 +102,7 @@ class Resources:
     memory_gb: float = 32.0
     hours: float = 48.0
     resubmissions: int = 5
+    container: str | None = None
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,9 @@ def _check(settings: Settings) -> None:
     _check_names("rows", settings.row_names)
     for name in settings.row_names:
         if not re.fullmatch(_ROW_NAME, name):
-            raise UserError(f"rows: {name!r} is no name; allowed: letters, digits, '.', '+', '-'")
+            raise UserError(
+                f"rows: {name!r} is not a name; allowed: letters, digits, '.', '+', '-'"
+            )
     _check_runs(settings.folds, settings.seeds, "")
     for extra in settings.extra_runs:
         _check_runs(extra.folds, extra.seeds, "extra_runs: ")
@@ -217,9 +221,9 @@ def _check_runs(folds: Sequence[int | str], seeds: Sequence[int], where: str) ->
     _check_names(f"{where}seeds", seeds)
     for fold in folds:
         if fold != "all" and (not isinstance(fold, int) or fold < 0):
-            raise UserError(f"{where}folds: {fold!r} is no fold; allowed: 0, 1, ... or all")
+            raise UserError(f"{where}folds: {fold!r} is not a fold; allowed: 0, 1, ... or all")
     if min(seeds) < 0:
-        raise UserError(f"{where}seeds: {min(seeds)} is no seed; allowed: integers of 0 or more")
+        raise UserError(f"{where}seeds: {min(seeds)} is not a seed; allowed: integers of 0 or more")
 
 
 def _check_names(what: str, names: Sequence[int | str]) -> None:

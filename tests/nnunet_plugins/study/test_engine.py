@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import sys
 import time
 
 import pytest
@@ -154,7 +156,7 @@ def test_other_rows_make_the_rows_again(planned, monkeypatch):
     assert len(commands) == 3
 
 
-def test_what_snakemake_is_told(planned, monkeypatch):
+def test_the_options_of_snakemake(planned, monkeypatch):
     commands = []
     monkeypatch.setattr(engine, "_run", lambda command, *_: commands.append(command) or 0)
     run_study(planned, jobs=3)
@@ -187,3 +189,36 @@ def test_without_snakemake_the_command_says_what_to_install(tmp_path, monkeypatc
     beside = tmp_path / "snakemake"
     beside.write_text("")
     assert engine.find_snakemake() == str(beside)
+
+
+APPTAINER = """#!/bin/sh
+echo "$@" >> "$0.calls"
+if [ "$1" = --version ]; then echo "apptainer version 1.3.0"; exit; fi
+while [ "${1%.sif}" = "$1" ]; do shift; done
+shift
+exec "$@"
+"""
+
+
+@pytest.mark.integration
+def test_jobs_run_in_the_container_that_the_study_names(tmp_path):
+    snakemake_or_skip()
+    image = tmp_path / "image.sif"
+    image.touch()
+    study = edited(
+        stubbed(tmp_path / "study", folds=1), "  cpus: 1", f'  cpus: 1\n  container: "{image}"'
+    )
+    program = tmp_path / "bin" / "apptainer"
+    program.parent.mkdir()
+    program.write_text(APPTAINER)
+    # What the container has: our command, here the stub.
+    ours = program.with_name("nnunet-plugins")
+    ours.write_text(f'#!/bin/sh\nshift 3\nexec {sys.executable} stub.py "$@"\n')
+    for file in (program, ours):
+        file.chmod(0o755)
+    ended_well(start(study, PATH=f"{program.parent}:{os.environ['PATH']}"))
+    assert finished(study)
+    calls = program.with_name("apptainer.calls").read_text().splitlines()
+    jobs = [line for line in calls if "nnunet-plugins study job ." in line]
+    assert len(jobs) == len(jobs_of(study.settings))
+    assert all(f"--bind {study.folder}" in line and str(image) in line for line in jobs)
