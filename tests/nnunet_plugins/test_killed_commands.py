@@ -139,6 +139,26 @@ assert signal.getsignal(signal.SIGTERM) not in (signal.SIG_IGN, signal.SIG_DFL)
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+FORKING = """
+import os, signal, time
+from nnunet_plugins.signals import end_on_signals
+end_on_signals()
+for _ in range(20):
+    process = os.fork()
+    if not process:
+        time.sleep(20)
+        os._exit(0)
+    os.kill(process, signal.SIGTERM)  # often before the new process has run a line
+    assert os.waitpid(process, 0)[1] == signal.SIGTERM
+assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == set()
+assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+"""
+
+
+def test_a_forked_process_ends_by_a_signal_at_any_moment():
+    subprocess.run([sys.executable, "-c", FORKING], check=True, timeout=60)
+
+
 def commands(folder, out):
     """Commands whose output is compared; each writes below a folder."""
     return {
