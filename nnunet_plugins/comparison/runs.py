@@ -270,9 +270,15 @@ def _model(folder: Path, options: Options) -> Run:
     notes += [*more, *patient_leaks(model, scores, None if options.groups else reference)]
     planned = resolve(model.plans, model.configuration)
     seed = seed_of(planned)
-    configuration = without_seed(model.configuration, seed)
-    recipe = _recipe(model, planned)
-    return Run(folder.name, scores, facts, tuple(notes), configuration, seed, recipe)
+    return Run(
+        folder.name,
+        scores,
+        facts,
+        tuple(notes),
+        configuration=without_seed(model.configuration, seed),
+        seed=seed,
+        recipe=_recipe(model, planned),
+    )
 
 
 def _recipe(model: ModelFolder, planned: Mapping[str, Any]) -> str:
