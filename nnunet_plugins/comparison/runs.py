@@ -239,10 +239,16 @@ def _model(folder: Path, options: Options) -> Run:
     notes += [*more, *patient_leaks(model, scores, None if options.groups else reference)]
     planned = resolve(model.plans, model.configuration)
     seed = seed_of(planned)
-    configuration = without_seed(model.configuration, seed)
-    recipe = _recipe(model, planned)
-    folds = {case: fold.name for fold in model.folds for case in validation_cases(fold)}
-    return Run(folder.name, scores, facts, tuple(notes), configuration, seed, recipe, folds=folds)
+    return Run(
+        folder.name,
+        scores,
+        facts,
+        tuple(notes),
+        configuration=without_seed(model.configuration, seed),
+        seed=seed,
+        recipe=_recipe(model, planned),
+        folds={case: fold.name for fold in model.folds for case in validation_cases(fold)},
+    )
 
 
 def _recipe(model: ModelFolder, planned: Mapping[str, Any]) -> str:

@@ -85,9 +85,7 @@ class MLflowLogger:
         Args:
             new: whether the training has just begun.
         """
-        os.environ.setdefault(
-            "MLFLOW_DISABLE_TELEMETRY", "true"
-        )  # nothing leaves but to the address
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # of its use, to its makers
         self.client = need("mlflow", "tracking", "tracking").MlflowClient()
         file = self.folder / RUN
         if not new and file.is_file():

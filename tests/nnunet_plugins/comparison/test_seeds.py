@@ -159,7 +159,9 @@ def test_a_papers_table_has_means_over_trainings() -> None:
         (replace(trained("a", 2, [7] * 4), recipe="other"), "differ in more than the seed"),
     ],
 )
-def test_runs_that_are_no_repeats_are_refused(second: Run, message: str) -> None:
+def test_runs_of_one_name_that_do_not_belong_together_are_refused(
+    second: Run, message: str
+) -> None:
     with pytest.raises(UserError, match=message):
         compare([trained("a", 1, TEN), second, trained("b", 1, TEN)], ["dice"])
 

@@ -20,7 +20,7 @@ from tests.nnunet_plugins.planners.test_planning_all import replaced
 
 SMALL = ((16, 48, 40), (3.0, 1.0, 1.0))
 MEMORY = {"nnUNetPlain": 8, "ResEncM": 8, "ResEncL": 24, "ResEncXL": 40}
-#: Entries in which a plan of ours may differ from nnU-Net's.
+#: Entries in which our plans differ from nnU-Net's.
 OURS = ("network_class_name", "data_identifier", "memory", "training")
 
 
