@@ -2,6 +2,7 @@
 
     python benchmarks/evaluate.py                       # 6 cases of 150x512x512 with five labels, 2 processes
     python benchmarks/evaluate.py --cases 100 --monai-cases 1     # benchmarks/results/evaluate_100_cases.json
+    python benchmarks/evaluate.py --cases 8 --monai-cases 1       # benchmarks/results/evaluate_8_cases.json
     python benchmarks/evaluate.py --cases 2 --shape 40 128 128
 
 Our side is `nnunet-plugins evaluate`: it reads and checks the files, scores them and writes the JSON. nnU-Net's side
