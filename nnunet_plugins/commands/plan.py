@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from nnunet_plugins.planners.planning import Request
 
-_LIMITS = (15, 26, 26, 33)  # characters of the columns of the recipe's table
+_LIMITS = (15, 24, 24, 31)  # characters of the columns of the recipe's table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -203,7 +203,15 @@ def _recipe(request: Request, plans: dict[str, Any], preprocessed: Path) -> str:
         return "note   the configuration of the paper is not planned for this dataset."
     recipe = request.paper()
     title = f"recipe {recipe.key if recipe else ''} ({recipe.source if recipe else ''})"
-    return f"\n{title}\n{wrapped([('item', 'paper', 'here', 'reason'), *lines], _LIMITS)}\n"
+    text = f"\n{title}\n{wrapped([('item', 'paper', 'here', 'reason'), *lines], _LIMITS)}\n"
+    for name, plan in plans["configurations"].items():
+        needed = plan.get("memory", {"needs_gb": 0, "target_gb": 0})
+        if needed["needs_gb"] > needed["target_gb"]:
+            text += (
+                f"\nnote   the paper's patch in {name} needs {needed['needs_gb']:.1f} GB; with --gpu-memory GB a "
+                "smaller one is planned."
+            )
+    return text
 
 
 def _memory(entry: dict[str, Any] | None) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nnunet_plugins.costs.footprint import count
+import torch
+
 from nnunet_plugins.costs.training_step import Setup
 from nnunet_plugins.papers.library import proposed_topology
 from nnunet_plugins.papers.recipe import Recipe
@@ -142,10 +143,11 @@ def _changed(recipe: Recipe, plan: Mapping[str, Any], batch_size: int | None) ->
 def _network(
     topology: Topology, plan: Mapping[str, Any], dataset: Mapping[str, Any], changed: str
 ) -> Line:
+    with torch.device("meta"):  # without memory for the weights
+        network = Setup.of(plan, dataset).build()
+    found = sum(weight.numel() for weight in network.parameters())
     printed = topology.published.get("trainable", topology.published["total"])
-    counts = [
-        f"{n / 1e6:.2f} M parameters" for n in (printed, count(Setup.of(plan, dataset)).parameters)
-    ]
+    counts = [f"{n / 1e6:.2f} M parameters" for n in (printed, found)]
     reason = changed or topology.note
     if not reason and counts[0] != counts[1]:
         reason = "counted with the channels and labels of this dataset"

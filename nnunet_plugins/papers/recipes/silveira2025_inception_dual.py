@@ -58,7 +58,7 @@ RECIPE = Recipe(
         "matrix": "nnU-Net resamples all cases to one voxel size: that of 128 x 128 in the median case, not exactly "
         "128 x 128 in each",
         "spacing": "follows from the matrix, separately along height and width",
-        "intensities": "without the step through 8 bits",
+        "intensities": "without the step through 8 bits; nnU-Net normalises before it resamples",
         "interpolation": "nnU-Net's",
         "sampling": "the slices that the dataset has: the central one if it was converted so",
         "loss": "its best loss; not printed: whether the background counts, and the weight of the second output",

@@ -176,7 +176,8 @@ def nnunets_own(data: tiny.Tiny, base: dict[str, Any]) -> Iterator[None]:
     own.write_text(json.dumps(base | {"plans_name": "ModularUNetPlans"}))
     yield
     own.unlink(missing_ok=True)
-    (data.preprocessed / "ASPPUNetPlansPaper.json").unlink()
+    for file in data.preprocessed.glob("ASPPUNetPlansPaper*.json"):
+        file.unlink()
 
 
 @pytest.mark.usefixtures("nnunets_own")
