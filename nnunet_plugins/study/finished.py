@@ -25,7 +25,8 @@ def is_finished(study: Study, job: Job) -> bool:
         ).is_file()
     if job.kind in ("score", "test"):
         return is_scores(study.scores(job))
-    return job.kind == "convert" and (study.raw / "dataset.json").is_file()
+    dataset = f"Dataset{study.settings.data.dataset:03}_*/dataset.json"
+    return job.kind == "convert" and any(study.raw_root.glob(dataset))
 
 
 def discard_damaged(study: Study, job: Job) -> None:

@@ -14,6 +14,7 @@ from nnunet_plugins.errors import UserError
 from nnunet_plugins.plans_file import read_object
 from nnunet_plugins.study.finished import discard_damaged, is_finished
 from nnunet_plugins.study.folder import JOBS, Study, find_job, write_json
+from nnunet_plugins.study.gpus import own_gpus
 from nnunet_plugins.study.jobs import Job, jobs_of
 from nnunet_plugins.study.locks import alone
 from nnunet_plugins.study.origin import origin
@@ -86,8 +87,9 @@ def _do(study: Study, job: Job, state: dict[str, Any], lock: int) -> dict[str, A
         results: dict[str, Any] = {"note": "the work had ended before; only the record was missing"}
     else:
         results = {}
-        for command in commands:
-            _execute(study, job, command, lock)
+        with own_gpus(study, job) as (variables, gpus):
+            for command in commands:
+                _execute(study, job, command, variables, [lock, *gpus])
         if not commands:
             results = _inside(job.kind)(study)
         elif not is_finished(study, job):
@@ -125,7 +127,9 @@ def _inside(kind: str) -> Callable[[Study], dict[str, Any]]:
     return write_results
 
 
-def _execute(study: Study, job: Job, command: list[str], lock: int) -> None:
+def _execute(
+    study: Study, job: Job, command: list[str], variables: dict[str, str], locks: list[int]
+) -> None:
     """Run a command, appending its output to the job's log.
 
     Raises:
@@ -133,13 +137,13 @@ def _execute(study: Study, job: Job, command: list[str], lock: int) -> None:
     """
     log = study.log(job)
     log.parent.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, **study.environment(), "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, **study.environment(), **variables, "PYTHONUNBUFFERED": "1"}
     with log.open("ab") as stream:
         stream.write(f"\n## {now()} {os.uname().nodename}\n## {' '.join(command)}\n".encode())
         stream.flush()
         with subprocess.Popen(
             command, cwd=study.folder, env=environment, stdin=subprocess.DEVNULL, stdout=stream,
-            stderr=subprocess.STDOUT, pass_fds=(lock,),
+            stderr=subprocess.STDOUT, pass_fds=locks,
         ) as process:  # fmt: skip
             try:
                 status = process.wait()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import resource
-import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from nnunet_plugins import __version__
 from nnunet_plugins.study.folder import Study
+from nnunet_plugins.study.gpus import described
 from nnunet_plugins.study.jobs import Job
 
 PACKAGES = ("nnunetv2", "torch", "dynamic-network-architectures", "batchgeneratorsv2", "numpy")
@@ -30,7 +30,7 @@ def origin(study: Study, job: Job) -> dict[str, Any]:
     if "SLURM_JOB_ID" in os.environ:
         found["slurm_job"] = os.environ["SLURM_JOB_ID"]
     if study.settings.resources.device == "cuda":
-        found["gpus"] = _gpus()
+        found["gpus"] = described()
     row = study.rows().get(job.run)
     return found | ({"configuration": row["configuration"], "digest": row["digest"]} if row else {})
 
@@ -55,13 +55,3 @@ def _processor() -> str:
     except OSError:
         pass
     return f"{os.cpu_count()} x {name}" if name else f"{os.cpu_count()}"
-
-
-def _gpus() -> list[str]:
-    """Name, driver and memory of the GPUs, as nvidia-smi states them."""
-    query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
-    try:
-        found = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    return [line.strip() for line in found.stdout.splitlines() if line.strip()]

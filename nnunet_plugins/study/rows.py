@@ -71,12 +71,14 @@ def write_rows(study: Study) -> dict[str, Any]:
         table_of(settings),
         settings.budget,
     )
+    # A preset fixes the size of the networks, as in `plan`.
+    published = budget.recipe == "paper" and not budget.preset
     rows = {}
     for name, seed in trained_folds(settings):
         row = row_of(settings, name)
         try:
             made, entry = row_configuration(
-                table, row, base_of(settings, row), plans, dataset, paper=budget.recipe == "paper"
+                table, row, base_of(settings, row), plans, dataset, paper=published
             )
         except UserError as error:
             raise UserError(f"row {name}: {error}") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import dataclass
 
 from nnunet_plugins.plans_file import read_object
@@ -11,6 +13,8 @@ from nnunet_plugins.study.job import tail
 from nnunet_plugins.study.jobs import Job, jobs_of
 from nnunet_plugins.study.locks import is_held
 
+#: Seconds without output after which a job on another machine is taken for interrupted.
+SILENT = 1800.0
 STATES = ("done", "running", "failed", "interrupted", "waiting")
 
 
@@ -50,9 +54,18 @@ def _one(study: Study, job: Job) -> JobStatus:
     if state["status"] == "failed":
         error = state.get("error", "").partition("; its log")[0]
         return JobStatus(job, "failed", error, tail(study.log(job)))
-    if state["status"] == "running" and is_held(file.with_suffix(".lock")):
+    if state["status"] == "running" and _is_alive(study, job, state["host"]):
         return JobStatus(job, "running", f"{epochs}on {state['host']} since {state['started']}")
     return JobStatus(job, "interrupted", f"{epochs}on {state['host']}, started {state['started']}")
+
+
+def _is_alive(study: Study, job: Job, host: str) -> bool:
+    """Whether a job that has not ended is running. Not every disk shares locks with other machines."""
+    if is_held(study.state(job).with_suffix(".lock")):
+        return True
+    files = [study.log(job), *(study.fold(job).glob("*.txt") if job.kind == "train" else ())]
+    latest = max((file.stat().st_mtime for file in files if file.is_file()), default=0.0)
+    return host != os.uname().nodename and time.time() - latest < SILENT
 
 
 def _epochs(study: Study, job: Job) -> str:

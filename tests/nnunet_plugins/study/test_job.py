@@ -11,6 +11,7 @@ from nnunet_plugins.errors import UserError
 from nnunet_plugins.study import job as jobs
 from nnunet_plugins.study.finished import discard_damaged, is_finished
 from nnunet_plugins.study.folder import JOBS, PLANS, Study
+from nnunet_plugins.study.gpus import own_gpus
 from nnunet_plugins.study.job import run_job, tail
 from nnunet_plugins.study.jobs import jobs_of
 from nnunet_plugins.study.listing import dry_run_text, status_text
@@ -214,3 +215,24 @@ def test_the_tail_of_a_log(tmp_path):
     log.write_text("1\n\n2\rprogress\n3\n")
     assert tail(log, 2) == "progress\n3"
     assert tail(tmp_path / "none") == ""
+
+
+def test_jobs_on_one_machine_take_different_gpus_and_share_when_there_are_none(study, monkeypatch):
+    file = study.folder / "study.yaml"
+    text = file.read_text().replace('device: "cpu"', 'device: "cuda"').replace("gpus: 0", "gpus: 1")
+    file.write_text(text)
+    study = Study.read(study.folder)
+    for name in ("SLURM_JOB_ID", "LSB_JOBID", "PBS_JOBID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    first, second, *_ = (job for job in jobs_of(study.settings) if job.kind == "train")
+    with own_gpus(study, first) as (one, locks), own_gpus(study, second) as (two, _):
+        assert (one, two) == ({"CUDA_VISIBLE_DEVICES": "4"}, {"CUDA_VISIBLE_DEVICES": "6"})
+        assert len(locks) == 1
+        with own_gpus(study, first) as (third, none):
+            assert (third, none) == ({"CUDA_VISIBLE_DEVICES": "6"}, [])
+    with own_gpus(study, second) as (again, _):
+        assert again == {"CUDA_VISIBLE_DEVICES": "4"}
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    with own_gpus(study, first) as (assigned, _):
+        assert assigned == {}
