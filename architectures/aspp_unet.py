@@ -1,4 +1,4 @@
-"""Atrous spatial pyramid pooling after the double convolutions of the encoder (cai2023-aspp-unet)."""
+"""Atrous spatial pyramid pooling between the stages of the encoder (cai2023-aspp-unet)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from architectures.modular_unet import ModularUNet
 
 class ASPPUNet(ModularUNet):
     """ModularUNet with 'aspp' after the stages in ``stage_at``: all but the bottleneck if None.
+
+    The next stage takes what 'aspp' gives; the skip takes what the convolutions give (section 2.4).
 
     The dilations of a stage follow from the size of its map if ``input_size`` is given; otherwise they are the
     paper's 6, 12, 18. ``stage_kwargs={"dilations": ...}`` fixes them. Other arguments and shapes are those of

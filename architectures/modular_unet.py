@@ -14,9 +14,9 @@ from dynamic_network_architectures.initialization.weight_init import (
     InitWeights_He,
     init_last_bn_before_add_to_0,
 )
+from torch import nn
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from architectures.blocks.appended import Followed
 from architectures.blocks.auxiliary_head import AuxiliaryHead
 from architectures.decoder import Decoder
 from architectures.outputs import Output
@@ -24,12 +24,12 @@ from architectures.padding import crop_to, pad_to_multiple
 from architectures.plan import Plan
 from architectures.slots import choose
 from architectures.topology import Topology, one_per_stage
-from architectures.unet_encoder import body, build_encoder, build_stem, set_body
+from architectures.unet_encoder import add_dropout, body, build_encoder, build_stem, set_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
 
 class ModularUNet(AbstractDynamicNetworkArchitectures):
@@ -54,9 +54,13 @@ class ModularUNet(AbstractDynamicNetworkArchitectures):
         bottleneck_channels: channels inside BottleneckD.
         stem_channels: channels of the stem.
         pool: 'conv' (the stage's first convolution strides, as in nnU-Net), 'max' or 'avg'.
+        dropout_per_stage: for a plain encoder, the rate of the dropout at the end of each convolution block of a
+            stage: after the normalisation and the nonlinearity, where dropout_op comes before them. Single
+            elements are dropped. 0 where a stem replaces the convolutions. None for no dropout.
         stem: name in ``slots.STEMS``.
         stem_kwargs: further arguments of the stem's block.
-        stage: name in ``slots.STAGES``, for a block after the convolutions of encoder stages.
+        stage: name in ``slots.STAGES``, for a block between an encoder stage and the next. The skip leaves before
+            the block; that of the last stage acts on the bottleneck.
         stage_kwargs: further arguments of each stage's block.
         stage_at: stages with that block; None for all but the bottleneck.
         wrap: name in ``slots.WRAPS``, for a block around the convolutions of every stage, in the decoder and in
@@ -82,6 +86,7 @@ class ModularUNet(AbstractDynamicNetworkArchitectures):
         bottleneck_channels: int | Sequence[int] | None = None,
         stem_channels: int | None = None,
         pool: str = "conv",
+        dropout_per_stage: Sequence[float] | None = None,
         stem: str = "plain",
         stem_kwargs: dict[str, Any] | None = None,
         stage: str = "plain",
@@ -123,13 +128,19 @@ class ModularUNet(AbstractDynamicNetworkArchitectures):
             bottleneck_channels=bottleneck_channels,
             stem_channels=stem_channels,
         )
+        if dropout_per_stage is not None:
+            add_dropout(self.encoder, self.topology, dropout_per_stage, has_stem=bool(stem_block))
         widths = self.encoder.output_channels
         stages = self._stages(given, input_size)
         wrapper = partial(_wrapped, wrap_block, given) if wrap_block else None
         if wrapper and not self.residual:
             self._wrap_encoder(wrapper, given.input_channels, first=0 if new_stem is None else 1)
+        self.stage_blocks: Any = nn.ModuleDict()
         if stage_block:
-            self._append_blocks(partial(stage_block, **(stage_kwargs or {})), stages, stage_at)
+            for s in self._places(stage_at):
+                self.stage_blocks[str(s)] = stage_block(
+                    widths[s], stages[s], **(stage_kwargs or {})
+                )
         self.bottleneck: Any = None
         if bottleneck_block:
             self.bottleneck = bottleneck_block(widths[-1], stages[-1], **(bottleneck_kwargs or {}))
@@ -190,18 +201,6 @@ class ModularUNet(AbstractDynamicNetworkArchitectures):
                 wrapped = wrapper(convolutions, widths[s], widths[s + 1], stride=stride)
                 set_body(self.encoder, s, wrapped)
 
-    def _append_blocks(
-        self,
-        block: Callable[..., nn.Module],
-        stages: Sequence[dict[str, Any]],
-        stage_at: Sequence[int] | None,
-    ) -> None:
-        """Append a block to the convolutions of each chosen encoder stage."""
-        for s in self._places(stage_at):
-            follows = block(self.encoder.output_channels[s], stages[s])
-            stride = self.topology.conv_strides[s]
-            set_body(self.encoder, s, Followed(body(self.encoder, s), follows, stride=stride))
-
     def _places(self, stage_at: Sequence[int] | None) -> Sequence[int]:
         """The stages in ``stage_at``, checked; all but the bottleneck by default."""
         count = len(self.topology.depths)
@@ -237,9 +236,24 @@ class ModularUNet(AbstractDynamicNetworkArchitectures):
             logits.append(Output("auxiliary", tuple(self.reach[-1])))
         return tuple(logits)
 
+    def _encode(self, x: Tensor) -> list[Tensor]:
+        """The skips, and the features of lowest resolution as the last entry."""
+        if not self.stage_blocks:
+            skips: list[Tensor] = self.encoder(x)
+            return skips
+        if self.residual and self.encoder.stem is not None:
+            x = self.encoder.stem(x)
+        skips = []
+        for s, stage in enumerate(self.encoder.stages):
+            x = stage(x)
+            skips.append(x)
+            if str(s) in self.stage_blocks:
+                x = self.stage_blocks[str(s)](x)
+        return [*skips[:-1], x]
+
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         size = x.shape[2:]
-        skips = self.encoder(pad_to_multiple(x, self.reach[-1]))
+        skips = self._encode(pad_to_multiple(x, self.reach[-1]))
         if self.bottleneck is not None:
             skips[-1] = self.bottleneck(skips[-1])
         logits = self.decoder(skips)
@@ -254,10 +268,10 @@ class ModularUNet(AbstractDynamicNetworkArchitectures):
         """Raise ValueError if the network cannot process inputs of ``size`` (no batch, no channels)."""
         by_instance = self.norm_op is not None and issubclass(self.norm_op, _InstanceNorm)
         self.topology.check_input_size(size, normalised_by_instance=by_instance)
-        for s, at in enumerate(self.topology.sizes(size)):
-            follows: Any = getattr(body(self.encoder, s), "follows", None)
-            if hasattr(follows, "check_input_size"):
-                follows.check_input_size(at)
+        sizes = self.topology.sizes(size)
+        for s, block in self.stage_blocks.items():
+            if hasattr(block, "check_input_size"):
+                block.check_input_size(sizes[int(s)])
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:
         """Elements of all feature maps that training keeps for one sample of ``input_size`` (no channels).
@@ -275,6 +289,8 @@ class ModularUNet(AbstractDynamicNetworkArchitectures):
             convolutions = body(self.encoder, s)
             if hasattr(convolutions, "compute_conv_feature_map_size"):
                 total += convolutions.compute_conv_feature_map_size(seen)
+        for at, block in self.stage_blocks.items():
+            total += block.compute_conv_feature_map_size(sizes[int(at)])
         total += self.decoder.compute_conv_feature_map_size(sizes)
         if hasattr(self.bottleneck, "compute_conv_feature_map_size"):
             total += self.bottleneck.compute_conv_feature_map_size(sizes[-1])

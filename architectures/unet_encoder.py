@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from dynamic_network_architectures.building_blocks.plain_conv_encoder import PlainConvEncoder
 from dynamic_network_architectures.building_blocks.residual_encoders import ResidualEncoder
+from dynamic_network_architectures.building_blocks.simple_conv_blocks import ConvDropoutNormReLU
+from torch import nn
+
+from architectures.topology import one_per_stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from torch import nn
 
     from architectures.plan import Plan
     from architectures.topology import Topology
@@ -80,6 +82,30 @@ def build_encoder(
     if stem is not None:
         set_body(encoder, 0, stem)
     return encoder
+
+
+def add_dropout(
+    encoder: Any, topology: Topology, per_stage: Sequence[float], *, has_stem: bool
+) -> None:
+    """Append a dropout to every convolution block of each stage whose rate is not 0.
+
+    Raises:
+        ValueError: a residual encoder, another number of rates, a rate outside [0, 1), or one for a stage
+            without convolutions of the plan.
+    """
+    rates = one_per_stage(topology.who, "dropout_per_stage", per_stage, len(topology.depths))
+    plain = [depth > 0 and not (has_stem and s == 0) for s, depth in enumerate(topology.depths)]
+    wrong = [s for s, rate in enumerate(rates) if not 0 <= rate < 1 or (rate and not plain[s])]
+    if wrong or (topology.residual and any(rates)):
+        raise ValueError(
+            f"{topology.who}: dropout_per_stage is {list(rates)}; expected rates of 0 or more and below 1 for a "
+            "plain encoder, and 0 for a stage that is a pooling alone or whose convolutions a stem replaces"
+        )
+    for stage, rate in zip(encoder.stages, rates, strict=True):
+        if rate:
+            for block in stage.modules():
+                if isinstance(block, ConvDropoutNormReLU):
+                    block.all_modules.append(nn.Dropout(rate))
 
 
 def block_arguments(plan: Plan, topology: Topology) -> dict[str, Any]:

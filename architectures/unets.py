@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
-
 from architectures.modular_unet import ModularUNet
 
 
@@ -82,34 +80,3 @@ class TransUNet(ModularUNet):
         if bottleneck == "transformer":
             bottleneck_kwargs = {"depth": 12} | (bottleneck_kwargs or {})
         super().__init__(bottleneck=bottleneck, bottleneck_kwargs=bottleneck_kwargs, **others)
-
-
-class VNet(ModularUNet):
-    """V-Net: kernels of 5, a shortcut around every stage, PReLU (Milletari 2016, arXiv 1606.04797).
-
-    Where the plan's kernel is 1 along an axis it stays 1; elsewhere it is ``kernel``. Widths and depths are the
-    plan's.
-
-    >>> import torch
-    >>> network = VNet(
-    ...     input_channels=1, num_classes=2, n_stages=2, features_per_stage=[4, 8], conv_op=torch.nn.Conv2d,
-    ...     kernel_sizes=3, strides=[1, 2], n_conv_per_stage=2, n_conv_per_stage_decoder=2)
-    >>> network(torch.zeros(1, 1, 6, 8)).shape
-    torch.Size([1, 2, 6, 8])
-    """
-
-    def __init__(
-        self, *, kernel_sizes: Any, kernel: int = 5, wrap: str = "shortcut", **others: Any
-    ) -> None:
-        own = {
-            "kernel_sizes": _widened(kernel_sizes, kernel),
-            "nonlin": nn.PReLU,
-            "nonlin_kwargs": {},
-        }
-        super().__init__(wrap=wrap, **others | own)
-
-
-def _widened(kernel_sizes: Any, kernel: int) -> Any:
-    if isinstance(kernel_sizes, int):
-        return kernel if kernel_sizes > 1 else 1
-    return [_widened(k, kernel) for k in kernel_sizes]

@@ -1,17 +1,20 @@
-"""Evaluation against MONAI's functions called one after the other, in one run; prints the ratio.
+"""Evaluation against MONAI's functions and nnU-Net's Dice, in one run; prints the ratios.
 
     python benchmarks/evaluate.py                       # 6 cases of 150x512x512 with five labels, 2 processes
     python benchmarks/evaluate.py --cases 100 --monai-cases 1     # benchmarks/results/evaluate_100_cases.json
+    python benchmarks/evaluate.py --cases 8 --monai-cases 1       # benchmarks/results/evaluate_8_cases.json
     python benchmarks/evaluate.py --cases 2 --shape 40 128 128
 
-Our side is `nnunet-plugins evaluate`: it reads and checks the files, scores them and writes the JSON. MONAI's part is
-timed without reading: confusion matrix, Dice, IoU, HD, HD95, ASSD and surface Dice of each label, on arrays in
-memory. Both see the same cases, and their numbers are compared. Memory is the largest of our processes, on Linux.
+Our side is `nnunet-plugins evaluate`: it reads and checks the files, scores them and writes the JSON. nnU-Net's side
+does the same with Dice and IoU only, in as many processes. MONAI's part is timed without reading: confusion matrix,
+Dice, IoU, HD, HD95, ASSD and surface Dice of each label, on arrays in memory. All see the same cases, and the numbers
+are compared. The start of the processes counts: use many cases. Memory is the largest of our processes, on Linux.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import multiprocessing
 import os
@@ -19,8 +22,9 @@ import platform
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -30,6 +34,7 @@ from nnunet_plugins.evaluation import evaluate
 SPACING = (1.0, 0.7, 0.7)  # mm, z y x
 LABELS = 5
 TOLERANCE = 2.0
+MONAI_SHARE = 40
 #: Centre and half axes of each label, as shares of the image: a sacrum, two hip bones, two vertebrae.
 BODIES = (
     ((0.50, 0.66, 0.50), (0.30, 0.10, 0.11)),
@@ -92,6 +97,33 @@ def monai_scores(prediction: np.ndarray, reference: np.ndarray) -> Iterator[dict
         yield {name: score.item() for name, score in found.items()}
 
 
+def nnunet_dice(folder: Path, jobs: int) -> list[dict[int, float]]:
+    """Return the Dice of each label in each case by nnU-Net's evaluation, which writes a JSON file as ours does."""
+    from nnunetv2.evaluation.evaluate_predictions import compute_metrics_on_folder
+    from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
+
+    found = compute_metrics_on_folder(
+        str(folder / "references"),
+        str(folder / "predictions"),
+        str(folder / "summary.json"),
+        SimpleITKIO(),
+        ".nii.gz",
+        list(range(1, LABELS + 1)),
+        num_processes=jobs,
+    )
+    return [
+        {value: one["Dice"] for value, one in case["metrics"].items()}
+        for case in found["metric_per_case"]
+    ]
+
+
+def timed(work: Callable[[], Any]) -> tuple[Any, np.ndarray]:
+    """Return the result, and the seconds by the clock and of computing in all processes."""
+    before = time.perf_counter(), sum(os.times()[:4])
+    result = work()
+    return result, np.array([time.perf_counter(), sum(os.times()[:4])]) - before
+
+
 def watched(pairs: list, peaks: list[int]) -> Iterator:
     """Record the processes' peak memory, MiB; `resource` would include the parent's."""
     for pair in pairs:
@@ -117,46 +149,58 @@ def main() -> int:
         folder = Path(name)
         write_cases(folder, arguments.cases, tuple(arguments.shape))
         peaks: list[int] = []
-        start = time.perf_counter()
-        scores = evaluate(
-            folder / "predictions",
-            folder / "references",
-            output=folder / "scores.json",
-            tolerance=TOLERANCE,
-            jobs=arguments.j,
-            progress=lambda pairs: watched(pairs, peaks),
+        scores, ours = timed(
+            lambda: evaluate(
+                folder / "predictions",
+                folder / "references",
+                output=folder / "scores.json",
+                tolerance=TOLERANCE,
+                jobs=arguments.j,
+                progress=lambda pairs: watched(pairs, peaks),
+            )
         )
-        ours = (time.perf_counter() - start) / arguments.cases
+        importlib.import_module("nnunetv2.evaluation.evaluate_predictions")  # not timed
+        dice, nnunet = timed(lambda: nnunet_dice(folder, arguments.j))
         tiny = np.ones((2, 3, 4), dtype=np.uint8)
         list(monai_scores(tiny, tiny))  # imports are not timed
-        theirs, worst = 0.0, 0.0
+        theirs = np.zeros(2)
+        worst = max(
+            abs(mine.dice - other)
+            for case, found in zip(scores.cases, dice, strict=True)
+            for mine, other in zip(case.labels.values(), found.values(), strict=True)
+        )
         for case in scores.cases[:compared]:
             pair = [
                 sitk.GetArrayFromImage(sitk.ReadImage(str(folder / part / f"{case.name}.nii.gz")))
                 for part in ("predictions", "references")
             ]
-            start = time.perf_counter()
-            found = list(monai_scores(*pair))
-            theirs += (time.perf_counter() - start) / compared
+            found, seconds = timed(lambda: list(monai_scores(*pair)))  # noqa: B023
+            theirs += seconds / compared
             for mine, other in zip(case.labels.values(), found, strict=True):
                 worst = max(worst, *(abs(getattr(mine, k) - v) for k, v in other.items()))
+    ours, nnunet = ours / arguments.cases, nnunet / arguments.cases
     result = {
         "cases": arguments.cases,
         "shape": list(arguments.shape),
         "processes": arguments.j,
         "cores": len(os.sched_getaffinity(0)),
-        "ours_seconds_a_case": round(ours, 2),
-        "monai_seconds_a_case": round(theirs, 2),
-        "ratio": round(ours / theirs, 3),
+        **{
+            f"{name}_{kind}seconds_a_case": round(float(seconds), 2)
+            for name, times in (("ours", ours), ("nnunet_dice", nnunet), ("monai", theirs))
+            for kind, seconds in zip(("", "cpu_"), times, strict=True)
+        },
+        "ratio_to_nnunet": round(float(ours[0] / nnunet[0]), 3),
+        "ratio_to_monai": round(float(ours[0] / theirs[0]), 4),
         "largest_difference": worst,
         "largest_process_mib": max(peaks, default=None),
         "machine": platform.platform(),
     }
-    word = "within" if ours <= theirs else "OVER"
-    print(f"{result['ratio']} times MONAI's functions ({word} 1) {result}")
+    fast = ours[0] <= min(nnunet[0], theirs[0] / MONAI_SHARE)
+    word = "within" if fast else "OVER"
+    print(f"{word} nnU-Net's Dice and 1/{MONAI_SHARE} of MONAI's functions: {result}")
     if arguments.o:
         arguments.o.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    return 0 if ours <= theirs and worst < 1e-3 else 1
+    return 0 if fast and worst < 1e-3 else 1
 
 
 if __name__ == "__main__":

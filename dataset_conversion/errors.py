@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 MOST_SHOWN = 10
@@ -63,6 +64,15 @@ def some(names: Sequence[str]) -> str:
     'a, b, c, d, e and 1 more'
     """
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+@contextmanager
+def reading(path: Path | str) -> Iterator[None]:
+    """Report an error of the operating system as one of a file that is read."""
+    try:
+        yield
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def disk_error(path: Path, error: OSError) -> DiskError:

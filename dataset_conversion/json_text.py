@@ -12,9 +12,7 @@ MOST_LEVELS = 64
 def parse_json(text: str, **options: Any) -> Any:
     """Return the value of JSON text.
 
-    Args:
-        text: the JSON.
-        options: as for `json.loads`.
+    The options are those of `json.loads`.
 
     Raises:
         ValueError: not JSON, nested too deeply, or with half of a surrogate pair.

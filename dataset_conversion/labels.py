@@ -101,10 +101,7 @@ class Labels:
                    who: str) -> tuple[np.ndarray, dict[int, int]]:  # fmt: skip
         """Map source values to nnU-Net's; return the array and nnU-Net's value -> voxels.
 
-        Args:
-            array: source values, any shape.
-            counts: `histogram` of the array.
-            who: the case, for messages.
+        The array has any shape; `counts` is its `histogram`.
         """
         self.check(list(counts), who)
         highest = max(self.remap.values())

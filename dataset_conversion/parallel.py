@@ -46,11 +46,7 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int = 1,
     At most `jobs` items are in progress, which bounds memory. A DiskError, or any error that is
     not a DatasetError, is raised as soon as the items in progress have ended.
 
-    Args:
-        work: may raise DatasetError.
-        items: to process.
-        jobs: threads.
-        progress: wraps the items, e.g. tqdm.
+    `work` may raise DatasetError; `progress` wraps the items, e.g. tqdm.
     """
     taken = progress(items) if progress and items else items
     if jobs == 1:
@@ -65,6 +61,21 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int = 1,
             under_way[pool.submit(_done, work, item)] = item
         while under_way:
             yield from _ended(under_way)
+
+
+def gather(work: Callable[[Item], Result], items: Sequence[Item], jobs: int = 1,
+           progress: Progress | None = None) -> tuple[list[tuple[Item, Result]], list[str]]:  # fmt: skip
+    """Process every item as `each` does; return items with results, and messages of errors, in the items' order."""
+    found = {id(item): result for item, result in each(work, items, jobs, progress)}
+    done: list[tuple[Item, Result]] = []
+    problems: list[str] = []
+    for item in items:
+        result = found[id(item)]
+        if isinstance(result, DatasetError):
+            problems.append(str(result))
+        else:
+            done.append((item, result))
+    return done, problems
 
 
 def _done(work: Callable[[Item], Result], item: Item) -> Result | DatasetError:

@@ -24,6 +24,8 @@ MRI_3D = ("MRI with thick slices", (7.0, 1.0, 1.0), (16, 192, 192))
 SLICE = ("2D slices", (1.0, 1.0), (256, 256))
 #: Networks that are drawn on other data than the CT.
 DATA = {"AttentionUNet25D": MRI_3D, "InceptionDualUNet": SLICE, "ASPPUNet": SLICE}
+#: ResEncL and ResEncXL are the network of ResEncM.
+DRAWN = [name for name in NETWORKS if name not in ("ResEncL", "ResEncXL")]
 
 
 def draw_network(name: str, folder: Path = FOLDER) -> Path:
@@ -50,5 +52,5 @@ def _compact(svg: str) -> str:
 
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for network in NETWORKS:
+    for network in DRAWN:
         draw_network(network)

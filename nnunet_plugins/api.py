@@ -278,11 +278,11 @@ def compare(
     options = Options(
         None if reference is None else Path(reference),
         None if fold is None else [str(one) for one in _several(fold)],
-        tolerance,
-        pixels,
-        jobs,
-        progress,
         None if groups is None else Path(groups),
+        tolerance=tolerance,
+        pixels=pixels,
+        jobs=jobs,
+        progress=progress,
         metrics=more_of(tuple(names or ())),
     )
     loaded = load([os.fspath(run) for run in _several(runs)], options)

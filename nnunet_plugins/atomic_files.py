@@ -27,18 +27,33 @@ def placed(target: Path) -> Iterator[Path]:
     Raises:
         UserError: the target cannot be written.
     """
+    try:
+        with placed_in(target.parent) as folder:
+            yield folder / target.name
+    except OSError as error:
+        raise UserError(f"{target}: cannot be written ({error})") from error
+
+
+@contextmanager
+def placed_in(target: Path) -> Iterator[Path]:
+    """Yield a temporary folder; move its files into the target folder if the block succeeds, JSON files last.
+
+    Raises:
+        UserError: the folder is not writable, or a file cannot be moved.
+    """
     with ExitStack() as stack:
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            # In the target's own folder: a rename is atomic only within one file system.
-            scratch = stack.enter_context(scratch_in(target.parent))
+            target.mkdir(parents=True, exist_ok=True)
+            # In the target itself: a rename is atomic only within one file system.
+            scratch = stack.enter_context(scratch_in(target))
         except OSError as error:
             raise UserError(
-                f"{target.parent}: cannot be written to ({error}); choose another place with -o"
+                f"{target}: cannot be written to ({error}); choose another place with -o"
             ) from error
-        try:
-            temporary = scratch / target.name
-            yield temporary
-            os.replace(temporary, target)
-        except OSError as error:
-            raise UserError(f"{target}: cannot be written ({error})") from error
+        yield scratch
+        files = [path for path in scratch.iterdir() if path.is_file()]
+        for path in sorted(files, key=lambda one: (one.suffix == ".json", one.name)):
+            try:
+                os.replace(path, target / path.name)
+            except OSError as error:
+                raise UserError(f"{target / path.name}: cannot be written ({error})") from error

@@ -31,6 +31,7 @@ from nnunet_plugins.commands import (
     profile,
     report,
     robustness,
+    study,
 )
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.signals import end_on_signals
@@ -47,6 +48,7 @@ COMMANDS = {
     "plan-diff": plan_diff,
     "draw": draw,
     "ablation": ablation,
+    "study": study,
     "evaluate": evaluate,
     "compare": compare,
     "export": export,
@@ -56,7 +58,7 @@ COMMANDS = {
     "demo": demo,
 }
 #: Commands during which nnU-Net or a shell command starts processes.
-START_PROCESSES = frozenset({"demo", "doctor", "plan"})
+START_PROCESSES = frozenset({"demo", "doctor", "plan", "study"})
 
 
 def parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
@@ -111,9 +112,24 @@ def facts_of_plans(plans: Mapping[str, Any], configuration: str) -> dict[str, An
     return {
         "dataset": plans.get("dataset_name"),
         "plans": plans.get("plans_name"),
-        "configuration": configuration,
+        "configuration": without_seed(configuration, seed_of(resolved)),
         **facts_of_configuration(resolved),
     }
+
+
+def seed_of(resolved: Mapping[str, Any]) -> int | None:
+    """The seed of a configuration's training; None without one."""
+    found = resolved.get("training", {}).get("seed")
+    return found if isinstance(found, int) else None
+
+
+def without_seed(name: str, seed: int | None) -> str:
+    """The name of a configuration, or one that ends like it, without the part that states its seed.
+
+    >>> without_seed("3d_fullres_seed2", 2), without_seed("3d_fullres_seed2", 1)
+    ('3d_fullres', '3d_fullres_seed2')
+    """
+    return name if seed is None else re.sub(rf"_(seed|s){seed}(?= |$)", "", name)
 
 
 def facts_of_configuration(resolved: Mapping[str, Any]) -> dict[str, Any]:

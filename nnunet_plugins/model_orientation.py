@@ -26,13 +26,14 @@ def turned(images: Sequence[Path], code: str | None, folder: Path) -> list[Path]
     Args:
         images: one file per channel.
         code: the orientation; None returns the files.
-        folder: for copies, which are made unless all files are stored so already.
+        folder: for copies, which are made unless all files are stored so already; it is created.
 
     Raises:
         UserError: an image cannot be read.
     """
     if code is None or all(stored_orientation(path) in (code, "") for path in images):
         return list(images)
+    folder.mkdir(parents=True, exist_ok=True)
     copies = []
     for path in images:
         copies.append(folder / path.name)

@@ -11,11 +11,13 @@ from architectures.deeplab import DeepLabV3, DeepLabV3Plus
 from architectures.inception_dual_unet import InceptionDualUNet
 from architectures.mag_unet import MAGUNet
 from architectures.modular_unet import ModularUNet
+from architectures.nnunet_networks import ResEncL, ResEncM, ResEncXL, nnUNetPlain
 from architectures.se_unet import SEUNet
 from architectures.segnet import SegNet
 from architectures.suggestions import nearest_first
 from architectures.unetr import UNETR
-from architectures.unets import AttentionUNet, ResUNet, TransUNet, UNet, VNet
+from architectures.unets import AttentionUNet, ResUNet, TransUNet, UNet
+from architectures.vnet import VNet
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.planned_network import build_planned, check_names
 
@@ -32,6 +34,10 @@ if getattr(architectures, "__owner__", None) != "nnunet-plugins":
 
 _CLASSES: tuple[type[nn.Module], ...] = (
     ModularUNet,
+    nnUNetPlain,
+    ResEncM,
+    ResEncL,
+    ResEncXL,
     SEUNet,
     MAGUNet,
     AttentionUNet25D,
@@ -47,7 +53,8 @@ _CLASSES: tuple[type[nn.Module], ...] = (
     DeepLabV3Plus,
     TransUNet,
 )
-#: Network name -> class. ModularUNet is nnU-Net's plain U-Net; from UNet on, networks that papers compare with.
+#: Network name -> class. nnUNetPlain and ResEnc M, L and XL are nnU-Net's own; ModularUNet is its U-Net with slots
+#: for blocks; from UNet on, networks that papers compare with.
 NETWORKS: dict[str, type[nn.Module]] = {network.__name__: network for network in _CLASSES}
 
 #: Networks of nnU-Net's own plans; ours accept the same arguments.

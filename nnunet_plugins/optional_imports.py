@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from nnunet_plugins.errors import UserError
@@ -30,3 +31,15 @@ def need(module: str, extra: str, purpose: str) -> Any:
             f"{purpose} needs the package {package}, which cannot be imported ({error}); "
             f"pip install 'nnunet-plugins[{extra}]'"
         ) from error
+
+
+def installed_version(distribution: str) -> str | None:
+    """The version of an installed package; None if it is not installed.
+
+    >>> installed_version("no-such-package") is None
+    True
+    """
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import pickle
-import tempfile
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
@@ -16,9 +16,11 @@ from typing import Any
 import SimpleITK as sitk
 
 from dataset_conversion.raw_format.training_record import orientation_in
+from nnunet_plugins.atomic_files import placed_in
 from nnunet_plugins.environment import register_trainers
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.model_orientation import read, returned, turned
+from nnunet_plugins.natural_images import spacing_file
 from nnunet_plugins.other_plugins import broken_file, listed_folders
 from nnunet_plugins.planned_network import NotAllowedError, check_all_names
 from nnunet_plugins.plans_file import read_object
@@ -197,7 +199,7 @@ def predict(predictor: Any, images: Sequence[Path], target: Path) -> Path:
 
 
 def predict_on_grid(predictor: Any, model: Model, images: Sequence[Path], target: Path) -> Path:
-    """Predict one case in the model's orientation; the label map is on the grid of the first image.
+    """Predict one case in the model's orientation; the label map is on the first image's grid and appears complete.
 
     Args:
         predictor: from `load`.
@@ -208,16 +210,15 @@ def predict_on_grid(predictor: Any, model: Model, images: Sequence[Path], target
     Raises:
         UserError: an image cannot be read.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".turned.") as scratch:
-        folder = Path(scratch)
-        files = turned(images, model.orientation, folder)
-        if files == list(images):
-            return predict(predictor, images, target)
-        found = predict(predictor, files, folder / "out" / target.name)
-        placed = target.with_name(found.name)
-        sitk.WriteImage(returned(sitk.ReadImage(str(found)), read(images[0])), str(placed))
-    return placed
+    with placed_in(target.parent) as scratch:
+        files = turned(images, model.orientation, scratch / "turned")
+        found = predict(predictor, files, scratch / "out" / target.name)
+        if files != list(images):
+            back = returned(sitk.ReadImage(str(found)), read(images[0]))
+            sitk.WriteImage(back, str(found))
+        for path in filter(None, (found, spacing_file(found))):
+            os.replace(path, scratch / path.name)
+    return target.with_name(found.name)
 
 
 def find_device(name: str) -> str:

@@ -94,5 +94,19 @@ def remark(mark: str, text: str) -> str:
     return textwrap.fill(text, WIDTH, initial_indent=begin, subsequent_indent=" " * len(begin))
 
 
+def number(value: float | None, digits: int) -> str:
+    """A number with fixed decimals, or a dash for None."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def count(value: int, noun: str) -> str:
+    """A number with its noun in singular or plural.
+
+    >>> count(2, "case")
+    '2 cases'
+    """
+    return f"{value} {noun}{'' if value == 1 else 's'}"
+
+
 def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
     return [max(map(len, column)) for column in zip(*rows, strict=True)]

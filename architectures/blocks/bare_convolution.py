@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class BareConvolution(nn.Module):
-    """``nonlin(conv(x))`` with bias; the number of channels stays the same.
+    """``drop(nonlin(conv(x)))`` with bias; the number of channels stays the same.
 
     Shapes: (B, C, *S) -> (B, C, *S); S has the rank of ``conv_op``.
 
@@ -28,6 +28,7 @@ class BareConvolution(nn.Module):
         kernel_size: odd, one per axis.
         nonlin: nonlinearity class, or None.
         nonlin_kwargs: its arguments.
+        dropout: rate of the dropout of single elements.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class BareConvolution(nn.Module):
         kernel_size: Sequence[int],
         nonlin: type[nn.Module] | None = nn.ReLU,
         nonlin_kwargs: dict[str, Any] | None = None,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         kernel = list(kernel_size)
@@ -45,10 +47,11 @@ class BareConvolution(nn.Module):
             raise ValueError(f"BareConvolution: kernel_size is {kernel}; every axis must be odd")
         self.conv = conv_op(channels, channels, kernel, padding=[k // 2 for k in kernel])
         self.nonlin = nn.Identity() if nonlin is None else nonlin(**(nonlin_kwargs or {}))
+        self.dropout = nn.Dropout(dropout)
         self.channels = channels
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.nonlin(self.conv(x))
+        y: Tensor = self.dropout(self.nonlin(self.conv(x)))
         return y
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> np.int64:

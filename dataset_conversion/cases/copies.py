@@ -38,8 +38,7 @@ def telling_channels(facts: Mapping[str, Mapping[int, Intensities]]) -> dict[str
     Of several channels, one with few levels (a rough segmentation, an empty image) and one that is
     the same in all cases (an atlas) may be equal on purpose.
 
-    Args:
-        facts: case -> channel -> facts.
+    `facts` are those of each channel of each case.
     """
     keys: dict[int, set[str]] = {}
     for own in facts.values():

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from dataset_conversion.cases.label_box import label_box
 from dataset_conversion.io.orientation import slice_index
 from dataset_conversion.labels import histogram
 
@@ -31,19 +32,23 @@ def holes(mask: np.ndarray, spacing: Sequence[float]) -> str:
     >>> holes(mask, (1, 1, 3))[:70]
     'no label in 4 of the 7 slices from the first to the last labelled one;'
     """
-    if min(mask.shape) == 1:  # one slice
+    box = label_box(mask)
+    if min(mask.shape) == 1 or box is None:
         return ""
-    axis = slice_index(spacing)
-    axes = list(range(3)) if axis is None else [axis]
-    for one in axes:
-        missing, extent = _missing(np.moveaxis(mask, 2 - one, 0))
+    part, axis = mask[box], slice_index(spacing)
+    stacks = [np.moveaxis(part, 2 - one, 0) for one in (range(3) if axis is None else [axis])]
+    values = list(histogram(part))
+    tables = [
+        np.stack([np.bincount(plane.ravel(), minlength=values[-1] + 1) > 0 for plane in stack])
+        for stack in stacks
+    ]
+    for stack, table in zip(stacks, tables, strict=True):
+        missing, extent = _missing(np.asarray(table[:, 1:].any(axis=1)), stack)
         if missing:
             return f"no label in {_shown(missing, extent)}"
-    part = mask[_box(mask)]
-    for value in histogram(part):
-        label = part == value
-        for one in axes if value else ():
-            missing, extent = _missing(np.moveaxis(label, 2 - one, 0))
+    for value in filter(None, values):
+        for stack, table in zip(stacks, tables, strict=True):
+            missing, extent = _missing(table[:, value], stack, value)
             if missing:
                 return f"label {value} is missing in {_shown(missing, extent)}"
     return ""
@@ -56,25 +61,17 @@ def _shown(missing: int, extent: int) -> str:
     )
 
 
-def _box(mask: np.ndarray) -> tuple[slice, ...]:
-    """Return the bounds of the labels with one slice of background, as slices of the array."""
-    found = []
-    for axis in range(3):
-        rows = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
-        if not rows.size:
-            return (slice(0, 0),) * 3
-        found.append(slice(max(0, int(rows[0]) - 1), int(rows[-1]) + 2))
-    return tuple(found)
+def _missing(used: np.ndarray, stack: np.ndarray, value: int = 0) -> tuple[int, int]:
+    """Return the number of slices that a label misses, and of slices between the labelled ends.
 
-
-def _missing(slices: np.ndarray) -> tuple[int, int]:
-    """Return the number of slices that a label misses, and of slices between the labelled ends."""
-    labelled = np.flatnonzero(slices.any(axis=(1, 2)))
+    `used` states which slices of `stack` hold the label `value`, or any label for 0.
+    """
+    labelled = np.flatnonzero(used)
     gaps = [(int(a), int(b)) for a, b in pairwise(labelled) if b - a > 1]
     if not gaps or len(labelled) < 3:
         return 0, 0
     extent = int(labelled[-1] - labelled[0]) + 1
-    continued = [(a, b) for a, b in gaps if _continues(slices, a, b)]
+    continued = [(a, b) for a, b in gaps if _continues(stack[a], stack[b], value)]
     single = len(gaps) >= 0.8 * (len(labelled) - 1)  # hardly any two neighbours are labelled
     if single and len(continued) > 0.5 * len(gaps):
         return extent - len(labelled), extent
@@ -82,8 +79,9 @@ def _missing(slices: np.ndarray) -> tuple[int, int]:
     return (sum(lost), extent) if len(labelled) >= _FEWEST else (0, 0)
 
 
-def _continues(slices: np.ndarray, first: int, second: int) -> bool:
+def _continues(one: np.ndarray, other: np.ndarray, value: int) -> bool:
     """Return whether a label is at the same place in two slices, over half of the smaller area."""
-    one, other = slices[first], slices[second]
+    if value:
+        one, other = one == value, other == value
     shared = int(np.count_nonzero((one == other) & (one > 0)))
     return shared >= 0.5 * int(min(np.count_nonzero(one), np.count_nonzero(other)))

@@ -93,11 +93,7 @@ def _keys(shape: Sequence[int], levels: np.ndarray, counts: np.ndarray,
           ends: tuple[float, float]) -> tuple[str, str]:  # fmt: skip
     """Return the keys of an image: of all levels with their values, and of the highest without.
 
-    Args:
-        shape: of the array.
-        levels: integers in ascending order.
-        counts: voxels of each level.
-        ends: lowest and highest value.
+    `levels` are ascending integers, `counts` their voxels, `ends` the lowest and highest value.
     """
     if len(levels) < 2:
         return "", ""

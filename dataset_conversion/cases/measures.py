@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from dataset_conversion.cases.label_box import label_box
+
 _SHELL = 2  # voxels around the labels
 _FEW = 500  # voxels of labels
 _VOXELS = 1 << 21  # in the box of the labels, above which every second slice or fewer are measured,
@@ -75,7 +77,7 @@ def measure(images: Sequence[np.ndarray], mask: np.ndarray | None,
     longest = images[0].shape[int(np.argmax(sides))]
     size = _rounded(max(sides)), longest, _rounded(min(spacing))
     border = tuple(_border(image) for image in images)
-    box = None if mask is None else _box(mask)
+    box = None if mask is None else label_box(mask)
     if mask is None or box is None:
         return Measures(*size, border)
     wide = tuple(slice(max(0, part.start - _SHELL), part.stop + _SHELL) for part in box)
@@ -101,18 +103,6 @@ def measure(images: Sequence[np.ndarray], mask: np.ndarray | None,
             for value in np.flatnonzero(counts).tolist()
         },
     )
-
-
-def _box(mask: np.ndarray) -> tuple[slice, ...] | None:
-    """Return the box around the labels; None without any."""
-    box: list[slice] = []
-    for axis in range(3):
-        part = mask[tuple(box)]
-        used = np.flatnonzero(part.max(axis=tuple(a for a in range(3) if a != axis)))
-        if not used.size:
-            return None
-        box.append(slice(int(used[0]), int(used[-1]) + 1))
-    return tuple(box)
 
 
 def _every(labels: np.ndarray) -> slice:

@@ -50,12 +50,6 @@ class Prepared:
 def prepare(sample: Sample, labels: Labels, output: Output, who: str) -> Prepared:
     """Orient the images, align and renumber the mask, apply the transforms, choose the data type.
 
-    Args:
-        sample: the loaded source.
-        labels: names and remap.
-        output: window, transforms, orientation and permissions.
-        who: the source, for messages.
-
     Raises:
         DatasetError: channels on different grids, implausible spacing, an image that is a mask,
             an empty mask without permission, labels of left and right that are exchanged, and the errors of

@@ -38,11 +38,8 @@ class Sides:
 def check_sides(mask: sitk.Image, sides: Sides, who: str, fix: str) -> list[str]:
     """Compare the positions of both sides in physical space (LPS: x grows to the patient's left).
 
-    Args:
-        mask: label map with the source's values.
-        sides: what is on which side.
-        who: the mask, for messages.
-        fix: what to do if the sides are exchanged, for messages.
+    The mask has the source's values. `who` and `fix`, which is what to do if sides are exchanged, are for
+    messages.
 
     Returns:
         A note if the mask does not allow the comparison.
@@ -74,9 +71,7 @@ def check_sides(mask: sitk.Image, sides: Sides, who: str, fix: str) -> list[str]
 def exchanged_sides(mask: sitk.Image, labels: Mapping[str, Collection[int]]) -> str:
     """Describe the labels of one structure on either side whose positions contradict their names; "" if none do.
 
-    Args:
-        mask: label map; its header places it in LPS.
-        labels: name -> values in the mask.
+    `labels` are names and their values in the mask, whose header places it in LPS.
 
     >>> import numpy as np
     >>> mask = sitk.GetImageFromArray(np.array([[[2, 2, 2, 0, 3, 3]]], np.uint8))

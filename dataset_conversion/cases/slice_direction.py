@@ -28,10 +28,7 @@ Grid = tuple[Sequence[float], str]
 def grid_notes(grids: Sequence[Grid], *, slices_first: bool, sided: bool) -> list[str]:
     """Return notes on the slices and in-plane spacings of a dataset's sources.
 
-    Args:
-        grids: of all cases, as in the source.
-        slices_first: each volume is stored with its slice axis first.
-        sided: some labels have a side.
+    `slices_first`: each volume is stored with its slice axis first. `sided`: some labels have a side.
     """
     directions = _directions(grids, slices_first=slices_first, sided=sided)
     return [note for note in (directions, in_plane(grids)) if note]
@@ -45,8 +42,7 @@ def slice_directions(planes: Iterable[str]) -> str:
     >>> slice_directions(["coronal", "coronal", ""])
     ''
 
-    Args:
-        planes: what `slice_axis` returns for each case.
+    `planes` are the results of `slice_axis`.
     """
     counts = Counter(planes)
     without = counts.pop("", 0)

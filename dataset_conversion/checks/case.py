@@ -167,11 +167,7 @@ def _label(path: Path, layout: Layout) -> _Label:
 
 
 def _unchanged(layout: Layout, path: Path) -> bool:
-    """Return whether a file is in the manifest, and has not changed.
-
-    Raises:
-        DatasetError: it has changed.
-    """
+    """Return whether a file is in the manifest, and has not changed."""
     known = layout.digests.get(path)
     if known is None:
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from dataset_conversion.cases.implausible import Looked, implausible
@@ -14,11 +15,11 @@ from dataset_conversion.checks.channels import channel_findings
 from dataset_conversion.checks.copies import copy_findings
 from dataset_conversion.checks.finding import Finding
 from dataset_conversion.checks.layout import Layout, read_layout
-from dataset_conversion.errors import DatasetError
+from dataset_conversion.errors import together
 from dataset_conversion.io.geometry import in_mm
 from dataset_conversion.io.orientation import SLICES_FIRST, slice_index, stored_code
 from dataset_conversion.labels import IGNORE
-from dataset_conversion.parallel import Progress, each
+from dataset_conversion.parallel import Progress, gather
 from dataset_conversion.raw_format.summary import counted
 
 
@@ -69,13 +70,10 @@ def check(folder: Path, *, jobs: int = 1, allow_empty: bool = False,
     """
     layout = read_layout(Path(folder), preprocessed)
     layout.allow_empty |= allow_empty
-    seen: dict[int, CheckedCase] = {}
-    places = range(len(layout.cases))
-    for index, found in each(lambda i: look(layout, layout.cases[i]), places, jobs, progress):
-        if isinstance(found, DatasetError):  # not from a case: `look` returns those as findings
-            raise found
-        seen[index] = found
-    looked = [seen[index] for index in sorted(seen)]
+    done, problems = gather(partial(look, layout), layout.cases, jobs, progress)
+    if problems:  # not from a case: `look` returns those as findings
+        raise together(problems)
+    looked = [found for _, found in done]
     findings = [
         *layout.findings,
         *(f for one in looked for f in one.findings),

@@ -76,9 +76,7 @@ class Layout:
 def read_layout(folder: Path, preprocessed: Path | None = None) -> Layout:
     """Read the layout of a dataset's folder.
 
-    Args:
-        folder: `Dataset<id>_<name>`.
-        preprocessed: nnUNet_preprocessed, to compare splits and preprocessed cases.
+    Splits and preprocessed cases are compared with those in `preprocessed` (nnUNet_preprocessed).
 
     Raises:
         DatasetError: no such folder, or no readable dataset.json.

@@ -10,12 +10,7 @@ from dataset_conversion.raw_format.preprocessed import outdated_note
 
 
 def in_preprocessed(folder: Path, preprocessed: Path | None) -> list[Finding]:
-    """Compare the dataset with its preprocessed cases.
-
-    Args:
-        folder: the dataset.
-        preprocessed: nnUNet_preprocessed, if it is set.
-    """
+    """Compare the dataset with its preprocessed cases."""
     if preprocessed is None:
         return []
     try:

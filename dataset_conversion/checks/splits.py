@@ -14,13 +14,7 @@ from dataset_conversion.raw_format.staging import SPLITS
 
 def in_splits(folder: Path, training: Iterable[str],
               patients: Mapping[str, int]) -> list[Finding]:  # fmt: skip
-    """Check the folds.
-
-    Args:
-        folder: the dataset.
-        training: all training cases.
-        patients: case -> number of the patient, if there is a manifest.
-    """
+    """Check the folds."""
     path = folder / SPLITS
     if not path.is_file():
         return []

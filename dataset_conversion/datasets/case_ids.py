@@ -36,9 +36,7 @@ def case_id(prefix: str, sha256: str, secret: bytes = b"") -> str:
 def folder_id(where: Path, name: str = "") -> str:
     """Return a folder's name as a case id.
 
-    Args:
-        where: the folder, for messages.
-        name: instead of the folder's name.
+    `where` is the folder, `name` replaces the folder's name.
 
     Raises:
         DatasetError: no character of the name is allowed in a case id, the name is too long for the

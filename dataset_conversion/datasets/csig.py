@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -22,11 +22,8 @@ from dataset_conversion.datasets.paired_folders import Key, find_folder, find_pa
 from dataset_conversion.datasets.volume_cases import Content, Files, collect
 from dataset_conversion.datasets.volume_dataset import volume_dataset
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.io.label_maps import LabelMap, read_mask
 from dataset_conversion.labels import Labels, read_labels
 from dataset_conversion.raw_format.raw_dataset import Progress, RawDataset
-
-__all__ = ["CONVERTER", "Options", "convert"]
 
 LEVELS = ("S", "L5", "L4", "L3", "L2", "L1", "T12", "T11", "T10", "T9")  # from the lowest
 _IMAGE = re.compile(r"case[_-]?0*(\d+)\.nii(\.gz)?", re.IGNORECASE)
@@ -83,7 +80,13 @@ def find(source: Path, options: Options, id: int, name: str,
     values = (labels.names.get(level) for level in LEVELS)
     upwards = [value for value in values if isinstance(value, int)]
     other = "all or aspp" if options.scheme == "reversed" else "reversed"
-    content = Content(labels, read_mask=partial(_read, upwards=upwards, other=other))
+    fix = (
+        f"pass another numbering (--scheme {other}, or --labels JSON), or correct the file if head "
+        "and feet are exchanged"
+    )
+    content = Content(
+        labels, verify=lambda files, mask: check_order(mask, upwards, str(files.mask), fix)
+    )
     files = [
         Files(f"case{pair.key[0]}", str(pair.key[0]), (pair.image,), pair.mask) for pair in pairs
     ]
@@ -104,15 +107,6 @@ def _labels(options: Options) -> Labels:
     names, background = SCHEMES[options.scheme]
     kept = {name: value for name, value in names.items() if value not in options.drop}
     return Labels(kept, drop=tuple(sorted({*background, *options.drop})))
-
-
-def _read(files: Files, path: Path, upwards: list[int], other: str) -> LabelMap:
-    mask = read_mask(path)
-    fix = (
-        f"pass another numbering (--scheme {other}, or --labels JSON), or correct the file if head "
-        "and feet are exchanged"
-    )
-    return replace(mask, notes=(*mask.notes, *check_order(mask.image, upwards, str(path), fix)))
 
 
 CONVERTER = Converter(name="CSIG", options=Options, find=find)

@@ -18,6 +18,7 @@ each, though users report scans of one patient in 6 and 7. Cite doi 10.1007/s115
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -36,8 +37,6 @@ from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import like
 from dataset_conversion.io.label_maps import LabelMap, read_mask
 from dataset_conversion.raw_format.raw_dataset import Progress, RawDataset
-
-__all__ = ["CONVERTER", "Options", "convert"]
 
 LABELS = {"sacrum": (1,), "right hip": (2,), "left hip": (3,), "lumbar spine": (4,)}
 _SIDES = Sides("hip", left=(3,), right=(2,), middle=(1, 4))
@@ -77,10 +76,13 @@ def find(source: Path, options: Options, id: int, name: str,
     """Pair images and masks and return the dataset; writes nothing."""
     expected = "the folder that holds the unpacked CTPelvic1K_dataset6_data and masks"
     pairs, problems = pairs_below(source, _named, expected, options.follow_links)
-    read = partial(_read, exchanged=options.hips_exchanged)
-    content = Content(merged(LABELS, options.drop), read_mask=read)
-    found = collect([_files(pair) for pair in pairs], content, options, progress, problems)
     exchanged = sorted(set(options.hips_exchanged))
+    content = Content(
+        merged(LABELS, options.drop),
+        read_mask=partial(_read, exchanged=exchanged),
+        verify=partial(_verify, exchanged=exchanged),
+    )
+    found = collect([_files(pair) for pair in pairs], content, options, progress, problems)
     order = "2 right, 3 left" + (f"; exchanged in sub-datasets {exchanged}" if exchanged else "")
     notes = [f"hips: {order}; public sources disagree, so sides were verified by position"]
     settings = {"hips_exchanged": exchanged}
@@ -113,20 +115,27 @@ def _files(pair: FoundPair) -> Files:
     return Files(pair.scan, uid[0] if uid else pair.scan, (pair.image,), pair.mask)
 
 
-def _read(files: Files, path: Path, exchanged: tuple[int, ...]) -> LabelMap:
+def _part(files: Files) -> int:
+    return int(files.name[len("dataset")])
+
+
+def _read(files: Files, path: Path, exchanged: Collection[int]) -> LabelMap:
     mask = read_mask(path)
-    part = int(files.name[len("dataset")])
-    if part in exchanged:
-        table = np.arange(65536, dtype=np.uint16)
-        table[[2, 3]] = 3, 2
-        image = like(table[sitk.GetArrayViewFromImage(mask.image)], mask.image)
-        mask = replace(mask, image=image)
+    if _part(files) not in exchanged:
+        return mask
+    table = np.arange(65536, dtype=np.uint16)
+    table[[2, 3]] = 3, 2
+    return replace(mask, image=like(table[sitk.GetArrayViewFromImage(mask.image)], mask.image))
+
+
+def _verify(files: Files, mask: sitk.Image, exchanged: Collection[int]) -> list[str]:
+    part = _part(files)
     fix = (
         f"if the masks of sub-dataset {part} number the hips the other way round, "
         f"{'leave it out of' if part in exchanged else f'add {part} to'} --hips-exchanged; if the "
         "file's header exchanges left and right, correct it"
     )
-    return replace(mask, notes=(*mask.notes, *check_sides(mask.image, _SIDES, str(path), fix)))
+    return check_sides(mask, _SIDES, str(files.mask), fix)
 
 
 CONVERTER = Converter(name="CTPelvic1K", options=Options, find=find)

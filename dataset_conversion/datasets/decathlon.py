@@ -43,8 +43,6 @@ from dataset_conversion.io.channels import read_channels
 from dataset_conversion.labels import Labels, read_labels
 from dataset_conversion.raw_format.raw_dataset import Progress, RawDataset
 
-__all__ = ["CONVERTER", "Options", "convert"]
-
 Pair = tuple[Path, Path | None]  # image and label map; None for a test image
 
 _HU = -200  # lower values are taken for Hounsfield units
@@ -173,11 +171,7 @@ def _numbered(values: Collection[int], drop: Collection[int]) -> Labels:
 
 
 def _guarded(path: Path) -> str:
-    """Return the channel name of images without dataset.json: MRI, unless they hold HU.
-
-    Raises:
-        DatasetError: several channels, or values of CT, which nnU-Net normalises differently.
-    """
+    """Return the channel name of images without dataset.json: MRI, unless they hold HU."""
     images, _ = read_channels(path)
     lowest = min(float(sitk.GetArrayViewFromImage(image).min()) for image in images)
     if len(images) > 1 or lowest < _HU:

@@ -68,10 +68,8 @@ class DicomFiles:
     ) -> Callable[[Series], bool] | None:
         """Return a test of which of several series is the image, None if nothing shows it.
 
-        Args:
-            who: the patient, for messages.
-            binary: receives the series of two values that the test finds, as possible masks.
-            masked: whether the patient has a mask of another kind.
+        `binary` receives the series of two values, which may be masks. `masked`: the patient has a mask of
+        another kind.
         """
         if self.objects:
             return partial(_referred, self.objects)
@@ -84,12 +82,8 @@ def split_dicom(files: Sequence[Path], apart: Sequence[Path], folder: Path, patt
                 series: str | None) -> DicomFiles:  # fmt: skip
     """Separate the masks among a patient's DICOM files from its images.
 
-    Args:
-        files: the patient's files that may be DICOM.
-        apart: files that may be DICOM, in a place that holds masks only.
-        folder: the patient's folder.
-        pattern: regular expression in the names of masks, for folders and series descriptions.
-        series: part of the description of the image's series, which is not a mask then.
+    Files of `apart` are in a place that holds masks only. `pattern` is sought in the names of folders and in
+    series descriptions, except in that of the image's series, of which `series` is a part.
 
     Raises:
         DatasetError: a damaged SEG or RTSTRUCT, or a segmentation that is not read.
@@ -123,13 +117,7 @@ def dicom_source(files: DicomFiles, binary: Sequence[Series], image: Path | Seri
                  pattern: str, how: Reading) -> tuple[MaskSource | None, list[str]]:  # fmt: skip
     """Return the mask in a patient's DICOM files, None without one, and notes.
 
-    Args:
-        files: from `split_dicom`.
-        binary: series that `DicomFiles.fits` set aside.
-        image: the patient's image.
-        folder: the patient's folder.
-        pattern: regular expression in the names of masks.
-        how: the user's labels and choices.
+    `binary` are series that `DicomFiles.fits` set aside; `pattern` is sought in the names of masks.
 
     Raises:
         DatasetError: an object refers to another series, or there are masks of several kinds.

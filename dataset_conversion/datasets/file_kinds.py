@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dataset_conversion.datasets.source_files import check_not_pointer
 from dataset_conversion.dicom.headers import SUFFIXES, may_be_dicom
-from dataset_conversion.errors import DatasetError
+from dataset_conversion.errors import DatasetError, reading
 from dataset_conversion.io.volumes import READABLE, UNREADABLE, data_files, is_volume
 
 ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz",
@@ -98,11 +98,9 @@ def kind_of(path: Path) -> str:
         return "temporary"
     if is_volume(path):
         return "volumes"
-    try:
+    with reading(path):
         if may_be_dicom(path):
             return "dicom"
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from error
     if name.endswith(ARCHIVES):
         return "archives"
     suffix = path.suffix.lower()
@@ -183,12 +181,7 @@ def check_passed_over(files: SortedFiles, folder: Path, pattern: str, *, image: 
                       mask: bool) -> list[str]:  # fmt: skip
     """Reject files that may be the missing mask or image; return notes on others that are not read.
 
-    Args:
-        files: from `sort_files`.
-        folder: the patient's folder.
-        pattern: --mask-pattern.
-        image: whether an image was found.
-        mask: whether a mask was found.
+    `image` and `mask` state whether they were found.
 
     Raises:
         DatasetError: no mask was found, and a file of a format that is not read or its folder has the

@@ -94,11 +94,7 @@ def apply(cases: Sequence[Case], table: Mapping[str, str], source: Path,
     A row may name a case by its folder, its file with or without ending, a file in its folder, its
     path (of either kind of slash), its case id, or the group that the dataset itself gives it.
 
-    Args:
-        cases: all cases.
-        table: from `read_groups`.
-        source: the dataset's folder; paths in the table are relative to it.
-        path: the table, for messages.
+    Paths in the table are relative to `source`, the dataset's folder; `path` is the table, for messages.
 
     Returns:
         The cases with new groups, and notes.

@@ -20,6 +20,12 @@ from dataset_conversion.datasets.case_ids import case_id, folder_id
 from dataset_conversion.datasets.entries import Entry
 from dataset_conversion.datasets.images_only import IMAGES_ONLY, MODEL, NO_LABELS
 from dataset_conversion.datasets.layouts import find_entries
+from dataset_conversion.datasets.named_segments import (
+    NOTE,
+    check_not_label,
+    names_patient,
+    of_one_patient,
+)
 from dataset_conversion.datasets.options import Common, follow_links_option, option
 from dataset_conversion.datasets.patient_folder import Patient, read_patient
 from dataset_conversion.datasets.patient_ids import by_patient
@@ -35,11 +41,12 @@ from dataset_conversion.io.label_names import (
     check_renames,
     labels_of,
     read_renames,
+    targets,
     translation,
 )
 from dataset_conversion.io.segments import Reading
 from dataset_conversion.io.volumes import header_of, read_image
-from dataset_conversion.labels import Labels, read_labels, template
+from dataset_conversion.labels import Labels, folded, read_labels, template
 from dataset_conversion.raw_format.raw_dataset import Progress
 
 
@@ -93,7 +100,10 @@ class FolderOptions(Common):
 
 @dataclass(frozen=True)
 class _Found:
-    """A patient's files, case id, digests and stamps, and the values and segments of the mask."""
+    """A patient's files, case id, digests and stamps, and the values and segments of the mask.
+
+    `personal` are the names of segments that hold a part of the patient's name or id.
+    """
 
     patient: Patient
     name: str
@@ -102,18 +112,14 @@ class _Found:
     values: tuple[int, ...]
     segments: dict[str, int] | None
     stamp: Stamp
+    personal: tuple[str, ...] = ()
 
 
 def find_patients(source: Path, options: FolderOptions, prefix: str, progress: Progress | None,
                   usual: Labels | None = None) -> Collected:  # fmt: skip
     """Scan the patients' folders.
 
-    Args:
-        source: folder that holds the patients' folders.
-        options: the user's options.
-        prefix: prefix of the case ids.
-        progress: wraps the folders.
-        usual: default labels; None takes the segment names of the masks.
+    Without `usual`, the default labels, the names of the segments in the masks are taken.
 
     Raises:
         DatasetError: no patients, no masks, invalid options, or problems with single patients.
@@ -135,6 +141,7 @@ def find_patients(source: Path, options: FolderOptions, prefix: str, progress: P
     look = partial(_look, options=options, prefix=prefix, reading=reading)
     later = replace(options, keep_going=True)  # all problems are reported together
     found, problems = scan(entries, look, later, progress)
+    found = _noted(found, reading)
     try:
         labels = NO_LABELS if options.images_only else _labels(found, options, reading)
         missing = _missing_structures(found, labels, reading)
@@ -201,7 +208,22 @@ def _look(entry: Entry, options: FolderOptions, prefix: str, reading: Reading) -
         if options.keep_names
         else case_id(prefix, image, options.secret)
     )
-    return _Found(patient, name, sources, grid.voxels, values, segments, files)
+    known = patient.texts() if segments else []
+    personal = tuple(n for n in segments or {} if names_patient(n, known))
+    return _Found(patient, name, sources, grid.voxels, values, segments, files, personal)
+
+
+def _noted(found: Sequence[_Found], reading: Reading) -> list[_Found]:
+    """Return the patients, those with segments that name them and are not labels of the user with a note."""
+    groups, _ = _groups(found)
+    own = of_one_patient([(groups[item.name], item.segments or {}) for item in found])
+    result = []
+    for item in found:
+        personal = tuple(name for name in item.personal if folded(name) in own
+                         and not (reading.labels and folded(name) in targets(reading.labels)))  # fmt: skip
+        notes = (*item.patient.notes, NOTE) if personal else item.patient.notes
+        result.append(replace(item, personal=personal, patient=replace(item.patient, notes=notes)))
+    return result
 
 
 def _labels(found: Sequence[_Found], options: FolderOptions, reading: Reading) -> Labels:
@@ -222,6 +244,8 @@ def _labels(found: Sequence[_Found], options: FolderOptions, reading: Reading) -
             f"{plain[0][1].path}: masks without segment names hold the label values {values}; save "
             f"their names to a file and pass it with --labels, e.g.\n{template(values)}"
         )
+    for item, _ in masked:
+        check_not_label(item.personal, reading.renames, str(item.patient.folder))
     return labels_of([item.segments or {} for item, _ in masked], options.drop, reading.renames)
 
 

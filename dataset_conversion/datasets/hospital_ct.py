@@ -14,11 +14,9 @@ from dataset_conversion.cases.transforms import DropEmptySlices
 from dataset_conversion.datasets.converter import Converter
 from dataset_conversion.datasets.hospital import FolderOptions, find_patients
 from dataset_conversion.datasets.options import option, window_option
+from dataset_conversion.datasets.volume_dataset import volume_dataset
 from dataset_conversion.dicom.series import ABSENT, ANY
-from dataset_conversion.raw_format.preview import BONE
 from dataset_conversion.raw_format.raw_dataset import Progress, RawDataset
-
-__all__ = ["CONVERTER", "Options", "convert"]
 
 
 @dataclass(frozen=True)
@@ -40,22 +38,9 @@ def find(source: Path, options: Options, id: int, name: str,
          progress: Progress | None) -> RawDataset:  # fmt: skip
     """Scan the patients' folders and return the dataset; writes nothing."""
     found = find_patients(source, options, "sijct", progress)
-    labels = found.labels
-    ignore = None if labels.ignore is None else labels.remap[labels.ignore]
+    ignore = None if found.labels.ignore is None else found.labels.remap[found.labels.ignore]
     steps = (DropEmptySlices(ignore),) if options.drop_empty_slices else ()
-    return RawDataset(
-        id=id,
-        name=name,
-        # noNorm: nnU-Net silently uses z-scores for channel names that it does not know.
-        channel_names=("noNorm" if options.window else options.kind,),
-        labels=labels,
-        cases=found.cases,
-        output=options.output(window=options.window, steps=steps),
-        display=BONE if options.kind.upper() == "CT" else None,
-        notes=found.notes,
-        splits=options.splits(),
-        problems=found.problems,
-    )
+    return volume_dataset(id, name, found, options, (options.kind,), steps=steps)
 
 
 CONVERTER = Converter(name="SacroiliacCT", options=Options, find=find)

@@ -40,12 +40,7 @@ def convert_images(find: Find, source: Path, target: Path, options: Common,
                    progress: Progress | None = None) -> ImagesReport:  # fmt: skip
     """Convert the images of a source to a flat folder.
 
-    Args:
-        find: scans the source, see `Converter`.
-        source: the patients, as for a training dataset; masks are passed over.
-        target: a new or an empty folder.
-        options: with `images_only`, and `model` or None.
-        progress: wraps the list of sources, then the list of cases, e.g. tqdm.
+    `target` is a new or an empty folder. The options have `images_only`, and `model` or None.
 
     Raises:
         DatasetError: the conversion is impossible, or options differ from what the model records.
@@ -79,11 +74,7 @@ def convert_images(find: Find, source: Path, target: Path, options: Common,
 
 
 def _as_trained(dataset: Description, record: TrainingRecord) -> tuple[Description, list[str]]:
-    """Return the dataset with the output of the training images, and notes.
-
-    Raises:
-        DatasetError: options that were given, or the channel, differ from the record.
-    """
+    """Return the dataset with the output of the training images, and notes."""
     given = dataset.output
     code, why = record.written_as(given.orientation)
     if not record.recorded and (given.window or given.steps):

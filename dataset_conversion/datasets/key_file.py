@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from dataset_conversion.cases.case import Case
-from dataset_conversion.errors import DatasetError, disk_error, some
+from dataset_conversion.errors import DatasetError, disk_error, reading, some
 
 COLUMNS = ("case", "source", "dataset")
 _SHORT = COLUMNS[:2]  # of new images, and of an older version
@@ -19,10 +19,6 @@ _SHORT = COLUMNS[:2]  # of new images, and of an older version
 
 def check_key(key: Path, target: Path) -> None:
     """Reject a place for the key that is unsafe, and a file that is not the key of this dataset.
-
-    Args:
-        key: the file, which may not exist yet.
-        target: the dataset's folder.
 
     Raises:
         DatasetError: it is inside a dataset, its folder does not exist, or it is another file.
@@ -39,16 +35,7 @@ def check_key(key: Path, target: Path) -> None:
 
 
 def check_cases(key: Path, dataset: str, known: Collection[str]) -> None:
-    """Reject a key with cases of neither the earlier nor this conversion: it belongs to another dataset.
-
-    Args:
-        key: the file, which may not exist yet.
-        dataset: name of the dataset's folder.
-        known: ids of the cases.
-
-    Raises:
-        DatasetError: the message names the first of these cases.
-    """
+    """Reject a key with cases of neither the earlier nor this conversion: it belongs to another dataset."""
     foreign = sorted(set(_rows(key, dataset)) - set(known))
     if foreign:
         raise DatasetError(
@@ -104,20 +91,16 @@ def write_key(key: Path, sources: Mapping[str, str], dataset: str = "",
 
 
 def _rows(key: Path, dataset: str) -> dict[str, str]:
-    """Return case -> source of an existing key; empty if there is no file.
-
-    Raises:
-        DatasetError: it was not written by convert, or is the key of another dataset.
-    """
+    """Return case -> source of an existing key; empty if there is no file."""
     if not os.path.lexists(key):
         return {}
     if not key.is_file():
         raise DatasetError(f"{key}: is not a regular file; pass a new .csv file with --key")
-    try:
-        with key.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-            text = stream.read(1 << 28)
-    except OSError as error:
-        raise DatasetError(f"{key}: cannot be read ({error.strerror or error})") from error
+    with (
+        reading(key),
+        key.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream,
+    ):
+        text = stream.read(1 << 28)
     first = text.partition("\n")[0]
     # Some spreadsheets save semicolons.
     rows = _parsed(text, ";" if ";" in first else ",")

@@ -51,11 +51,8 @@ def find_entries(source: Path, pattern: str, follow_links: bool = False,
                  images_only: bool = False) -> tuple[list[Entry], list[str]]:  # fmt: skip
     """Return the patients in a source folder, and notes on its layout.
 
-    Args:
-        source: folder that holds all patients.
-        pattern: regular expression in the names of masks; case is ignored.
-        follow_links: follow symbolic links.
-        images_only: pass over the masks of paired layouts.
+    `pattern` is a regular expression in the names of masks, in any letter case. `images_only` passes over the
+    masks of paired layouts.
 
     Raises:
         DatasetError: not a folder, no patients, several layouts at once, no names that pair images

@@ -18,11 +18,8 @@ from dataset_conversion.errors import DatasetError
 def check_order(mask: sitk.Image, upwards: Sequence[int], who: str, fix: str) -> list[str]:
     """Compare the heights of the labels with the expected order.
 
-    Args:
-        mask: label map with the source's values.
-        upwards: values from the lowest level to the highest; missing ones are skipped.
-        who: the mask, for messages.
-        fix: what to do if the order is reversed, for messages.
+    `upwards` are the source's values from the lowest level to the highest; missing ones are skipped. `who` and
+    `fix`, which is what to do if the order is reversed, are for messages.
 
     Returns:
         Notes on single levels that are out of order.

@@ -12,31 +12,16 @@ from dataset_conversion.datasets.dicom_masks import DicomFiles, dicom_source, sp
 from dataset_conversion.datasets.file_kinds import SortedFiles, in_mask_folder
 from dataset_conversion.datasets.mask_source import MaskSource, joined, one_file
 from dataset_conversion.datasets.one_patient import check_one_patient
-from dataset_conversion.datasets.structure_files import Structures, check_unread, find_structures
+from dataset_conversion.datasets.structure_files import (
+    Search,
+    Structures,
+    check_unread,
+    find_structures,
+)
 from dataset_conversion.dicom.series import Series
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.label_maps import is_slicer
-from dataset_conversion.io.segments import Reading
 from dataset_conversion.io.volumes import read_header
-
-
-@dataclass(frozen=True)
-class Search:
-    """Where and how a patient's mask is looked for.
-
-    Attributes:
-        folder: the patient's folder, for messages and relative paths.
-        patient: the patient's name in file names.
-        pattern: regular expression in the names of masks; case is ignored.
-        how: the user's labels and choices.
-        series: which DICOM series is the image, see `find_series`.
-    """
-
-    folder: Path
-    patient: str
-    pattern: str
-    how: Reading
-    series: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,12 +59,9 @@ class MaskFiles:
 
     def check_unread(self, *places: SortedFiles) -> None:
         """Reject structures in formats that are not read; see `structure_files.check_unread`."""
-        search = self.search
         paths = [path for files in places for path in (*files.archives, *files.others)]
         if self.structures or not self:
-            check_unread(
-                paths, self.structures, search.folder, search.patient, search.pattern, search.how
-            )
+            check_unread(self.search, paths, self.structures)
 
     def fits(self) -> Callable[[Series], bool] | None:
         """Return a test of which of several series is the image; None if nothing shows it."""
@@ -126,14 +108,9 @@ def find_mask_files(search: Search, volumes: Sequence[Path], named: Sequence[Pat
         named: those of them that are masks by name or place.
         dicom: files that may be DICOM, of image and mask.
         apart: files that may be DICOM, in a place of their own for masks; None without such a place.
-
-    Raises:
-        DatasetError: see `find_structures` and `split_dicom`; DICOM masks of another patient.
     """
-    parts = find_structures(
-        volumes, search.folder, search.patient, search.pattern, search.how,
-        series=bool(dicom) or apart is not None, apart=apart is not None,
-    )  # fmt: skip
+    series, own = bool(dicom) or apart is not None, apart is not None
+    parts = find_structures(search, volumes, series=series, apart=own)
     used = set() if parts is None else set(parts.all_files())
     inside = [p for p in volumes if in_mask_folder(p, search.folder, search.pattern)]
     masks = dict.fromkeys([*named, *(inside if len(inside) == 1 else [])])

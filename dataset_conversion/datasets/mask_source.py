@@ -93,11 +93,7 @@ def _joined(maps: Sequence[LabelMap], how: Reading, who: str) -> LabelMap:
 
 
 def check_same_grid(part: LabelMap, base: sitk.Image, who: str) -> None:
-    """Reject a mask on another grid than the first one of its patient.
-
-    Raises:
-        DatasetError: size or position differ.
-    """
+    """Reject a mask on another grid than the first one of its patient."""
     same = part.image.GetSize() == base.GetSize()
     if not (same and np.allclose(affine(part.image), affine(base), atol=1e-3)):
         raise DatasetError(

@@ -35,8 +35,6 @@ from dataset_conversion.raw_format.manifest import FILE as MANIFEST
 from dataset_conversion.raw_format.raw_dataset import Progress, RawDataset
 from dataset_conversion.raw_format.staging import SPLITS
 
-__all__ = ["CONVERTER", "Options", "convert"]
-
 Options = VolumeOptions
 
 

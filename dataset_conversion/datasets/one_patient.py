@@ -18,13 +18,6 @@ def check_one_patient(files: Sequence[Path], folder: Path) -> None:
     """Reject DICOM files with several PatientIDs; the ids are not shown.
 
     Letter case, leading zeros and separators do not count, and files without an id fit every patient.
-
-    Args:
-        files: DICOM files, and files that may be.
-        folder: the patient's folder.
-
-    Raises:
-        DatasetError: several patients; the message names their folders, as far as they differ.
     """
     patients: dict[str, list[Path]] = {}
     for path in files:

@@ -64,11 +64,7 @@ def find_pairs(images: Path, masks: Path, image_key: Callable[[str], Key | None]
                mask_key: Callable[[str], Key | None]) -> tuple[list[Pair], list[str]]:  # fmt: skip
     """Pair the volumes of two folders by key.
 
-    Args:
-        images: folder of images.
-        masks: folder of masks.
-        image_key: file name -> key, or None for a name that the dataset does not use.
-        mask_key: the same for masks.
+    Keys are read from file names; None stands for a name that the dataset does not use.
 
     Returns:
         Pairs sorted by key, and problems: unknown names, several names for one image, masks
@@ -134,14 +130,7 @@ def checked(cases: Sequence[Case], roles: Iterable[str], problems: Sequence[str]
 
     Copies of an image under other names would end up in different folds.
 
-    Args:
-        cases: all cases.
-        roles: the images among a case's sources.
-        problems: found so far.
-        options: whether to continue after an error.
-
-    Raises:
-        DatasetError: see `stop_at`.
+    `roles` are the images among a case's sources, `problems` those found so far.
     """
     seen: dict[str, list[Case]] = {}
     for case in cases:

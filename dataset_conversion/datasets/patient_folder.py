@@ -18,9 +18,12 @@ from dataset_conversion.datasets.file_kinds import (
     sort_files,
 )
 from dataset_conversion.datasets.layouts import check_not_a_source
-from dataset_conversion.datasets.mask_files import MaskFiles, Search, find_mask_files
+from dataset_conversion.datasets.mask_files import MaskFiles, find_mask_files
 from dataset_conversion.datasets.mask_source import MaskSource
 from dataset_conversion.datasets.one_patient import check_one_patient
+from dataset_conversion.datasets.structure_files import Search
+from dataset_conversion.dicom.headers import may_be_dicom
+from dataset_conversion.dicom.patients import names_of
 from dataset_conversion.dicom.series import SCOUTS, Series, find_series
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.label_maps import is_slicer, looks_like_labels
@@ -55,6 +58,13 @@ class Patient:
         """All files of the image."""
         return self.image.paths if isinstance(self.image, Series) else files_of(self.image)
 
+    def texts(self) -> list[str]:
+        """Return the names and ids of the patient, to compare with other texts; never to be written."""
+        slices = self.image.paths[:1] if isinstance(self.image, Series) else ()
+        masks = self.mask.files if self.mask else ()
+        files = [path for path in (*slices, *masks) if may_be_dicom(path)]
+        return [self.name, self.group, *(text for path in files for text in names_of(path))]
+
     @property
     def grid(self) -> Header:
         """Size and geometry of the image, from its headers."""
@@ -67,13 +77,8 @@ def read_patient(place: Entry | Path, *, mask_pattern: str, modality: str, serie
                  reading: Reading = PLAIN, images_only: bool = False) -> Patient:  # fmt: skip
     """Find a patient's image and mask by name or, if names are ambiguous, by content.
 
-    Args:
-        place: the patient's files, from `find_entries`, or its folder.
-        mask_pattern: regular expression in the names of masks; case is ignored.
-        modality: DICOM Modality.
-        series: DICOM series to use if there are several, see `find_series`.
-        reading: labels and the user's choices on masks.
-        images_only: pass over masks, however many there are.
+    `mask_pattern` is a regular expression in the names of masks, in any letter case. `modality` and `series`
+    are those of `find_series`. `images_only` passes over masks, however many there are.
 
     Raises:
         DatasetError: no image or several, several masks, a mask that is not read, DICOM files of
@@ -235,11 +240,7 @@ def _in_separate_folders(images: Sequence[Path | Series], folder: Path) -> bool:
 
 
 def check_not_labels(path: Path) -> None:
-    """Reject an image without a mask that looks like a label map: its own image is missing.
-
-    Raises:
-        DatasetError: it holds few distinct whole numbers, or cannot be read.
-    """
+    """Reject an image without a mask that looks like a label map: its own image is missing."""
     values = np.unique(read_volume(path).values)
     if len(values) <= _FEW and values.min() >= 0 and (values == np.rint(values)).all():
         raise DatasetError(

@@ -13,7 +13,6 @@ arXiv 2504.02382 and doi 10.5281/zenodo.10927452.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 from dataset_conversion.cases.side_check import Sides, check_sides
@@ -22,10 +21,7 @@ from dataset_conversion.datasets.file_tree import Named, pairs_below
 from dataset_conversion.datasets.label_schemes import merged
 from dataset_conversion.datasets.volume_cases import Content, Files, collect
 from dataset_conversion.datasets.volume_dataset import CTOptions, volume_dataset
-from dataset_conversion.io.label_maps import LabelMap, read_mask
 from dataset_conversion.raw_format.raw_dataset import Progress, RawDataset
-
-__all__ = ["CONVERTER", "Options", "convert"]
 
 Options = CTOptions
 
@@ -48,7 +44,10 @@ def find(source: Path, options: CTOptions, id: int, name: str,
     expected = "the folder that holds PENGWIN_CT_train_images_part1/ and PENGWIN_CT_train_labels/"
     pairs, problems = pairs_below(source, _named, expected, options.follow_links)
     files = [Files(pair.scan, pair.scan, (pair.image,), pair.mask) for pair in pairs]
-    content = Content(merged(BONES, options.drop), read_mask=_read)
+    content = Content(
+        merged(BONES, options.drop),
+        verify=lambda files, mask: check_sides(mask, _SIDES, str(files.mask), _FIX),
+    )
     return volume_dataset(id, name, collect(files, content, options, progress, problems), options)
 
 
@@ -64,11 +63,6 @@ def _named(path: Path) -> Named | None:
     if not found or len(roles) != 1:
         return None
     return Named(f"pengwin_{int(found[1]):03d}", roles == ["label"])
-
-
-def _read(files: Files, path: Path) -> LabelMap:
-    mask = read_mask(path)
-    return replace(mask, notes=(*mask.notes, *check_sides(mask.image, _SIDES, str(path), _FIX)))
 
 
 CONVERTER = Converter(name="PENGWIN", options=Options, find=find)

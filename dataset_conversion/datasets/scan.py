@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from dataset_conversion.cases.case import Case
 from dataset_conversion.datasets.options import Common
-from dataset_conversion.errors import DatasetError, together
+from dataset_conversion.errors import together
 from dataset_conversion.labels import Labels
-from dataset_conversion.parallel import Progress, each
+from dataset_conversion.parallel import Progress, gather
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -31,27 +31,12 @@ def scan(items: Sequence[Item], look: Callable[[Item], Result], options: Common,
          before: Sequence[str] = ()) -> tuple[list[Result], list[str]]:  # fmt: skip
     """Return the results of `look`, in the items' order, and the messages of its errors.
 
-    Args:
-        items: folders, files or rows.
-        look: reads headers and hashes files; raises DatasetError.
-        options: number of parallel jobs, and whether to continue after an error.
-        progress: wraps the items, e.g. tqdm.
-        before: problems found before, which come first.
-
-    Raises:
-        DatasetError: see `stop_at`.
+    `look` reads headers and hashes files; `before` are problems found before, which come first.
     """
-    places = list(range(len(items)))
-    results: dict[int, Result] = {}
-    errors: dict[int, str] = {}
-    for place, result in each(lambda i: look(items[i]), places, options.jobs, progress):
-        if isinstance(result, DatasetError):
-            errors[place] = str(result)
-        else:
-            results[place] = result
-    problems = [*before, *(errors[i] for i in sorted(errors))]
+    done, errors = gather(look, items, options.jobs, progress)
+    problems, results = [*before, *errors], [result for _, result in done]
     stop_at(problems, results, options)
-    return [results[i] for i in sorted(results)], problems
+    return results, problems
 
 
 def stop_at(problems: Sequence[str], remaining: Sized, options: Common) -> None:

@@ -14,11 +14,10 @@ from dataset_conversion.cases.transforms import Resample, Step
 from dataset_conversion.datasets.converter import Converter
 from dataset_conversion.datasets.hospital import FolderOptions, find_patients
 from dataset_conversion.datasets.options import option
+from dataset_conversion.datasets.volume_dataset import volume_dataset
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.labels import Labels
 from dataset_conversion.raw_format.raw_dataset import Progress, RawDataset
-
-__all__ = ["CONVERTER", "Options", "convert"]
 
 FAT_METAPLASIA = {"fat metaplasia": 1}
 
@@ -53,17 +52,7 @@ def find(source: Path, options: Options, id: int, name: str,
     if options.spacing is not None:
         in_row, in_column, across = options.spacing
         steps = (Resample((in_row, in_column, across)),)
-    return RawDataset(
-        id=id,
-        name=name,
-        channel_names=(options.channel,),
-        labels=found.labels,
-        cases=found.cases,
-        output=options.output(steps=steps),
-        notes=found.notes,
-        splits=options.splits(),
-        problems=found.problems,
-    )
+    return volume_dataset(id, name, found, options, (options.channel,), steps=steps)
 
 
 CONVERTER = Converter(name="SacroiliacMRI", options=Options, find=find)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dataset_conversion.datasets.special_files import MOST_NESTED, is_special
-from dataset_conversion.errors import DatasetError
+from dataset_conversion.errors import DatasetError, reading
 from dataset_conversion.io.file_names import check_name
 
 #: Files and folders that operating systems, network storage, CDs and editors leave (lower case).
@@ -79,10 +79,6 @@ def children(folder: Path, follow_links: bool = False) -> list[Path]:
 def files_below(path: Path, follow_links: bool = False) -> list[Path]:
     """Return a file itself, or all files below a folder that may be data, sorted by folder.
 
-    Args:
-        path: a file or a folder.
-        follow_links: follow symbolic links, e.g. those of git-annex and DataLad.
-
     Raises:
         DatasetError: links without `follow_links`; links to nowhere or to a folder above; files and
             folders that cannot be read.
@@ -141,9 +137,6 @@ def check_not_pointer(path: Path) -> None:
 
     Such files are Git LFS pointers, git-annex pointers, and links from a checkout or an archive on a
     system without links, where each became a text file with its path.
-
-    Raises:
-        DatasetError: it is one of them, or cannot be read.
     """
     text = _short_text(path)
     if text.startswith("version https://git-lfs"):
@@ -172,13 +165,12 @@ def _text_link(path: Path) -> Path | None:
 def _short_text(path: Path) -> str:
     """Return the text of a small file; empty if it is larger or not text."""
     try:
-        if path.stat().st_size > _LARGEST_POINTER:
-            return ""
-        return path.read_bytes().decode("utf-8").strip()
+        with reading(path):
+            return (
+                path.read_text("utf-8").strip() if path.stat().st_size <= _LARGEST_POINTER else ""
+            )
     except UnicodeDecodeError:
         return ""
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def _is_path(text: str, path: Path) -> bool:

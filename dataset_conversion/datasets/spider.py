@@ -24,15 +24,14 @@ from dataset_conversion.datasets.label_schemes import merged
 from dataset_conversion.datasets.level_order import check_order
 from dataset_conversion.datasets.options import Common, option
 from dataset_conversion.datasets.paired_folders import Key, Pair, checked, find_folder, find_pairs
-from dataset_conversion.datasets.scan import scan
+from dataset_conversion.datasets.scan import Collected, scan
 from dataset_conversion.datasets.spider_overview import SEQUENCES, key_of, read_subsets
+from dataset_conversion.datasets.volume_dataset import volume_dataset
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.file_stamps import Stamp, check_stamp, stamp
 from dataset_conversion.io.label_maps import read_mask
 from dataset_conversion.io.volumes import read_header, read_image
 from dataset_conversion.raw_format.raw_dataset import Progress, RawDataset
-
-__all__ = ["CONVERTER", "Options", "convert"]
 
 _CANAL, _MOST = 100, 9
 # 101 and above: partly visible vertebrae.
@@ -106,18 +105,17 @@ def find(source: Path, options: Options, id: int, name: str,
     else:
         cases = [_case(item.name, [item], subsets) for item in series]
     cases, problems = checked(cases, ("image", *sequences), [*problems, *more], options)
-    steps = (CentralSlice(),) if options.central_slice else ()
-    return RawDataset(
-        id=id,
-        name=name,
-        channel_names=_channel_names(options, sequences),
-        labels=merged(SCHEMES[options.scheme], options.drop),
-        cases=cases,
+    labels = merged(SCHEMES[options.scheme], options.drop)
+    flat = options.central_slice
+    return volume_dataset(
+        id,
+        name,
+        Collected(cases, labels, notes, problems),
+        options,
+        _channel_names(options, sequences),
+        steps=(CentralSlice(),) if flat else (),
         # nnU-Net expects the slices along the first axis of the array (z, y, x): z must run sideways.
-        output=options.output(steps=steps, orientation="PIR" if options.central_slice else "LPS"),
-        notes=notes,
-        splits=options.splits(),
-        problems=problems,
+        orientation="PIR" if flat else "LPS",
         settings={"scheme": options.scheme, "padding": "-1000 -> 0"},
     )
 

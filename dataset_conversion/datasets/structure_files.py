@@ -24,6 +24,32 @@ from dataset_conversion.labels import IGNORE, Labels, folded
 
 
 @dataclass(frozen=True)
+class Search:
+    """Where and how a patient's mask is looked for.
+
+    Attributes:
+        folder: the patient's folder, for messages and relative paths.
+        patient: the patient's name in file names.
+        pattern: regular expression in the names of masks; case is ignored.
+        how: the user's labels and choices.
+        series: which DICOM series is the image, see `find_series`.
+    """
+
+    folder: Path
+    patient: str
+    pattern: str
+    how: Reading
+    series: str | None = None
+
+    def name_of(self, path: Path) -> str | None:
+        """Return the structure that a file is named after, None if that is not a label."""
+        names = list(names_in(stem(path), self.patient, self.pattern))
+        if self.how.labels is None:
+            return names[-1]
+        return next((name for name in names if self.how.lists(name)), None)
+
+
+@dataclass(frozen=True)
 class Structures:
     """Files of one structure each.
 
@@ -52,8 +78,8 @@ class Structures:
         return [f"structure files that the labels do not list, not read: {len(self.others)}"]
 
 
-def find_structures(volumes: Sequence[Path], folder: Path, patient: str, pattern: str,
-                    how: Reading, *, series: bool, apart: bool) -> Structures | None:  # fmt: skip
+def find_structures(search: Search, volumes: Sequence[Path], *, series: bool,
+                    apart: bool) -> Structures | None:  # fmt: skip
     """Find files of one structure each: by their names, or by the name of their folder.
 
     A file is one if its name is a label. Mask words (the pattern) and the patient's folder name
@@ -62,11 +88,8 @@ def find_structures(volumes: Sequence[Path], folder: Path, patient: str, pattern
     folder whose name fits the pattern are structures.
 
     Args:
+        search: where and how.
         volumes: the patient's volumes.
-        folder: the patient's folder.
-        patient: the patient's name, which may be in front of file names.
-        pattern: regular expression in the names of masks.
-        how: the labels.
         series: whether no volume needs to be the image, which may be a DICOM series.
         apart: whether the volumes are in a place that holds masks only.
 
@@ -77,9 +100,10 @@ def find_structures(volumes: Sequence[Path], folder: Path, patient: str, pattern
         DatasetError: two files of one structure, or several files in a mask folder of which none
             is a label.
     """
+    folder, pattern, how = search.folder, search.pattern, search.how
     volumes = [path for path in volumes if not is_slicer(path)]  # these hold their own names
     inside = [path for path in volumes if apart or in_mask_folder(path, folder, pattern)]
-    names = {path: name_of(path, patient, pattern, how) for path in volumes}
+    names = {path: search.name_of(path) for path in volumes}
     if how.labels is None:
         chosen = inside if len(inside) > 1 else []
     else:
@@ -94,26 +118,17 @@ def find_structures(volumes: Sequence[Path], folder: Path, patient: str, pattern
     return Structures(_by_name(chosen, names), _others(volumes, chosen, inside, folder, series))
 
 
-def check_unread(paths: Sequence[Path], found: Structures | None, folder: Path, patient: str,
-                 pattern: str, how: Reading) -> None:  # fmt: skip
+def check_unread(search: Search, paths: Sequence[Path], found: Structures | None) -> None:
     """Reject files in formats that are not read if they are named after a structure that has no other file.
 
-    Args:
-        paths: files in formats that are not read.
-        found: the structures that are read.
-        folder: the patient's folder.
-        patient: the patient's name, which may be in front of file names.
-        pattern: regular expression in the names of masks.
-        how: the labels; without labels, files next to those of structures are structures.
-
-    Raises:
-        DatasetError: the message names the files.
+    Without labels, files next to those of structures, which are `found`, are structures.
     """
+    folder, how = search.folder, search.how
     known = {folded(label_of(name, how.renames)) for name in (found.files if found else ())}
     homes = {path.parent for path in (found.files.values() if found else ())}
     lost = []
     for path in paths:
-        names = list(names_in(plain_stem(path.name), patient, pattern))
+        names = list(names_in(plain_stem(path.name), search.patient, search.pattern))
         named = [folded(label_of(name, how.renames)) for name in names if how.lists(name)]
         if named and not known & set(named) and (how.labels is not None or path.parent in homes):
             lost.append(path.relative_to(folder) if path.is_relative_to(folder) else path)
@@ -135,14 +150,6 @@ def stem(path: Path) -> str:
         if name.lower().endswith(ending):
             return name[: -len(ending)]
     return name
-
-
-def name_of(path: Path, patient: str, pattern: str, how: Reading) -> str | None:
-    """Return the structure that a file is named after, None if that is not a label."""
-    names = list(names_in(stem(path), patient, pattern))
-    if how.labels is None:
-        return names[-1]
-    return next((name for name in names if how.lists(name)), None)
 
 
 def names_in(text: str, patient: str, pattern: str) -> Iterator[str]:
@@ -168,11 +175,7 @@ def check_structures(parts: Sequence[MaskSource], others: int, labels: Labels,
                      how: Reading) -> list[str]:  # fmt: skip
     """Return notes on structures that some patients lack.
 
-    Args:
-        parts: the masks of one file per structure.
-        others: number of other masks.
-        labels: the labels of the dataset.
-        how: the user's choices.
+    `parts` are the masks of one file per structure, `others` counts the other masks.
 
     Raises:
         DatasetError: a label has no file in any patient, although all masks have one file per

@@ -58,9 +58,7 @@ class Trees:
 def find_trees(folders: Sequence[Path], pattern: str) -> Trees | None:
     """Return the trees that a source's folders are, or None if they are not trees.
 
-    Args:
-        folders: all folders in the source.
-        pattern: regular expression in the names of masks.
+    `pattern` is a regular expression in the names of masks.
 
     Raises:
         DatasetError: several folders of BIDS hold masks.

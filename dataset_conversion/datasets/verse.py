@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from dataset_conversion.datasets.converter import Converter
@@ -27,11 +27,8 @@ from dataset_conversion.datasets.level_order import check_order
 from dataset_conversion.datasets.options import option
 from dataset_conversion.datasets.volume_cases import Content, Files, collect
 from dataset_conversion.datasets.volume_dataset import CTOptions, volume_dataset
-from dataset_conversion.io.label_maps import LabelMap, read_mask
 from dataset_conversion.labels import Labels
 from dataset_conversion.raw_format.raw_dataset import Progress, RawDataset
-
-__all__ = ["CONVERTER", "Options", "convert"]
 
 LEVELS = {
     **{f"C{n}": n for n in range(1, 8)},
@@ -87,7 +84,10 @@ def find(source: Path, options: Options, id: int, name: str,
         rare = {name: (value,) for name, value in _RARE.items() if value in values}
         return merged({**SCHEMES[options.scheme], **rare}, options.drop)
 
-    found = collect(files, Content(labels, read_mask=_read), options, progress, problems)
+    content = Content(
+        labels, verify=lambda files, mask: check_order(mask, _UPWARDS, str(files.mask), _FIX)
+    )
+    found = collect(files, content, options, progress, problems)
     notes = [
         "the MICCAI layout does not state which scans are of one patient: pass --groups, or convert "
         "the layout with rawdata/ and derivatives/"
@@ -117,11 +117,6 @@ def _files(source: Path, pair: FoundPair) -> Files:
     subsets = [found[1].lower() for part in folders if (found := _SUBSET.fullmatch(part))]
     patient = pair.scan.split("_")[0].lower()
     return Files(pair.scan, patient, (pair.image,), pair.mask, subsets[-1] if subsets else "")
-
-
-def _read(files: Files, path: Path) -> LabelMap:
-    mask = read_mask(path)
-    return replace(mask, notes=(*mask.notes, *check_order(mask.image, _UPWARDS, str(path), _FIX)))
 
 
 CONVERTER = Converter(name="VerSe", options=Options, find=find)

@@ -57,8 +57,10 @@ class Files:
         return {**found, "mask": self.mask} if self.mask else found
 
 
-#: Reads a mask with the source's values, verifies it and adds notes; raises DatasetError.
+#: Reads a mask with the source's values; raises DatasetError.
 ReadMask = Callable[[Files, Path], LabelMap]
+#: Verifies the positions of a mask's labels and returns notes; raises DatasetError.
+Verify = Callable[[Files, sitk.Image], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -69,34 +71,30 @@ class Content:
         labels: names and values, or a function of all values that occur in the masks.
         channels: number of channels of a case.
         read_mask: see `ReadMask`.
+        verify: see `Verify`; once, in the scan.
     """
 
     labels: Labels | Callable[[Collection[int]], Labels]
     channels: int = 1
     read_mask: ReadMask = lambda files, mask: read_mask(mask)
+    verify: Verify = lambda files, mask: ()
 
 
 @dataclass(frozen=True)
 class _Found:
-    """One case's files with digests, size, and the values of its mask."""
+    """One case's files with digests, size, the values of its mask, and the notes on it."""
 
     files: Files
     sources: dict[str, str]
     voxels: int
     values: tuple[int, ...]
+    notes: tuple[str, ...]
     stamp: Stamp
 
 
 def collect(files: Sequence[Files], content: Content, options: Common, progress: Progress | None,
             problems: Sequence[str] = ()) -> Collected:  # fmt: skip
     """Scan files: headers, digests, masks and their values.
-
-    Args:
-        files: of all cases.
-        content: how they are read.
-        options: the user's options.
-        progress: wraps the cases.
-        problems: found so far.
 
     Raises:
         DatasetError: all problems together, unless the run keeps going; see `stop_at`.
@@ -133,10 +131,12 @@ def _look(files: Files, content: Content) -> _Found:
         if header.size != first.size or np.abs(header.matrix - first.matrix).max() > _GRID:
             raise DatasetError(f"{path}: is on another grid than {files.where}; resample it")
     values: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
     if files.mask:
-        values = tuple(content.read_mask(files, files.mask).values)
+        mask = content.read_mask(files, files.mask)
+        values, notes = tuple(mask.values), tuple(content.verify(files, mask.image))
     sources = {role: digest(path) for role, path in files.roles().items()}
-    return _Found(files, sources, first.voxels, values, known)
+    return _Found(files, sources, first.voxels, values, notes, known)
 
 
 def _with_known_values(found: Sequence[_Found], labels: Labels,
@@ -165,13 +165,14 @@ def _case(item: _Found, content: Content) -> Case:
         sources=item.sources,
         labelled=files.mask is not None,
         voxels=item.voxels,
-        load=partial(_load, files, content, item.stamp),
+        load=partial(_load, item, content),
         subset=files.subset,
     )
 
 
-def _load(files: Files, content: Content, known: Stamp) -> Sample:
-    """Read the channels and the mask."""
+def _load(item: _Found, content: Content) -> Sample:
+    """Read the channels and the mask, which was verified in the scan."""
+    files = item.files
     images: list[sitk.Image] = []
     notes: list[str] = []
     for path in files.images:
@@ -183,7 +184,7 @@ def _load(files: Files, content: Content, known: Stamp) -> Sample:
             images += channels
         notes += more
     mask = content.read_mask(files, files.mask) if files.mask else None
-    check_stamp(known)
+    check_stamp(item.stamp)
     if mask is None:
         return Sample(tuple(images), None, tuple(notes))
-    return Sample(tuple(images), mask.image, (*notes, *mask.notes))
+    return Sample(tuple(images), mask.image, (*notes, *mask.notes, *item.notes))

@@ -31,21 +31,14 @@ class CTOptions(VolumeOptions):
 
 def volume_dataset(id: int, name: str, found: Collected, options: Common,
                    channels: Sequence[str] = (CT,), *, steps: tuple[Step, ...] = (),
-                   notes: Sequence[str] = (),
+                   orientation: str = "LPS", notes: Sequence[str] = (),
                    settings: Mapping[str, Any] | None = None) -> RawDataset:  # fmt: skip
     """Return a dataset.
 
-    Args:
-        id: 1 to 999.
-        name: letters and digits.
-        found: cases, labels and messages.
-        options: the user's options; with a window, the values of CT are mapped to 0..1.
-        channels: names of the channels.
-        steps: transforms of a case, in order.
-        notes: for the summary, in addition to those of `found`.
-        settings: what else changes the written voxels.
+    With a window, the values of CT are mapped to 0..1. `notes` are added to those of `found`; `settings` is
+    what else changes the written voxels.
     """
-    window = options.window if isinstance(options, CTOptions) else None
+    window = getattr(options, "window", None)
     return RawDataset(
         id=id,
         name=name,
@@ -53,7 +46,7 @@ def volume_dataset(id: int, name: str, found: Collected, options: Common,
         channel_names=("noNorm",) if window else tuple(channels),
         labels=found.labels,
         cases=found.cases,
-        output=options.output(window=window, steps=steps),
+        output=options.output(window=window, steps=steps, orientation=orientation),
         display=BONE if channels[0].upper() == CT else None,
         notes=[*found.notes, *notes],
         splits=options.splits(),

@@ -36,13 +36,7 @@ class Decimals:
 
 
 def read_decimals(holder: Any, name: str, count: int) -> Decimals | None:
-    """Return an attribute of `count` numbers; None if it is missing or empty.
-
-    Args:
-        holder: a pydicom dataset.
-        name: DICOM keyword.
-        count: how many numbers the attribute has.
-    """
+    """Return an attribute of `count` numbers; None if it is missing or empty."""
     found = None if holder is None else holder.get_item(tag_of(name))
     if found is None or found.value is None:
         return None

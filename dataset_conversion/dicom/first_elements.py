@@ -22,9 +22,7 @@ def first_elements(path: Path, tags: Collection[int]) -> dict[int, str] | None:
 
     That is so for another syntax, a text that is not ASCII, or more than 4 kB before the last tag.
 
-    Args:
-        path: a file.
-        tags: of text elements outside the group 0002; missing ones are left out.
+    `tags` are of text elements outside the group 0002; missing ones are left out.
 
     Raises:
         OSError: the file cannot be read.

@@ -1,7 +1,7 @@
 """Read the headers of DICOM files: series, geometry and rescaling of each slice.
 
-PatientID is the only personal attribute that this package reads. It groups cases and is never
-shown or written.
+PatientID groups cases and is never shown or written. The only other personal attribute that this
+package reads is PatientName, see `patients.names_of`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataset_conversion.dicom.elements import text, value
 from dataset_conversion.dicom.multiframe import frames, geometry
 from dataset_conversion.dicom.padding import Padding, padding_of
 from dataset_conversion.dicom.traits import traits_of
-from dataset_conversion.errors import DatasetError
+from dataset_conversion.errors import DatasetError, reading
 from dataset_conversion.io.library_warnings import quiet_pydicom
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
@@ -108,7 +108,8 @@ def read_slices(path: Path) -> list[Slice] | NonImage | None:
         DatasetError: the file is unreadable, damaged, or shorter than its pixels.
     """
     try:
-        with path.open("rb") as stream, quiet_pydicom():  # invalid values are checked below
+        # Invalid values are checked below.
+        with reading(path), path.open("rb") as stream, quiet_pydicom():
             headless = stream.read(132)[128:] != b"DICM"
             if headless and not may_be_dicom(path):
                 return None
@@ -128,8 +129,6 @@ def read_slices(path: Path) -> list[Slice] | NonImage | None:
                 return NonImage(path, modality)
             _check_length(path, header, stream.tell())
             return _slices(path, header, modality, headless)
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from error
     except DatasetError:
         raise
     except Exception as error:  # damaged bytes make pydicom raise various errors

@@ -20,11 +20,8 @@ from dataset_conversion.io.segments import Reading
 def read_label_stack(series: Series, name: str, how: Reading, who: str) -> LabelMap:
     """Read a series as a mask.
 
-    Args:
-        series: the series that holds the mask.
-        name: the structure that a mask of two values shows, "" if unknown.
-        how: the user's choices; `outside` accepts a masked image.
-        who: the series, for messages.
+    `name` is the structure that a mask of two values shows, "" if unknown. `how.outside` accepts a masked
+    image.
 
     Returns:
         For one structure value 1, with its name if known; otherwise the stored values.

@@ -49,9 +49,7 @@ class Geometry:
 def frames(header: Any, traits: Mapping[str, str]) -> list[Geometry]:
     """Return all frames; an empty list if the header has no functional groups.
 
-    Args:
-        header: a pydicom dataset.
-        traits: of the file, see `traits_of`; those of a frame replace them.
+    `traits` are those of the file; those of a frame replace them.
     """
     own = value(header, "PerFrameFunctionalGroupsSequence") or []
     shared = value(header, "SharedFunctionalGroupsSequence") or []

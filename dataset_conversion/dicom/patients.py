@@ -1,29 +1,37 @@
-"""Whose DICOM files are they: compare PatientIDs, which are never shown or written."""
+"""Whose DICOM files are they: PatientID and PatientName, which are compared, never shown or written."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Iterable
+from pathlib import Path
+
+import pydicom
 
 from dataset_conversion.dicom.headers import Slice
 from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.library_warnings import quiet_pydicom
 
 _RUNS = re.compile(r"\d+|[^\W\d_]+")  # digits, or letters
 
 
 def check_one_patient(slices: Iterable[Slice], who: str) -> None:
-    """Stop if images have two PatientIDs; images without one may be anyone's.
-
-    Raises:
-        DatasetError: several PatientIDs.
-    """
+    """Stop if images have two PatientIDs; images without one may be anyone's."""
     count = len({spelling(item.patient) for item in slices if item.patient})
     if count > 1:
         raise DatasetError(
             f"{who}: the DICOM files belong to {'two' if count == 2 else count} patients (PatientID); expected one; "
             "put the files of each patient into a separate folder"
         )
+
+
+def names_of(path: Path) -> list[str]:
+    """Return PatientName and PatientID of a DICOM file; empty texts where they are missing."""
+    names = ["PatientName", "PatientID"]
+    with quiet_pydicom():
+        header = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=names)
+        return [str(header.get(name, "") or "") for name in names]
 
 
 def spelling(text: str) -> str:

@@ -31,10 +31,7 @@ ALIGNED = 0.1  # voxels: tolerance of a frame's corner relative to the image's g
 def read_segmentation(path: Path, grid: Header, how: Reading) -> LabelMap:
     """Read the segments of a DICOM SEG; values are the segment numbers.
 
-    Args:
-        path: the file.
-        grid: size and affine (LPS mm) of the image.
-        how: the user's labels and choices.
+    `grid` is that of the image (affine to LPS mm).
 
     Raises:
         DatasetError: damaged, fractional, unnamed or repeated segments, frames off the grid,

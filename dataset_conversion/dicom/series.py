@@ -101,20 +101,12 @@ def find_series(files: Sequence[Path], who: str, *, modality: str | None = "CT",
 
 
 def read_series(series: Series, who: str) -> sitk.Image:
-    """Read the rescaled pixels (for CT: HU) as a float32 volume, padding set to air.
-
-    Raises:
-        DatasetError: see `read_pixels`.
-    """
+    """Read the rescaled pixels (for CT: HU) as a float32 volume, padding set to air."""
     return read_series_and_notes(series, who)[0]
 
 
 def read_series_and_notes(series: Series, who: str) -> tuple[sitk.Image, tuple[str, ...]]:
-    """Read as `read_series` does; return the volume, and notes on its padding.
-
-    Raises:
-        DatasetError: see `read_pixels`.
-    """
+    """Read as `read_series` does; return the volume, and notes on its padding."""
     return without_padding(read_pixels(series.slices, series.affine, who), series.slices)
 
 

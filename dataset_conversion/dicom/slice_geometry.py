@@ -118,8 +118,7 @@ class Stack:
 def stack_of(slices: Sequence[Slice]) -> Stack:
     """Sort slices that have a geometry along their normal.
 
-    Args:
-        slices: two or more of one orientation, in any order.
+    They are two or more of one orientation, in any order.
     """
     rows = np.array([s.orientation for s in slices], dtype=float).mean(0)
     across, down = rows[:3] / np.linalg.norm(rows[:3]), rows[3:] / np.linalg.norm(rows[3:])
@@ -146,10 +145,6 @@ def stack_of(slices: Sequence[Slice]) -> Stack:
 
 def sort_slices(slices: Sequence[Slice], who: str) -> tuple[list[Slice], np.ndarray, list[str]]:
     """Sort slices along their normal; return them, the 4 x 4 affine (LPS mm), and notes.
-
-    Args:
-        slices: one series, in any order.
-        who: the patient, for messages.
 
     Raises:
         DatasetError: colour, frames without a position, missing attributes, fewer than two

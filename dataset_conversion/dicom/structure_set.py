@@ -37,10 +37,7 @@ _INSIDE = 1  # of `grid_points_in_poly`; 0 is outside, 2 and 3 are vertices and 
 def read_structure_set(path: Path, grid: Header, how: Reading) -> LabelMap:
     """Read the structures of an RTSTRUCT; values are their places in the file, from 1.
 
-    Args:
-        path: the file.
-        grid: size and affine (LPS mm) of the image that the contours were drawn on.
-        how: the user's labels and choices.
+    `grid` is that of the image that the contours were drawn on (affine to LPS mm).
 
     Raises:
         DatasetError: damaged, open contours, contours between slices or outside the image, contours of
@@ -137,9 +134,7 @@ def _cross(one: tuple[tuple[slice, slice], np.ndarray],
            other: tuple[tuple[slice, slice], np.ndarray]) -> bool:  # fmt: skip
     """Check whether two contours on a slice share voxels, and neither contains the other.
 
-    Args:
-        one: box (rows, columns), and the voxels inside the contour there.
-        other: the same of the other contour.
+    Each has a box (rows, columns), and the voxels inside the contour there.
     """
     starts = [max(a.start, b.start) for a, b in zip(one[0], other[0], strict=True)]
     stops = [min(a.stop, b.stop) for a, b in zip(one[0], other[0], strict=True)]
@@ -156,10 +151,7 @@ def _polygon(index: np.ndarray, grid: Header,
              who: str) -> tuple[int, tuple[slice, slice], np.ndarray]:  # fmt: skip
     """Return a contour's slice, its box (rows, columns) there, and where its voxels are.
 
-    Args:
-        index: points of the contour (n, 3) as image indices (x, y, z).
-        grid: size of the image.
-        who: file and structure, for messages.
+    `index` are its points (n, 3) as image indices (x, y, z); `who` is for messages.
     """
     z = int(np.rint(np.median(index[:, 2])))
     off = float(np.abs(index[:, 2] - z).max())

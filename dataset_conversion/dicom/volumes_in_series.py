@@ -67,9 +67,7 @@ class Part:
 def separate(slices: Sequence[Slice], together: Collection[str] = ()) -> list[Part]:
     """Separate slices into volumes.
 
-    Args:
-        slices: all images of a patient.
-        together: attributes that do not separate volumes; "phase" stands for times.
+    Attributes in `together` do not separate; "phase" stands for times.
     """
     found = []
     for number, series in enumerate(_series(slices)):

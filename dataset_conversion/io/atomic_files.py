@@ -10,18 +10,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from dataset_conversion.errors import DatasetError, disk_error
+from dataset_conversion.errors import DatasetError, disk_error, reading
 
 
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hex."""
     found = hashlib.sha256()
-    try:
-        with path.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                found.update(block)
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from error
+    with reading(path), path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            found.update(block)
     return found.hexdigest()
 
 

@@ -15,11 +15,7 @@ from dataset_conversion.io.volumes import NIFTI, Header, read_header, read_image
 
 
 def read_channel_header(path: Path) -> tuple[Header, int]:
-    """Return size and geometry of a volume, and the number of its channels.
-
-    Raises:
-        DatasetError: as `read_header`.
-    """
+    """Return size and geometry of a volume, and the number of its channels."""
     size: tuple[int, ...] = ()
     if path.name.lower().endswith(NIFTI):
         try:

@@ -13,9 +13,6 @@ def check_name(path: Path) -> None:
     >>> check_name(Path("M\udcfcller/ct.nii.gz"))
     Traceback (most recent call last):
     dataset_conversion.errors.DatasetError: M\xfcller/ct.nii.gz: its name is not UTF-8; rename the file or folder
-
-    Raises:
-        DatasetError: the message shows these bytes as \xNN.
     """
     try:
         str(path).encode("utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from dataset_conversion.errors import DatasetError
+from dataset_conversion.errors import DatasetError, reading
 
 Stamp = tuple[tuple[Path, int, int], ...]
 
@@ -18,20 +18,14 @@ def stamp(paths: Iterable[Path]) -> Stamp:
     """
     found = []
     for path in paths:
-        try:
+        with reading(path):
             status = path.stat()
-        except OSError as error:
-            raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from error
         found.append((path, status.st_size, status.st_mtime_ns))
     return tuple(found)
 
 
 def check_stamp(known: Stamp) -> None:
-    """Reject files that have changed since: their recorded digests would be those of other content.
-
-    Raises:
-        DatasetError: the message names the first of them.
-    """
+    """Reject files that have changed since: their recorded digests would be those of other content."""
     now = stamp(path for path, _, _ in known)
     changed = [
         path for (path, *_), one, other in zip(known, known, now, strict=True) if one != other

@@ -91,10 +91,6 @@ def orientation(image: sitk.Image) -> str:
 def orthonormal(matrix: np.ndarray, who: str) -> tuple[np.ndarray, str | None]:
     """Return the affine with an orthonormal direction, and a note if that changed it.
 
-    Args:
-        matrix: 4 x 4 affine.
-        who: the file, for messages.
-
     Raises:
         DatasetError: not finite, zero spacing, or off by more than 1e-3 (sheared).
     """

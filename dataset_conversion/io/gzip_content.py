@@ -49,10 +49,6 @@ def packed(path: Path) -> str:
 def content(path: Path, most: int) -> bytes:
     """Return all bytes of a file, decompressed as long as they are gzip; checks the CRC.
 
-    Args:
-        path: the file.
-        most: bytes to decompress at most, see `promised_size`.
-
     Raises:
         DatasetError: it decompresses to more.
         EOFError: it is truncated.

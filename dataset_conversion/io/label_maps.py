@@ -94,11 +94,7 @@ def read_mask(path: Path, grid: Header | None = None, how: Reading = PLAIN) -> L
 
 
 def _placed(path: Path, volume: Volume, grid: Header, how: Reading) -> Volume:
-    """Return a volume without orientation on the image's grid, if the user accepts that.
-
-    Raises:
-        DatasetError: it is not accepted, or `take_grid` raises.
-    """
+    """Return a volume without orientation on the image's grid, if the user accepts that."""
     z, y, x = volume.raw.shape[:3]
     if not how.ignore_header:
         same = (x, y, z) == grid.size

@@ -58,11 +58,7 @@ def label_of(name: str, renames: Renames) -> str:
 
 
 def check_renames(renames: Renames, labels: Labels) -> None:
-    """Reject a renaming to something that is not a label.
-
-    Raises:
-        DatasetError: the message lists the labels.
-    """
+    """Reject a renaming to something that is not a label."""
     known = targets(labels)
     for name, label in renames.items():
         if folded(label) not in known:
@@ -78,12 +74,7 @@ def translation(segments: Mapping[str, int] | None, used: Collection[int], label
     Names are compared as `folded`. Without segments the result is empty: the values of the file
     apply.
 
-    Args:
-        segments: name -> value in the file.
-        used: values that occur in the file.
-        labels: names and values to use.
-        who: the case, for messages.
-        renames: labels of names that differ.
+    `segments` are name -> value in the file, `used` the values that occur in it.
 
     Raises:
         DatasetError: a segment that has voxels is not a label and not dropped.
@@ -146,11 +137,7 @@ def labels_of(segments: Iterable[Mapping[str, int]], drop: tuple[int, ...] = (),
 
 
 def check_drop(segments: Iterable[Mapping[str, int] | None], drop: Sequence[int]) -> None:
-    """Reject a dropped value that means different structures in different files.
-
-    Raises:
-        DatasetError: the message lists the names, to be dropped by name.
-    """
+    """Reject a dropped value that means different structures in different files."""
     files = [file for file in segments if file]
     for value in drop:
         pairs = {(folded(name), v) for file in files for name, v in file.items()}

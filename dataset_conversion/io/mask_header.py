@@ -45,11 +45,8 @@ def may_be_lost(mask: Header, grid: Header) -> bool:
 def take_grid(mask: Header, grid: Header, who: str, lost: str = "") -> str:
     """Check that a mask's voxels can be taken in their stored order on an image's grid; return a note.
 
-    Args:
-        mask: its size; its geometry as far as its header states it.
-        grid: of the image as stored, not reoriented.
-        who: the source, for messages.
-        lost: why the header gives no orientation; empty if it gives one.
+    The grid is that of the image as stored, not reoriented. `lost`: why the mask's header gives no orientation,
+    if so.
 
     Raises:
         DatasetError: the sizes differ, or the mask's axes could run in another order than the image's.

@@ -74,14 +74,18 @@ def not_a_volume(path: Path, size: Sequence[int]) -> str:
     )
 
 
-def read_meta_header(path: Path) -> MetaHeader:
+def read_meta_header(path: Path, ranks: Sequence[int] = (3,)) -> MetaHeader:
     """Read a header.
 
     The values are in the same file (ElementDataFile = LOCAL), or in one other file in the folder of
     the header or below it.
 
+    Args:
+        path: the file.
+        ranks: accepted numbers of axes.
+
     Raises:
-        DatasetError: it is invalid, not three-dimensional, or the values are in several files or
+        DatasetError: it is invalid, has another number of axes, or the values are in several files or
             outside the folder.
         OSError: the file cannot be read.
     """
@@ -99,7 +103,7 @@ def read_meta_header(path: Path) -> MetaHeader:
         named = end[1].decode("utf-8")
         local = named.upper() == "LOCAL"
         data = None if local else _data_file(path, named)
-        return _header(path, fields, end.end() if local else _skipped(fields), data)
+        return _header(path, fields, end.end() if local else _skipped(fields), data, ranks)
     except DatasetError:
         raise
     except (KeyError, ValueError, OverflowError) as error:
@@ -140,11 +144,7 @@ def read_meta_values(path: Path, header: MetaHeader) -> np.ndarray:
 
 
 def check_data_file(path: Path, data: Path) -> None:
-    """Reject a header whose data file is missing.
-
-    Raises:
-        DatasetError: the message names header and data file.
-    """
+    """Reject a header whose data file is missing."""
     if not data.is_file():
         raise DatasetError(
             f"{path}: its values are in {data.name}, which is missing; copy it into the folder of the header, "
@@ -180,11 +180,7 @@ def _skipped(fields: dict[str, str]) -> int:
 
 
 def _data_file(path: Path, named: str) -> Path:
-    """Return the file of the values.
-
-    Raises:
-        DatasetError: several files, or one that is not in the folder of the header or below it.
-    """
+    """Return the file of the values."""
     if named.upper().split()[:1] == ["LIST"] or "%" in named:
         raise DatasetError(
             f"{path}: its values are in several files (ElementDataFile = {named}); save it as one .mha or "
@@ -199,12 +195,14 @@ def _data_file(path: Path, named: str) -> Path:
     return path.parent.joinpath(*parts.parts)
 
 
-def _header(path: Path, fields: dict[str, str], start: int, data: Path | None) -> MetaHeader:
+def _header(
+    path: Path, fields: dict[str, str], start: int, data: Path | None, ranks: Sequence[int]
+) -> MetaHeader:
     rank = int(fields["ndims"])
     size = tuple(int(text) for text in fields["dimsize"].split())
     if len(size) != rank or min(size) < 1:
         raise ValueError(f"NDims {rank}, DimSize {fields['dimsize']}")
-    if rank != 3:
+    if rank not in ranks:
         raise DatasetError(not_a_volume(path, size))
     if fields.get("binarydata", "True").lower() != "true":
         raise DatasetError(f"{path}: stores its values as text; save it as .nii.gz")
@@ -212,14 +210,12 @@ def _header(path: Path, fields: dict[str, str], start: int, data: Path | None) -
     if kind not in _TYPES:
         raise ValueError(f"ElementType {kind}")
     big = fields.get("binarydatabyteordermsb", "False").lower() == "true"
-    spacing = np.array(_numbers(fields.get("elementspacing", "1 1 1"), 3))
+    spacing = np.array(_numbers(fields, "elementspacing", np.ones(rank)))
     # A row of the file's matrix is the direction of one axis: a column of the affine.
-    direction = np.reshape(
-        _numbers(fields.get("transformmatrix", "1 0 0 0 1 0 0 0 1"), 9), (3, 3)
-    ).T
+    direction = np.reshape(_numbers(fields, "transformmatrix", np.eye(rank)), (rank, rank)).T
     matrix = np.eye(4)
-    matrix[:3, :3] = direction * spacing
-    matrix[:3, 3] = _numbers(fields.get("offset", "0 0 0"), 3)
+    matrix[:rank, :rank] = direction * spacing
+    matrix[:rank, 3] = _numbers(fields, "offset", np.zeros(rank))
     channels = int(fields.get("elementnumberofchannels", "1"))
     if channels < 1 or (data is None and _skipped(fields) > 0):
         raise ValueError(
@@ -240,8 +236,9 @@ def _header(path: Path, fields: dict[str, str], start: int, data: Path | None) -
     )
 
 
-def _numbers(text: str, count: int) -> list[float]:
-    found = [float(part) for part in text.split()]
-    if len(found) != count or not np.isfinite(found).all():
-        raise ValueError(f"expected {count} numbers, not {text!r}")
+def _numbers(fields: dict[str, str], name: str, default: np.ndarray) -> list[float]:
+    """Return the numbers of a field, as many as the default has."""
+    found = [float(part) for part in fields[name].split()] if name in fields else [*default.flat]
+    if len(found) != default.size or not np.isfinite(found).all():
+        raise ValueError(f"expected {default.size} numbers, not {fields[name]!r}")
     return found

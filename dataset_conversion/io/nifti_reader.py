@@ -6,7 +6,9 @@ silently chooses between contradicting orientations.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,7 @@ import numpy as np
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.gzip_content import content, head, is_gzip, named_wrong
 from dataset_conversion.io.metaimage import not_a_volume
-from dataset_conversion.io.promised_size import (
-    NIFTI_HEAD,
-    check_promise,
-    most_bytes,
-    nifti_bytes,
-)
+from dataset_conversion.io.promised_size import NIFTI_HEAD, check_promise, most_bytes, nifti_bytes
 
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI's RAS+ to LPS
 _APART = 0.1  # voxels by which the header's two matrices may differ without a note
@@ -100,6 +97,18 @@ def read_nifti(path: Path, stack: bool = False) -> NiftiImage:
         note=note,
         lost=lost,
     )
+
+
+def nifti_array(path: Path) -> np.ndarray:
+    """Return scaled values (x, y, ...) in Fortran order; read-only if decompressed bytes need no scaling."""
+    image = parse_nifti(path)
+    proxy, stream = image.dataobj, image.file_map["image"].fileobj
+    if not isinstance(stream, BytesIO) or (proxy.slope, proxy.inter) != (1.0, 0.0):
+        return np.asarray(proxy)
+    count = math.prod(proxy.shape)
+    flat = np.frombuffer(stream.getvalue(), proxy.dtype, count, proxy.offset)
+    values: np.ndarray = flat.reshape(proxy.shape, order="F")
+    return values
 
 
 def colour(path: Path, channels: int) -> str:

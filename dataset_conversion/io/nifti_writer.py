@@ -30,11 +30,7 @@ def write_image(image: sitk.Image, path: Path, scratch: Path, mark: str = "") ->
 
     Text fields of the volume's header are not written, as they may contain names.
 
-    Args:
-        image: the volume.
-        path: the file.
-        scratch: folder on the same disk.
-        mark: text of up to 79 characters for the header's description.
+    `scratch` is on the same disk; `mark` is a text of up to 79 characters for the header's description.
 
     Raises:
         DiskError: a full disk, or the bytes read back differ.

@@ -146,6 +146,19 @@ def _promised(path: Path) -> int:
     return most_bytes(8 * voxels + _HEAD)
 
 
+def check_nrrd(path: Path) -> None:
+    """Check a file of any rank before ITK reads it.
+
+    Raises:
+        DatasetError: its header promises more than it holds, or is not read, see `check_header`.
+        EOFError: truncated, or a wrong checksum.
+    """
+    _promised(path)
+    check_header(_fields(head(path, _HEAD)), path)
+    if damaged(path):
+        raise EOFError("truncated")
+
+
 def nrrd_fields(path: Path) -> dict[str, str]:
     """Return the fields of the header, with names in lower case.
 
@@ -164,11 +177,7 @@ def _fields(start: bytes) -> dict[str, str]:
 
 
 def check_header(fields: Mapping[str, str], path: Path) -> None:
-    """Reject a header of a detached file, with bzip2, or in another unit than mm.
-
-    Raises:
-        DatasetError: the message states what is not read.
-    """
+    """Reject a header of a detached file, with bzip2, or in another unit than mm."""
     long = [name for name in fields if name not in _FREE_TEXT and len(fields[name]) > _LONGEST]
     if long:  # ITK would crash
         raise DatasetError(

@@ -49,14 +49,8 @@ def most_bytes(promised: int) -> int:
 def check_promise(path: Path, promised: int, *, packed: bool, data: Path | None = None) -> None:
     """Reject a header that promises more than its file can hold.
 
-    Args:
-        path: the file of the header.
-        promised: bytes of the values.
-        packed: whether they are compressed with deflate (gzip, zlib).
-        data: file of the values, if it is another.
-
-    Raises:
-        DatasetError: the message states both sizes.
+    `promised` are the bytes of the values, which may be in another file, `data`. `packed`: compressed with
+    deflate.
     """
     file = data or path
     if not file.is_file():  # reported by the reader

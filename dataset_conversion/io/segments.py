@@ -9,13 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.io.label_names import (
-    Renames,
-    label_of,
-    listed,
-    targets,
-    unlisted,
-)
+from dataset_conversion.io.label_names import Renames, label_of, listed, targets, unlisted
 from dataset_conversion.labels import BACKGROUND, Labels, folded
 
 FIRST, LAST = "first", "last"
@@ -151,5 +145,6 @@ def _report(found: Mapping[tuple[str, str], int], how: Reading, who: str) -> tup
             f"{who}: {'; '.join(pairs)}{more}; correct the structures, or pass --overlaps {FIRST} or "
             f"--overlaps {LAST}: the label that comes first or last in the labels keeps the voxels"
         )
-    names = listed(sorted({name for pair in found for name in pair}))
+    # Labels, as notes are written and the name of a segment may be that of a person.
+    names = listed(sorted({label_of(name, how.renames) for pair in found for name in pair}))
     return (f"structures overlap ({names}): the {how.overlaps} label of each voxel is kept",)

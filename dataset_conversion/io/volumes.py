@@ -20,8 +20,8 @@ from dataset_conversion.io.metaimage import (
     read_meta_header,
     read_meta_values,
 )
-from dataset_conversion.io.nifti_reader import colour, parse_nifti, read_nifti, read_nifti_header
-from dataset_conversion.io.nrrd_reader import no_sides, read_nrrd, read_nrrd_header
+from dataset_conversion.io.nifti_reader import colour, nifti_array, read_nifti, read_nifti_header
+from dataset_conversion.io.nrrd_reader import check_nrrd, no_sides, read_nrrd, read_nrrd_header
 from dataset_conversion.io.promised_size import check_promise
 
 NIFTI = (".nii.gz", ".nii")
@@ -85,11 +85,7 @@ def files_of(path: Path) -> tuple[Path, ...]:
 
 
 def data_files(paths: Iterable[Path]) -> set[Path]:
-    """Return the data files of those volumes that are MetaImage headers.
-
-    Raises:
-        DatasetError: see `files_of`.
-    """
+    """Return the data files of those volumes that are MetaImage headers."""
     return {file for path in paths for file in files_of(path)[1:]}
 
 
@@ -188,22 +184,41 @@ def read_header(path: Path) -> Header:
     return Header((int(size[0]), int(size[1]), int(size[2])), matrix)
 
 
-def nifti_values(path: Path) -> np.ndarray:
-    """Return scaled values (x, y, ...) of a NIfTI file of any rank, in Fortran order.
+def stored_values(path: Path) -> np.ndarray | None:
+    """Return scaled values (x, y, ...) of a file of any rank, in Fortran order; None if ITK may read them.
 
-    ITK would read the missing end of a truncated file, and NaN, as 0.
+    ITK reads the missing end of a truncated NIfTI file, and NaN, as 0; a damaged MetaImage header crashes it. The
+    values may be read-only.
 
     Raises:
-        DatasetError: it is truncated, or contains NaN or inf.
+        DatasetError: it is truncated, contains NaN or inf, or its header is outside of the readers' bounds.
     """
     try:
         with quiet_nibabel:
-            values = np.asarray(parse_nifti(path).dataobj)
+            values = _stored(path)
+    except DatasetError:
+        raise
     except Exception as error:  # the libraries raise anything for damaged bytes
-        raise DatasetError(_broken(path, "is truncated or damaged")) from error
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        short = isinstance(error, MemoryError)
+        raise DatasetError(
+            _broken(path, NO_MEMORY if short else "is truncated or damaged")
+        ) from error
+    if values is not None and values.dtype.kind == "f" and not np.isfinite(values).all():
         raise DatasetError(f"{path}: {int((~np.isfinite(values)).sum())} voxels are NaN or inf")
     return values
+
+
+def _stored(path: Path) -> np.ndarray | None:
+    name = path.name.lower()
+    if name.endswith(NIFTI):
+        return nifti_array(path)
+    if name.endswith(META):
+        header = read_meta_header(path, ranks=(2, 3))
+        check_promise(path, header.bytes, packed=header.packed, data=header.data)
+        return np.transpose(read_meta_values(path, header))
+    if name.endswith(".nrrd"):
+        check_nrrd(path)
+    return None
 
 
 def read_image(path: Path) -> tuple[sitk.Image, tuple[str, ...]]:

@@ -16,7 +16,7 @@ from dataset_conversion.phantoms import (
 )
 from dataset_conversion.phantoms.truth import Truth
 
-# Each takes a folder and a number of patients, then size, seed and fault by name.
+# See `writer.phantom` for their arguments.
 WRITERS: dict[str, Callable[..., list[Truth]]] = {
     "spider": spider.write_patients,
     "csig": csig.write_patients,

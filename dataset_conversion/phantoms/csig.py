@@ -12,10 +12,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from dataset_conversion.io.geometry import place
-from dataset_conversion.phantoms.faults import inject
-from dataset_conversion.phantoms.sizes import Grid, size_of
 from dataset_conversion.phantoms.spine_anatomy import ARCH, DISC, SACRUM, T2, Spine, scan
 from dataset_conversion.phantoms.truth import Truth, seen
+from dataset_conversion.phantoms.writer import Grid, phantom
 
 SIZES = {  # along the body's axes; stored with slices last
     "small": Grid((110, 110, 8), (6.6, 2.72, 2.72)),
@@ -28,24 +27,12 @@ _BODY = 0.51  # share of the columns that are not zero
 _VERTEBRAE, _DISCS = 1, 10  # added to a level's number: L5 is 2, L5/S is 11
 
 
-def write_patients(folder: Path, count: int = 4, *, size: str = "small", seed: int = 0,
-                   fault: str | None = None) -> list[Truth]:  # fmt: skip
-    """Write patients; the same seed gives the same bytes.
+@phantom("csig", SIZES)
+def write_patients(folder: Path, count: int, usual: Grid, seed: int) -> list[Truth]:
+    """Write patients; every third shows nothing above T10, every fourth has a larger matrix.
 
-    Every third patient shows nothing above T10. Every fourth has a larger matrix. Labels: 1 S,
-    2-10 L5 to T9, 11-19 the discs below them.
-
-    Args:
-        folder: made if missing.
-        count: number of patients.
-        size: a name in `SIZES`.
-        seed: a patient depends on the seed and its own number only.
-        fault: a name in `faults.FAULTS`, applied to the first patient.
-
-    Returns:
-        One truth per image.
+    Labels: 1 S, 2-10 L5 to T9, 11-19 the discs below them.
     """
-    usual = size_of(SIZES, size, "csig")
     images, masks = folder / "train" / "MR", folder / "train" / "Mask"
     for made in (images, masks):
         made.mkdir(parents=True, exist_ok=True)
@@ -63,7 +50,7 @@ def write_patients(folder: Path, count: int = 4, *, size: str = "small", seed: i
             sitk.WriteImage(volume, str(path), True)
         known = partial(seen, partial(labels_at, spine, shift), *box)
         truths.append(Truth(f"Case{number}", str(number), *paths, known))
-    return inject(fault, truths) if fault else truths
+    return truths
 
 
 def labels_at(spine: Spine, shift: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -94,8 +81,7 @@ def _larger(grid: Grid) -> Grid:
 def _volumes(spine: Spine, grid: Grid, shift: np.ndarray,
              rng: np.random.Generator) -> tuple[sitk.Image, sitk.Image, np.ndarray]:  # fmt: skip
     """Return image (uint16) and mask as stored, and the box that is not zero."""
-    axes = [(np.arange(n) - (n - 1) / 2) * s
-            for n, s in zip(grid.shape[::-1], grid.spacing, strict=True)]  # fmt: skip
+    axes = grid.axes()
     bright, parts = scan(spine, axes, T2, rng)
     array = np.clip(np.rint(bright * _GAIN), 1, HIGHEST).astype(np.uint16)
     labels = _numbered(parts)
@@ -106,11 +92,6 @@ def _volumes(spine: Spine, grid: Grid, shift: np.ndarray,
     outside[first : first + keep] = False
     array[:, outside] = 0
     labels[:, outside] = 0
-    affine = np.diag([*grid.spacing, 1.0])
-    affine[:3, 3] = [axis[0] for axis in axes] + shift
-    low = np.array([axis[0] for axis in axes]) + shift
-    high = np.array([axis[-1] for axis in axes]) + shift
-    low[1], high[1] = axes[1][first] + shift[1], axes[1][first + keep - 1] + shift[1]
-    box = np.stack([low, high]) + 0.5 * np.array([[-1], [1]]) * grid.spacing
+    affine, box = grid.placed(axes, shift, ((0, -1), (first, first + keep - 1), (0, -1)))
     image, mask = (sitk.DICOMOrient(place(a, affine), "PIR") for a in (array, labels))
     return image, mask, box

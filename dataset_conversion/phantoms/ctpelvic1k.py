@@ -9,34 +9,22 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset_conversion.phantoms.faults import inject
 from dataset_conversion.phantoms.pelvis_ct import Paths, write_volumes
 from dataset_conversion.phantoms.sij_anatomy import LEFT, RIGHT, SACRUM
 from dataset_conversion.phantoms.sij_ct import SIZES
-from dataset_conversion.phantoms.sizes import size_of
 from dataset_conversion.phantoms.truth import Truth
+from dataset_conversion.phantoms.writer import Grid, phantom
 
 _LUMBAR = -640.0  # LPS mm; above it, the bone in the middle is taken for the lumbar spine
 _UID = "1.3.6.1.4.1.9328.50.4"
 
 
-def write_patients(folder: Path, count: int = 4, *, size: str = "small", seed: int = 0,
-                   fault: str | None = None) -> list[Truth]:  # fmt: skip
-    """Write scans; the same seed gives the same bytes.
+@phantom("ctpelvic1k", SIZES)
+def write_patients(folder: Path, count: int, grid: Grid, seed: int) -> list[Truth]:
+    """Write scans; of every four, the last two are series of one patient.
 
     Labels: 1 sacrum, 2 right hip, 3 left hip, 4 lumbar spine.
-
-    Args:
-        folder: made if missing.
-        count: number of scans; of every four, the last two are series of one patient.
-        size: a name in `SIZES`.
-        seed: a scan depends on the seed and its own number only.
-        fault: a name in `faults.FAULTS`, applied to the first scan.
-
-    Returns:
-        One truth per scan.
     """
-    grid = size_of(SIZES, size, "ctpelvic1k")
 
     def paths(number: int) -> Paths:
         part, scan, patient = _scan(number)
@@ -50,8 +38,7 @@ def write_patients(folder: Path, count: int = 4, *, size: str = "small", seed: i
             folder / f"CTPelvic1K_{below}" / f"{scan if part == 7 else name}_mask_4label.nii.gz",
         )
 
-    truths = write_volumes(count, grid.shape, grid.spacing, seed, paths, _numbered)
-    return inject(fault, truths) if fault else truths
+    return write_volumes(count, grid, seed, paths, _numbered)
 
 
 def _scan(number: int) -> tuple[int, str, str]:

@@ -74,12 +74,17 @@ def write_series(folder: Path, array: np.ndarray, affine: np.ndarray, *, key: st
         path = folder / f"IM{len(array) - index:04d}.dcm"
         header.save_as(path, enforce_file_format=True)
         if not preamble:
-            whole = path.read_bytes()
-            # The meta group's length follows its first tag: 132 + 12 bytes, then that many.
-            length = int.from_bytes(whole[140:144], "little")
-            path.write_bytes(whole[144 + length :])
+            without_preamble(path)
         files.append(path)
     return files
+
+
+def without_preamble(path: Path) -> None:
+    """Remove the 128 bytes, 'DICM' and the file meta group."""
+    whole = path.read_bytes()
+    # The meta group's length follows its first tag: 132 + 12 bytes, then that many.
+    length = int.from_bytes(whole[140:144], "little")
+    path.write_bytes(whole[144 + length :])
 
 
 def _header(key: str, index: int, scanner: Scanner) -> FileDataset:

@@ -1,4 +1,4 @@
-"""Faults of DICOM series; each function damages the series in a folder."""
+"""Faults of DICOM series; each is a function that damages the series in a folder."""
 
 from __future__ import annotations
 
@@ -10,26 +10,79 @@ import numpy as np
 import pydicom
 from pydicom.uid import SecondaryCaptureImageStorage
 
-from dataset_conversion.phantoms.dicom import uid
+from dataset_conversion.phantoms import volume_faults
+from dataset_conversion.phantoms.dicom import uid, without_preamble
+
+Harm = Callable[[Path], None]
 
 
 def _slices(folder: Path, pattern: str = "*.dcm") -> list[Path]:
     return sorted(folder.glob(pattern))
 
 
-def _each(folder: Path, change: Callable[[Any, int], None], pattern: str = "*.dcm") -> None:
-    """Change the header of every slice, given its index in file order."""
-    for index, path in enumerate(_slices(folder, pattern)):
-        header: Any = pydicom.dcmread(path)
-        change(header, index)
-        header.save_as(path, enforce_file_format=True)
+def _each_slice(change: Callable[[Any, int, int], None]) -> Harm:
+    """Make a fault of a change of every header, given its index in file order and the number of files."""
+
+    def harm(folder: Path) -> None:
+        files = _slices(folder)
+        for index, path in enumerate(files):
+            header: Any = pydicom.dcmread(path)
+            change(header, index, len(files))
+            header.save_as(path, enforce_file_format=True)
+
+    return harm
+
+
+def _copies(key: str, some: slice = slice(None)) -> Callable[[Callable[[Any], None]], Harm]:
+    """Make a fault of a change of the headers of copies, with new UIDs, next to some of the slices."""
+
+    def make(change: Callable[[Any], None]) -> Harm:
+        def harm(folder: Path) -> None:
+            for path in _slices(folder, "IM*.dcm")[some]:
+                header: Any = pydicom.dcmread(path)
+                header.SOPInstanceUID = uid(key, path.name)
+                header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
+                change(header)
+                header.save_as(path.with_name(f"{key}_{path.name}"), enforce_file_format=True)
+
+        return harm
+
+    return make
+
+
+def _tags(**values: object) -> Harm:
+    """Make a fault that sets attributes of every slice, or removes those with None."""
+
+    def change(header: Any, *_: int) -> None:
+        for name, value in values.items():
+            if value is None:
+                delattr(header, name)
+            else:
+                setattr(header, name, value)
+
+    return _each_slice(change)
+
+
+def _geometry(header: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the position, and the directions of a row and of a column."""
+    rows = np.array([float(v) for v in header.ImageOrientationPatient])
+    return np.array([float(v) for v in header.ImagePositionPatient]), rows[:3], rows[3:]
+
+
+def _short(values: np.ndarray) -> list[str]:
+    return [f"{value:.9g}" for value in values]
+
+
+def _turned(header: Any) -> None:
+    """Turn a slice about its rows, across the others."""
+    _, row, down = _geometry(header)
+    header.ImageOrientationPatient = [
+        *header.ImageOrientationPatient[:3], *_short(np.cross(row, down))]  # fmt: skip
 
 
 def truncated(folder: Path) -> None:
     """The third slice ends early."""
-    path = _slices(folder)[2]
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) * 2 // 3])
+    volume_faults.truncated(_slices(folder)[2])
 
 
 def damaged_header(folder: Path) -> None:
@@ -40,86 +93,10 @@ def damaged_header(folder: Path) -> None:
     path.write_bytes(bytes(content))
 
 
-def tilted(folder: Path) -> None:
-    """A gantry tilt of 14 degrees, without the tag that states it."""
-    slope = np.tan(np.radians(14.0))
-
-    def change(header: Any, index: int) -> None:
-        down = np.array([float(v) for v in header.ImageOrientationPatient[3:]])
-        at = np.array([float(v) for v in header.ImagePositionPatient])
-        moved = at + slope * index * float(header.SliceThickness) * down
-        header.ImagePositionPatient = [f"{v:.9g}" for v in moved]
-
-    _each(folder, change)
-
-
 def slice_missing(folder: Path) -> None:
     """One slice in the middle was not copied."""
     files = _slices(folder)
     files[len(files) // 2].unlink()
-
-
-def _second(path: Path, key: str, change: Callable[[Any], None]) -> None:
-    """Write a changed copy of a slice next to it, with a new UID."""
-    header: Any = pydicom.dcmread(path)
-    header.SOPInstanceUID = uid(key, path.name)
-    header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
-    change(header)
-    header.save_as(path.with_name(f"{key}_{path.name}"), enforce_file_format=True)
-
-
-def doubled(folder: Path) -> None:
-    """The same position twice, as with two echoes in one series."""
-    _second(_slices(folder)[1], "echo", lambda header: None)
-
-
-def two_orientations(folder: Path) -> None:
-    """A series with some slices across the others."""
-
-    def change(header: Any) -> None:
-        row, down = header.ImageOrientationPatient[:3], header.ImageOrientationPatient[3:]
-        normal = np.cross([float(v) for v in row], [float(v) for v in down])
-        header.ImageOrientationPatient = [*row, *[f"{v:.9g}" for v in normal]]
-
-    for path in _slices(folder)[:3]:
-        _second(path, "across", change)
-
-
-def two_series(folder: Path) -> None:
-    """A second reconstruction in the same folder."""
-
-    def change(header: Any) -> None:
-        header.SeriesInstanceUID = uid("second", header.SeriesInstanceUID)
-        header.SeriesDescription = "second"
-
-    for path in _slices(folder):
-        _second(path, "second", change)
-
-
-def two_matrices(folder: Path) -> None:
-    """Some slices have fewer rows."""
-
-    def change(header: Any, index: int) -> None:
-        if index < 3:
-            rows = int(header.Rows) - 8
-            header.PixelData = header.PixelData[: rows * int(header.Columns) * 2]
-            header.Rows = rows
-
-    _each(folder, change)
-
-
-def colour(folder: Path) -> None:
-    """RGB, as in a screenshot."""
-
-    def change(header: Any, index: int) -> None:
-        grey = (np.frombuffer(header.PixelData, "<u2") >> 4).astype(np.uint8)
-        header.PixelData = np.repeat(grey, 3).tobytes()
-        header.SamplesPerPixel, header.PhotometricInterpretation = 3, "RGB"
-        header.PlanarConfiguration = 0
-        header.BitsAllocated = header.BitsStored = 8
-        header.HighBit = 7
-
-    _each(folder, change)
 
 
 def multi_frame(folder: Path) -> None:
@@ -133,69 +110,10 @@ def multi_frame(folder: Path) -> None:
     first.save_as(files[0], enforce_file_format=True)
 
 
-def no_position(folder: Path) -> None:
-    """An anonymiser removed ImagePositionPatient."""
-
-    def change(header: Any, index: int) -> None:
-        del header.ImagePositionPatient
-
-    _each(folder, change)
-
-
-def other_modality(folder: Path) -> None:
-    """A PET series."""
-
-    def change(header: Any, index: int) -> None:
-        header.Modality = "PT"
-
-    _each(folder, change)
-
-
-def empty_uids(folder: Path) -> None:
-    """An anonymiser left StudyInstanceUID and SeriesInstanceUID empty."""
-
-    def change(header: Any, index: int) -> None:
-        header.StudyInstanceUID = header.SeriesInstanceUID = ""
-
-    _each(folder, change)
-
-
 def no_preamble(folder: Path) -> None:
     """The old form: no 128 bytes, no 'DICM', no file meta group."""
     for path in _slices(folder):
-        content = path.read_bytes()
-        # The meta group's length follows its first tag: 132 + 12 bytes, then that many.
-        length = int.from_bytes(content[140:144], "little")
-        path.write_bytes(content[144 + length :])
-
-
-def no_modality(folder: Path) -> None:
-    """An anonymiser removed Modality."""
-
-    def change(header: Any, index: int) -> None:
-        del header.Modality
-
-    _each(folder, change)
-
-
-def uid_per_slice(folder: Path) -> None:
-    """An anonymiser gave each slice its own SeriesInstanceUID."""
-
-    def change(header: Any, index: int) -> None:
-        header.SeriesInstanceUID = uid("slice", header.SeriesInstanceUID, index)
-
-    _each(folder, change)
-
-
-def rounded(folder: Path, digits: int = 2) -> None:
-    """Positions are written with few decimals."""
-
-    def change(header: Any, index: int) -> None:
-        header.ImagePositionPatient = [
-            f"{float(v):.{digits}f}" for v in header.ImagePositionPatient
-        ]
-
-    _each(folder, change)
+        without_preamble(path)
 
 
 def decimal_commas(folder: Path) -> None:
@@ -212,120 +130,140 @@ def decimal_commas(folder: Path) -> None:
         path.write_bytes(content[:start] + size + text + content[end:])
 
 
-def padded(folder: Path, value: int = 63536) -> None:
+# An anonymiser removed or emptied them, or wrote others.
+no_position = _tags(ImagePositionPatient=None)
+no_modality = _tags(Modality=None)
+other_modality = _tags(Modality="PT")
+empty_uids = _tags(StudyInstanceUID="", SeriesInstanceUID="")
+
+#: The same position twice, as with two echoes in one series.
+doubled = _copies("echo", slice(1, 2))(lambda header: None)
+#: Some slices across the others.
+two_orientations = _copies("across", slice(3))(_turned)
+
+
+@_each_slice
+def uid_per_slice(header: Any, index: int, count: int) -> None:
+    """An anonymiser gave each slice its own SeriesInstanceUID."""
+    header.SeriesInstanceUID = uid("slice", header.SeriesInstanceUID, index)
+
+
+@_each_slice
+def two_patients(header: Any, index: int, count: int) -> None:
+    """Half of the slices belong to another patient."""
+    if index >= count // 2:
+        header.PatientID = "OTHER"
+
+
+@_each_slice
+def tilted(header: Any, index: int, count: int) -> None:
+    """A gantry tilt of 14 degrees, without the tag that states it."""
+    at, _, down = _geometry(header)
+    slope = np.tan(np.radians(14.0))
+    header.ImagePositionPatient = _short(at + slope * index * float(header.SliceThickness) * down)
+
+
+@_each_slice
+def rounded(header: Any, index: int, count: int) -> None:
+    """Positions are written with two decimals."""
+    header.ImagePositionPatient = [f"{float(v):.2f}" for v in header.ImagePositionPatient]
+
+
+@_each_slice
+def padded(header: Any, index: int, count: int) -> None:
     """The corner of every slice is PixelPaddingValue."""
-
-    def change(header: Any, index: int) -> None:
-        pixels = header.pixel_array.copy()
-        pixels[:4, :4] = value
-        header.PixelData = pixels.tobytes()
-        header.add_new("PixelPaddingValue", "US", value)
-
-    _each(folder, change)
+    pixels = header.pixel_array.copy()
+    pixels[:4, :4] = 63536
+    header.PixelData = pixels.tobytes()
+    header.add_new("PixelPaddingValue", "US", 63536)
 
 
-def _moved(header: Any, millimetres: float) -> None:
-    """Move a slice along its normal."""
-    rows = [float(v) for v in header.ImageOrientationPatient]
-    at = np.array([float(v) for v in header.ImagePositionPatient])
-    at += millimetres * np.cross(rows[:3], rows[3:])
-    header.ImagePositionPatient = [f"{v:.9g}" for v in at]
+@_each_slice
+def two_matrices(header: Any, index: int, count: int) -> None:
+    """Some slices have fewer rows."""
+    if index < 3:
+        rows = int(header.Rows) - 8
+        header.PixelData = header.PixelData[: rows * int(header.Columns) * 2]
+        header.Rows = rows
 
 
-def two_passes(folder: Path) -> None:
+@_each_slice
+def colour(header: Any, index: int, count: int) -> None:
+    """RGB, as in a screenshot."""
+    grey = (np.frombuffer(header.PixelData, "<u2") >> 4).astype(np.uint8)
+    header.PixelData = np.repeat(grey, 3).tobytes()
+    header.SamplesPerPixel, header.PhotometricInterpretation = 3, "RGB"
+    header.PlanarConfiguration = 0
+    header.BitsAllocated = header.BitsStored = 8
+    header.HighBit = 7
+
+
+@_each_slice
+def angled_stacks(header: Any, index: int, count: int) -> None:
+    """Three stacks of different angles in one series, as one per disc."""
+    number = 3 * index // count
+    angle = np.radians((-20.0, 0.0, 25.0))[number]
+    at, row, down = _geometry(header)
+    normal = np.cross(row, down)
+    down = np.cos(angle) * down + np.sin(angle) * normal
+    header.ImageOrientationPatient = _short(np.r_[row, down])
+    # The files are in reverse order: back to the first slice of the stack, then along the new normal.
+    steps = (index - number * count // 3) * float(header.SliceThickness)
+    header.ImagePositionPatient = _short(at + steps * (normal - np.cross(row, down)))
+
+
+@_copies("second")
+def two_series(header: Any) -> None:
+    """A second reconstruction in the same folder."""
+    header.SeriesInstanceUID = uid("second", header.SeriesInstanceUID)
+    header.SeriesDescription = "second"
+
+
+@_copies("pass")
+def two_passes(header: Any) -> None:
     """A second acquisition between the slices of the first: contrast medium, another kernel."""
-
-    def change(header: Any) -> None:
-        header.AcquisitionNumber, header.AcquisitionTime = 2, "120100"
-        header.ContrastBolusAgent, header.ConvolutionKernel = "agent", "B70f"
-        _moved(header, float(header.SliceThickness) / 2)
-
-    for path in _slices(folder):
-        _second(path, "pass", change)
+    header.AcquisitionNumber, header.AcquisitionTime = 2, "120100"
+    header.ContrastBolusAgent, header.ConvolutionKernel = "agent", "B70f"
+    at, row, down = _geometry(header)
+    at += float(header.SliceThickness) / 2 * np.cross(row, down)
+    header.ImagePositionPatient = _short(at)
 
 
 def water_and_fat(folder: Path) -> None:
     """Water and fat images in one series, told apart by ImageType and EchoTime."""
+    _tags(ImageType=["DERIVED", "PRIMARY", "W", "W"], EchoTime=2.4)(folder)
 
-    def first(header: Any, index: int) -> None:
-        header.ImageType, header.EchoTime = ["DERIVED", "PRIMARY", "W", "W"], 2.4
-
-    def second(header: Any) -> None:
+    @_copies("fat")
+    def fat(header: Any) -> None:
         header.ImageType, header.EchoTime = ["DERIVED", "PRIMARY", "F", "F"], 3.6
 
-    for path in _slices(folder):
-        _second(path, "fat", second)
-    _each(folder, first, "IM*.dcm")
+    fat(folder)
 
 
-def phases(folder: Path, count: int = 3) -> None:
-    """Phases of a dynamic series that differ only in AcquisitionTime."""
-    for number in range(1, count):
+def phases(folder: Path) -> None:
+    """Three phases of a dynamic series that differ only in AcquisitionTime."""
+    _tags(AcquisitionTime="120059")(folder)
+    for number in (1, 2):
 
-        def change(header: Any, number: int = number) -> None:
+        @_copies(f"phase{number}")
+        def later(header: Any, number: int = number) -> None:
             header.AcquisitionTime = f"1201{number:02d}.5"
 
-        for path in _slices(folder, "IM*.dcm"):
-            _second(path, f"phase{number}", change)
-
-    def first(header: Any, index: int) -> None:
-        header.AcquisitionTime = "120059"
-
-    _each(folder, first, "IM*.dcm")
+        later(folder)
 
 
-def angled_stacks(folder: Path) -> None:
-    """Three stacks of different angles in one series, as one per disc."""
-    files = _slices(folder)
-    angles = np.radians((-20.0, 0.0, 25.0))
-
-    def change(header: Any, index: int) -> None:
-        angle = angles[3 * index // len(files)]
-        rows = np.array([float(v) for v in header.ImageOrientationPatient])
-        normal = np.cross(rows[:3], rows[3:])
-        down = np.cos(angle) * rows[3:] + np.sin(angle) * normal
-        header.ImageOrientationPatient = [f"{v:.9g}" for v in (*rows[:3], *down)]
-        step = np.cross(rows[:3], down) * float(header.SliceThickness)
-        first = (3 * index // len(files)) * len(files) // 3
-        at = np.array([float(v) for v in header.ImagePositionPatient])
-        # The files are in reverse order: back to the first slice of the stack, then along the new normal.
-        at += normal * float(header.SliceThickness) * (index - first) - step * (index - first)
-        header.ImagePositionPatient = [f"{v:.9g}" for v in at]
-
-    _each(folder, change)
-
-
-def scout(folder: Path) -> None:
+@_copies("scout", slice(1))
+def scout(header: Any) -> None:
     """A frontal image in the series, without LOCALIZER in its ImageType."""
-
-    def change(header: Any) -> None:
-        header.ImageType = ["DERIVED", "SECONDARY"]
-        row, down = header.ImageOrientationPatient[:3], header.ImageOrientationPatient[3:]
-        normal = np.cross([float(v) for v in row], [float(v) for v in down])
-        header.ImageOrientationPatient = [*row, *[f"{v:.9g}" for v in normal]]
-
-    _second(_slices(folder)[0], "scout", change)
+    header.ImageType = ["DERIVED", "SECONDARY"]
+    _turned(header)
 
 
-def dose_report(folder: Path) -> None:
+@_copies("dose", slice(1))
+def dose_report(header: Any) -> None:
     """A picture of the dose report: a secondary capture without a position."""
-
-    def change(header: Any) -> None:
-        header.SOPClassUID = header.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
-        header.ImageType = ["DERIVED", "SECONDARY", "SCREEN SAVE"]
-        header.SeriesInstanceUID = uid("dose", header.SeriesInstanceUID)
-        header.SeriesNumber, header.SeriesDescription = 999, "Dose Report"
-        del header.ImagePositionPatient, header.ImageOrientationPatient, header.PixelSpacing
-
-    _second(_slices(folder)[0], "dose", change)
-
-
-def two_patients(folder: Path) -> None:
-    """Half of the slices belong to another patient."""
-    count = len(_slices(folder))
-
-    def change(header: Any, index: int) -> None:
-        if index >= count // 2:
-            header.PatientID = "OTHER"
-
-    _each(folder, change)
+    header.SOPClassUID = header.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
+    header.ImageType = ["DERIVED", "SECONDARY", "SCREEN SAVE"]
+    header.SeriesInstanceUID = uid("dose", header.SeriesInstanceUID)
+    header.SeriesNumber, header.SeriesDescription = 999, "Dose Report"
+    del header.ImagePositionPatient, header.ImageOrientationPatient, header.PixelSpacing

@@ -13,9 +13,8 @@ import SimpleITK as sitk
 from dataset_conversion.io.geometry import place
 from dataset_conversion.phantoms.sij_anatomy import FIELD, Person, labels_at, scan
 from dataset_conversion.phantoms.truth import Truth, seen
+from dataset_conversion.phantoms.writer import Grid
 
-Shape = tuple[int, int, int]
-Spacing = tuple[float, float, float]
 #: Labels of `sij_anatomy` and heights (LPS mm) -> labels of a dataset.
 Renumber = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -40,8 +39,9 @@ class Paths:
     mask: Path
 
 
-def pelvis(shape: Shape, spacing: Spacing, seed: int, number: int) -> Pelvis:
+def pelvis(grid: Grid, seed: int, number: int) -> Pelvis:
     """Draw a patient; it depends on the seed and its own number only."""
+    shape, spacing = grid.shape, grid.spacing
     rng = np.random.default_rng((seed, number))
     person = Person.random(np.random.default_rng((seed, number)))  # the same that `scan` draws
     hu, labels = scan(shape, spacing, rng)
@@ -54,14 +54,13 @@ def pelvis(shape: Shape, spacing: Spacing, seed: int, number: int) -> Pelvis:
     return Pelvis(hu, labels, affine, known)
 
 
-def write_volumes(count: int, shape: Shape, spacing: Spacing, seed: int, paths: Callable[[int], Paths],
+def write_volumes(count: int, grid: Grid, seed: int, paths: Callable[[int], Paths],
                   renumber: Renumber, orientation: str = "RAS") -> list[Truth]:  # fmt: skip
     """Write an image and a mask per patient, both stored in an orientation.
 
     Args:
         count: number of patients, numbered from 1.
-        shape: voxels (z, y, x).
-        spacing: mm (x, y, z).
+        grid: of all images.
         seed: see `pelvis`.
         paths: number -> names and files.
         renumber: see `Renumber`.
@@ -72,8 +71,8 @@ def write_volumes(count: int, shape: Shape, spacing: Spacing, seed: int, paths: 
     """
     truths = []
     for number in range(1, count + 1):
-        one, files = pelvis(shape, spacing, seed, number), paths(number)
-        heights = one.affine[2, 3] + spacing[2] * np.arange(shape[0])
+        one, files = pelvis(grid, seed, number), paths(number)
+        heights = one.affine[2, 3] + grid.spacing[2] * np.arange(grid.shape[0])
         labels = renumber(one.labels, heights[:, None, None]).astype(np.uint8)
         for array, path in ((one.hu, files.image), (labels, files.mask)):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,11 +10,10 @@ import SimpleITK as sitk
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import place
 from dataset_conversion.phantoms.dicom import write_series
-from dataset_conversion.phantoms.faults import inject
 from dataset_conversion.phantoms.pelvis_ct import pelvis
 from dataset_conversion.phantoms.sij_anatomy import LEFT, RIGHT, SACRUM
-from dataset_conversion.phantoms.sizes import Grid, size_of
 from dataset_conversion.phantoms.truth import Truth
+from dataset_conversion.phantoms.writer import Grid, phantom
 
 SIZES = {
     "small": Grid((20, 64, 64), (5.92, 5.92, 5.0)),
@@ -27,39 +26,30 @@ _MASKS = {"nifti": "mask.nii.gz", "seg.nrrd": "segmentation.seg.nrrd"}
 _NAMES = ("Quill^Ada", "Brandt^Ole", "Novak^Iva", "Osei^Kofi", "Tanaka^Rin", "Moreau^Lou")
 
 
-def write_patients(folder: Path, count: int = 4, *, size: str = "small",
+@phantom("hospital-ct", SIZES)
+def write_patients(folder: Path, count: int, grid: Grid, seed: int, *,
                    shape: tuple[int, int, int] | None = None,
-                   spacing: tuple[float, float, float] | None = None, seed: int = 0,
-                   with_masks: bool | int = True, masks: str = "nifti",
-                   fault: str | None = None) -> list[Truth]:  # fmt: skip
-    """Write patients and `labels.json` below a folder; the same seed gives the same bytes.
+                   spacing: tuple[float, float, float] | None = None,
+                   with_masks: bool | int = True, masks: str = "nifti") -> list[Truth]:  # fmt: skip
+    """Write patients and `labels.json` below a folder.
 
     Each has `ct/` (DICOM, files in reverse order) and a mask: 1 sacrum, 2 left, 3 right ilium.
     The sides are nearly mirror images, so only position distinguishes them.
 
-    Args:
-        folder: made if missing.
-        count: number of patients.
-        size: a name in `SIZES`; the anatomy is scaled to the field of view.
-        shape: voxels (z, y, x), instead of the size's.
+    Options:
+        shape: voxels (z, y, x), instead of the size's; the anatomy is scaled to the field of view.
         spacing: mm (x, y, z), instead of the size's.
-        seed: a patient depends on the seed and its own number only.
         with_masks: all, none, or a number of patients.
         masks: "nifti" (ITK-SNAP's) or "seg.nrrd" (3D Slicer's).
-        fault: a name in `faults.FAULTS`, applied to the first patient.
-
-    Returns:
-        One truth per image.
     """
-    grid = size_of(SIZES, size, "hospital-ct")
-    shape, spacing = shape or grid.shape, spacing or grid.spacing
+    grid = Grid(shape or grid.shape, spacing or grid.spacing)
     if masks not in _MASKS:
         raise DatasetError(f"phantom masks {masks!r}; allowed: {', '.join(_MASKS)}")
     masked = (count if with_masks else 0) if isinstance(with_masks, bool) else with_masks
     folder.mkdir(parents=True, exist_ok=True)
     truths = []
     for number in range(count):
-        one = pelvis(shape, spacing, seed, number)
+        one = pelvis(grid, seed, number)
         patient = folder / f"patient{number + 1:03d}"
         who = {
             "PatientName": f"{_NAMES[number % len(_NAMES)]}{number + 1}",
@@ -71,7 +61,7 @@ def write_patients(folder: Path, count: int = 4, *, size: str = "small",
             _write_mask(place(one.labels, one.affine), mask)
         truths.append(Truth(patient.name, patient.name, patient / "ct", mask, one.known))
     (folder / LABELS_FILE).write_text(json.dumps(LABELS, indent=2) + "\n", encoding="utf-8")
-    return inject(fault, truths) if fault else truths
+    return truths
 
 
 def _write_mask(mask: sitk.Image, path: Path) -> None:

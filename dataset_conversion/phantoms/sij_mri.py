@@ -13,11 +13,10 @@ import SimpleITK as sitk
 
 from dataset_conversion.io.geometry import place
 from dataset_conversion.phantoms.dicom import MR, write_series
-from dataset_conversion.phantoms.faults import inject
 from dataset_conversion.phantoms.sij_anatomy import Person, bones
-from dataset_conversion.phantoms.sizes import Grid, size_of
 from dataset_conversion.phantoms.texture import clouds, rician, softened
 from dataset_conversion.phantoms.truth import Truth
+from dataset_conversion.phantoms.writer import Grid, phantom
 
 SIZES = {  # slices, rows, columns; mm along columns, rows and across slices
     "small": Grid((8, 64, 64), (4.0, 4.0, 14.0)),
@@ -104,21 +103,9 @@ class Joints:
         return bright
 
 
-def write_patients(folder: Path, count: int = 4, *, size: str = "small", seed: int = 0,
-                   fault: str | None = None) -> list[Truth]:  # fmt: skip
-    """Write one folder per patient with `t1/` (DICOM) and `mask.nii.gz`; the second is negative.
-
-    Args:
-        folder: made if missing.
-        count: number of patients.
-        size: a name in `SIZES`.
-        seed: a patient depends on the seed and its own number only.
-        fault: a name in `faults.FAULTS`, applied to the first patient.
-
-    Returns:
-        One truth per image.
-    """
-    grid = size_of(SIZES, size, "sij-mri")
+@phantom("sij-mri", SIZES)
+def write_patients(folder: Path, count: int, grid: Grid, seed: int) -> list[Truth]:
+    """Write one folder per patient with `t1/` (DICOM) and `mask.nii.gz`; the second is negative."""
     truths = []
     for number in range(count):
         rng = np.random.default_rng((seed, number))
@@ -135,7 +122,7 @@ def write_patients(folder: Path, count: int = 4, *, size: str = "small", seed: i
         mask = patient / "mask.nii.gz"
         sitk.WriteImage(place(labels, affine), str(mask), True)
         truths.append(Truth(patient.name, patient.name, patient / "t1", mask, joints.labels))
-    return inject(fault, truths) if fault else truths
+    return truths
 
 
 def _oblique(grid: Grid, centre: np.ndarray) -> np.ndarray:

@@ -14,10 +14,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from dataset_conversion.io.geometry import place
-from dataset_conversion.phantoms.faults import inject
-from dataset_conversion.phantoms.sizes import Grid, size_of
 from dataset_conversion.phantoms.spine_anatomy import ARCH, CANAL, T1, T2, Spine, scan
 from dataset_conversion.phantoms.truth import Truth, seen
+from dataset_conversion.phantoms.writer import Grid, phantom
 
 SIZES = {
     "small": Grid((84, 56, 9), (7.6, 3.0, 3.0)),
@@ -43,26 +42,17 @@ _GRADINGS = ("Patient", "IVD label", "Modic", "UP endplate", "LOW endplate", "Sp
              "Disc herniation", "Disc narrowing", "Disc bulging", "Pfirrman grade")  # fmt: skip
 
 
-def write_patients(folder: Path, count: int = 4, *, size: str = "small", seed: int = 0,
-                   nested: bool = False, fault: str | None = None) -> list[Truth]:  # fmt: skip
-    """Write patients with `overview.csv` and `radiological_gradings.csv`; the same seed gives the same bytes.
+@phantom("spider", SIZES)
+def write_patients(folder: Path, count: int, grid: Grid, seed: int, *,
+                   nested: bool = False) -> list[Truth]:  # fmt: skip
+    """Write patients with `overview.csv` and `radiological_gradings.csv`.
 
     Patients have one to three series; their numbers have gaps; the last of every four belongs to
     SPIDER's validation subset. T1 and T2 of one patient share a grid, except in patients with a SPACE
-    series. Labels: 1-8 vertebrae from the lowest, 100 canal, 201-208 discs.
-
-    Args:
-        folder: made if missing.
-        count: number of patients.
-        size: a name in `SIZES`; SPACE is isotropic: 0.9 mm in full size, otherwise the in-plane spacing.
-        seed: a patient depends on the seed and its own place only.
-        nested: write to `images/images` and `masks/masks`, as the archives unpack.
-        fault: a name in `faults.FAULTS`, applied to the first series.
-
-    Returns:
-        One truth per series.
+    series, which is isotropic: 0.9 mm in full size, otherwise the in-plane spacing. Labels: 1-8
+    vertebrae from the lowest, 100 canal, 201-208 discs. With `nested`, the folders are
+    `images/images` and `masks/masks`, as the archives unpack.
     """
-    grid = size_of(SIZES, size, "spider")
     images, masks = (folder / n / n if nested else folder / n for n in ("images", "masks"))
     for made in (images, masks):
         made.mkdir(parents=True, exist_ok=True)
@@ -92,7 +82,7 @@ def write_patients(folder: Path, count: int = 4, *, size: str = "small", seed: i
             )
     _write_table(folder / "overview.csv", (*_OVERVIEW, *_SCANNER), overview)
     _write_table(folder / "radiological_gradings.csv", _GRADINGS, gradings)
-    return inject(fault, truths) if fault else truths
+    return truths
 
 
 def labels_at(spine: Spine, shift: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -115,10 +105,8 @@ def _series(spine: Spine, kind: str, grid: Grid, shift: np.ndarray, moved: bool,
         step = max(_SPACE_MM, grid.spacing[1])
         wide = [round(n * s / step) for n, s in zip(grid.shape[::-1], grid.spacing, strict=True)]
         grid = Grid((wide[2], wide[1], wide[0]), (step, step, step))
-    axes = [
-        (np.arange(n) - (n - 1) / 2) * s + (0.37 * s if moved else 0.0)
-        for n, s in zip(grid.shape[::-1], grid.spacing, strict=True)
-    ]
+    off = 0.37 if moved else 0.0  # voxels
+    axes = [axis + off * mm for axis, mm in zip(grid.axes(), grid.spacing, strict=True)]
     bright, parts = scan(spine, axes, T1 if kind == "t1" else T2, rng)
     array = np.clip(np.rint(bright), 0, 3096).astype(np.int16)
     labels = _numbered(parts)
@@ -127,12 +115,7 @@ def _series(spine: Spine, kind: str, grid: Grid, shift: np.ndarray, moved: bool,
     border[tuple(slice(e, n - e) for e, n in zip(edges[::-1], array.shape, strict=True))] = False
     array[border] = PADDING
     labels[border] = 0
-    affine = np.diag([*grid.spacing, 1.0])
-    affine[:3, 3] = [axis[0] for axis in axes] + shift
-    ends = (
-        np.array([(axis[e], axis[-1 - e]) for axis, e in zip(axes, edges, strict=True)]).T + shift
-    )
-    box = ends + 0.5 * np.array([[-1], [1]]) * grid.spacing
+    affine, box = grid.placed(axes, shift, [(edge, -1 - edge) for edge in edges])
     image, mask = place(array, affine), place(labels, affine)
     if space:
         image, mask = sitk.DICOMOrient(image, "PIR"), sitk.DICOMOrient(mask, "PIR")

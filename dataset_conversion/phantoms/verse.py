@@ -11,8 +11,6 @@ import SimpleITK as sitk
 
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import place
-from dataset_conversion.phantoms.faults import inject
-from dataset_conversion.phantoms.sizes import Grid, size_of
 from dataset_conversion.phantoms.spine_anatomy import (
     AIR,
     ARCH,
@@ -27,6 +25,7 @@ from dataset_conversion.phantoms.spine_anatomy import (
 )
 from dataset_conversion.phantoms.texture import clouds
 from dataset_conversion.phantoms.truth import Truth, seen
+from dataset_conversion.phantoms.writer import Grid, phantom
 
 SIZES = {  # along the body's axes
     "small": Grid((84, 56, 20), (4.0, 3.0, 3.0)),
@@ -52,26 +51,15 @@ _HU = {AIR: -1000, MUSCLE: 45, FAT: -95, VESSEL: 140, CANAL: 25}
 _NOISE = 20.0
 
 
-def write_patients(folder: Path, count: int = 4, *, size: str = "small", seed: int = 0,
-                   layout: str = "subjects", fault: str | None = None) -> list[Truth]:  # fmt: skip
-    """Write scans; the same seed gives the same bytes.
+@phantom("verse", SIZES)
+def write_patients(folder: Path, count: int, grid: Grid, seed: int, *,
+                   layout: str = "subjects") -> list[Truth]:  # fmt: skip
+    """Write scans in a layout: "subjects" (rawdata/ and derivatives/) or "miccai" (flat).
 
     Of every four scans, the first two are of one patient, the third is in the validation and the
     fourth in the test subset. The second of three has an L6, the third a T13. Labels: see
     `dataset_conversion.datasets.verse`.
-
-    Args:
-        folder: made if missing.
-        count: number of scans.
-        size: a name in `SIZES`.
-        seed: a scan depends on the seed and its own number only.
-        layout: "subjects" (rawdata/ and derivatives/) or "miccai" (flat).
-        fault: a name in `faults.FAULTS`, applied to the first scan.
-
-    Returns:
-        One truth per scan.
     """
-    grid = size_of(SIZES, size, "verse")
     if layout not in LAYOUTS:
         raise DatasetError(f"verse phantom: layout {layout!r}; allowed: {', '.join(LAYOUTS)}")
     truths = []
@@ -85,7 +73,7 @@ def write_patients(folder: Path, count: int = 4, *, size: str = "small", seed: i
         box = _write(spine, grid, shift, table, orientation, rng, image, mask)
         known = partial(seen, partial(_labels_at, spine, shift, table), *box)
         truths.append(Truth(name, patient, image, mask, known))
-    return inject(fault, truths) if fault else truths
+    return truths
 
 
 def _paths(folder: Path, number: int, layout: str) -> tuple[str, str, Path, Path]:
@@ -121,12 +109,10 @@ def _labels_at(spine: Spine, shift: np.ndarray, table: np.ndarray,
 def _write(spine: Spine, grid: Grid, shift: np.ndarray, table: np.ndarray, orientation: str,
            rng: np.random.Generator, image: Path, mask: Path) -> np.ndarray:  # fmt: skip
     """Write image, mask and centroids; return the box of the field of view (LPS mm)."""
-    axes = [(np.arange(n) - (n - 1) / 2) * s
-            for n, s in zip(grid.shape[::-1], grid.spacing, strict=True)]  # fmt: skip
+    axes = grid.axes()
     parts = parts_on(spine, axes)
     labels = table[np.clip(parts, 0, None)]
-    affine = np.diag([*grid.spacing, 1.0])
-    affine[:3, 3] = [axis[0] for axis in axes] + shift
+    affine, box = grid.placed(axes, shift)
     for path in (image, mask):
         path.parent.mkdir(parents=True, exist_ok=True)
     sitk.WriteImage(sitk.DICOMOrient(place(_hu(parts, rng), affine), orientation), str(image), True)
@@ -135,9 +121,7 @@ def _write(spine: Spine, grid: Grid, shift: np.ndarray, table: np.ndarray, orien
     name = mask.name.replace("seg-vert_msk.nii.gz", "seg-subreg_ctd.json")
     name = name.replace("_seg.nii.gz", "_iso-ctd.json")
     mask.with_name(name).write_text(json.dumps(_centroids(stored, orientation)), encoding="utf-8")
-    ends = np.array([(axis[0], axis[-1]) for axis in axes]).T + shift
-    widened: np.ndarray = ends + 0.5 * np.array([[-1], [1]]) * grid.spacing
-    return widened
+    return box
 
 
 def _hu(parts: np.ndarray, rng: np.random.Generator) -> np.ndarray:

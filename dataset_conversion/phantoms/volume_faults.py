@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from dataset_conversion.io.geometry import affine, like, place
+
+Harm = Callable[[Path], None]
 
 
 def truncated(path: Path) -> None:
@@ -47,28 +50,59 @@ def litter(path: Path) -> None:
     (folder / "Thumbs.db").write_bytes(b"\0")
 
 
-def _changed(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
-    image = sitk.ReadImage(str(path))
-    sitk.WriteImage(like(change(sitk.GetArrayFromImage(image)), image), str(path), True)
+def _values(change: Callable[[np.ndarray], np.ndarray]) -> Harm:
+    """Make a fault of a change of the values (z, y, x)."""
+
+    def harm(path: Path) -> None:
+        image = sitk.ReadImage(str(path))
+        sitk.WriteImage(like(change(sitk.GetArrayFromImage(image)), image), str(path), True)
+
+    return harm
 
 
-def _with_one(value: float) -> Callable[[np.ndarray], np.ndarray]:
-    def change(array: np.ndarray) -> np.ndarray:
-        result = array.astype(np.float32)
-        result[tuple(n // 2 for n in result.shape)] = value
-        return result
-
-    return change
+def _with(array: np.ndarray, value: float) -> np.ndarray:
+    """Return an array with a value in the middle."""
+    result = array.astype(np.float32)
+    result[tuple(n // 2 for n in result.shape)] = value
+    return result
 
 
-def not_a_number(path: Path) -> None:
-    """One voxel is NaN."""
-    _changed(path, _with_one(np.nan))
+not_a_number = _values(partial(_with, value=np.nan))
+infinite = _values(partial(_with, value=np.inf))
+#: Only background.
+empty = _values(np.zeros_like)
+#: Labels such as 0.9999, as after float arithmetic.
+almost_whole = _values(lambda array: np.where(array > 0, array - 1e-4, 0).astype(np.float32))
 
 
-def infinite(path: Path) -> None:
-    """One voxel is infinite."""
-    _changed(path, _with_one(np.inf))
+@_values
+def strange_label(array: np.ndarray) -> np.ndarray:
+    """Replace some labelled voxels by a label of no scheme."""
+    found = np.argwhere(array > 0)
+    array[tuple(found[: max(1, len(found) // 50)].T)] = 60
+    return array
+
+
+@_values
+def negative_label(array: np.ndarray) -> np.ndarray:
+    """One voxel is -1."""
+    result = array.astype(np.int16)
+    result[0, 0, 0] = -1
+    return result
+
+
+@_values
+def fractions(array: np.ndarray) -> np.ndarray:
+    """Labels blurred by linear resampling."""
+    blurred: np.ndarray = array.astype(np.float32)
+    blurred[..., 1:] = 0.5 * (blurred[..., 1:] + blurred[..., :-1])
+    return blurred
+
+
+@_values
+def grey_values(array: np.ndarray) -> np.ndarray:
+    """An image under the mask's name."""
+    return np.random.default_rng(0).integers(0, 2000, array.shape).astype(np.int16)
 
 
 def colour(path: Path) -> None:
@@ -86,50 +120,6 @@ def four_dimensional(path: Path) -> None:
     sitk.WriteImage(sitk.JoinSeries([image, image]), str(path), True)
 
 
-def empty(path: Path) -> None:
-    """Only background."""
-    _changed(path, np.zeros_like)
-
-
-def strange_label(path: Path) -> None:
-    """Replace some labelled voxels by a label of no scheme."""
-
-    def change(array: np.ndarray) -> np.ndarray:
-        result: np.ndarray = array.copy()
-        found = np.argwhere(array > 0)
-        result[tuple(found[: max(1, len(found) // 50)].T)] = 60
-        return result
-
-    _changed(path, change)
-
-
-def negative_label(path: Path) -> None:
-    """One voxel is -1."""
-
-    def change(array: np.ndarray) -> np.ndarray:
-        result = array.astype(np.int16)
-        result[0, 0, 0] = -1
-        return result
-
-    _changed(path, change)
-
-
-def almost_whole(path: Path) -> None:
-    """Labels such as 0.9999, as after float arithmetic."""
-    _changed(path, lambda array: np.where(array > 0, array - 1e-4, 0).astype(np.float32))
-
-
-def fractions(path: Path) -> None:
-    """Labels blurred by linear resampling."""
-
-    def change(array: np.ndarray) -> np.ndarray:
-        blurred: np.ndarray = array.astype(np.float32)
-        blurred[..., 1:] = 0.5 * (blurred[..., 1:] + blurred[..., :-1])
-        return blurred
-
-    _changed(path, change)
-
-
 def scaled(path: Path) -> None:
     """A scale factor of 2 in the header."""
     image: Any = nib.load(path)
@@ -141,36 +131,28 @@ def scaled(path: Path) -> None:
         raise RuntimeError("the scale factor was not written")
 
 
-def grey_values(path: Path) -> None:
-    """An image under the mask's name."""
-    noise = np.random.default_rng(0)
-    _changed(path, lambda array: noise.integers(0, 2000, array.shape).astype(np.int16))
-
-
 def flipped(path: Path) -> None:
     """The same voxels stored in another order, with a matching direction."""
     image = sitk.ReadImage(str(path))
     sitk.WriteImage(sitk.Flip(image, [False, True, True]), str(path), True)
 
 
-def _placed(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
-    image = sitk.ReadImage(str(path))
-    sitk.WriteImage(place(sitk.GetArrayFromImage(image), change(affine(image))), str(path), True)
+def _placed(change: Callable[[np.ndarray], np.ndarray]) -> Harm:
+    """Make a fault of a change of the affine to LPS mm."""
+
+    def harm(path: Path) -> None:
+        image = sitk.ReadImage(str(path))
+        sitk.WriteImage(
+            place(sitk.GetArrayFromImage(image), change(affine(image))), str(path), True
+        )
+
+    return harm
 
 
-def shifted(path: Path) -> None:
-    """5 mm off along x."""
-
-    def change(matrix: np.ndarray) -> np.ndarray:
-        matrix[0, 3] += 5.0
-        return matrix
-
-    _placed(path, change)
-
-
-def other_spacing(path: Path) -> None:
-    """1 % larger voxels."""
-    _placed(path, lambda matrix: matrix @ np.diag([1.01, 1.01, 1.01, 1.0]))
+#: 5 mm off along x.
+shifted = _placed(lambda matrix: matrix + 5.0 * np.outer((1, 0, 0, 0), (0, 0, 0, 1)))
+#: 1 % larger voxels.
+other_spacing = _placed(lambda matrix: matrix @ np.diag([1.01, 1.01, 1.01, 1.0]))
 
 
 def coarser(path: Path) -> None:
@@ -202,30 +184,22 @@ def _leaning(path: Path, amount: float) -> None:
         text = " ".join(f"{v:.9g}" for v in numbers).encode()
         path.write_bytes(content[:at] + text + content[end:])
         return
-    image = nib.load(path)
-    matrix = image.affine.copy()
+    matrix = nib.load(path).affine.copy()
     sizes = np.linalg.norm(matrix[:3, :3], axis=0)
     matrix[:3, 0] += amount * matrix[:3, 1] / sizes[1] * sizes[0]
-    damaged = nib.Nifti1Image(np.asarray(image.dataobj), None)
+    _with_affine(path, matrix)
+
+
+def _with_affine(path: Path, matrix: np.ndarray | None) -> None:
+    """Write an affine as the sform, without a qform."""
+    damaged = nib.Nifti1Image(np.asarray(nib.load(path).dataobj), None)
     damaged.set_qform(None, code=0)
-    damaged.set_sform(matrix, code=1)
+    damaged.set_sform(matrix, code=0 if matrix is None else 1)
     nib.save(damaged, path)
 
 
-def sheared(path: Path) -> None:
-    """One axis leans by 5 %."""
-    _leaning(path, 0.05)
-
-
-def almost_orthonormal(path: Path) -> None:
-    """One axis leans by 0.05 %, as after rounding in an export."""
-    _leaning(path, 5e-4)
-
-
-def no_orientation(path: Path) -> None:
-    """Neither qform nor sform."""
-    image: Any = nib.load(path)
-    damaged = nib.Nifti1Image(np.asarray(image.dataobj), None)
-    damaged.set_qform(None, code=0)
-    damaged.set_sform(None, code=0)
-    nib.save(damaged, path)
+#: One axis leans by 5 %; by 0.05 %, as after rounding in an export.
+sheared = partial(_leaning, amount=0.05)
+almost_orthonormal = partial(_leaning, amount=5e-4)
+#: Neither qform nor sform.
+no_orientation = partial(_with_affine, matrix=None)

@@ -25,9 +25,7 @@ def channel_warnings(names: Sequence[str], facts: Sequence[Intensities]) -> list
     >>> channel_warnings(["PT"], [fact])[0].partition(":")[0]
     'warning'
 
-    Args:
-        names: channel names, as in dataset.json.
-        facts: on the source's values of each channel.
+    `facts` are on the source's values of each channel.
     """
     return [
         f"warning: {misnamed(name)}"

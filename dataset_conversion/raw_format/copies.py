@@ -46,10 +46,7 @@ def find_copies(cases: Sequence[Case], done: Mapping[str, Record],
     in scale, offset or the value of air, and images that share slices, are noted and stay in one
     fold; they are problems where the test set separates them.
 
-    Args:
-        cases: all converted cases; candidates are read again.
-        done: their records.
-        test: names of the labelled cases in the test set.
+    Candidates are read again. `test` names the labelled cases in the test set.
 
     Raises:
         DatasetError: a source cannot be read again.

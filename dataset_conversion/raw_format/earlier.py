@@ -84,12 +84,8 @@ def losses(cases: Sequence[Case], plain: Mapping[str, Mapping[str, str]], old: M
 
     Other settings and other masks in the source lose nothing: the old files can be made again.
 
-    Args:
-        cases: of this conversion.
-        plain: their digests without a salt, as an older version recorded them.
-        old: of the earlier conversion.
-        kept: cases whose files stay.
-        target: the dataset's folder.
+    `plain` are the cases' digests without a salt, as an older version recorded them; `old` are all earlier
+    records, `kept` those whose files stay.
     """
     now = {case.name: case for case in cases}
     edited: list[str] = []
@@ -123,14 +119,8 @@ def unreadable(cases: Sequence[Case], old: Mapping[str, Record], problems: int, 
     A source with a problem does not show its case id. Missing cases are taken for those of such sources if
     there are as many problems, and if they were converted with the same settings.
 
-    Args:
-        cases: that were found.
-        old: of the earlier conversion.
-        problems: number of sources with a problem.
-        settings: digest of this conversion's settings.
-        manifest: of the earlier conversion.
-        splits: of this conversion.
-        target: the dataset's folder.
+    `problems` is the number of sources with a problem. `old`, `manifest` and `target`, the folder, are of the
+    earlier conversion, `settings` (their digest) and `splits` of this one.
     """
     missing = sorted(set(old) - {case.name for case in cases})
     if len(missing) > problems or any(old[name].settings != settings for name in missing):
@@ -182,11 +172,7 @@ def stay(cases: Sequence[Case], old: Mapping[str, Record], done: Mapping[str, Re
          fits: Callable[[Case, Record], bool]) -> dict[str, Record]:  # fmt: skip
     """Return the earlier records of cases that could not be converted again, if they are still valid.
 
-    Args:
-        cases: of this conversion.
-        old: of the earlier one.
-        done: cases that were converted.
-        fits: whether settings, names and files of an earlier case are those of now.
+    `fits` states whether settings, names and files of an earlier case are those of now.
     """
     failed = [case for case in cases if case.name in old and case.name not in done]
     return {case.name: old[case.name] for case in failed if fits(case, old[case.name])}

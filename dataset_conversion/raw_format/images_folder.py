@@ -21,8 +21,9 @@ from dataset_conversion.errors import DatasetError, disk_error, together
 from dataset_conversion.io.atomic_files import check_space, flush_folder
 from dataset_conversion.io.geometry import in_mm
 from dataset_conversion.io.nifti_writer import write_image
-from dataset_conversion.parallel import Progress, Run, each
+from dataset_conversion.parallel import Progress, Run, gather
 from dataset_conversion.raw_format.description import ENDING, Description
+from dataset_conversion.raw_format.prepared_case import loaded
 from dataset_conversion.raw_format.staging import Staging
 from dataset_conversion.raw_format.summary import Report, by_note, counted, listed
 
@@ -136,13 +137,8 @@ def _stop_at(problems: Sequence[str], remaining: Sequence[Case] | Mapping[str, P
 
 def _each(work: _Work, cases: Sequence[Case],
           task: Callable[[Case], Prepared]) -> tuple[dict[str, Prepared], list[str]]:  # fmt: skip
-    done, problems = {}, {}
-    for case, result in each(task, cases, work.run.jobs, work.progress):
-        if isinstance(result, DatasetError):
-            problems[case.name] = str(result)
-        else:
-            done[case.name] = result
-    return done, [problems[name] for name in sorted(problems)]
+    done, problems = gather(task, cases, work.run.jobs, work.progress)
+    return {case.name: ready for case, ready in done}, problems
 
 
 def _ready(case: Case, dataset: Description) -> Prepared:
@@ -152,16 +148,7 @@ def _ready(case: Case, dataset: Description) -> Prepared:
 
 
 def _prepared(case: Case, dataset: Description) -> Prepared:
-    try:
-        sample = case.load()
-    except OSError as error:
-        raise DatasetError(f"{case.where}: cannot be read ({error.strerror or error})") from error
-    if len(sample.images) != len(dataset.channel_names):
-        raise DatasetError(
-            f"{case.where}: {len(sample.images)} channels, expected {len(dataset.channel_names)}; "
-            "the source changed during the conversion: run it again"
-        )
-    return prepare(sample, dataset.labels, dataset.output, case.where)
+    return prepare(loaded(case, dataset), dataset.labels, dataset.output, case.where)
 
 
 def _convert(case: Case, work: _Work) -> Prepared:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dataset_conversion.cases.case import Case
+from dataset_conversion.cases.case import Case, Sample
 from dataset_conversion.cases.preprocess import Prepared, prepare
-from dataset_conversion.errors import DatasetError
+from dataset_conversion.errors import DatasetError, reading
 from dataset_conversion.raw_format.channels import channel_warnings
 from dataset_conversion.raw_format.description import Description
 from dataset_conversion.raw_format.manifest import Record
@@ -14,37 +14,35 @@ from dataset_conversion.raw_format.salted import keyed, keyed_facts
 
 
 def prepared_case(case: Case, dataset: Description) -> Prepared:
-    """Load and prepare a case.
+    """Load and prepare a case."""
+    ready = prepare(loaded(case, dataset), dataset.labels, dataset.output, case.where)
+    warnings = channel_warnings(dataset.channel_names, ready.facts)
+    return replace(ready, notes=(*ready.notes, *warnings))
+
+
+def loaded(case: Case, dataset: Description) -> Sample:
+    """Load a case.
 
     Raises:
-        DatasetError: it cannot be read, has changed since the scan, or see `prepare`.
+        DatasetError: it cannot be read, or has changed since the scan.
     """
-    try:
+    with reading(case.where):
         sample = case.load()
-    except OSError as error:
-        raise DatasetError(f"{case.where}: cannot be read ({error.strerror or error})") from error
     count, masked = len(dataset.channel_names), sample.mask is not None
     if len(sample.images) != count or case.labelled != masked:
         raise DatasetError(
             f"{case.where}: {len(sample.images)} channels of {count}, mask {'found' if masked else 'missing'}; the "
             "source changed during the conversion: run it again"
         )
-    ready = prepare(sample, dataset.labels, dataset.output, case.where)
-    warnings = channel_warnings(dataset.channel_names, ready.facts)
-    return replace(ready, notes=(*ready.notes, *warnings))
+    return sample
 
 
 def record_of(case: Case, ready: Prepared, files: dict[str, str], dataset: Description,
               settings: str, made_with: str) -> Record:  # fmt: skip
     """Return the record of a case, whose digests are mixed with the dataset's secret.
 
-    Args:
-        case: with keyed digests of its sources.
-        ready: its volumes.
-        files: path in the dataset -> SHA-256.
-        dataset: its description.
-        settings: digest of its settings.
-        made_with: package versions.
+    The digests of the case are keyed. `files` are paths in the dataset -> SHA-256; `settings` is the digest of
+    the settings.
     """
     secret = dataset.secret
     measures = ready.measures.to_dict() if ready.measures else {}

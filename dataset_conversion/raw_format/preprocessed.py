@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dataset_conversion.errors import DatasetError, some
+from dataset_conversion.errors import DatasetError, reading, some
 from dataset_conversion.io.atomic_files import digest, digest_json, to_json
 from dataset_conversion.raw_format.manifest import read_json, read_manifest
 from dataset_conversion.raw_format.staging import DATASET
@@ -52,9 +52,7 @@ def source_digest(raw: Path) -> str:
 def remember_source(data: Path, found: str) -> None:
     """Record with the cases of a configuration which raw dataset they were made from.
 
-    Args:
-        data: the configuration's folder in nnUNet_preprocessed.
-        found: from `source_digest`, before preprocessing.
+    `data` is the configuration's folder in nnUNet_preprocessed; `found` was taken before preprocessing.
     """
     (data / _RECORD).parent.mkdir(exist_ok=True)
     (data / _RECORD).write_text(to_json({"dataset": found}), encoding="utf-8")
@@ -72,9 +70,7 @@ def recorded_source(data: Path) -> str | None:
 def outdated(raw: Path, preprocessed: Path) -> dict[str, str]:
     """Return the folders of preprocessed cases that do not come from the dataset as it is now, and why.
 
-    Args:
-        raw: `Dataset<id>_<name>` in nnUNet_raw.
-        preprocessed: the folder of the same name in nnUNet_preprocessed; may be missing.
+    The folder in nnUNet_preprocessed may be missing.
 
     Raises:
         DatasetError: a file cannot be read.
@@ -181,10 +177,8 @@ def _manifest_digests(raw: Path) -> dict[str, Any]:
 
 
 def _same(one: Path, other: Path) -> bool:
-    try:
+    with reading(one):
         return filecmp.cmp(one, other, shallow=False)
-    except OSError as error:
-        raise DatasetError(f"{one}: cannot be read ({error.strerror or error})") from error
 
 
 def _size(path: Path) -> int:

@@ -23,13 +23,7 @@ def direction_notes(dataset: Description, done: Mapping[str, Record]) -> list[st
 
 def plausibility_notes(dataset: Description, done: Mapping[str, Record],
                        groups: Mapping[str, str]) -> list[str]:  # fmt: skip
-    """Return warnings on implausible cases.
-
-    Args:
-        dataset: its description.
-        done: all cases.
-        groups: case -> patient.
-    """
+    """Return warnings on implausible cases."""
     measures = {name: record.measured() for name, record in sorted(done.items())}
     looked = Looked(measures, groups, dataset.channel_names, dataset.labels.written())
     return [f"warning: {text}" for text in implausible(looked)]

@@ -129,9 +129,7 @@ class Staging:
     def carry_over(self, known: dict[str, Record], shared: tuple[str, ...]) -> None:
         """Keep a user's own files of the finished dataset, e.g. a README or masks in labelsTs.
 
-        Args:
-            known: the finished dataset's cases.
-            shared: files of the dataset itself that this tool writes.
+        `shared` are files of the dataset itself that this tool writes.
         """
         ours = {name for entry in known.values() for name in entry.files}
         for path in sorted(self.target.rglob("*")) if self.target.exists() else []:

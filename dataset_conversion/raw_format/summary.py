@@ -88,15 +88,7 @@ def counted(number: int, what: str) -> str:
 
 def summary(dataset: Path, labels: Labels, done: Mapping[str, Record], splits: str | None,
             groups: Mapping[str, str]) -> Report:  # fmt: skip
-    """Count labels, spacings and folds over all cases, and collect the notes.
-
-    Args:
-        dataset: the finished folder.
-        labels: names and remap.
-        done: all cases.
-        splits: text of splits_final.json.
-        groups: case -> patient.
-    """
+    """Count labels, spacings and folds over all cases, and collect the notes."""
     total: Counter[int] = Counter()
     having: dict[str, int] = {}
     values = labels.written()

@@ -75,9 +75,6 @@ class TrainingRecord:
     def output(self, orientation: str) -> Output:
         """Return how new images are written: with the window and voxel size of the training images.
 
-        Args:
-            orientation: from `written_as`.
-
         Raises:
             DatasetError: the window is needed and not recorded, or the training images went through a transform
                 that is not repeated on new images.

@@ -13,7 +13,7 @@ from dataset_conversion.errors import DatasetError, together
 from dataset_conversion.io.atomic_files import check_space, digest, digest_json, to_json, write_text
 from dataset_conversion.io.nifti_writer import write_image
 from dataset_conversion.io.orientation import stored_code
-from dataset_conversion.parallel import Progress, Run, each
+from dataset_conversion.parallel import Progress, Run, gather
 from dataset_conversion.raw_format.copies import find_copies
 from dataset_conversion.raw_format.description import ENDING, Description
 from dataset_conversion.raw_format.earlier import (
@@ -109,11 +109,7 @@ class Conversion:
         return self._report(done, left, notes)
 
     def _begin(self) -> tuple[dict[str, Record], dict[str, Record], Losses]:
-        """Return the cases of an earlier conversion, those that can stay, and what would be lost.
-
-        Raises:
-            DatasetError: something would be lost, and the user does not allow it.
-        """
+        """Return the cases of an earlier conversion, those that can stay, and what would be lost."""
         place = self.place
         place.check_target()
         manifest = place.manifest()
@@ -174,19 +170,14 @@ class Conversion:
         def fits(case: Case) -> bool:
             return known[case.name].fits(case, self.settings, self._names(case), folder)
 
-        return {c.name: known[c.name] for c, good in each(fits, there, self.run.jobs)
-                if good is True}  # fmt: skip
+        fitting, _ = gather(fits, there, self.run.jobs)
+        return {case.name: known[case.name] for case, good in fitting if good}
 
     def _each(self, work: Callable[[Case], Record], cases: Sequence[Case]) -> dict[str, Record]:
         """Process cases; collect the errors of bad ones."""
-        done, problems = {}, {}
-        for case, result in each(work, cases, self.run.jobs, self.progress):
-            if isinstance(result, DatasetError):
-                problems[case.name] = str(result)
-            else:
-                done[case.name] = result
-        self.problems += [problems[name] for name in sorted(problems)]
-        return done
+        done, problems = gather(work, cases, self.run.jobs, self.progress)
+        self.problems += problems
+        return {case.name: record for case, record in done}
 
     def _without_copies(self, done: dict[str, Record],
                         notes: list[str]) -> dict[str, Record]:  # fmt: skip

@@ -103,20 +103,27 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _json(tables: tuple[Table, ...]) -> str:
-    return json.dumps(
-        [{"id": table.id, **dataclasses.asdict(table), "pooled": table.pooled} for table in tables],
-        indent=1,
-    )
+    from nnunet_plugins.papers.remarks import remarks
+
+    found = []
+    for table in tables:
+        notes = [dataclasses.asdict(one) for one in remarks(table)]
+        own = dataclasses.asdict(table) | {"footnotes": notes, "pooled": table.pooled}
+        found.append({"id": table.id, **own})
+    return json.dumps(found, indent=1)
 
 
 def _texts(tables: tuple[Table, ...], *, options: bool) -> str:
     """The tables, each paper's under its citation."""
     from nnunet_plugins.papers.library import find_paper
+    from nnunet_plugins.text_table import remark
 
     texts, papers = [], set()
     for table in tables:
         if table.paper not in papers:
-            texts.append(find_paper(table.paper).reference())
+            paper = find_paper(table.paper)
+            notes = (remark("note  ", one) for one in paper.footnotes)
+            texts.append("\n".join([paper.reference(), *notes]))
         papers.add(table.paper)
         texts.append(_text(table, options=options))
     return "\n\n".join(texts)
@@ -124,15 +131,13 @@ def _texts(tables: tuple[Table, ...], *, options: bool) -> str:
 
 def _text(table: Table, *, options: bool) -> str:
     """Heading of a table, its rows with their scores, with ``options`` how they are built, and its remarks."""
+    from nnunet_plugins.papers.remarks import remarks
     from nnunet_plugins.text_table import columns, remark
 
     metrics = list(dict.fromkeys(m for row in table.rows for m in row.published))
     scores = [("row", "name", *metrics)]
     made = [("row", "network", "options")]
-    digits = {
-        m: max(len(f"{r.published.get(m, 0):g}".partition(".")[2]) for r in table.rows)
-        for m in metrics
-    }
+    digits = {m: table.digits(m) for m in metrics}
     for row in table.rows:
         printed = [
             f"{row.published[m]:.{digits[m]}f}" if m in row.published else "-" for m in metrics
@@ -145,7 +150,7 @@ def _text(table: Table, *, options: bool) -> str:
         columns(scores, right=range(2, 2 + len(metrics))),
     ]
     lines += ["", columns(made)] if options else []
-    lines += [remark("note  ", footnote.text) for footnote in table.remarks()]
+    lines += [remark("note  ", footnote.text) for footnote in remarks(table)]
     return "\n".join(lines)
 
 

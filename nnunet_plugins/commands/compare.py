@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from nnunet_plugins.commands.evaluate import GROUPS
+from nnunet_plugins.commands.picture_arguments import add_pictures, check_pictures, draw_pictures
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +30,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="T",
         help="arrange the runs as a paper's table, e.g. yan2025-mag-unet.4, next to the published numbers; a run "
         "belongs to the row that `ablation plans` named its configuration after, or pass ROW=RUN",
+    )
+    parser.add_argument(
+        "--spread",
+        choices=("cases", "folds"),
+        default="cases",
+        help="with --table: what our ± is over, the cases or the means of the folds, as in most papers (needs model "
+        "folders; default: %(default)s)",
+    )
+    parser.add_argument(
+        "--external",
+        metavar="ROW=FILE.json",
+        nargs="+",
+        default=[],
+        help="with --table: scores of a row's external test set, from `nnunet-plugins evaluate`",
+    )
+    parser.add_argument(
+        "--seconds",
+        metavar="ROW=S",
+        nargs="+",
+        default=[],
+        help="with --table: measured time of the prediction of an image; nnU-Net does not record it",
     )
     parser.add_argument(
         "--reference",
@@ -59,6 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pixels", action="store_true", help="distances in voxels as well as mm")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the bootstrap")
     parser.add_argument("-j", metavar="N", type=int, help="number of processes for scoring")
+    add_pictures(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -69,6 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_plugins.comparison import table_formats as writing
     from nnunet_plugins.comparison.as_json import comparison_json
     from nnunet_plugins.comparison.paper import paper_sheet
+    from nnunet_plugins.comparison.paper_cells import read_given
     from nnunet_plugins.comparison.tables import legend, notes_of, sheets_of, warnings_of
     from nnunet_plugins.errors import UserError
     from nnunet_plugins.papers.library import find_table
@@ -76,7 +100,14 @@ def run(arguments: argparse.Namespace) -> int:
     target = arguments.o
     if target is not None:
         writing.check_ending(target.name)
+    check_pictures(arguments)
     table = find_table(arguments.table) if arguments.table is not None else None
+    own = arguments.external, arguments.seconds, arguments.spread
+    given = read_given(table, *own) if table else None
+    if table is None and own != ([], [], "cases"):
+        raise UserError(
+            "--external, --seconds and --spread belong to a paper's table; pass --table T"
+        )
     if len(arguments.runs) < 2 and table is None:
         raise UserError(
             "at least two runs are needed; pass RUN RUN ... (one is enough with --table)"
@@ -96,10 +127,10 @@ def run(arguments: argparse.Namespace) -> int:
         progress=progress,
     )
     warnings, notes = warnings_of(found), notes_of(found)
-    sheets = sheets_of(found) if len(found.runs) > 1 else []
+    sheets = sheets_of(found) if len(found.runs) > 1 or found.repeated else []
     notes = [*(legend(found) if sheets else []), *notes]
     if table:
-        sheets = [paper_sheet(table, found.runs, found.marked), *sheets]
+        sheets = [paper_sheet(table, found.runs, found.marked, given), *sheets]
     print(writing.text(sheets, warnings, notes))
     if target is not None:
         if target.suffix == ".json":
@@ -116,4 +147,5 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"written: {target}")
         if target.suffix == ".tex" and (note := writing.latex_note(content)):
             print(f"note: {note}")
+    draw_pictures(arguments, [run.name for run in found.runs])
     return 0

@@ -18,7 +18,12 @@ GROUPS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare PRED REF and its options; -djfile and --chill are nnU-Net's names."""
-    parser.add_argument("prediction", metavar="PRED", type=Path, help="label map or folder of them")
+    parser.add_argument(
+        "prediction",
+        metavar="PRED",
+        type=Path,
+        help="label map, folder of them, or folder of one folder per case with a file per structure",
+    )
     parser.add_argument("reference", metavar="REF", type=Path, help="label map or folder of them")
     parser.add_argument(
         "-o",
@@ -107,8 +112,8 @@ def scoring(arguments: argparse.Namespace) -> dict[str, Any]:
 def run(arguments: argparse.Namespace) -> int:
     """Print the table."""
     from nnunet_plugins.evaluation import evaluate, score_table
+    from nnunet_plugins.evaluation.definitions import check_metrics, metric_names
     from nnunet_plugins.evaluation.measuring import more_of
-    from nnunet_plugins.evaluation.metrics import check_metrics, metric_names
     from nnunet_plugins.evaluation.table import SHOWN
 
     named = [name for name in arguments.metrics or SHOWN if name != "all"]

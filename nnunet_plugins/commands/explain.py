@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import sys
 from pathlib import Path
@@ -104,6 +103,7 @@ def _write(folder: Path, stem: str, found: Any, trainer: str, everywhere: bool) 
     """Write all files, or none."""
     import SimpleITK as sitk
 
+    from nnunet_plugins.atomic_files import placed_in
     from nnunet_plugins.errors import UserError
     from nnunet_plugins.explain.overlay import draw
 
@@ -120,38 +120,28 @@ def _write(folder: Path, stem: str, found: Any, trainer: str, everywhere: bool) 
         "divided by its maximum",
         "layer": vars(found.layer),
         "largest_value": found.peaks,
-        "files": {key: names[key] for key in maps},
+        "files": names,
     }
     captions = dict(found.cams)
     gates = {_short(name): one for name, one in found.attention.items()}
-    written = []
+    written = [*names.values(), f"{stem}_explain.png", f"{stem}_explain.json"]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for key, one in maps.items():
-            written.append(folder / names[key])
-            hidden = folder / f".{os.getpid()}.{names[key]}"
-            sitk.WriteImage(one, str(hidden))
-            os.replace(hidden, written[-1])
-        written.append(folder / f"{stem}_explain.png")
-        hidden = folder / f".{os.getpid()}.png"
-        draw(
-            hidden,
-            found.image,
-            captions | gates,
-            f"Grad-CAM at {found.layer.name}, {trainer}",
-            tuple(gates),
-            oriented=found.oriented,
-        )
-        os.replace(hidden, written[-1])
-        written.append(folder / f"{stem}_explain.json")
-        hidden = folder / f".{os.getpid()}.json"
-        hidden.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        os.replace(hidden, written[-1])
+        with placed_in(folder) as scratch:
+            for key, one in maps.items():
+                sitk.WriteImage(one, str(scratch / names[key]))
+            draw(
+                scratch / written[-2],
+                found.image,
+                captions | gates,
+                f"Grad-CAM at {found.layer.name}, {trainer}",
+                tuple(gates),
+                oriented=found.oriented,
+            )
+            text = json.dumps(record, indent=1) + "\n"
+            (scratch / written[-1]).write_text(text, encoding="utf-8")
     except (OSError, RuntimeError) as error:
-        for left in folder.glob(f".{os.getpid()}.*"):
-            left.unlink()
         raise UserError(f"{folder}: is not writable ({error}); pass -o DIR") from error
-    return written
+    return [folder / name for name in written]
 
 
 def _short(name: str) -> str:

@@ -29,10 +29,16 @@ PROPOSED = (
     Row("InceptionDualUNet", "silveira2025-inception-dual", BOTH, "Inception stem, second output"),
     Row("ASPPUNet", "cai2023-aspp-unet", BOTH, "atrous pyramids in the encoder"),
 )
+OWN = (
+    Row("nnUNetPlain", "", BOTH, "nnU-Net's own network and plan"),
+    Row("ResEncM", "", BOTH, "nnU-Net's own residual encoder, 8 GB"),
+    Row("ResEncL", "", BOTH, "the same, 24 GB"),
+    Row("ResEncXL", "", BOTH, "the same, 40 GB"),
+)
 OTHERS = (
-    Row("ModularUNet", "", BOTH, "nnU-Net's own U-Net, with slots for blocks"),
+    Row("ModularUNet", "", BOTH, "nnU-Net's U-Net with slots for blocks"),
     Row("UNet", "", BOTH, "U-Net with max-pooling"),
-    Row("VNet", "", BOTH, "kernels of 5, shortcuts, PReLU"),
+    Row("VNet", "", BOTH, "residual stages with kernels of 5"),
     Row("ResUNet", "", BOTH, "shortcut around every stage"),
     Row("AttentionUNet", "", BOTH, "additive gates on the skips"),
     Row("SegNet", "", BOTH, "unpools to the positions of the maxima"),
@@ -41,7 +47,7 @@ OTHERS = (
     Row("DeepLabV3Plus", "", FLAT, "DeepLabV3 with a decoder"),
     Row("TransUNet", "", BOTH, "transformer layers at the bottleneck"),
 )
-ROWS = PROPOSED + OTHERS
+ROWS = PROPOSED + OWN + OTHERS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

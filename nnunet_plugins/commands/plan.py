@@ -79,6 +79,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     procedure.add_argument("--weight-decay", type=float, metavar="W", help="default: 3e-5")
     procedure.add_argument("--optimizer", metavar="NAME", help="SGD (default), Adam or AdamW")
     procedure.add_argument(
+        "--seed", type=int, metavar="N", help="repeatable training (default: none, as in nnU-Net)"
+    )
+    procedure.add_argument(
         "--training",
         metavar="JSON",
         default="{}",
@@ -105,7 +108,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(
             f"--training {arguments.training}: expected an object, e.g. '{{\"epochs\": 50}}'"
         )
-    for key in ("epochs", "iterations_per_epoch", "initial_lr", "weight_decay", "optimizer"):
+    keys = ("epochs", "iterations_per_epoch", "initial_lr", "weight_decay", "optimizer", "seed")
+    for key in keys:
         if getattr(arguments, key) is not None:
             training[key] = getattr(arguments, key)
     asked: dict[str, Any] = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -50,6 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="seed of the random numbers (default: %(default)s)"
     )
+    parser.add_argument(
+        "--show",
+        metavar="CASE",
+        default="",
+        help="also write robustness_CASE.png: its images under every condition, and their predictions",
+    )
     add_weights(parser)
 
 
@@ -58,11 +63,11 @@ def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from nnunet_plugins.errors import UserError
-    from nnunet_plugins.model_orientation import notes_on
     from nnunet_plugins.prediction import find_model, load
+    from nnunet_plugins.reports.perturbed_panels import perturbed_panels
     from nnunet_plugins.robustness.curves import draw, table
     from nnunet_plugins.robustness.perturbations import Setting, check_strengths
-    from nnunet_plugins.robustness.run import find_inputs, measure
+    from nnunet_plugins.robustness.run import find_inputs, measure, notes_about
     from nnunet_plugins.text_table import columns, remark
 
     given = {name: getattr(arguments, name) for name in WAYS if getattr(arguments, name)}
@@ -74,8 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     model = find_model(arguments.model, arguments.folds, arguments.checkpoint)
     cases = find_inputs(arguments.input, model)  # before the model is loaded
     print(f"note   {model.warning}", file=sys.stderr)
-    images = [path for paths in cases.values() for path in paths]
-    for note in notes_on(images, model.orientation, model.folder):
+    for note in notes_about(model, cases, arguments.labels):
         print(f"note   {note}", file=sys.stderr)
     predictor = load(model, arguments.device)
 
@@ -84,10 +88,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     found = measure(
         model, predictor, arguments.input, arguments.labels, asked,
-        Setting(arguments.seed, window, arguments.axis), progress,
+        Setting(arguments.seed, window, arguments.axis), progress, arguments.show,
     )  # fmt: skip
     files = [arguments.output / f"robustness.{ending}" for ending in ("png", "svg", "json")]
-    _write(files, found, draw)
+    if arguments.show:
+        files.append(arguments.output / f"robustness_{arguments.show}.png")
+        perturbed_panels(files[3:], found, model.folder / "dataset.json")
+    _write(files[:3], found, draw)
     rows = table(found)
     print(columns(rows, right=range(1, len(rows[0]))))
     print()
@@ -99,19 +106,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _write(files: list[Path], found: Any, draw: Any) -> None:
     """Write all three files, or none."""
+    from nnunet_plugins.atomic_files import placed_in
     from nnunet_plugins.errors import UserError
 
-    hidden = [path.with_name(f".{os.getpid()}.{path.name}") for path in files]
     try:
-        files[0].parent.mkdir(parents=True, exist_ok=True)
-        draw(found, hidden[:2])
-        hidden[2].write_text(
-            json.dumps(found.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8"
-        )
-        for temporary, path in zip(hidden, files, strict=True):
-            os.replace(temporary, path)
+        with placed_in(files[0].parent) as scratch:
+            *pictures, record = (scratch / path.name for path in files)
+            draw(found, pictures)
+            text = json.dumps(found.to_dict(), indent=1, allow_nan=False) + "\n"
+            record.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"{files[0].parent}: is not writable ({error}); pass -o DIR") from error
-    finally:
-        for temporary in hidden:
-            temporary.unlink(missing_ok=True)

@@ -21,6 +21,10 @@ METHODS = {
     "patient: percentiles of a bootstrap that draws patients",
     "against_first": "each run against the first: Wilcoxon's signed-rank test, two-sided, zeros left out; exact for "
     f"up to {EXACT_UP_TO} differences, ties included. Cases of a patient are averaged first",
+    "sd_of_trainings": "of a run with several trainings, which differ in the seed: SD of their means over the cases "
+    "that all of them have. All other numbers are of each case's mean over the trainings",
+    "spread": "SD of the difference between one training of each run; a run with one training is taken to vary as "
+    "much as the other. within_spread: the mean gain over the first run is smaller",
     "p_holm": "Holm's correction over the tests of a metric",
     "volumes": METHOD,
 }
@@ -66,4 +70,9 @@ def _line(line: Line) -> dict[str, Any]:
         "median_ci": line.median_ci,
         "against_first": found["against"],
         "p_holm": line.p,
+        "trainings": line.trainings,
+        "sd_of_trainings": line.sd_of_trainings,
+        "gain": line.gain,
+        "spread": line.spread,
+        "within_spread": line.within_spread,
     }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from nnunet_plugins.comparison.runs import Run
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.metrics import METRICS, check_metrics
+from nnunet_plugins.evaluation.definitions import METRICS, check_metrics
 from nnunet_plugins.evaluation.patients import numbered, patients_of
+from nnunet_plugins.evaluation.summary import CaseScores
 from nnunet_plugins.evaluation.units import tolerance_of
 
 
@@ -49,28 +49,21 @@ def same_cases(runs: Sequence[Run], *, common: bool) -> tuple[list[Run], list[st
         raise UserError(f"compare: {'; '.join(gaps)}; {fix}")
     if not gaps:
         return list(runs), []
-    kept = [
-        replace(
-            run,
-            scores=replace(
-                run.scores, cases=tuple(c for c in run.scores.cases if c.name in shared)
-            ),
-        )
-        for run in runs
-    ]
+    kept = [run.on(shared) for run in runs]
     return kept, [f"only the {len(shared)} cases that all runs have: {gap}" for gap in gaps]
 
 
 def check_references(runs: Sequence[Run]) -> None:
     """Raise UserError if the references of a case differ between runs in the volume of a label."""
-    first = {case.name: case for case in runs[0].scores.cases}
-    for run in runs[1:]:
+    first: dict[str, tuple[Run, CaseScores]] = {}
+    for run in runs:
         for case in run.scores.cases:
+            earlier, known = first.setdefault(case.name, (run, case))
             for label, found in case.labels.items():
-                reference = first[case.name].labels[label]
+                reference = known.labels[label]
                 if found.reference_voxels != reference.reference_voxels:
                     raise UserError(
-                        f"compare: {run.name} and {runs[0].name} were scored against different references: case "
+                        f"compare: {run.name} and {earlier.name} were scored against different references: case "
                         f"{case.name}, {label}: {found.reference_voxels} and {reference.reference_voxels} voxels; "
                         "score both against the same reference (--reference REF)"
                     )

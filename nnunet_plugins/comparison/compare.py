@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from nnunet_plugins.comparison.case_values import MEAN, Case, gains, values
 from nnunet_plugins.comparison.comparable import (
     check_labels,
     check_measured,
@@ -17,6 +18,7 @@ from nnunet_plugins.comparison.comparable import (
 from nnunet_plugins.comparison.fairness import Difference, differences
 from nnunet_plugins.comparison.held_out import facts_on, held_out
 from nnunet_plugins.comparison.references import check_same_references
+from nnunet_plugins.comparison.repeats import of_difference, rows_of, spread
 from nnunet_plugins.comparison.runs import Run
 from nnunet_plugins.comparison.statistics import (
     FEW,
@@ -26,9 +28,8 @@ from nnunet_plugins.comparison.statistics import (
     median_interval,
     paired,
 )
-from nnunet_plugins.evaluation.metrics import METRICS, MaskScores
+from nnunet_plugins.evaluation.definitions import METRICS
 
-MEAN = "mean of labels"
 ALPHA = 0.05
 
 
@@ -49,6 +50,10 @@ class Line:
         patients: of the n cases; n if the patients are not known.
         median: over the n cases.
         median_ci: 95 % confidence interval of the median.
+        trainings: number of trainings; values are means over them.
+        sd_of_trainings: standard deviation over trainings of their means; None for one training.
+        gain: mean over cases of how much better it is than the first run, positive if it is.
+        spread: standard deviation of the difference between one training of each; None if both have one.
     """
 
     label: str
@@ -63,6 +68,15 @@ class Line:
     patients: int = 0
     median: float | None = None
     median_ci: tuple[float, float] | None = None
+    trainings: int = 1
+    sd_of_trainings: float | None = None
+    gain: float | None = None
+    spread: float | None = None
+
+    @property
+    def within_spread(self) -> bool:
+        """Whether the difference from the first run is smaller than the spread of the trainings."""
+        return self.gain is not None and self.spread is not None and abs(self.gain) < self.spread
 
     @property
     def few(self) -> bool:
@@ -98,6 +112,11 @@ class Comparison:
     patients: dict[str, int] = field(default_factory=dict)
 
     @property
+    def repeated(self) -> bool:
+        """Whether a run has several trainings, which differ in their seed."""
+        return any(len(run.trainings) > 1 for run in self.runs)
+
+    @property
     def by_patient(self) -> bool:
         """Whether a patient has several cases, so that intervals and tests are by patient."""
         return len(set(self.patients.values())) < len(self.patients)
@@ -125,7 +144,7 @@ def compare(
     common: bool = False,
     seed: int = 0,
 ) -> Comparison:
-    """Compare runs with the first run.
+    """Compare runs with the first run. Runs of the same name are trainings of one row.
 
     Args:
         runs: one or more.
@@ -137,33 +156,60 @@ def compare(
         UserError: labels, cases or references differ, or a run does not have a metric.
     """
     check_labels(runs)
-    runs, notes = same_cases(runs, common=common)
+    rows, notes = rows_of(runs)
+    rows, more = same_cases(rows, common=common)
+    kept = {case.name for case in rows[0].scores.cases}
+    runs = [run.on(kept) for run in runs]
     check_references(runs)
-    notes += check_same_references(runs)
+    notes += more + check_same_references(runs)
     metrics, more = check_measured(runs, metrics)
-    notes += more
-    patients = same_patients(runs)
-    tables = tuple(_table(runs, metric, patients, seed) for metric in metrics)
-    notes += _too_few(tables)
-    first = facts_on(runs[0])
-    unlike = {run.name: differences(first, facts_on(run)) for run in runs[1:]}
-    notes += [f"{run.name}: {note}" for run in runs for note in (*run.notes, *run.scores.notes)]
-    return Comparison(tuple(runs), tables, unlike, tuple(notes), patients)
+    patients = same_patients(rows)
+    tables = tuple(_table(rows, metric, patients, seed) for metric in metrics)
+    notes += more + _too_few(tables)
+    notes += [f"{run.name}: {note}" for run in rows for note in (*run.notes, *run.scores.notes)]
+    return Comparison(tuple(rows), tables, _unlike(runs), tuple(notes), patients)
+
+
+def _unlike(runs: Sequence[Run]) -> dict[str, list[Difference]]:
+    """Run -> differences of its trainings from the first training, on the cases that both have."""
+    first = runs[0]
+    found: dict[str, list[Difference]] = {}
+    for run in runs[1:]:
+        both = {case.name for case in run.scores.cases}
+        unlike = differences(facts_on(first.on(both)), facts_on(run))
+        if run.name == first.name:
+            unlike = [one for one in unlike if one.severity == "unfair"]
+        if run.name != first.name or unlike:
+            known = found.setdefault(run.name, [])
+            known += [one for one in unlike if one not in known]
+    return found
 
 
 def _table(runs: Sequence[Run], metric: str, patients: Mapping[str, int], seed: int) -> MetricTable:
     labels = list(runs[0].scores.labels.values)
     lines = []
     for label in [MEAN, *labels] if len(labels) > 1 else labels:
-        found = [_values(run, label, metric) for run in runs]
-        for run, cases in zip(runs, found, strict=True):
+        found = [values(run, label, metric) for run in runs]
+        spreads = [spread(run, label, metric) for run in runs]
+        for run, cases, own in zip(runs, found, spreads, strict=True):
             line = _line(label, run.name, cases, patients, seed)
+            line = replace(
+                line,
+                trainings=len(run.trainings),
+                sd_of_trainings=own.sd if own else None,
+            )
             if run is not runs[0]:
-                gains = _gains(found[0], cases, metric)
-                against = paired([*gains.values()], _of(gains, patients))
+                better = gains(found[0], cases)
+                against = paired([*better.values()], _of(better, patients))
                 if not held_out(runs[0], run):
                     against = replace(against, p=None, method=None)
-                line = replace(line, against=against)
+                finite = [one for one in better.values() if math.isfinite(one)]
+                line = replace(
+                    line,
+                    against=against,
+                    gain=statistics.fmean(finite) if finite else None,
+                    spread=of_difference(spreads[0], own),
+                )
             lines.append(line)
     corrected = holm([line.against.p if line.against else None for line in lines])
     lines = [replace(line, p=p) for line, p in zip(lines, corrected, strict=True)]
@@ -171,85 +217,29 @@ def _table(runs: Sequence[Run], metric: str, patients: Mapping[str, int], seed: 
 
 
 def _line(
-    label: str, run: str, cases: Mapping[str, _Case], patients: Mapping[str, int], seed: int
+    label: str, run: str, cases: Mapping[str, Case], patients: Mapping[str, int], seed: int
 ) -> Line:
     """A run's scores of a label, not yet compared with another run."""
     with_value = {name: one.value for name, one in cases.items() if one.value is not None}
-    values, of_each = [*with_value.values()], _of(with_value, patients)
+    known, of_each = [*with_value.values()], _of(with_value, patients)
     return Line(
         label=label,
         run=run,
-        n=len(values),
+        n=len(known),
         lost=sum(one.value is None and one.rank < 0 for one in cases.values()),
-        mean=statistics.fmean(values) if values else None,
-        sd=statistics.stdev(values) if len(values) > 1 else None,
-        ci=interval(values, of_each, seed=seed),
+        mean=statistics.fmean(known) if known else None,
+        sd=statistics.stdev(known) if len(known) > 1 else None,
+        ci=interval(known, of_each, seed=seed),
         against=None,
-        patients=len(set(of_each)) if of_each else len(values),
-        median=statistics.median(values) if values else None,
-        median_ci=median_interval(values, of_each, seed=seed),
+        patients=len(set(of_each)) if of_each else len(known),
+        median=statistics.median(known) if known else None,
+        median_ci=median_interval(known, of_each, seed=seed),
     )
 
 
 def _of(cases: Iterable[str], patients: Mapping[str, int]) -> list[int] | None:
     """The patients of cases; None if they are not known."""
     return [patients[case] for case in cases] if patients else None
-
-
-@dataclass(frozen=True)
-class _Case:
-    """A value, and the rank of a case without one: +inf correctly empty, -inf failed, 0 not counted."""
-
-    value: float | None
-    rank: float = 0.0
-
-
-def _values(run: Run, label: str, metric: str) -> dict[str, _Case]:
-    return {
-        case.name: _over_labels(case.labels, metric)
-        if label == MEAN
-        else _one(case.labels[label], metric)
-        for case in run.scores.cases
-    }
-
-
-def _one(scores: MaskScores, metric: str) -> _Case:
-    value = getattr(scores, metric)
-    if value is not None:
-        return _Case(value)
-    ranks = {"both empty": math.inf, "both present": 0.0}
-    return _Case(None, ranks.get(scores.state, -math.inf))
-
-
-def _over_labels(labels: dict[str, MaskScores], metric: str) -> _Case:
-    """Mean over the labels that the reference holds, so that all runs average the same labels."""
-    found = [_one(one, metric) for one in labels.values() if one.reference_voxels]
-    values = [one.value for one in found if one.value is not None]
-    if not found:
-        return _Case(None)
-    if len(values) < len(found):
-        return _Case(None, -math.inf)
-    return _Case(statistics.fmean(values))
-
-
-def _gains(first: dict[str, _Case], other: dict[str, _Case], metric: str) -> dict[str, float]:
-    """Case -> how much better the other run is; cases that count in neither run are left out."""
-    better = METRICS[metric].better
-
-    def good(case: _Case) -> float:
-        if case.value is None:
-            return case.rank
-        return {"higher": case.value, "lower": -case.value, "zero": -abs(case.value)}[better]
-
-    gains: dict[str, float] = {}
-    for name, a in first.items():
-        b = other[name]
-        silent = [one.value is None and one.rank >= 0 for one in (a, b)]
-        if all(silent) or any(one.value is None and one.rank == 0 for one in (a, b)):
-            continue
-        x, y = good(a), good(b)
-        gains[name] = 0.0 if x == y else y - x
-    return gains
 
 
 def _too_few(tables: Sequence[MetricTable]) -> list[str]:

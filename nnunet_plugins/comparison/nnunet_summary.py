@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.definitions import METRICS, TOLERANCE
 from nnunet_plugins.evaluation.labels import Labels
-from nnunet_plugins.evaluation.metrics import METRICS, TOLERANCE, MaskScores
+from nnunet_plugins.evaluation.metrics import MaskScores
 from nnunet_plugins.evaluation.overlap import OVERLAP, Counts, overlap
 from nnunet_plugins.evaluation.summary import CaseScores, Scores
 from nnunet_plugins.evaluation.validation import FOLDER, SUMMARY, summary_of

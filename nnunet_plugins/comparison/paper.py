@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from architectures.suggestions import nearest_first
+from nnunet_plugins.comparison.paper_cells import (
+    Given,
+    Ours,
+    check_external,
+    is_filled,
+    ours,
+    spread_of,
+)
 from nnunet_plugins.comparison.runs import Run
 from nnunet_plugins.comparison.tables import NOTHING, Sheet
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.papers.tables import Column, Row, Table
+from nnunet_plugins.papers.remarks import remarks
+from nnunet_plugins.papers.tables import Row, Table
 
 #: Suffixes of columns that are shown in the cell of another column.
 _PARTS = (".sd", ".low", ".high")
-
-
-@dataclass(frozen=True)
-class Ours:
-    """Our number for a cell of the paper; ``without`` names classes that it leaves out."""
-
-    mean: float | None = None
-    sd: float | None = None
-    without: tuple[str, ...] = ()
 
 
 def match(runs: Sequence[Run], table: Table) -> dict[str, Run]:
@@ -55,65 +53,119 @@ def _row_of(run: Run, table: Table) -> Row | None:
     return max(ends, key=lambda row: len(row.key), default=None)
 
 
-def paper_sheet(table: Table, runs: Sequence[Run], unfair: Sequence[str] = ()) -> Sheet:
-    """The table with two columns per number, the paper's and ours.
+def paper_sheet(
+    table: Table, runs: Sequence[Run], unfair: Sequence[str] = (), given: Given | None = None
+) -> Sheet:
+    """The table with two columns per number, the paper's and ours; the headings state what ± is over.
 
     Args:
         table: table of a paper.
         runs: each is one of its rows.
         unfair: names of runs for which the comparison with the first run is unfair.
+        given: external test sets, times, and what ± is over.
+
+    Raises:
+        UserError: a run matches no row, or an external test set has other labels than its run or shares cases.
     """
+    given = given or Given()
     matched = match(runs, table)
+    for key in [*given.external, *given.seconds]:
+        if key not in matched:
+            raise UserError(f"compare --table {table.id}: no run for row {key}; pass {key}=RUN")
+    for key, scores in given.external.items():
+        check_external(key, matched[key], scores)
     labels = set().union(*(run.scores.labels.values for run in runs))
     names = [name for name in _columns(table) if _applies(name, labels)]
-    remarks = table.remarks()
+    filled = {name for name in names if is_filled(table.column(name), given)}
+    every = remarks(table)
     head = ["row", "network", "run"]
     for name in names:
-        head += [f"{name} paper", f"{name} ours"]
+        head += _headings(table, name, given)[: 2 if name in filled else 1]
     rows, gaps = [], []
     for row in table.rows:
         run = matched.get(row.key)
         mark = " !" if run and run.name in unfair else ""
         cells = [row.key, row.name, f"{run.name}{mark}" if run else "not run"]
         for name in names:
-            signs = [str(i) for i, one in enumerate(remarks, 1) if (row.key, name) in one.cells]
+            signs = [str(i) for i, one in enumerate(every, 1) if (row.key, name) in one.cells]
             dagger = f" †{','.join(signs)}" if signs else ""
-            ours = _ours(run, table.column(name)) if run else Ours()
-            digits = _digits(table, name)
-            cells += [_published(row.printed, name, digits) + dagger, _text(ours, digits)]
-            if run and ours.without:
+            digits = table.digits(name)
+            cells.append(_published(row.printed, name, digits) + dagger)
+            if name not in filled:
+                continue
+            own = ours(row.key, run, table.column(name), given) if run else Ours()
+            cells.append(_text(own, digits))
+            if run and own.without:
                 gaps.append(
-                    f"{run.name}, {name}: without {', '.join(ours.without)}, which is in no case"
+                    f"{run.name}, {name}: without {', '.join(own.without)}, where no case has a value"
                 )
         rows.append(tuple(cells))
-    notes = [
-        "Published numbers are the paper's on its own data; do not test ours against them. "
-        f"{_meaning(table)}",
-        *(f"†{i}: {one.text}" for i, one in enumerate(remarks, 1)),
-        *gaps,
-    ]
+    return Sheet(
+        f"{table.paper}, Table {table.number}: {table.about}",
+        tuple(head),
+        tuple(rows),
+        3,
+        (
+            "Published numbers are the paper's on its own data; do not test ours against them. "
+            f"{_meaning(table, given)}",
+            *(f"†{i}: {one.text}" for i, one in enumerate(every, 1)),
+            *gaps,
+            *_gaps_of_columns(table, [name for name in names if name not in filled]),
+            *_gaps_of_runs(table, runs, given),
+        ),
+    )
+
+
+def _headings(table: Table, name: str, given: Given) -> list[str]:
+    """The headings of the paper's and of our column."""
+    meant = table.column(name)
+    spread = any(f"{name}.sd" in row.printed for row in table.rows)
+    spreads = {
+        "paper": meant.spread if meant and spread else "",
+        "ours": spread_of(meant, given.spread),
+    }
+    return [f"{name} {who}" + (f" (± {of})" if of else "") for who, of in spreads.items()]
+
+
+def _gaps_of_columns(table: Table, names: Sequence[str]) -> list[str]:
+    """How columns without our numbers are filled."""
+    by: dict[str, list[str]] = {}
+    for name in names:
+        meant = table.column(name)
+        option = "--external ROW=FILE.json" if meant and meant.external else "--seconds ROW=S"
+        by.setdefault(option, []).append(name)
+    return [f"without ours: {', '.join(found)}; pass {option}" for option, found in by.items()]
+
+
+def _gaps_of_runs(table: Table, runs: Sequence[Run], given: Given) -> list[str]:
+    """Notes on runs with other classes than the paper and, with ± over folds, on runs whose folds are not known."""
+    notes = []
     classes = {len(run.scores.labels.values) + 1 for run in runs}
     if classes != {table.classes}:
         notes.append(
             f"the paper's data have {table.classes} classes, background included; ours have "
             f"{', '.join(map(str, sorted(classes)))}"
         )
-    return Sheet(
-        f"{table.paper}, Table {table.number}: {table.about}",
-        tuple(head),
-        tuple(rows),
-        3,
-        tuple(notes),
-    )
-
-
-def _meaning(table: Table) -> str:
-    if table.pooled:
-        return (
-            "Ours: pixels of all cases pooled, mean over background and labels; accuracy over all pixels; distances "
-            "are means over labels and cases."
+    unknown = [run.name for run in runs if not run.folds]
+    if given.spread == "folds" and unknown:
+        notes.append(
+            f"the folds of {', '.join(unknown)} are not recorded: means over cases, without ±; pass the model folder"
         )
-    return "Ours: mean over labels, without background, of means over cases; ± is over cases."
+    return notes
+
+
+def _meaning(table: Table, given: Given) -> str:
+    folds = given.spread == "folds"
+    if table.pooled:
+        what = (
+            "Ours: pixels of all cases pooled, mean over background and labels; accuracy over all pixels; distances "
+            "are means over labels and cases"
+        )
+    else:
+        what = "Ours: mean over labels, without background, of means over cases"
+    if folds:
+        return f"{what}, in each fold; then mean and standard deviation of the folds."
+    return f"{what}; ± is the standard deviation of the cases."
 
 
 def _columns(table: Table) -> list[str]:
@@ -127,48 +179,6 @@ def _applies(name: str, labels: set[str]) -> bool:
     return metric not in ("DSC", "MIoU") or not label or label in labels
 
 
-def _ours(run: Run, meant: Column | None) -> Ours:
-    if meant is None:
-        return Ours()
-    if meant.aggregate == "parameters":
-        count = run.facts.get("parameters")
-        return Ours(None if count is None else count * meant.factor)
-    scores = run.scores
-    if meant.aggregate == "voxel_accuracy":
-        value = scores.aggregates["voxel_accuracy"]
-        return Ours(None if value is None else value * meant.factor)
-    if meant.aggregate == "label":
-        found = scores.summary[meant.label].metrics[meant.metric]
-        return Ours(_times(found.mean, meant.factor), _times(found.sd, meant.factor))
-    mean: dict[str, Any] = scores.aggregates[meant.aggregate].get(meant.metric, {})
-    if not mean or "background" in mean["without"]:
-        return Ours()
-    return Ours(
-        _times(mean["mean"], meant.factor),
-        _times(_sd(run, meant), meant.factor),
-        tuple(mean["without"]),
-    )
-
-
-def _sd(run: Run, meant: Column) -> float | None:
-    """Standard deviation over cases of the mean over the labels of a case; None for pooled numbers."""
-    if meant.aggregate.startswith("pooled"):
-        return None
-    found = run.scores.aggregates["macro_over_cases_of_label_means"]
-    sd: float | None = found.get(meant.metric, {}).get("sd")
-    return sd
-
-
-def _times(value: float | None, factor: float) -> float | None:
-    return None if value is None else value * factor
-
-
-def _digits(table: Table, name: str) -> int:
-    """Number of decimals that the paper prints."""
-    printed = [row.printed[name] for row in table.rows if name in row.printed]
-    return max(len(f"{value:g}".partition(".")[2]) for value in printed)
-
-
 def _published(found: dict[str, float], name: str, digits: int) -> str:
     if name not in found:
         return NOTHING
@@ -180,7 +190,7 @@ def _published(found: dict[str, float], name: str, digits: int) -> str:
     return text
 
 
-def _text(ours: Ours, digits: int) -> str:
-    if ours.mean is None:
+def _text(own: Ours, digits: int) -> str:
+    if own.mean is None:
         return NOTHING
-    return f"{ours.mean:.{digits}f}" + ("" if ours.sd is None else f" ± {ours.sd:.{digits}f}")
+    return f"{own.mean:.{digits}f}" + ("" if own.sd is None else f" ± {own.sd:.{digits}f}")

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from dataset_conversion.io.atomic_files import digest_json
 from nnunet_plugins.comparison.nnunet_summary import read_summaries
 from nnunet_plugins.comparison.parameters import count_parameters
 from nnunet_plugins.comparison.patient_leaks import patient_leaks
-from nnunet_plugins.comparison.run_names import owner_of, short_names, split_name
+from nnunet_plugins.comparison.run_names import owner_of, row_names, short_names, split_name
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.cases import Pair, find_pairs, label_maps
-from nnunet_plugins.evaluation.instances import THRESHOLD, Connectivity
 from nnunet_plugins.evaluation.labels import Labels, read_labels
-from nnunet_plugins.evaluation.metrics import TOLERANCE
+from nnunet_plugins.evaluation.measuring import Scoring
+from nnunet_plugins.evaluation.pairs import Pair, find_pairs, label_maps
 from nnunet_plugins.evaluation.patients import find_patients, with_patients
 from nnunet_plugins.evaluation.saved import is_scores, read_scores
-from nnunet_plugins.evaluation.scoring import Progress, evaluate, marked, score_pairs
+from nnunet_plugins.evaluation.scoring import evaluate, marked, score_pairs
 from nnunet_plugins.evaluation.summary import Scores
-from nnunet_plugins.evaluation.tolerances import Given as Tolerance
 from nnunet_plugins.evaluation.validation import (
     SUMMARY,
     fold_of,
@@ -28,7 +27,12 @@ from nnunet_plugins.evaluation.validation import (
     validation_maps,
     why_trained_on,
 )
-from nnunet_plugins.model_facts import facts_of_model, planned_for_another_dataset
+from nnunet_plugins.model_facts import (
+    facts_of_model,
+    planned_for_another_dataset,
+    seed_of,
+    without_seed,
+)
 from nnunet_plugins.model_folder import (
     ModelFolder,
     is_model,
@@ -37,6 +41,7 @@ from nnunet_plugins.model_folder import (
     stored_references,
 )
 from nnunet_plugins.planned_network import NotAllowedError
+from nnunet_plugins.plans_file import resolve
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,11 @@ class Run:
         scores: of its cases.
         facts: of its training; empty if nothing is recorded.
         notes: what a reader must know.
-        configuration: nnU-Net's configuration, '' if it is not known.
+        configuration: nnU-Net's configuration without its seed, '' if it is not known.
+        seed: of the training; None if it has none, or is not known.
+        recipe: digest of everything but the seed that the plans state; '' if they are not known.
+        repeats: the scores of each training, if ``scores`` are the means of several.
+        folds: case -> name of the fold that it validates; empty if they are not known.
     """
 
     name: str
@@ -56,76 +65,57 @@ class Run:
     facts: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     configuration: str = ""
+    seed: int | None = None
+    recipe: str = ""
+    repeats: tuple[Scores, ...] = ()
+    folds: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def trainings(self) -> tuple[Scores, ...]:
+        """The scores of each training."""
+        return self.repeats or (self.scores,)
+
+    def on(self, cases: Collection[str]) -> Run:
+        """The run with these of its cases."""
+
+        def kept(scores: Scores) -> Scores:
+            found = tuple(case for case in scores.cases if case.name in cases)
+            return scores if len(found) == len(scores.cases) else replace(scores, cases=found)
+
+        return replace(self, scores=kept(self.scores), repeats=tuple(map(kept, self.repeats)))
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Scoring):
     """How runs without scores are scored.
 
     Attributes:
         reference: folder of the reference label maps; None looks where nnU-Net keeps them.
         folds: of model folders; None takes all numbered folds.
-        tolerance: of NSD, mm.
-        pixels: measure distances in voxels as well.
-        jobs: number of processes.
-        progress: wraps the cases, as tqdm does.
         groups: CSV file of cases and their patients; None takes what the runs know.
-        metrics: measured in addition to the default ones.
-        instances: labels and groups of label values that are counted.
-        instance_iou: IoU above which instances match.
-        connectivity: what voxels of a component share.
-        map: numbering of predictions of another tool.
     """
 
     reference: Path | None = None
     folds: list[str] | None = None
-    tolerance: Tolerance = TOLERANCE
-    pixels: bool = False
-    jobs: int = 1
-    progress: Progress | None = None
     groups: Path | None = None
-    metrics: Sequence[str] = ()
-    instances: Sequence[str] = ()
-    instance_iou: float = THRESHOLD
-    connectivity: Connectivity = "corners"
-    map: Sequence[str] | None = None
-
-    @property
-    def scoring(self) -> dict[str, Any]:
-        """Keyword arguments of `evaluate` and `score_pairs`."""
-        names = (
-            "tolerance",
-            "pixels",
-            "metrics",
-            "instances",
-            "instance_iou",
-            "connectivity",
-            "map",
-        )
-        return {name: getattr(self, name) for name in (*names, "jobs", "progress")}
 
 
 def load(arguments: Sequence[str], options: Options) -> list[Run]:
     """Load runs, each given as ``PATH`` or ``NAME=PATH``.
 
     Raises:
-        UserError: a path is not a run or cannot be scored, or two runs have the same name.
+        UserError: a path is not a run or cannot be scored, or two runs that are not trainings of one row would have
+            the same name.
     """
     named = [split_name(one) for one in arguments]
-    shorts = short_names([path for _, path in named])
-    runs = [
-        replace(_grouped(_load(path, options), options.groups), name=name or short)
-        for (name, path), short in zip(named, shorts, strict=True)
-    ]
-    seen: dict[str, str] = {}
-    for run, text in zip(runs, arguments, strict=True):
-        if run.name in seen:
-            raise UserError(
-                f"compare: {seen[run.name]} and {text} would both be called {run.name!r}; "
-                "pass NAME=RUN for one of them"
-            )
-        seen[run.name] = text
-    return runs
+    runs = [_grouped(_load(path, options), options.groups) for _, path in named]
+    names = row_names(
+        arguments,
+        [name for name, _ in named],
+        short_names([path for _, path in named]),
+        [(run.recipe, run.seed) for run in runs],
+    )
+    return [replace(run, name=name) for run, name in zip(runs, names, strict=True)]
 
 
 def training_facts(model: ModelFolder) -> dict[str, Any]:
@@ -178,8 +168,8 @@ def _load(path: Path, options: Options) -> Run:
     if is_model(path):
         return _model(path, options)
     if owner and (options.reference or not _scores_files(path)):
-        model, fold = owner
-        return _model(model, replace(options, folds=[fold]))
+        model, folds = owner
+        return _model(model, replace(options, folds=folds))
     found = _predictions(path, options)
     fold_folder = fold_of(path)
     if fold_folder and not found.scores.trained_on:  # scores of an earlier version do not state it
@@ -198,7 +188,8 @@ def _grouped(run: Run, groups: Path | None) -> Run:
 def _predictions(folder: Path, options: Options) -> Run:
     """A folder of predictions: scored against the reference, or with its own scores file."""
     if options.reference is not None:
-        return Run(folder.name, evaluate(folder, options.reference, **options.scoring))
+        asked = {one.name: getattr(options, one.name) for one in fields(Scoring)}
+        return Run(folder.name, evaluate(folder, options.reference, **asked))
     files = _scores_files(folder)
     if len(files) != 1:
         found = f"{len(files)} scores files" if files else "no scores file and no trained model"
@@ -246,7 +237,27 @@ def _model(folder: Path, options: Options) -> Run:
     patients, more = find_patients([case.name for case in scores.cases], reference, options.groups)
     scores = with_patients(scores, patients)
     notes += [*more, *patient_leaks(model, scores, None if options.groups else reference)]
-    return Run(folder.name, scores, facts, tuple(notes), model.configuration)
+    planned = resolve(model.plans, model.configuration)
+    seed = seed_of(planned)
+    return Run(
+        folder.name,
+        scores,
+        facts,
+        tuple(notes),
+        configuration=without_seed(model.configuration, seed),
+        seed=seed,
+        recipe=_recipe(model, planned),
+        folds={case: fold.name for fold in model.folds for case in validation_cases(fold)},
+    )
+
+
+def _recipe(model: ModelFolder, planned: Mapping[str, Any]) -> str:
+    """Digest of dataset, trainer and configuration without the seed and entries that do not change a training."""
+    kept = {k: v for k, v in planned.items() if k not in ("inherits_from", "memory")}
+    kept["training"] = {
+        k: v for k, v in planned.get("training", {}).items() if k not in ("seed", "save_every")
+    }
+    return digest_json([model.plans.get("dataset_name"), model.trainer, kept])
 
 
 def _without_maps(model: ModelFolder) -> str:
@@ -285,4 +296,4 @@ def _validation(model: ModelFolder, reference: Path, labels: Labels, options: Op
             if pair.name in pairs:
                 raise UserError(f"case {pair.name} is in two folds; select one of them with --fold")
             pairs[pair.name] = pair
-    return score_pairs([pairs[name] for name in sorted(pairs)], labels, **options.scoring)
+    return score_pairs([pairs[name] for name in sorted(pairs)], labels, options)

@@ -120,7 +120,8 @@ def comparison_csv(comparison: Comparison) -> str:
     head = [
         "metric", "label", "run", "n", "without_value", "mean", "sd", "ci_low", "ci_high", "pairs", "wins", "ties",
         "losses", "rank_biserial", "p", "p_holm", "tests", *cost, "unfair", "p_method", "patients", "ci_of_few",
-        "median", "median_ci_low", "median_ci_high",
+        "median", "median_ci_low", "median_ci_high", "trainings", "sd_of_trainings", "gain", "spread",
+        "within_spread",
     ]  # fmt: skip
     facts = {run.name: run.facts for run in comparison.runs}
     rows: list[Sequence[object]] = []
@@ -143,7 +144,8 @@ def comparison_csv(comparison: Comparison) -> str:
                 table.metric, one.label, one.run, one.n, one.lost, one.mean, one.sd, *(one.ci or (None, None)), *test,
                 *(facts[one.run].get(key) for key in cost), "; ".join(reasons.get(one.run, [])),
                 found.method if found else None, one.patients if comparison.patients else None, one.few, one.median,
-                *(one.median_ci or (None, None)),
+                *(one.median_ci or (None, None)), one.trainings, one.sd_of_trainings, one.gain, one.spread,
+                one.within_spread,
             ])  # fmt: skip
     return csv_text([head, *rows])
 

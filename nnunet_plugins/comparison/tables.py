@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nnunet_plugins.comparison.compare import MEAN, Comparison, Line, MetricTable
+from nnunet_plugins.comparison.case_values import MEAN
+from nnunet_plugins.comparison.compare import Comparison, Line, MetricTable
 from nnunet_plugins.comparison.runs import Run
 from nnunet_plugins.comparison.signed_rank import EXACT_UP_TO
 from nnunet_plugins.comparison.statistics import FEW
-from nnunet_plugins.evaluation.metrics import METRICS
+from nnunet_plugins.evaluation.definitions import METRICS
 from nnunet_plugins.evaluation.units import title_of, tolerance_of
 
 UNKNOWN = "not recorded"
@@ -54,7 +55,8 @@ def warnings_of(comparison: Comparison) -> list[str]:
         for run, why in known.items()
     ]
     return trained + [
-        f"NOT A FAIR COMPARISON: {run} against {first}: {'; '.join(map(str, unlike))}"
+        f"NOT A FAIR COMPARISON: {'trainings of ' if run == first else ''}{run} against {first}: "
+        f"{'; '.join(map(str, unlike))}"
         for run, unlike in comparison.unfair.items()
     ]
 
@@ -100,6 +102,12 @@ def legend(comparison: Comparison) -> list[str]:
             "bootstrap draws patients with all of their cases; W/T/L, r and p are of patients, whose cases are "
             "averaged first; n: cases (patients)."
         )
+    if comparison.repeated:
+        lines.append(
+            "Rows with several trainings, which differ in the seed only: mean, SD, interval and tests are of each "
+            "case's mean over the trainings, so they describe the variance between cases. SD of seeds: between the "
+            "trainings, of their means over the cases that all of them have (number of trainings)."
+        )
     if any(line.label == MEAN for line in comparison.tables[0].lines):
         lines.append(
             f"{MEAN}: over the labels that a case's reference holds; no value if one of them has none."
@@ -125,6 +133,8 @@ def metric_sheet(table: MetricTable, comparison: Comparison) -> Sheet:
     for line in table.lines:
         name = line.run + (" !" if line.run in comparison.marked else "")
         cells = _cells(line, about.digits, by_patient=comparison.by_patient)
+        if comparison.repeated:
+            cells = (*cells[:2], _of_seeds(line, about.digits), *cells[2:])
         rows.append(("" if line.label == before else line.label, name, *cells))
         before = line.label
     notes = []
@@ -136,11 +146,22 @@ def metric_sheet(table: MetricTable, comparison: Comparison) -> Sheet:
         )
     if any(line.few for line in table.lines):
         notes.append(TOO_SHORT.format("patients" if comparison.by_patient else "cases"))
+    close = [line for line in table.lines if line.within_spread]
+    if close:
+        notes.append(
+            "† the mean difference from the first run is smaller than the spread of the trainings (SD of the "
+            "difference between one training of each): "
+            + "; ".join(_within(line, about.digits + 1) for line in close)
+        )
     surface = table.metric in ("nsd", "nsd_area")
     tolerance = f" at {tolerance_of(first.scores)}" if surface else ""
     return Sheet(
         f"{title_of(table.metric, first.scores)}{tolerance} ({_BETTER[about.better]})",
-        ("label", "run", "n", "mean ± SD", "95 % CI", "W/T/L", "r", "p"),
+        (
+            *("label", "run", "n", "mean ± SD"),
+            *(("SD of seeds",) if comparison.repeated else ()),
+            *("95 % CI", "W/T/L", "r", "p"),
+        ),
         tuple(rows),
         2,
         tuple(notes),
@@ -158,7 +179,18 @@ def _cells(line: Line, digits: int, *, by_patient: bool = False) -> tuple[str, .
     found = line.against
     record = f"{found.wins}/{found.ties}/{found.losses}"
     effect = NOTHING if found.effect is None else f"{found.effect:+.2f}".replace("+0.00", "0.00")
-    return (n, mean + sd, ci, record, effect, p_text(line.p))
+    p = p_text(line.p) + (" †" if line.within_spread else "")
+    return (n, mean + sd, ci, record, effect, p)
+
+
+def _of_seeds(line: Line, digits: int) -> str:
+    if line.sd_of_trainings is None:
+        return NOTHING
+    return f"{line.sd_of_trainings:.{digits + 1}f} ({line.trainings})"
+
+
+def _within(line: Line, digits: int) -> str:
+    return f"{line.run}, {line.label}: {abs(line.gain or 0):.{digits}f} against {line.spread:.{digits}f}"
 
 
 def p_text(p: float | None) -> str:

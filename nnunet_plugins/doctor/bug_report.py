@@ -12,12 +12,12 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from nnunet_plugins.doctor.finding import Environ, Finding, report
 from nnunet_plugins.doctor.workers import GIB, cpu_cores, memory_bytes
 from nnunet_plugins.environment import EXTENSIONS, FOLDERS, SMALL_CPU, extension_folder
+from nnunet_plugins.optional_imports import installed_version
 from nnunet_plugins.text_table import columns
 
 PACKAGES = (
@@ -72,7 +72,10 @@ def bug_report(findings: Sequence[Finding], environ: Environ) -> str:
     examined = {one.subject: one.detail for one in findings if one.level == "ok"}
     # The imported versions name the CUDA version of the builds.
     built = ("torch", "torchvision")
-    versions = [(n, (n in built and examined.get(n)) or _version(n)) for n in PACKAGES]
+    versions = [
+        (n, (n in built and examined.get(n)) or installed_version(n) or "not installed")
+        for n in PACKAGES
+    ]
     names = [
         *VARIABLES,
         *sorted(n for n in environ if n.startswith("nnUNet_") and n not in VARIABLES),
@@ -216,13 +219,6 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):  # a container's user without a name
         return ""
-
-
-def _version(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def _gpus() -> str:

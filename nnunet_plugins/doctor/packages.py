@@ -2,9 +2,9 @@
 
 import importlib
 import re
-from importlib.metadata import PackageNotFoundError, version
 
 from nnunet_plugins.doctor.finding import Environ, Finding
+from nnunet_plugins.optional_imports import installed_version
 
 NNUNET = ((2, 8, 1), (2, 9))  # at least, below; as in setup.cfg
 
@@ -13,9 +13,8 @@ def check_nnunet_version(environ: Environ) -> list[Finding]:
     """The installed version of nnU-Net is supported."""
     allowed = f">={_dotted(NNUNET[0])},<{_dotted(NNUNET[1])}"
     fix = f"pip install 'nnunetv2{allowed}'"
-    try:
-        found = version("nnunetv2")
-    except PackageNotFoundError:
+    found = installed_version("nnunetv2")
+    if found is None:
         return [Finding("broken", "nnunetv2", "is not installed", fix)]
     numbers = tuple(int(number) for number in re.findall(r"\d+", found)[:3])
     if NNUNET[0] <= numbers < NNUNET[1]:

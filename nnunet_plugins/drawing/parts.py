@@ -23,7 +23,7 @@ _OUTSIDE = {
     "Bottleneck": "torchvision.models",
 }
 #: Blocks that only arrange convolutions; not named in drawings.
-_PLAIN = ("Followed", "BareConvolution", "Convolution", "ResidualUnit", "AuxiliaryHead", "Shortcut")
+_PLAIN = ("BareConvolution", "Convolution", "ResidualUnit", "AuxiliaryHead", "Shortcut")
 
 
 @dataclass

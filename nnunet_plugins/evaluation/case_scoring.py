@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import find_objects
 
+from nnunet_plugins.evaluation.boxes import around, box_of_both, boxes_of
 from nnunet_plugins.evaluation.cases import (
     LabelMap,
-    Pair,
     check_geometry,
     check_known,
     read,
@@ -23,7 +22,9 @@ from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.evaluation.measuring import Measuring
 from nnunet_plugins.evaluation.metrics import compare
 from nnunet_plugins.evaluation.overlap import counts_of, encode, joint_counts
+from nnunet_plugins.evaluation.pairs import Pair
 from nnunet_plugins.evaluation.reference_identity import identify
+from nnunet_plugins.evaluation.structures import read_structures
 from nnunet_plugins.evaluation.summary import CaseScores
 from nnunet_plugins.evaluation.surfaces import measured_axes
 from nnunet_plugins.evaluation.swapped_sides import swapped_sides
@@ -36,11 +37,16 @@ def score_case(pair: Pair, labels: Labels, measuring: Measuring | None = None) -
     Raises:
         UserError: the two files cannot be compared.
     """
-    predicted, true = read(pair.prediction), read(pair.reference)
+    measuring = measuring or Measuring()
+    structures, values, true = measuring.structures, measuring.values, read(pair.reference)
+    predicted = (
+        read_structures(pair.prediction, structures) if structures else read(pair.prediction)
+    )
     predicted, stored = with_axes_of(predicted, true)
     check_geometry(predicted, true)
-    if measuring is not None and measuring.values is not None:
-        predicted, true = measuring.values.predicted(predicted), measuring.values.true(true)
+    if values is not None:
+        predicted = predicted if structures else values.predicted(predicted)
+        true = values.true(true)
     scores = score_voxels(pair.name, predicted, true, labels, measuring)
     return in_unit(replace(scores, stored=stored, reference=identify(true)), true.unit)
 
@@ -62,7 +68,7 @@ def score_voxels(
     if labels.ignore is not None and labels.ignore not in values:
         values.append(labels.ignore)
     # Voxels that are background in both, most of a CT, only add to one count: cropping makes this fast.
-    box = _box_of_both(predicted.voxels, true.voxels)
+    box = box_of_both(predicted.voxels, true.voxels)
     a, b = encode(predicted.voxels[box], values), encode(true.voxels[box], values)
     joint = joint_counts(a, b, len(values) + 1)
     joint[0, 0] += true.voxels.size - a.size
@@ -81,10 +87,10 @@ def score_voxels(
         for label, of_label in labels.values.items()
     }
     axes = measured_axes(true.voxels.shape)
-    boxes = _boxes(a, b, len(values))
+    boxes = [*zip(boxes_of(a, len(values)), boxes_of(b, len(values)), strict=True)]
     scores = {}
     for label, codes in members.items():
-        place = _around([boxes[code] for code in codes if boxes[code] is not None], a.ndim)
+        place = around([box for code in codes for box in boxes[code]], a.ndim)
         scores[label] = compare(
             _mask(a[place], codes, len(values)),
             _mask(b[place], codes, len(values)),
@@ -137,37 +143,6 @@ def _instances(
 
 def _seen(counts: NDArray[Any], values: Sequence[int | None]) -> set[int | None]:
     return {value for value, count in zip(values, counts, strict=True) if count}
-
-
-def _box_of_both(*images: NDArray[Any]) -> tuple[slice, ...]:
-    """The smallest box around the voxels that are not 0 in any of the images; one voxel if there are none."""
-    box = []
-    for axis in range(images[0].ndim):
-        others = tuple(other for other in range(images[0].ndim) if other != axis)
-        used = np.flatnonzero(sum(image.max(axis=others) != 0 for image in images))
-        if not used.size:
-            return (slice(0, 1),) * images[0].ndim
-        box.append(slice(int(used[0]), int(used[-1]) + 1))
-    return tuple(box)
-
-
-def _boxes(a: NDArray[Any], b: NDArray[Any], codes: int) -> list[Any]:
-    """Code -> the box around it in both images, None if it does not occur."""
-    found: list[Any] = [None]
-    for one, other in zip(*(find_objects(x, codes - 1) for x in (a, b)), strict=True):
-        there = [box for box in (one, other) if box is not None]
-        found.append(_around(there, a.ndim) if there else None)
-    return found
-
-
-def _around(boxes: Sequence[tuple[slice, ...]], rank: int) -> tuple[slice, ...]:
-    """The smallest box around boxes; an empty one without boxes."""
-    if not boxes:
-        return (slice(0, 0),) * rank
-    return tuple(
-        slice(min(part.start for part in axis), max(part.stop for part in axis))
-        for axis in zip(*boxes, strict=True)
-    )
 
 
 def _mask(image: NDArray[Any], codes: Sequence[int], known: int) -> NDArray[np.bool_]:

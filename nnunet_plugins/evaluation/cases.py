@@ -1,4 +1,4 @@
-"""Label maps on disk: reading them, pairing them, and checking that two are comparable."""
+"""Label maps on disk: reading them, and checking that two are comparable."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.io.file_names import check_name
 from dataset_conversion.io.orientation import oriented_to
-from dataset_conversion.io.volumes import NIFTI, nifti_values
+from dataset_conversion.io.volumes import stored_values
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels
-from nnunet_plugins.evaluation.naming import fix_of
 from nnunet_plugins.natural_images import NATURAL, is_natural, labels_of, read_natural
 
 VOLUMES = (".nii.gz", ".nii", ".nrrd", ".mha", ".gipl")
@@ -26,15 +24,6 @@ Geometry = dict[str, tuple[float, ...]]
 #: Units of distances.
 MM, PIXELS = "mm", "pixels"
 NAMED = 10  # names that a message lists before it counts the rest
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A case: the files of a prediction and of its reference."""
-
-    name: str
-    prediction: Path
-    reference: Path
 
 
 @dataclass(frozen=True)
@@ -78,45 +67,6 @@ class LabelMap:
         return image
 
 
-def find_pairs(
-    prediction: Path, reference: Path, *, chill: bool = False
-) -> tuple[list[Pair], list[str]]:
-    """Pair predictions with references by file name without the ending; two files form one pair.
-
-    Args:
-        prediction: a file or a folder.
-        reference: a file or a folder.
-        chill: leave out references without a prediction and report them in the notes.
-
-    Returns:
-        Pairs, sorted by name, and notes on files that were left out.
-
-    Raises:
-        UserError: no label maps, two files with the same name, or a reference without prediction.
-    """
-    predictions, references = label_maps(prediction), label_maps(reference)
-    if prediction.is_file() and reference.is_file():
-        (name,) = references
-        return [Pair(name, prediction, reference)], []
-    missing = sorted(references.keys() - predictions.keys())
-    common = sorted(references.keys() & predictions.keys())
-    if missing and not (chill and common):
-        raise UserError(
-            f"evaluate: {len(missing)} of {len(references)} references in {reference} have no "
-            f"prediction in {prediction}: {listed(missing)}; {fix_of(missing, predictions, references)}"
-            + (", or pass --chill to score only what was predicted" if common else "")
-        )
-    notes = []
-    if missing:
-        notes.append(
-            f"left out: {_count(missing, 'reference')} without prediction: {listed(missing)}"
-        )
-    extra = sorted(predictions.keys() - references.keys())
-    if extra:
-        notes.append(f"left out: {_count(extra, 'prediction')} without reference: {listed(extra)}")
-    return [Pair(name, predictions[name], references[name]) for name in common], notes
-
-
 def read(path: Path) -> LabelMap:
     """Read a label map.
 
@@ -127,7 +77,7 @@ def read(path: Path) -> LabelMap:
     if is_natural(path):
         return _checked(_read_natural(path))
     try:
-        values = nifti_values(path) if path.name.lower().endswith(NIFTI) else None
+        values = stored_values(path)
         reader = SimpleITK.ImageFileReader()
         reader.SetFileName(str(path))
         reader.ReadImageInformation()
@@ -144,16 +94,16 @@ def read(path: Path) -> LabelMap:
             f"{path}: {reader.GetDimension()} axes with {reader.GetNumberOfComponents()} "
             "values per voxel; a label map has 2 or 3 axes and one value per voxel"
         )
-    # nibabel's axes are x, y, z, x fastest: transposed, they are in ITK's order without a copy.
+    # Transposed, values with x fastest are in ITK's order without a copy.
     size = reader.GetSize()[::-1]
     voxels = SimpleITK.GetArrayFromImage(image) if values is None else values.T.reshape(size)
-    geometry = {
-        "size": reader.GetSize(),
-        "spacing": reader.GetSpacing(),
-        "origin": reader.GetOrigin(),
-        "direction": reader.GetDirection(),
-    }
-    return _checked(LabelMap(path, voxels, geometry))
+    return _checked(LabelMap(path, voxels, geometry_of(reader)))
+
+
+def geometry_of(image: Any) -> Geometry:
+    """Size, spacing, origin and direction of an ITK image, or of a reader that has read a header."""
+    names = ("Size", "Spacing", "Origin", "Direction")
+    return {name.lower(): getattr(image, f"Get{name}")() for name in names}
 
 
 def _read_natural(path: Path) -> LabelMap:
@@ -193,13 +143,8 @@ def with_axes_of(prediction: LabelMap, reference: LabelMap) -> tuple[LabelMap, s
     if not theirs or not ours or theirs == ours:
         return prediction, ""
     turned = oriented_to(prediction.image, ours)
-    geometry = {
-        "size": turned.GetSize(),
-        "spacing": turned.GetSpacing(),
-        "origin": turned.GetOrigin(),
-        "direction": turned.GetDirection(),
-    }
-    if _difference(geometry, reference.geometry):
+    geometry = geometry_of(turned)
+    if difference(geometry, reference.geometry):
         return prediction, ""
     voxels = SimpleITK.GetArrayFromImage(turned)
     return LabelMap(prediction.path, voxels, geometry), f"{theirs} instead of {ours}"
@@ -214,7 +159,7 @@ def check_geometry(prediction: LabelMap, reference: LabelMap) -> None:
     Raises:
         UserError: the grids differ; the message has both values.
     """
-    found = _difference(prediction.geometry, reference.geometry)
+    found = difference(prediction.geometry, reference.geometry)
     if found:
         what, a, b = found
         unit = " mm" if what in ("spacing", "origin") else ""
@@ -226,7 +171,7 @@ def check_geometry(prediction: LabelMap, reference: LabelMap) -> None:
         )
 
 
-def _difference(
+def difference(
     theirs: Geometry, ours: Geometry
 ) -> tuple[str, tuple[float, ...], tuple[float, ...]] | None:
     """The first part of two geometries that differs, with both values."""
@@ -284,38 +229,6 @@ def values_in(voxels: NDArray[Any]) -> set[int]:
     return {int(value) for value in np.unique(np.concatenate([flat[:1], changes]))}
 
 
-def label_maps(path: Path) -> dict[str, Path]:
-    """Name -> file, for a file or for all label maps directly in a folder.
-
-    In a folder of volumes, natural images are not label maps: nnU-Net and others write pictures there.
-
-    Raises:
-        UserError: the path does not exist, or no file or two files of one name are found.
-    """
-    if not path.exists():
-        raise UserError(f"evaluate: {path} does not exist; pass a label map or a folder of them")
-    found: dict[str, Path] = {}
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
-    if any(one.name.lower().endswith(VOLUMES) for one in files):
-        files = [one for one in files if not is_natural(one)]
-    for file in files:
-        try:
-            check_name(file)
-        except DatasetError as error:
-            raise UserError(f"evaluate: {error}") from error
-        name = without_ending(file.name)
-        if name == file.name or file.name.startswith(".") or not file.is_file():
-            continue
-        if name in found:
-            raise UserError(
-                f"evaluate: {found[name]} and {file.name} have the same case name; keep one of them"
-            )
-        found[name] = file
-    if not found:
-        raise UserError(f"evaluate: no label map in {path}; allowed endings: {', '.join(ENDINGS)}")
-    return found
-
-
 def without_ending(name: str) -> str:
     """The name of a label map without its ending; other names are returned as they are."""
     ending = next((ending for ending in ENDINGS if name.lower().endswith(ending)), "")
@@ -326,10 +239,6 @@ def listed(items: Sequence[Any]) -> str:
     """The first items, and the number of the others."""
     rest = f" and {len(items) - NAMED} more" if len(items) > NAMED else ""
     return ", ".join(map(str, items[:NAMED])) + rest
-
-
-def _count(items: list[str], noun: str) -> str:
-    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -49,90 +49,53 @@ _AREA = (
     "surface elements between 2x2x2 voxels (2x2 in two dimensions), weighted by their area, as in DeepMind's "
     "surface-distance and MONAI's use_subvoxels"
 )
+
+
+def _distance(title: str, definition: str, unit: str = "mm") -> Metric:
+    definition += "; in voxels, with a spacing of 1" if unit == "px" else ""
+    return Metric(f"{title} {unit}", unit, "lower", definition, 2, True)
+
+
+def _share(title: str, definition: str) -> Metric:
+    return Metric(title, "1", "higher", definition, spread=True)
+
+
 _DISTANCES = {
     "hd": ("HD", f"the largest of all distances, both directions; {_SURFACE}"),
-    "hd95": (
-        "HD95",
-        f"the larger of the two directed 95th percentiles of the distances; {_SURFACE}",
-    ),
+    "hd95": ("HD95", f"the larger of the two directed 95th percentiles of the distances; {_SURFACE}"),
     "assd": ("ASSD", f"mean of the distances, both directions pooled; {_SURFACE}"),
-}
-
+}  # fmt: skip
 METRICS: dict[str, Metric] = {
-    "dice": Metric("Dice", "1", "higher", "2 TP / (2 TP + FP + FN), over voxels", spread=True),
+    "dice": _share("Dice", "2 TP / (2 TP + FP + FN), over voxels"),
     "iou": Metric("IoU", "1", "higher", "TP / (TP + FP + FN), over voxels"),
     "precision": Metric("precision", "1", "higher", "TP / (TP + FP), over voxels"),
     "recall": Metric("recall", "1", "higher", "TP / (TP + FN), over voxels"),
     "accuracy": Metric("accuracy", "1", "higher", "(TP + TN) / all voxels", 4),
     "specificity": Metric("specificity", "1", "higher", "TN / (TN + FP), over voxels", 4),
     "volume_error_ml": Metric(
-        "vol. error ml",
-        "ml",
-        "zero",
-        "predicted minus true volume; null in two dimensions",
-        2,
-        True,
+        "vol. error ml", "ml", "zero", "predicted minus true volume; null in two dimensions", 2, True
     ),
-    "volume_error": Metric(
-        "vol. error", "1", "zero", "(predicted minus true volume) / true volume", 3, True
+    "volume_error": Metric("vol. error", "1", "zero", "(predicted minus true volume) / true volume", 3, True),
+    **{f"{key}_{unit}": _distance(*one, unit) for unit in ("mm", "px") for key, one in _DISTANCES.items()},
+    "nsd": _share(
+        "NSD", f"share of both masks' surface voxels whose distance is at most the tolerance; {_SURFACE}"
     ),
-    **{
-        f"{key}_{unit}": Metric(
-            f"{title} {unit}",
-            unit,
-            "lower",
-            definition + ("; in voxels, with a spacing of 1" if unit == "px" else ""),
-            2,
-            True,
-        )
-        for unit in ("mm", "px")
-        for key, (title, definition) in _DISTANCES.items()
-    },
-    "nsd": Metric(
-        "NSD",
-        "1",
-        "higher",
-        f"share of both masks' surface voxels whose distance is at most the tolerance; {_SURFACE}",
-        spread=True,
+    "masd_mm": _distance("MASD", f"mean of the two directed mean distances; {_SURFACE}"),
+    "hd_area_mm": _distance("HD area", f"the largest distance; {_AREA}"),
+    "hd95_area_mm": _distance(
+        "HD95 area", f"the larger of the two directed distances within which 95 % of the area is; {_AREA}"
     ),
-    "masd_mm": Metric(
-        "MASD mm", "mm", "lower", f"mean of the two directed mean distances; {_SURFACE}", 2, True
+    "assd_area_mm": _distance(
+        "ASSD area", f"mean of the distances of both directions, weighted by area; {_AREA}"
     ),
-    "hd_area_mm": Metric("HD area mm", "mm", "lower", f"the largest distance; {_AREA}", 2, True),
-    "hd95_area_mm": Metric(
-        "HD95 area mm",
-        "mm",
-        "lower",
-        f"the larger of the two directed distances within which 95 % of the area is; {_AREA}",
-        2,
-        True,
+    "nsd_area": _share(
+        "NSD area", f"share of the area of both surfaces whose distance is at most the tolerance; {_AREA}"
     ),
-    "assd_area_mm": Metric(
-        "ASSD area mm",
-        "mm",
-        "lower",
-        f"mean of the distances of both directions, weighted by area; {_AREA}",
-        2,
-        True,
+    "boundary_iou": _share("boundary IoU", "IoU of the surface voxels of both masks"),
+    "cldice": _share(
+        "clDice", "harmonic mean of the shares of each mask's skeleton that are in the other mask"
     ),
-    "nsd_area": Metric(
-        "NSD area",
-        "1",
-        "higher",
-        f"share of the area of both surfaces whose distance is at most the tolerance; {_AREA}",
-        spread=True,
-    ),
-    "boundary_iou": Metric(
-        "boundary IoU", "1", "higher", "IoU of the surface voxels of both masks", spread=True
-    ),
-    "cldice": Metric(
-        "clDice",
-        "1",
-        "higher",
-        "harmonic mean of the shares of each mask's skeleton that are in the other mask",
-        spread=True,
-    ),
-}
+}  # fmt: skip
 PIXELS = tuple(name for name, metric in METRICS.items() if metric.unit == "px")
 
 

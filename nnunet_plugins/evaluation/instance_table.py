@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Any
 
-from nnunet_plugins.evaluation.instance_scores import QUALITY, summary
+from nnunet_plugins.evaluation.instance_scores import QUALITY
 from nnunet_plugins.evaluation.summary import Scores
-from nnunet_plugins.text_table import WIDTH, ruled, stacked
+from nnunet_plugins.text_table import WIDTH, number, ruled, stacked
 
 _TITLES = {
     "segmentation_quality": "SQ",
@@ -45,11 +44,11 @@ def quality_table(scores: Scores) -> Table:
     titles = [_TITLES.get(name, name).replace("mm", scores.unit) for name in QUALITY]
     head = ["instances", *_COUNTS.values(), *titles]
     rows = []
-    for name, found in _summaries(scores).items():
+    for name, found in scores.instance_summary.items():
         pooled = found["pooled"]
         counts = [str(pooled[key]) for key in _COUNTS]
         rows.append(
-            [name, *counts, *(_number(pooled[key], digits) for key, digits in QUALITY.items())]
+            [name, *counts, *(number(pooled[key], digits) for key, digits in QUALITY.items())]
         )
     return head, rows
 
@@ -66,7 +65,7 @@ def numbering_table(scores: Scores) -> Table:
         "Dice after best shift",
     ]
     rows = []
-    for name, found in _summaries(scores).items():
+    for name, found in scores.instance_summary.items():
         if "numbering" not in found:
             continue
         numbers = found["numbering"]
@@ -76,9 +75,9 @@ def numbering_table(scores: Scores) -> Table:
                 name,
                 str(numbers["identified"]),
                 str(numbers["wrongly_numbered"]),
-                _number(numbers["identification_rate"], 3),
+                number(numbers["identification_rate"], 3),
                 f"{len(shifted)} of {len(scores.cases)}",
-                *(_number(numbers[key]["mean"], 3) for key in ("dice", "shifted_dice")),
+                *(number(numbers[key]["mean"], 3) for key in ("dice", "shifted_dice")),
             ]
         )
     return head, rows
@@ -101,7 +100,7 @@ def instance_note(scores: Scores) -> str:
 
 def _offsets(scores: Scores) -> list[str]:
     lines = []
-    for name, found in _summaries(scores).items():
+    for name, found in scores.instance_summary.items():
         shifted = found.get("numbering", {}).get("cases_with_constant_offset", {})
         shown = ", ".join(f"{case} {offset:+d}" for case, offset in list(shifted.items())[:10])
         rest = f" and {len(shifted) - 10} more" if len(shifted) > 10 else ""
@@ -111,19 +110,6 @@ def _offsets(scores: Scores) -> list[str]:
     return ["", *lines] if lines else []
 
 
-def _summaries(scores: Scores) -> dict[str, dict[str, Any]]:
-    if scores.instances is None:
-        return {}
-    return {
-        group.name: summary({c.name: c.instances[group.name] for c in scores.cases}, group)
-        for group in scores.instances.groups
-    }
-
-
 def _transposed(table: Table) -> list[list[str]]:
     head, rows = table
     return [list(column) for column in zip(head, *rows, strict=True)]
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"

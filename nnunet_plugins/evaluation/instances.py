@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import find_objects, generate_binary_structure, label
 
+from nnunet_plugins.evaluation.boxes import Box, around, boxes_of
 from nnunet_plugins.evaluation.matching import Overlaps, count_overlaps, match_instances
 from nnunet_plugins.evaluation.numbering import Numbering, numbering
 from nnunet_plugins.evaluation.overlap import encode
@@ -117,9 +117,9 @@ def find_instances(
     """
     a, b = encode_instances(prediction, reference, group, connectivity)
     overlaps = count_overlaps(a, b)
-    boxes = [find_objects(image) for image in (a, b)]
+    boxes = [boxes_of(image, int(image.max(initial=0)) + 1) for image in (a, b)]
     matches = tuple(
-        _measured(a, b, i, j, common, (boxes[0][i - 1], boxes[1][j - 1]), overlaps, spacing)
+        _measured(a, b, i, j, common, around([boxes[0][i], boxes[1][j]], a.ndim), overlaps, spacing)
         for i, j, common in match_instances(overlaps, threshold)
     )
     predicted, true = (
@@ -144,6 +144,8 @@ def encode_instances(
         image[image > len(group.values)] = 0
     if not group.components:
         return coded[0], coded[1]
+    from scipy.ndimage import generate_binary_structure, label  # slow to import
+
     rank = prediction.ndim
     structure = generate_binary_structure(rank, min(rank, CONNECTIVITIES.index(connectivity) + 1))
     a, b = (label(image != 0, structure)[0] for image in coded)
@@ -156,13 +158,10 @@ def _measured(
     i: int,
     j: int,
     common: int,
-    boxes: tuple[tuple[slice, ...], tuple[slice, ...]],
+    box: Box,
     overlaps: Overlaps,
     spacing: Sequence[float],
 ) -> Match:
-    box = tuple(
-        slice(min(x.start, y.start), max(x.stop, y.stop)) for x, y in zip(*boxes, strict=True)
-    )
     distances = surface_distances(a[box] == i, b[box] == j, spacing)
     both = int(overlaps.predicted[i] + overlaps.true[j])
     iou, dice = common / (both - common), 2 * common / both

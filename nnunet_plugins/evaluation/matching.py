@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,8 @@ def match_instances(overlaps: Overlaps, threshold: float) -> list[tuple[int, int
     >>> [(int(i), int(j)) for i, j, _ in match_instances(count_overlaps(a, b), 0.5)]
     [(1, 1)]
     """
+    from scipy.optimize import linear_sum_assignment  # slow to import
+
     over = overlaps.iou > threshold
     rows, i = np.unique(overlaps.first[over], return_inverse=True)
     columns, j = np.unique(overlaps.second[over], return_inverse=True)

@@ -9,15 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nnunet_plugins.evaluation.definitions import (
-    EMPTY_RULE,
-    METRICS,
-    PIXELS,
-    TOLERANCE,
-    Metric,
-    check_metrics,
-    metric_names,
-)
+from nnunet_plugins.evaluation.definitions import METRICS, TOLERANCE
 from nnunet_plugins.evaluation.more import Masks, empty_more, measure_more
 from nnunet_plugins.evaluation.overlap import Counts, overlap
 from nnunet_plugins.evaluation.surfaces import (
@@ -26,24 +18,12 @@ from nnunet_plugins.evaluation.surfaces import (
     surface_distances,
 )
 
-__all__ = [
-    "EMPTY_RULE",
-    "METRICS",
-    "PIXELS",
-    "TOLERANCE",
-    "MaskScores",
-    "Metric",
-    "check_metrics",
-    "compare",
-    "metric_names",
-]
-
 State = Literal["both present", "both empty", "false alarm", "missed"]
 
 
 @dataclass(frozen=True)
 class MaskScores:
-    """Scores of one label in one case; None according to `EMPTY_RULE`."""
+    """Scores of one label in one case; None according to `definitions.EMPTY_RULE`."""
 
     dice: float | None
     iou: float | None
@@ -109,7 +89,7 @@ def compare(
     pixels: bool = False,
     more: Sequence[str] = (),
 ) -> MaskScores:
-    """Score a mask against its reference; see `EMPTY_RULE` for empty masks.
+    """Score a mask against its reference; see `definitions.EMPTY_RULE` for empty masks.
 
     Args:
         prediction: (*S), S of rank 2 or 3.

@@ -1,4 +1,4 @@
-"""Metrics that are measured on request: `evaluate --metrics NAME`. Their definitions are in `metrics.METRICS`."""
+"""Metrics that are measured on request: `evaluate --metrics NAME`. Their definitions are in `definitions.METRICS`."""
 
 from __future__ import annotations
 

@@ -82,13 +82,16 @@ def encode(voxels: NDArray[Any], values: Sequence[int]) -> NDArray[Any]:
         voxels: (*S), integers from 0.
         values: distinct.
     """
-    unknown = len(values)
-    table = np.full(max(values) + 2, unknown, dtype=np.min_scalar_type(unknown))
-    table[list(values)] = np.arange(unknown)
+    unknown = np.array(len(values), np.min_scalar_type(len(values)))
+    consecutive = list(values) == list(range(len(values)))  # as in most datasets
+    table = np.full(max(values) + 2, unknown)
+    table[list(values)] = np.arange(len(values))
     codes = np.empty(voxels.shape, dtype=table.dtype)
     for slab in slabs(voxels.shape):
-        # Larger values are clipped to the last index, which no known value has.
-        table.take(voxels[slab].astype(np.intp), mode="clip", out=codes[slab])
+        if consecutive:
+            np.minimum(voxels[slab], unknown, out=codes[slab], casting="unsafe")
+        else:  # Larger values are clipped to the last index, which no known value has.
+            table.take(voxels[slab].astype(np.intp), mode="clip", out=codes[slab])
     return codes
 
 
@@ -101,8 +104,9 @@ def joint_counts(prediction: NDArray[Any], reference: NDArray[Any], codes: int) 
         codes: number of codes.
     """
     found = np.zeros(codes * codes, dtype=np.int64)
+    kind = np.min_scalar_type(codes * codes)
     for slab in slabs(prediction.shape):
-        pairs = prediction[slab].astype(np.intp)
+        pairs = prediction[slab].astype(kind)
         pairs *= codes
         pairs += reference[slab]
         found += np.bincount(pairs.ravel(), minlength=codes * codes)

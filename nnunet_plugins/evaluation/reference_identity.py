@@ -11,7 +11,7 @@ import numpy as np
 import SimpleITK
 
 from dataset_conversion.io.orientation import oriented_to
-from nnunet_plugins.evaluation.cases import LabelMap
+from nnunet_plugins.evaluation.cases import LabelMap, geometry_of
 
 _ORIENTATION = "LPS"
 _ORIGIN, _SPACING, _DIRECTION = 1e-2, 1e-3, 1e-3  # of a voxel, of a voxel, absolute
@@ -67,11 +67,7 @@ def identify(label_map: LabelMap) -> Reference:
     if label_map.orientation not in ("", _ORIENTATION):
         image = oriented_to(label_map.image, _ORIENTATION)
         voxels = SimpleITK.GetArrayViewFromImage(image)
-        found = {
-            "spacing": image.GetSpacing(),
-            "origin": image.GetOrigin(),
-            "direction": image.GetDirection(),
-        }
+        found = geometry_of(image)
     # Files store the same labels in different types.
     small = voxels.size == 0 or int(voxels.max()) < 256
     content = np.ascontiguousarray(voxels, dtype=np.uint8 if small else np.int64)

@@ -10,9 +10,10 @@ from typing import Any, NoReturn
 from dataset_conversion.json_text import parse_json
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.consistent import checked
+from nnunet_plugins.evaluation.definitions import METRICS
 from nnunet_plugins.evaluation.instance_scores import read_case, read_options
 from nnunet_plugins.evaluation.labels import Labels
-from nnunet_plugins.evaluation.metrics import METRICS, MaskScores
+from nnunet_plugins.evaluation.metrics import MaskScores
 from nnunet_plugins.evaluation.overlap import Counts
 from nnunet_plugins.evaluation.reference_identity import read_reference
 from nnunet_plugins.evaluation.summary import FORMAT, FORMAT_VERSION, CaseScores, Scores

@@ -7,14 +7,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.case_scoring import score_case
-from nnunet_plugins.evaluation.cases import (
-    Pair,
-    find_pairs,
-    listed,
-    read,
-    values_in,
-)
+from nnunet_plugins.evaluation.cases import listed, read, values_in
 from nnunet_plugins.evaluation.definitions import METRICS, TOLERANCE, check_metrics
 from nnunet_plugins.evaluation.instance_groups import read_instances
 from nnunet_plugins.evaluation.instances import (
@@ -22,9 +17,11 @@ from nnunet_plugins.evaluation.instances import (
     Connectivity,
 )
 from nnunet_plugins.evaluation.labels import Labels, find_labels, labels_from_values, read_labels
-from nnunet_plugins.evaluation.measuring import Measuring, more_of
+from nnunet_plugins.evaluation.measuring import Measuring, Scoring, more_of
+from nnunet_plugins.evaluation.pairs import Pair, find_pairs
 from nnunet_plugins.evaluation.parallel import each
 from nnunet_plugins.evaluation.patients import find_patients, with_patients
+from nnunet_plugins.evaluation.structures import gaps, number_structures
 from nnunet_plugins.evaluation.summary import CaseScores, Scores, check_output
 from nnunet_plugins.evaluation.swapped_sides import swapped_notes
 from nnunet_plugins.evaluation.tolerances import Given as GivenTolerances
@@ -61,10 +58,11 @@ def evaluate(
     (nnU-Net copies it there), else from one next to or above the references, else they are the values found. Regions
     are unions of their values. A prediction that is stored in another orientation is compared at the positions of its
     reference. Voxels where the reference is the ignore label are background in both label maps.
-    `metrics.EMPTY_RULE` defines the scores of empty masks.
+    `definitions.EMPTY_RULE` defines the scores of empty masks.
 
     Args:
-        prediction: a label map (.nii.gz, .nii, .nrrd, .mha, .gipl, .png, .bmp, .tif, .tiff) or a folder of them.
+        prediction: a label map (.nii.gz, .nii, .nrrd, .mha, .gipl, .png, .bmp, .tif, .tiff), a folder of them, or a
+            folder with one folder per case that holds one file per structure.
         reference: likewise.
         dataset_json: nnU-Net's dataset.json.
         output: path of a .json or .csv file for the scores, written atomically.
@@ -96,28 +94,21 @@ def evaluate(
     pairs, notes = find_pairs(prediction, reference, chill=chill)
     declared = Path(dataset_json) if dataset_json else None
     # The dataset.json next to predictions of another tool has its numbers.
-    labels = find_labels(None if map else prediction, reference, declared)
+    of_others = bool(map) or any(pair.prediction.is_dir() for pair in pairs)
+    labels = find_labels(None if of_others else prediction, reference, declared)
     fold = fold_of(prediction)
-    if labels is None and fold and not map:
+    if labels is None and fold and not of_others:
         labels = read_labels(fold.parent / "dataset.json", "dataset.json of the model")
     names = [pair.name for pair in pairs]
     patients, about = find_patients(names, reference, Path(groups) if groups else None)
     if labels is None:
         labels = _labels_of_files(pairs, jobs, predictions=not map)
-    scores = score_pairs(
-        pairs,
-        labels,
-        [*filter(None, [doubt_of(prediction, reference)]), *notes, *about],
-        tolerance=tolerance,
-        pixels=pixels,
-        metrics=metrics,
-        instances=instances,
-        instance_iou=instance_iou,
-        connectivity=connectivity,
-        map=map,
-        jobs=jobs,
-        progress=progress,
-    )
+    about = [*filter(None, [doubt_of(prediction, reference)]), *notes, *about]
+    scoring = Scoring(
+        tolerance=tolerance, pixels=pixels, metrics=metrics, instances=instances, instance_iou=instance_iou,
+        connectivity=connectivity, map=map, jobs=jobs, progress=progress,
+    )  # fmt: skip
+    scores = score_pairs(pairs, labels, scoring, about)
     scores = marked(with_patients(scores, patients), why_trained_on(fold) if fold else "")
     if output is not None:
         scores.write(Path(output))
@@ -133,36 +124,31 @@ def marked(scores: Scores, trained_on: str) -> Scores:
 
 
 def score_pairs(
-    pairs: list[Pair],
-    labels: Labels,
-    notes: Sequence[str] = (),
-    *,
-    tolerance: GivenTolerances = TOLERANCE,
-    pixels: bool = False,
-    metrics: Sequence[str] = (),
-    instances: Sequence[str] | str = (),
-    instance_iou: float = THRESHOLD,
-    connectivity: Connectivity = "corners",
-    map: GivenMap | None = None,
-    jobs: int = 1,
-    progress: Progress | None = None,
+    pairs: list[Pair], labels: Labels, scoring: Scoring, notes: Sequence[str] = ()
 ) -> Scores:
-    """Score given pairs; the arguments are those of `evaluate`."""
+    """Score given pairs."""
+    metrics = [scoring.metrics] if isinstance(scoring.metrics, str) else scoring.metrics
+    asked = check_metrics(metrics, METRICS)
     values: ValueMap | None = None
     mapped: list[str] = []
-    if map:
-        values, labels, mapped = plan_map(map, labels)
-    asked = check_metrics([metrics] if isinstance(metrics, str) else metrics, METRICS)
+    folders = [pair.prediction for pair in pairs if pair.prediction.is_dir()]
+    names, structures = number_structures(folders), {}
+    if scoring.map or names:
+        values, labels, mapped = plan_map(scoring.map or (), labels, names)
+        structures = {names[one]: to for one, to in values.values.items() if one in names}
+        mapped += gaps(folders, structures)
+    options = (scoring.instance_iou, scoring.connectivity)
     measuring = Measuring(
-        read_tolerances(tolerance).named(labels.values),
-        pixels,
+        read_tolerances(scoring.tolerance).named(labels.values),
+        scoring.pixels,
         more_of(asked),
-        read_instances(instances, labels, instance_iou, connectivity) if instances else None,
+        read_instances(scoring.instances, labels, *options) if scoring.instances else None,
         values,
+        structures,
     )
     work = partial(score_case, labels=labels, measuring=measuring)
-    shown = progress(pairs) if progress else pairs
-    scored = [case for _, case in zip(shown, each(work, pairs, jobs), strict=True)]
+    shown = scoring.progress(pairs) if scoring.progress else pairs
+    scored = [case for _, case in zip(shown, each(work, pairs, scoring.jobs), strict=True)]
     sides = swapped_notes({case.name: case.sides for case in scored})
     found = [
         *_turned(scored),
@@ -184,6 +170,11 @@ def score_pairs(
 
 def _labels_of_files(pairs: Sequence[Pair], jobs: int, *, predictions: bool) -> Labels:
     """The values in the references, and in the predictions if they have the same numbers."""
+    if any(pair.prediction.is_dir() for pair in pairs):
+        raise UserError(
+            "evaluate: predictions of one file per structure need the names of the reference's labels: pass -djfile "
+            "DATASET.JSON"
+        )
     files = [pair.reference for pair in pairs]
     files += [pair.prediction for pair in pairs] if predictions else []
     held = list(each(_values_of, files, jobs))

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +18,15 @@ from nnunet_plugins.evaluation.aggregates import (
     counted,
     summarise,
 )
+from nnunet_plugins.evaluation.definitions import EMPTY_RULE, METRICS, TOLERANCE, metric_names
 from nnunet_plugins.evaluation.instance_scores import case_dict, options_dict, summary
 from nnunet_plugins.evaluation.instances import CaseInstances, InstanceOptions
 from nnunet_plugins.evaluation.labels import Labels
-from nnunet_plugins.evaluation.metrics import (
-    EMPTY_RULE,
-    METRICS,
-    TOLERANCE,
-    MaskScores,
-    metric_names,
-)
+from nnunet_plugins.evaluation.metrics import MaskScores
 from nnunet_plugins.evaluation.overlap import Counts
 from nnunet_plugins.evaluation.reference_identity import Reference
 from nnunet_plugins.evaluation.swapped_sides import SwappedSides
+from nnunet_plugins.optional_imports import installed_version
 
 FORMAT = "nnunet-plugins scores"
 #: 2 adds metrics, the aggregates, the background and the counts; all keys of 1 remain.
@@ -128,7 +123,9 @@ class Scores:
         return {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
-            "computed_with": {name: _version(name) for name in ("nnunet-plugins", "scipy")},
+            "computed_with": {
+                name: installed_version(name) for name in ("nnunet-plugins", "scipy")
+            },
             "metrics": {
                 name: {
                     key: value
@@ -170,20 +167,18 @@ class Scores:
             },
         }
 
+    @cached_property
+    def instance_summary(self) -> dict[str, dict[str, Any]]:
+        """Group of instances -> its detection and segmentation; empty if instances were not counted."""
+        return {
+            group.name: summary({c.name: c.instances[group.name] for c in self.cases}, group)
+            for group in (self.instances.groups if self.instances else ())
+        }
+
     def _instances(self) -> dict[str, Any]:
         if self.instances is None:
             return {}
-        return {
-            "instances": {
-                **options_dict(self.instances),
-                "summary": {
-                    group.name: summary(
-                        {c.name: c.instances[group.name] for c in self.cases}, group
-                    )
-                    for group in self.instances.groups
-                },
-            }
-        }
+        return {"instances": {**options_dict(self.instances), "summary": self.instance_summary}}
 
     def _instances_of(self, case: CaseScores) -> dict[str, Any]:
         if self.instances is None:
@@ -219,10 +214,3 @@ def check_output(path: Path) -> None:
         raise UserError(
             f"{path}: scores are written to a .json or .csv file; pass -o FILE.json or -o FILE.csv"
         )
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return None

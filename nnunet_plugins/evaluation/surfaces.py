@@ -108,11 +108,12 @@ def to_nearest(points: Mask, others: Mask, step: NDArray[np.float64]) -> NDArray
     apart = points & ~others
     if apart.any():
         # Grid points are evenly distributed: a balanced tree would only take longer to build.
-        tree = cKDTree(_places(others, step), balanced_tree=False, compact_nodes=False)
+        tree = cKDTree(_places(others, step), 32, balanced_tree=False, compact_nodes=False)
         away, _ = tree.query(_places(apart, step))
         found[apart[points]] = away
     return found
 
 
 def _places(mask: Mask, step: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.stack(np.nonzero(mask), axis=1) * step
+    # Faster than np.nonzero for few voxels.
+    return np.stack(np.unravel_index(np.flatnonzero(mask), mask.shape), axis=1) * step

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dataset_conversion.errors import some
 from dataset_conversion.io.label_sides import side_pairs
+from nnunet_plugins.text_table import count
 
 _HIGHER = 0.3  # by which the Dice with exchanged sides is much higher
 
@@ -68,7 +69,7 @@ def swapped_notes(cases: Mapping[str, SwappedSides | None]) -> list[str]:
         for name in ("dice", "swapped")
     )
     return [
-        f"left and right are most likely exchanged in {len(found)} {'case' if len(found) == 1 else 'cases'}: "
+        f"left and right are most likely exchanged in {count(len(found), 'case')}: "
         f"{some(sorted(found))}; mean Dice of the sided labels {kept:.3f}, with exchanged sides {exchanged:.3f}: "
         "check mirroring in training and the labels"
     ]

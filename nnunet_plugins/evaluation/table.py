@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from nnunet_plugins.evaluation.aggregates import LabelSummary, Statistic
+from nnunet_plugins.evaluation.definitions import METRICS, check_metrics
 from nnunet_plugins.evaluation.instance_table import instance_lines
-from nnunet_plugins.evaluation.metrics import METRICS, check_metrics
 from nnunet_plugins.evaluation.patients import patients_of
 from nnunet_plugins.evaluation.summary import Scores
 from nnunet_plugins.evaluation.units import title_of, tolerance_of
-from nnunet_plugins.text_table import ruled, stacked
+from nnunet_plugins.text_table import count, number, ruled, stacked
 
 #: Metrics in a table by default.
 SHOWN = ("dice", "iou", "precision", "recall", "hd95_mm", "assd_mm")
@@ -119,20 +119,6 @@ def _lowest(scores: Scores) -> list[str]:
         return []
     rows = [(f"{dice:.3f}", case, label) for dice, case, label in sorted(found)[:LOWEST]]
     return ["", *ruled([("lowest Dice", "case", "label"), *rows], left=3)]
-
-
-def number(value: float | None, digits: int) -> str:
-    """A number with fixed decimals, or a dash for None."""
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def count(value: int, noun: str) -> str:
-    """A number with its noun in singular or plural.
-
-    >>> count(2, "case")
-    '2 cases'
-    """
-    return f"{value} {noun}{'' if value == 1 else 's'}"
 
 
 def _value(value: Statistic, metric: str) -> str:

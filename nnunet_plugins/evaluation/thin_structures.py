@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt, find_objects, label
 
 from nnunet_plugins.evaluation.surfaces import Mask, surface
 
@@ -49,6 +48,8 @@ def centre_line(mask: Mask) -> Mask:
     >>> int(centre_line(np.ones((6, 6, 40), dtype=bool)).sum()) > 30
     True
     """
+    from scipy.ndimage import find_objects, label  # slow to import
+
     found = _skeleton(mask)
     if mask.ndim != 3:
         return found
@@ -64,6 +65,8 @@ def centre_line(mask: Mask) -> Mask:
 
 def _finer_line(mask: Mask) -> Mask:
     """The centre line on a grid with a further voxel between any two, or the innermost voxel."""
+    from scipy.ndimage import distance_transform_edt
+
     fine = np.zeros([2 * size - 1 for size in mask.shape], dtype=bool)
     fine[(slice(None, None, 2),) * mask.ndim] = mask
     for axis in range(mask.ndim):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nnunet_plugins.evaluation.cases import MM, listed
-from nnunet_plugins.evaluation.metrics import METRICS
+from nnunet_plugins.evaluation.definitions import METRICS
 from nnunet_plugins.evaluation.summary import CaseScores, Scores
 from nnunet_plugins.evaluation.tolerances import Tolerances
 

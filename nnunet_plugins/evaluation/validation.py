@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.cases import label_maps, without_ending
+from nnunet_plugins.evaluation.cases import without_ending
+from nnunet_plugins.evaluation.pairs import label_maps
 from nnunet_plugins.plans_file import read_any, read_object
 from nnunet_plugins.training_log import TrainingLog, read_training_log
 
@@ -175,6 +177,12 @@ def training_cases(fold: Path) -> list[str] | None:
         return list(split["train"]) if set(split["val"]) == set(validation_cases(fold)) else None
     except (LookupError, TypeError, UserError):
         return None
+
+
+def trained_among(fold: Path, cases: Iterable[str]) -> list[str]:
+    """Those of the cases that have the name of a training case of a fold, as far as nnU-Net's files show it."""
+    known = validation_cases(fold) if trains_on_all(fold) else training_cases(fold)
+    return sorted(set(cases).intersection(known or ()))
 
 
 def _object(path: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -53,12 +54,15 @@ class ValueMap:
         return replace(label_map, voxels=np.where(gone, 0, label_map.voxels))
 
 
-def plan_map(given: Given, labels: Labels) -> tuple[ValueMap, Labels, list[str]]:
+def plan_map(
+    given: Given, labels: Labels, structures: Mapping[int, str] = MappingProxyType({})
+) -> tuple[ValueMap, Labels, list[str]]:
     """Find the value of the reference for each value of the predictions.
 
     Args:
         given: names of tools, dataset.json files of tools, VALUE=LABEL, or several of them; pairs have priority.
         labels: of the reference.
+        structures: value -> structure, for predictions with one file per structure: pairs are then NAME=LABEL.
 
     Returns:
         The map, the labels that it leaves, and notes.
@@ -71,11 +75,12 @@ def plan_map(given: Given, labels: Labels) -> tuple[ValueMap, Labels, list[str]]
     >>> found.values, list(kept.values), notes[1]
     ({25: 1, 26: 1, 77: 2}, ['sacrum', 'left hip'], 'left out: nothing is mapped to disc')
     """
-    names = _named(given, labels)
+    names = match(structures, labels.values) | _named(given, labels, structures)
     if not names:
+        held = listed([*structures.values()]) if structures else f"--map {_shown(given)}"
         raise UserError(
-            f"--map {_shown(given)}: none of its structures is a label of the reference; labels are "
-            f"{listed(list(labels.values))}; pass VALUE=LABEL pairs"
+            f"{held}: none of its structures is a label of the reference; labels are "
+            f"{listed(list(labels.values))}; pass --map {'NAME' if structures else 'VALUE'}=LABEL"
         )
     values = {value: _target(name, labels) for value, name in names.items()}
     reached, mapped = set(values.values()), set(names.values())
@@ -87,8 +92,11 @@ def plan_map(given: Given, labels: Labels) -> tuple[ValueMap, Labels, list[str]]
     lost = [name for name in labels.values if name not in kept]
     scored = {value for found in kept.values() for value in found}
     dropped = sorted({v for name in lost for v in labels.values[name]} - scored)
-    pairs = ", ".join(f"{value} = {name}" for value, name in sorted(names.items()))
-    notes = [f"values of the predictions: {pairs}; all others count as background"]
+    pairs = ", ".join(
+        f"{structures.get(value, value)} = {name}" for value, name in sorted(names.items())
+    )
+    what = "files" if structures else "values"
+    notes = [f"{what} of the predictions: {pairs}; all others count as background"]
     if lost:
         notes.append(f"left out: nothing is mapped to {listed(lost)}")
     return ValueMap(values, tuple(dropped)), replace(labels, values=kept), notes
@@ -108,21 +116,22 @@ def check_overlap(predicted: Iterable[int], true: Iterable[int]) -> None:
         )
 
 
-def _named(given: Given, labels: Labels) -> dict[int, str]:
+def _named(given: Given, labels: Labels, structures: Mapping[int, str]) -> dict[int, str]:
     """Prediction's value -> label."""
     if isinstance(given, Mapping):
-        return {_value(value): _label(name, labels) for value, name in given.items()}
+        return {_value(value, structures): _label(name, labels) for value, name in given.items()}
     items = [given] if isinstance(given, str | os.PathLike) else list(given)
     found: dict[int, str] = {}
     pairs: dict[int, str] = {}
     for item in [os.fspath(one) for one in items]:
-        value, equals, name = item.partition("=")
+        text, equals, name = item.partition("=")
         if not equals:
-            found |= match(_numbering(item), labels.values)
-        elif pairs.setdefault(_value(value), one := _label(name, labels)) != one:
-            raise UserError(
-                f"--map {item}: {value} is mapped to {pairs[_value(value)]!r} as well; keep one"
-            )
+            numbering = _numbering(item)
+            found |= {} if structures else match(numbering, labels.values)
+            continue
+        value, label = _value(text, structures), _label(name, labels)
+        if pairs.setdefault(value, label) != label:
+            raise UserError(f"--map {item}: {text} is mapped to {pairs[value]!r} as well; keep one")
     return found | pairs
 
 
@@ -138,7 +147,15 @@ def _numbering(item: str) -> Mapping[int, str]:
     return {values[0]: name for name, values in theirs.values.items() if len(values) == 1}
 
 
-def _value(text: Any) -> int:
+def _value(text: Any, structures: Mapping[int, str]) -> int:
+    if structures:
+        found = [value for value, name in structures.items() if folded(name) == folded(str(text))]
+        if not found:
+            raise UserError(
+                f"--map {text}=...: no file of this name in the predictions; there are "
+                f"{listed([*structures.values()])}"
+            )
+        return found[0]
     try:
         value = int(text)
     except (TypeError, ValueError):

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from dataset_conversion.io.geometry import oriented as in_lps
 from dataset_conversion.io.planes import PLANES
-from nnunet_plugins.fonts import families
+from nnunet_plugins.figures import figure
 
 
 def draw(
@@ -35,9 +35,6 @@ def draw(
         follow: captions of maps that are cut in the planes of the first map that is not empty.
         oriented: whether the directions of the patient are known; without them no letters are shown.
     """
-    import matplotlib
-    from matplotlib.figure import Figure  # no pyplot: it looks for a display
-
     grey = in_lps(image)
     values = sitk.GetArrayFromImage(grey)
     low, high = np.percentile(values, (1, 99.5))
@@ -47,21 +44,16 @@ def draw(
         (_peak(heat) for heat in reoriented if heat.any()), tuple(n // 2 for n in values.shape)
     )
     planes = [one for one in PLANES if min(values.shape[axis] for axis in one.axes) > 1] or PLANES
-    style = {"font.size": 9, "font.family": families([title, *maps]), "text.parse_math": False}
-    with matplotlib.rc_context(style):
-        figure = Figure(
-            figsize=(3.2 * max(2, len(planes)), 0.7 + 3.0 * len(maps)),
-            layout="constrained",
-            facecolor="white",
-        )
-        axes = figure.subplots(len(maps), len(planes), squeeze=False)
+    size = 3.2 * max(2, len(planes)), 0.7 + 3.0 * len(maps)
+    with figure([path], size, [title, *maps], dpi=140, font_size=9) as drawing:
+        axes = drawing.subplots(len(maps), len(planes), squeeze=False)
         shown: Any = None
         for place, (caption, one) in enumerate(maps.items()):
             row = axes[place]
             heat = sitk.GetArrayFromImage(in_lps(one))
             at = first if caption in follow or not heat.any() else _peak(heat)
             for panel, plane in zip(row, planes, strict=True):
-                tall, wide = (spacing[axis] for axis in plane.axes)
+                tall, wide = plane.pixel(spacing)
                 aspect = tall / wide
                 background, front = plane.cut(values, at), plane.cut(heat, at)
                 panel.imshow(
@@ -85,11 +77,10 @@ def draw(
                 if place == 0 and oriented:
                     panel.set_title(plane.name)
             row[0].set_ylabel(caption)
-        bar = figure.colorbar(shown, ax=axes, shrink=0.7 if len(maps) == 1 else 0.4, pad=0.01)
+        bar = drawing.colorbar(shown, ax=axes, shrink=0.7 if len(maps) == 1 else 0.4, pad=0.01)
         if bar.solids is not None:
             bar.solids.set_alpha(1)
-        figure.suptitle(title)
-        figure.savefig(path, dpi=140, metadata={"Software": None})
+        drawing.suptitle(title)
 
 
 def _peak(heat: np.ndarray) -> tuple[int, ...]:

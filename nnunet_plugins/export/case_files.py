@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from nnunet_plugins.errors import UserError
+from nnunet_plugins.atomic_files import placed_in
 from nnunet_plugins.export.mesh import HEADER
-from nnunet_plugins.scratch import scratch_in
 
 #: Endings of the files that have exactly the name of their case.
 ONE_EACH = (".nii.gz", ".seg.nrrd", "_seg.dcm")
@@ -18,44 +16,20 @@ _MANUFACTURER = "nnunet-plugins"
 
 @contextmanager
 def set_of_files(output: Path) -> Iterator[Path]:
-    """Yield a temporary folder in the export's folder, which is created, and removed again after an error.
+    """Yield a temporary folder, whose files are moved to the export's folder; a new folder is removed after an error.
 
     Raises:
-        UserError: the folder is not writable.
+        UserError: the folder is not writable, or a file cannot be replaced.
     """
-    new = not output.exists()
     with ExitStack() as stack:
-        try:
-            output.mkdir(parents=True, exist_ok=True)
-            if new:
-                stack.callback(_remove_empty, output)
-            scratch = stack.enter_context(scratch_in(output))
-        except OSError as error:
-            raise UserError(
-                f"{output}: cannot be written to ({error}); choose another place with -o"
-            ) from error
-        yield scratch
+        if not output.exists():
+            stack.callback(_remove_empty, output)
+        yield stack.enter_context(placed_in(output))
 
 
 def _remove_empty(folder: Path) -> None:
     with suppress(OSError):  # holds files
         folder.rmdir()
-
-
-def place(files: Sequence[Path], output: Path) -> tuple[Path, ...]:
-    """Move finished files into the export's folder.
-
-    Raises:
-        UserError: a file cannot be replaced.
-    """
-    for path in files:
-        try:
-            os.replace(path, output / path.name)
-        except OSError as error:
-            raise UserError(
-                f"{output / path.name}: cannot be written ({error}); choose another place with -o"
-            ) from error
-    return tuple(output / path.name for path in files)
 
 
 def remove_earlier(case: str, written: Collection[Path], stems: Collection[str], output: Path,

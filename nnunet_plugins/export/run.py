@@ -14,9 +14,9 @@ import SimpleITK as sitk
 from dataset_conversion.io.label_maps import read_mask
 from dataset_conversion.io.nifti_writer import write_image
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.cases import ENDINGS, VOLUMES
 from nnunet_plugins.evaluation.labels import Labels
-from nnunet_plugins.export.case_files import place, remove_earlier, set_of_files
+from nnunet_plugins.evaluation.pairs import label_maps
+from nnunet_plugins.export.case_files import remove_earlier, set_of_files
 from nnunet_plugins.export.dicom_seg import Algorithm, write_dicom_seg
 from nnunet_plugins.export.label_files import check_placed, read_label_file
 from nnunet_plugins.export.mesh import write_stl
@@ -26,7 +26,6 @@ from nnunet_plugins.export.patients import Own, find_own
 from nnunet_plugins.export.segments import Segment, check_declared, find_names, make_segments
 from nnunet_plugins.export.slicer import write_seg_nrrd
 from nnunet_plugins.export.source_series import Source, find_source
-from nnunet_plugins.natural_images import is_natural
 
 FORMATS = ("nii.gz", "seg.nrrd", "dicom-seg", "stl")
 _LONGEST_STEM = 100  # bytes; file systems allow 255 for a complete name
@@ -74,7 +73,7 @@ def export(prediction: Path, request: Request,
         UserError: no label maps, labels without names, or DICOM SEG without a series.
         DatasetError: a label map that cannot be read, or is not on its series' grid.
     """
-    cases = find_cases(prediction)
+    cases = label_maps(prediction, "export", skipped=".seg.nrrd")
     if "dicom-seg" in request.formats and request.dicom is None and request.key is None:
         raise UserError(
             "export: DICOM SEG refers to the series that was predicted; pass --dicom SERIES_DIR or --key CSV, or "
@@ -158,7 +157,7 @@ def export_case(name: str, image: sitk.Image, labels: Labels, request: Request,
         files, more = _write(
             name, image, segments, present, replace(request, output=scratch), source
         )
-        files = place(files, request.output)
+    files = tuple(request.output / path.name for path in files)
     earlier = remove_earlier(
         name, files, {*_stems(segments), *_stems(present)}, request.output, made
     )
@@ -166,7 +165,7 @@ def export_case(name: str, image: sitk.Image, labels: Labels, request: Request,
 
 
 def _write(name: str, image: sitk.Image, segments: Sequence[Segment], present: Sequence[Segment],
-           request: Request, source: Source | None) -> tuple[Sequence[Path], list[str]]:  # fmt: skip
+           request: Request, source: Source | None) -> tuple[Iterable[Path], list[str]]:  # fmt: skip
     """Write all files of a case, and return them with notes."""
     array = sitk.GetArrayViewFromImage(image)
     files: list[Path] = []
@@ -186,38 +185,6 @@ def _write(name: str, image: sitk.Image, segments: Sequence[Segment], present: S
             files.append(request.output / f"{name}_{stem}.stl")
             write_stl(files[-1], segment.mask(array), image, request.smoothing)
     return files, notes
-
-
-def find_cases(prediction: Path) -> dict[str, Path]:
-    """Case name -> label map, for one file or the files of a folder.
-
-    Raises:
-        UserError: no label map, or two files of the same case.
-    """
-    if not prediction.exists():
-        raise UserError(
-            f"export: {prediction} does not exist; pass a label map or a folder of them"
-        )
-    found: dict[str, Path] = {}
-    files = sorted(prediction.iterdir()) if prediction.is_dir() else [prediction]
-    if any(path.name.lower().endswith(VOLUMES) for path in files):
-        files = [path for path in files if not is_natural(path)]
-    for path in files:
-        low = path.name.lower()
-        ending = next((ending for ending in ENDINGS if low.endswith(ending)), None)
-        if ending is None or low.startswith(".") or low.endswith(".seg.nrrd") or not path.is_file():
-            continue
-        name = path.name[: -len(ending)]
-        if name in found:
-            raise UserError(
-                f"export: {found[name]} and {path.name} have the same case name; keep one of them"
-            )
-        found[name] = path
-    if not found:
-        raise UserError(
-            f"export: no label map in {prediction}; allowed endings: {', '.join(ENDINGS)}"
-        )
-    return found
 
 
 def _series_folder(name: str, cases: int, request: Request) -> Path | None:

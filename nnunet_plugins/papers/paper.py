@@ -25,6 +25,7 @@ class Paper:
         recipe: how it trained that network.
         topologies: all rows of its tables for which a parameter count is printed.
         tables: its ablation and comparison tables.
+        footnotes: contradictions outside these tables.
     """
 
     key: str
@@ -37,6 +38,7 @@ class Paper:
     recipe: Recipe
     topologies: tuple[Topology, ...]
     tables: tuple[Table, ...]
+    footnotes: tuple[str, ...] = ()
 
     def reference(self) -> str:
         """Key, citation and link, as far as they are known, on lines of a terminal."""

@@ -31,16 +31,21 @@ class Column:
     """How a column of a paper's table is measured here.
 
     Attributes:
-        aggregate: an aggregate of `evaluate`, 'label' for the mean of one label, or 'parameters'.
+        aggregate: an aggregate of `evaluate`, 'label' for the mean of one label, 'parameters', or 'seconds' for the
+            time of a prediction, which is given.
         metric: a metric of `evaluate`.
         factor: 100 where the paper prints percent.
         label: the label of 'label'.
+        external: whether it is measured on the external test set.
+        spread: what the paper's ± is over: 'folds' or 'cases'; '' if it prints none.
     """
 
     aggregate: str
     metric: str = ""
     factor: float = 100.0
     label: str = ""
+    external: bool = False
+    spread: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,7 @@ class Table:
         footnotes: contradictions and other remarks.
         measured: column -> how it is measured here, where the name does not follow the percent scores
             (Dice, DSC, IoU, MIoU, Precision, Recall, each optionally followed by a label).
+        spread: what the paper's ± is over, where ``measured`` does not state it.
     """
 
     paper: str
@@ -115,6 +121,7 @@ class Table:
     rows: tuple[Row, ...]
     footnotes: tuple[Footnote, ...] = ()
     measured: Mapping[str, Column] = field(default_factory=dict)
+    spread: str = ""
 
     @property
     def id(self) -> str:
@@ -142,17 +149,24 @@ class Table:
         """How the column ``name`` is measured here; None if it cannot be."""
         if name == "Params":
             return Column("parameters", factor=1e-6)
+        if name == "s/image":
+            return Column("seconds", factor=1.0)
         if self.measured:
             return self.measured.get(name)
         metric, _, label = name.partition(" ")
         if metric not in _PERCENT:
             return None
-        return Column("label" if label else CASES, _PERCENT[metric], label=label)
+        aggregate = "label" if label else CASES
+        return Column(aggregate, _PERCENT[metric], label=label, spread=self.spread)
 
-    def remarks(self) -> list[Footnote]:
-        """The footnotes of the table and the notes of its rows."""
-        rows = [Footnote(f"{row.name}: {row.note}.") for row in self.rows if row.note]
-        return [*self.footnotes, *rows]
+    def digits(self, name: str) -> int:
+        """Number of decimals that the paper prints in the column ``name``."""
+        printed = [row.printed[name] for row in self.rows if name in row.printed]
+        return max(len(f"{value:g}".partition(".")[2]) for value in printed)
+
+    def rounding(self, name: str) -> float:
+        """The largest difference of a printed number in the column ``name`` from the true one."""
+        return 0.5 * 10.0 ** -self.digits(name)
 
 
 def scores(metrics: str, values: str) -> Scores:

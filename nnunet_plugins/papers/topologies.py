@@ -17,7 +17,7 @@ class Topology:
         arch_kwargs: arguments of the network in the plans.
         published: printed counts: 'total'; where the paper separates them also 'trainable' and 'non_trainable'
             (running statistics of the normalisations), of which the total is the sum.
-        note: why the counts differ.
+        note: why the counts differ; how the open points of the paper were read.
         paper: key of the paper.
         source: the table, or 'code' if only the authors' code states it.
         configuration: '2d' or '3d_fullres'.

@@ -57,6 +57,7 @@ TOPOLOGY = {
     "bottleneck_channels",
     "stem_channels",
     "pool",
+    "dropout_per_stage",
     "deep_levels",
 }
 
@@ -142,7 +143,7 @@ def write_plans(
         base = row.configuration or configuration or found.configuration
         try:
             source = _native_plans(folder, plans) if paper and row.native else plans
-            result, entry = _configuration(found, row, base, source, dataset_json, paper=paper)
+            result, entry = row_configuration(found, row, base, source, dataset_json, paper=paper)
         except UserError as error:
             fix = "; omit --paper, or name the other rows with --rows" if paper else ""
             raise UserError(f"{found.id}, row {row.key}: {error}{fix}") from error
@@ -197,7 +198,7 @@ def _read_plans(
     return plans | {"plans_name": found}  # the file may be a renamed copy
 
 
-def _configuration(
+def row_configuration(
     table: Table,
     row: Row,
     base: str,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from architectures.nnunet_networks import RESIDUAL_BLOCKS, RESIDUAL_DECODER
 from nnunet_plugins.costs.budget import budget, calibrate, needed_gigabytes
 from nnunet_plugins.costs.footprint import count
 from nnunet_plugins.costs.training_step import Setup
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from nnunet_plugins.papers.recipe import Recipe
     from nnunet_plugins.papers.topologies import Topology
 
-#: nnU-Net's residual encoders: blocks per stage, convolutions per decoder stage.
-RESIDUAL_BLOCKS = (1, 3, 4, *[6] * 10)
-RESIDUAL_DECODER = (1,) * 12
 _HALF = 2  # bytes per element in fp16
 _MOST = "_largest batch"  # key of a plan until it is saved
 _SURE = 1.05  # estimates this far above the budget need no count
@@ -236,18 +234,6 @@ class NetworkPlanner(RecipePlanner):
                     return None
         return patch
 
-    def _memory(self, setup: Setup) -> dict[str, Any]:
-        """The ``memory`` entry of a plan: target, counted need and source."""
-        rank, peak = len(setup.patch), count(setup).peak_bytes
-        calibration = calibrate(rank)
-        return {
-            "target_gb": self.UNet_vram_target_GB,
-            "needs_gb": round(needed_gigabytes(rank, peak), 2),
-            "peak_allocated_gb": round(peak * calibration.scale / 1e9, 2),
-            "precision": "fp16 autocast",
-            "source": calibration.source,
-        }
-
     def save_plans(self, plans: dict[str, Any]) -> None:
         """Omit configurations that the network does not support, set batch and memory, and save."""
         supported = tuple(f"{rank}d" for rank in self.ranks)
@@ -262,11 +248,25 @@ class NetworkPlanner(RecipePlanner):
                 setup = Setup.of({**plan, "batch_size": 1}, self.dataset_json)
                 try:
                     plan["batch_size"] = self.batch_size or self._batch_size(setup, most)
-                    plan["memory"] = self._memory(replace(setup, batch=plan["batch_size"]))
+                    setup = replace(setup, batch=plan["batch_size"])
+                    plan["memory"] = memory_entry(setup, self.UNet_vram_target_GB)
                 except (UserError, ValueError):
                     continue  # reported if the configuration is requested
         self.add_recipe(plans)
         super().save_plans(plans)
+
+
+def memory_entry(setup: Setup, target: float) -> dict[str, Any]:
+    """The ``memory`` entry of a plan for ``target`` GB: target, counted need and source."""
+    rank, peak = len(setup.patch), count(setup).peak_bytes
+    calibration = calibrate(rank)
+    return {
+        "target_gb": target,
+        "needs_gb": round(needed_gigabytes(rank, peak), 2),
+        "peak_allocated_gb": round(peak * calibration.scale / 1e9, 2),
+        "precision": "fp16 autocast",
+        "source": calibration.source,
+    }
 
 
 def _as_host(architecture: dict[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from nnunet_plugins.papers.library import RECIPES, proposed_topology
 from nnunet_plugins.papers.recipe import Recipe
 from nnunet_plugins.papers.topologies import Topology
 from nnunet_plugins.planners.network_planner import NetworkPlanner
+from nnunet_plugins.planners.nnunet_planner import PLANNERS, memory_of, nnunet_planner
 from nnunet_plugins.planners.presets import PRESETS
 from nnunet_plugins.planners.unfinished import (
     PlanRun,
@@ -213,28 +214,32 @@ def _plan(
             remember_source(data, source)
 
 
-def _planner(request: Request, dataset: str, name: str, training: dict[str, Any]) -> NetworkPlanner:
+def _planner(request: Request, dataset: str, name: str, training: dict[str, Any]) -> Any:
     preset = PRESETS.get(request.preset or "")
-    memory = request.gpu_memory or (preset.gpu_memory if preset else DEFAULT_GPU_MEMORY)
+    memory = request.gpu_memory or (preset.gpu_memory if preset else None)
     recipe = request.paper()
+    shared: dict[str, Any] = {
+        "network": request.network,
+        "training": training,
+        "base_features": preset.base_features if preset else None,
+        "batch_size": request.batch_size or (recipe.batch_size if recipe else None),
+        "plans_name": name,
+    }
+    if request.network in PLANNERS:
+        memory = memory or memory_of(request.network)
+        return nnunet_planner(dataset, gpu_memory_target_in_gb=memory, **shared)
     return NetworkPlanner(
         dataset,
-        network=request.network,
-        training=training,
-        base_features=preset.base_features if preset else None,
-        batch_size=request.batch_size or (recipe.batch_size if recipe else None),
         residual=request.residual(),
         topology=request.topology(),
         recipe=recipe,
         limited=request.gpu_memory is not None,
-        gpu_memory_target_in_gb=memory,
-        plans_name=name,
+        gpu_memory_target_in_gb=memory or DEFAULT_GPU_MEMORY,
+        **shared,
     )
 
 
-def _check_networks(
-    request: Request, planner: NetworkPlanner, planned: dict[str, dict[str, Any]]
-) -> None:
+def _check_networks(request: Request, planner: Any, planned: dict[str, dict[str, Any]]) -> None:
     """Build the planned networks without memory for their weights, to report errors before preprocessing."""
     dataset = planner.dataset_json
     channels = len(dataset.get("channel_names", dataset.get("modality")))  # "modality" before v2
@@ -298,6 +303,12 @@ def _check(request: Request) -> None:
         raise UserError(f"--encoder {request.encoder}: allowed: {', '.join(ENCODERS)}")
     if request.preset and request.preset not in PRESETS:
         raise UserError(f"--preset {request.preset}: allowed: {', '.join(PRESETS)}")
+    if request.network in PLANNERS and (request.encoder or request.preset not in (None, "cpu")):
+        option = f"--encoder {request.encoder}" if request.encoder else f"--preset {request.preset}"
+        raise UserError(
+            f"{option}: {request.network} is planned as nnU-Net plans it; omit the option, or choose ModularUNet or "
+            f"one of {', '.join(PLANNERS)}"
+        )
     if request.gpu_memory is not None and not 0 < request.gpu_memory < float("inf"):
         raise UserError(f"--gpu-memory {request.gpu_memory:g}: expected a number of GB above 0")
     for option, number in (("--batch-size", request.batch_size), ("-np", request.processes)):

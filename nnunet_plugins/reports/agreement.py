@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from nnunet_plugins.comparison.agreement import METHOD, volume_agreement, volume_pairs
 from nnunet_plugins.comparison.statistics import FEW, interval, median_interval
-from nnunet_plugins.evaluation.metrics import METRICS
+from nnunet_plugins.evaluation.definitions import METRICS
 from nnunet_plugins.evaluation.patients import patients_of
 from nnunet_plugins.evaluation.summary import Scores
-from nnunet_plugins.evaluation.table import count, number
 from nnunet_plugins.evaluation.units import title_of
 from nnunet_plugins.reports.charts import differences
+from nnunet_plugins.text_table import count, number
 
 SHOWN = ("dice", "hd95_mm")
 MOST_CHARTS = 8

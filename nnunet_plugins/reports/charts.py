@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnunet_plugins.comparison.agreement import Agreement
-from nnunet_plugins.evaluation.metrics import METRICS
+from nnunet_plugins.evaluation.definitions import METRICS
 from nnunet_plugins.evaluation.summary import Scores
 from nnunet_plugins.reports.colours import LINES
 from nnunet_plugins.training_log import TrainingLog
@@ -71,7 +71,7 @@ def distribution(scores: Scores, metric: str) -> str | None:
             axes.set_xlim(left=0)
         axes.grid(axis="x", color="#dddddd", linewidth=0.6)
 
-    return _svg(draw, 0.9 + 0.32 * len(values), f"distribution {metric}")
+    return svg(draw, 0.9 + 0.32 * len(values), f"distribution {metric}")
 
 
 def differences(volumes: Sequence[tuple[float, float]], found: Agreement, label: str) -> str | None:
@@ -96,7 +96,7 @@ def differences(volumes: Sequence[tuple[float, float]], found: Agreement, label:
         axes.set_ylabel("predicted - true, ml")
         axes.grid(color="#dddddd", linewidth=0.6)
 
-    return _svg(draw, 3.2, f"differences {label}")
+    return svg(draw, 3.2, f"differences {label}")
 
 
 def losses(logs: Mapping[str, TrainingLog]) -> str | None:
@@ -145,10 +145,10 @@ def _lines(
         if len(series) > 1:
             axes.legend(frameon=False, fontsize=9)
 
-    return _svg(draw, 3.2, salt)
+    return svg(draw, 3.2, salt)
 
 
-def _svg(draw: Callable[[Any], None], tall: float, salt: str) -> str:
+def svg(draw: Callable[[Any], None], tall: float, salt: str) -> str:
     """The svg element; equal input gives equal text."""
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG

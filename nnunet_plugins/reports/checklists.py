@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from nnunet_plugins.evaluation.table import count
 from nnunet_plugins.evaluation.units import title_of, tolerance_of
 from nnunet_plugins.reports.facts import NOT_RECORDED, text_of
 from nnunet_plugins.reports.sources import Source
+from nnunet_plugins.text_table import count
 
 Answer = Callable[[Source], Any]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from nnunet_plugins.evaluation.metrics import METRICS, check_metrics
+from nnunet_plugins.evaluation.definitions import METRICS, check_metrics
 from nnunet_plugins.evaluation.summary import CaseScores, Scores
-from nnunet_plugins.evaluation.table import count, number
 from nnunet_plugins.evaluation.units import title_of
+from nnunet_plugins.optional_imports import installed_version
 from nnunet_plugins.reports.sources import Source
+from nnunet_plugins.text_table import count, number
 
 NOT_RECORDED = "not recorded"
 METRICS_SHOWN = ("dice", "iou", "precision", "recall", "hd95_mm", "assd_mm", "nsd")
@@ -157,11 +157,8 @@ def environment_rows(source: Source) -> Rows:
         rows.append(("nnunetv2 (training)", text_of(source.facts.get("nnunet"))))
         cudnn = _none(source.debug.get("cudnn_version"))
         rows.append(("cuDNN (training)", text_of(cudnn)))
-    for name in _PACKAGES:
-        try:
-            rows.append((f"{name} (report)", version(name)))
-        except PackageNotFoundError:
-            continue
+    versions = {name: installed_version(name) for name in _PACKAGES}
+    rows += [(f"{name} (report)", found) for name, found in versions.items() if found]
     rows.append(("Python (report)", platform.python_version()))
     rows.append(("system (report)", f"{platform.system()} {platform.machine()}"))
     return rows

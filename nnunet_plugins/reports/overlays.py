@@ -103,7 +103,7 @@ def draw_planes(case: CaseVolumes) -> list[Picture]:
             continue
         cut = plane.cut(found, place, box)
         grey = None if case.grey is None else plane.cut(case.grey, place, box)
-        tall, wide = (case.spacing[axis] for axis in plane.axes)
+        tall, wide = plane.pixel(case.spacing)
         image = _draw(cut, grey, (cut.shape[1] * wide, cut.shape[0] * tall), plane.letters)
         seen = [kind.name for code, kind in KINDS.items() if (cut == code).any()]
         pictures.append(

@@ -5,29 +5,29 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.definitions import EMPTY_RULE
 from nnunet_plugins.evaluation.instance_table import (
     instance_note,
     numbering_table,
     quality_table,
 )
-from nnunet_plugins.evaluation.metrics import EMPTY_RULE
-from nnunet_plugins.evaluation.table import count, number
 from nnunet_plugins.evaluation.units import title_of, tolerance_of
+from nnunet_plugins.optional_imports import installed_version
 from nnunet_plugins.reports import agreement, charts, checklists, facts
 from nnunet_plugins.reports.niivue import HOW_TO_GET, as_script, find_niivue, pack_case
 from nnunet_plugins.reports.overlays import KINDS, draw_planes, legend_swatch
 from nnunet_plugins.reports.sources import Source
-from nnunet_plugins.reports.volumes import Coding, load_case
+from nnunet_plugins.reports.volumes import CaseVolumes, Coding, load_case
+from nnunet_plugins.text_table import count, number
 
 MOST_BYTES = 25_000_000
 WORST = 6
-_TEMPLATES = Path(__file__).with_name("templates")
+TEMPLATES = Path(__file__).with_name("templates")
 _SECTIONS = (
     ("scores", "Scores"), ("distribution", "Distribution"), ("volumes", "Volumes"), ("cases", "Worst cases"),
     ("view", "3D"), ("training", "Training"), ("plan", "Plan"), ("environment", "Environment"),
@@ -109,13 +109,13 @@ def page(source: Source, options: PageOptions) -> str:
         ("pseudo-Dice by epoch", charts.pseudo_dice(source.logs)),
     ]
     environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
+        loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
     )
     own = {
-        name: Markup((_TEMPLATES / name).read_text(encoding="utf-8"))
+        name: Markup((TEMPLATES / name).read_text(encoding="utf-8"))
         for name in ("style.css", "viewer.js")
     }
     return environment.get_template("page.html").render(
@@ -163,7 +163,7 @@ def page(source: Source, options: PageOptions) -> str:
         reloaded=reloaded,
         reloaded_count=checklists.answered(reloaded),
         commands=list(options.commands.items()),
-        version=_version(),
+        version=installed_version("nnunet-plugins") or facts.NOT_RECORDED,
         viewer_script=own["viewer.js"],
         viewer=_viewer(source, options.case or next((c.name for c, _ in ranked if c.name in source.cases), None)),
     )  # fmt: skip
@@ -172,7 +172,7 @@ def page(source: Source, options: PageOptions) -> str:
 def _case(source: Source, case: Any, dice: float | None) -> dict[str, Any]:
     shown: dict[str, Any] = {"pictures": [], "note": "", "oriented": False}
     if case.name in source.cases:
-        volumes = load_case(source.cases[case.name], source.scores.labels, source.channel)
+        volumes = _volumes(source, case.name)
         shown = {
             "pictures": draw_planes(volumes),
             "note": volumes.note,
@@ -184,6 +184,11 @@ def _case(source: Source, case: Any, dice: float | None) -> dict[str, Any]:
         "table": facts.case_table(case, source.scores),
         **shown,
     }
+
+
+def _volumes(source: Source, case: str) -> CaseVolumes:
+    files = source.cases[case]
+    return load_case(files, source.scores.labels, source.channel, values=source.values)
 
 
 def _cases_lead(shown: Sequence[dict[str, Any]], there: int) -> str:
@@ -230,7 +235,7 @@ def _viewer(source: Source, name: str | None) -> dict[str, Any]:
         )
         return {"missing": missing, "command": HOW_TO_GET}
     code, about = niivue
-    volumes = load_case(source.cases[name], source.scores.labels, source.channel)
+    volumes = _volumes(source, name)
     if not volumes.oriented and min(volumes.reference.shape) < 2:
         return {"missing": f"Case {name} is a 2D image, so there is no 3D view.", "command": ""}
     case = pack_case(volumes, Coding(source.scores.labels).names)
@@ -242,10 +247,3 @@ def _viewer(source: Source, name: str | None) -> dict[str, Any]:
         "code": Markup(code),
         "data": Markup(as_script(case)),
     }
-
-
-def _version() -> str:
-    try:
-        return version("nnunet-plugins")
-    except PackageNotFoundError:
-        return facts.NOT_RECORDED

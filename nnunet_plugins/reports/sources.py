@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,10 @@ from typing import Any
 from nnunet_plugins.comparison.known_cases import marked_by_model
 from nnunet_plugins.comparison.runs import Options, load, training_facts, training_notes
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.cases import ENDINGS, label_maps
+from nnunet_plugins.evaluation.cases import ENDINGS
+from nnunet_plugins.evaluation.pairs import label_maps
 from nnunet_plugins.evaluation.summary import Scores
+from nnunet_plugins.evaluation.value_map import ValueMap, plan_map
 from nnunet_plugins.model_folder import (
     ModelFolder,
     is_model,
@@ -43,6 +45,7 @@ class Source:
         progress: fold -> nnU-Net's picture of the curves, if the log has none.
         cases: name -> files, for the cases that have a reference.
         notes: what a reader must know.
+        values: of predictions of another tool.
     """
 
     name: str
@@ -57,11 +60,12 @@ class Source:
     progress: dict[str, Path] = field(default_factory=dict)
     cases: dict[str, CaseFiles] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    values: ValueMap | None = None
 
     @property
     def channel(self) -> str:
         """nnU-Net's name of the first channel; '' if it is not known."""
-        return str(self.dataset.get("channel_names", {}).get("0", ""))
+        return first_channel(self.dataset)
 
 
 def read_source(
@@ -102,7 +106,7 @@ def read_source(
         dataset = folder.plans.get("dataset_name", "")
         references = references or stored_references(dataset)
         images = images or stored_images(dataset)
-        predictions = _predictions(fold / "validation" for fold in folder.folds)
+        predictions = predictions_in(fold / "validation" for fold in folder.folds)
     else:
         predictions = label_maps(run)
     cases, more = _cases(loaded.scores, predictions, references, images)
@@ -112,6 +116,7 @@ def read_source(
         scores=loaded.scores,
         cases=cases,
         notes=tuple(dict.fromkeys([*notes, *more])),
+        values=plan_map(options.map, loaded.scores.labels)[0] if options.map else None,
         **found,
     )
 
@@ -151,7 +156,13 @@ def _found_in(model: ModelFolder) -> dict[str, Any]:
     }
 
 
-def _predictions(folders: Iterable[Path]) -> dict[str, Path]:
+def first_channel(dataset: Mapping[str, Any]) -> str:
+    """The name of the first channel in a dataset.json; '' if it has none."""
+    return str(dataset.get("channel_names", {}).get("0", ""))
+
+
+def predictions_in(folders: Iterable[Path]) -> dict[str, Path]:
+    """Case -> label map, of several folders; those without label maps are passed over."""
     found: dict[str, Path] = {}
     for folder in folders:
         try:
@@ -172,7 +183,7 @@ def _cases(
             case.name,
             predictions[case.name],
             reference[case.name],
-            None if images is None else _image_of(images, case.name),
+            None if images is None else image_of(images, case.name),
         )
         for case in scores.cases
         if case.name in predictions and case.name in reference
@@ -190,7 +201,7 @@ def _cases(
     ]
 
 
-def _image_of(folder: Path, case: str) -> Path | None:
+def image_of(folder: Path, case: str) -> Path | None:
     """First channel of a case, under nnU-Net's name or the case's."""
     files = (folder / f"{stem}{ending}" for stem in (f"{case}_0000", case) for ending in ENDINGS)
     return next((file for file in files if file.is_file()), None)

@@ -13,8 +13,15 @@ from numpy.typing import NDArray
 
 from dataset_conversion.io.geometry import oriented
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.cases import read
+from nnunet_plugins.evaluation.cases import (
+    check_geometry,
+    check_known,
+    read,
+    values_in,
+    with_axes_of,
+)
 from nnunet_plugins.evaluation.labels import Labels
+from nnunet_plugins.evaluation.value_map import ValueMap
 from nnunet_plugins.natural_images import as_volume, is_natural, read_natural
 
 MOST_CODES = 255
@@ -90,19 +97,32 @@ class Coding:
         return coded
 
 
-def load_case(files: CaseFiles, labels: Labels, channel: str = "") -> CaseVolumes:
+def load_case(
+    files: CaseFiles,
+    labels: Labels,
+    channel: str = "",
+    window: tuple[float, float] | None = None,
+    values: ValueMap | None = None,
+) -> CaseVolumes:
     """Read a case; voxels that the reference marks as ignored are background in both label maps.
 
     Args:
         files: of the case.
         labels: of the scores.
         channel: nnU-Net's name of the first channel; CT is shown in a fixed window.
+        window: (low, high) that becomes black and white, instead of that of the channel.
+        values: of a prediction of another tool.
 
     Raises:
-        UserError: a file cannot be read.
+        UserError: a file cannot be read, or the prediction is on another grid than the reference or holds values
+            that are not declared.
     """
-    maps = [read(file) for file in (files.reference, files.prediction)]
-    reference, prediction = (_volume(one.image) for one in maps)
+    true_map = read(files.reference)
+    found_map, _ = with_axes_of(read(files.prediction), true_map)
+    check_geometry(found_map, true_map)
+    found_map = values.predicted(found_map) if values else found_map
+    check_known(found_map, labels, values_in(found_map.voxels), may_ignore=False)
+    reference, prediction = (_volume(one.image) for one in (true_map, found_map))
     coding = Coding(labels)
     true, found = (sitk.GetArrayFromImage(one) for one in (reference, prediction))
     codes = [coding.encode(true), coding.encode(found)]
@@ -113,11 +133,11 @@ def load_case(files: CaseFiles, labels: Labels, channel: str = "") -> CaseVolume
     if files.image is not None:
         image = _read_image(files.image)
         if image.GetSize() == reference.GetSize():
-            grey = to_grey(sitk.GetArrayFromImage(image), WINDOWS.get(channel.upper()))
+            grey = to_grey(sitk.GetArrayFromImage(image), window or WINDOWS.get(channel.upper()))
         else:
             note = f"the image of {files.name} has another size than its reference; only the labels are shown"
-    oriented = bool(maps[0].orientation)
-    return CaseVolumes(files.name, grey, codes[0], codes[1], reference, note, oriented)
+    known = bool(true_map.orientation)
+    return CaseVolumes(files.name, grey, codes[0], codes[1], reference, note, known)
 
 
 def to_grey(values: NDArray[Any], window: tuple[float, float] | None = None) -> NDArray[np.uint8]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nnunet_plugins.fonts import families
+from nnunet_plugins.figures import figure
 from nnunet_plugins.robustness.perturbations import PERTURBATIONS
 from nnunet_plugins.robustness.run import CLEAN, Robustness
+from nnunet_plugins.text_table import count, number
 
 #: Okabe and Ito's colours, which are distinct for any colour vision; markers differ as well.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
@@ -24,19 +25,14 @@ _MOST_PER_ROW = 3
 
 def draw(robustness: Robustness, files: list[Path]) -> None:
     """Draw the curves into files; the endings determine the formats."""
-    import matplotlib
-    from matplotlib.figure import Figure  # no pyplot: it looks for a display
-
     names = robustness.names
     columns = min(_MOST_PER_ROW, len(names))
     rows = -(-len(names) // columns)
     labels = list(robustness.clean.scores.labels.values)
-    style = {"font.size": 10, "font.family": families(labels), "axes.spines.top": False, "axes.spines.right": False,
-             "svg.fonttype": "none", "text.parse_math": False,
-             "svg.hashsalt": "nnunet-plugins", "axes.grid": True, "grid.alpha": 0.25}  # fmt: skip
-    with matplotlib.rc_context(style):
-        figure = Figure(figsize=(1.2 + 3.3 * columns, 0.9 + 2.9 * rows), layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    size = 1.2 + 3.3 * columns, 0.9 + 2.9 * rows
+    look = {"axes_spines_top": False, "axes_spines_right": False, "axes_grid": True}
+    with figure(files, size, labels, dpi=160, font_size=10, grid_alpha=0.25, **look) as drawing:
+        axes = drawing.subplots(rows, columns, squeeze=False, sharey=True)
         for place, panel in enumerate(axes.flat):
             if place >= len(names):
                 panel.set_axis_off()
@@ -45,16 +41,11 @@ def draw(robustness: Robustness, files: list[Path]) -> None:
             if place % columns == 0:
                 panel.set_ylabel("mean Dice")
         handles, texts = axes.flat[0].get_legend_handles_labels()
-        figure.legend(
+        drawing.legend(
             handles, texts, loc="outside lower center", ncols=min(4, len(texts)), frameon=False
         )
-        cases = len(robustness.cases)
-        figure.suptitle(f"{robustness.trainer}, {cases} case{'s' * (cases != 1)}", fontsize=11)
-        for path in files:
-            metadata: dict[str, Any] = (
-                {"Date": None} if path.suffix == ".svg" else {"Software": None}
-            )
-            figure.savefig(path, dpi=160, metadata=metadata)
+        cases = count(len(robustness.cases), "case")
+        drawing.suptitle(f"{robustness.trainer}, {cases}", fontsize=11)
 
 
 def _panel(panel: Any, robustness: Robustness, name: str, labels: list[str]) -> None:
@@ -90,13 +81,9 @@ def table(robustness: Robustness) -> list[tuple[str, ...]]:
         shown = "unperturbed" if point.name == CLEAN else (
             f"{point.name} {point.strength:g} {PERTURBATIONS[point.name].unit}")  # fmt: skip
         dice = [point.scores.summary[label].metrics["dice"].mean for label in labels]
-        rows.append((shown, _text(mean), change, *map(_text, dice)))
+        rows.append((shown, number(mean, 3), change, *(number(one, 3) for one in dice)))
     return rows
 
 
-def _value(number: float | None) -> float:
-    return float("nan") if number is None else number
-
-
-def _text(number: float | None) -> str:
-    return "-" if number is None else f"{number:.3f}"
+def _value(mean: float | None) -> float:
+    return float("nan") if mean is None else mean

@@ -14,6 +14,8 @@ import SimpleITK as sitk
 from nnunet_plugins import __version__
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation import Scores, evaluate
+from nnunet_plugins.evaluation.cases import listed
+from nnunet_plugins.evaluation.validation import doubt_of, trained_among, training_cases
 from nnunet_plugins.image_files import (
     find_channels,
     is_flat,
@@ -43,6 +45,16 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A case under one condition: its first channel, and the prediction on the grid of that image."""
+
+    name: str
+    strength: float
+    image: sitk.Image
+    prediction: sitk.Image
+
+
+@dataclass(frozen=True)
 class Robustness:
     """All conditions; the first is the unperturbed images.
 
@@ -52,6 +64,8 @@ class Robustness:
         trainer: name of the model's trainer.
         cases: names of the cases.
         notes: remarks for the reader.
+        pictures: of the case to show, in the order of the conditions.
+        reference: label map of that case.
     """
 
     points: tuple[Point, ...]
@@ -59,6 +73,8 @@ class Robustness:
     trainer: str
     cases: tuple[str, ...]
     notes: tuple[str, ...] = field(default_factory=tuple)
+    pictures: tuple[Picture, ...] = ()
+    reference: sitk.Image = None
 
     @property
     def clean(self) -> Point:
@@ -128,7 +144,7 @@ def find_inputs(folder: Path, model: Model) -> dict[str, list[Path]]:
 
 
 def measure(model: Model, predictor: Any, folder: Path, references: Path, asked: Mapping[str, Sequence[float]],
-            setting: Setting, progress: Progress | None = None) -> Robustness:  # fmt: skip
+            setting: Setting, progress: Progress | None = None, show: str = "") -> Robustness:  # fmt: skip
     """Predict and score every case under every condition; the input files are only read.
 
     Images are predicted in the model's orientation, so that the orientation in which they are stored does not matter.
@@ -141,13 +157,18 @@ def measure(model: Model, predictor: Any, folder: Path, references: Path, asked:
         asked: perturbation -> strengths.
         setting: seed, window, axis.
         progress: wraps the list of conditions and cases, e.g. tqdm.
+        show: case whose images and predictions are kept; '' for none.
 
     Raises:
-        UserError: missing images or references, invalid strengths, or label maps that cannot be compared.
+        UserError: an unknown case to show, missing images or references, invalid strengths, or label maps that
+            cannot be compared.
     """
     check_strengths(asked)
     cases = find_inputs(folder, model)
     _check_axis(cases, asked, setting)
+    if show and show not in cases:
+        raise UserError(f"robustness: --show {show}: no such case; allowed: {', '.join(cases)}")
+    pictures: list[Picture] = []
     paired = {case: references / f"{case}{model.ending}" for case in cases}
     missing = [case for case, path in paired.items() if not path.is_file()]
     if missing:
@@ -169,7 +190,9 @@ def measure(model: Model, predictor: Any, folder: Path, references: Path, asked:
             target = place / f"{name}_{strength:g}" / f"{case}{model.ending}"
             target.parent.mkdir(exist_ok=True)
             step = (name, strength, case)
-            _one(predictor, model, cases[case], paired[case], target, step, setting)
+            image, labels = _one(predictor, model, cases[case], paired[case], target, step, setting)
+            if case == show:
+                pictures.append(Picture(name, strength, image, labels))
         points = [
             Point(
                 name,
@@ -182,11 +205,36 @@ def measure(model: Model, predictor: Any, folder: Path, references: Path, asked:
             )
             for name, strength in conditions
         ]
-    images = [path for paths in cases.values() for path in paths]
-    notes = notes_on(images, model.orientation, model.folder)
+    reference = read_labels_on(paired[show], pictures[0].image) if show else None
     return Robustness(
-        tuple(points), setting, str(predictor.trainer_name), tuple(cases), tuple(notes)
-    )
+        tuple(points), setting, str(predictor.trainer_name), tuple(cases),
+        notes_about(model, cases, references), tuple(pictures), reference,
+    )  # fmt: skip
+
+
+def notes_about(
+    model: Model, cases: Mapping[str, Sequence[Path]], references: Path
+) -> tuple[str, ...]:
+    """Notes on images that are stored unlike the training images, and on cases that are training cases.
+
+    Args:
+        model: the model folder.
+        cases: case -> its images.
+        references: folder of their label maps.
+    """
+    notes = []
+    for name in model.folds:
+        fold = model.folder / f"fold_{name}"
+        if found := trained_among(fold, cases):
+            notes.append(
+                f"WARNING: {len(found)} of {len(cases)} cases have names of training cases of {fold.name}: "
+                f"{listed(found)}; scores of training cases do not show how new cases are segmented"
+            )
+    held_out = all(training_cases(model.folder / f"fold_{name}") for name in model.folds)
+    doubt = "" if notes or held_out else doubt_of(model.folder, references)
+    images = [path for paths in cases.values() for path in paths]
+    stored = notes_on(images, model.orientation, model.folder)
+    return tuple(filter(None, (*stored, *notes, doubt)))
 
 
 def _check_axis(
@@ -204,16 +252,14 @@ def _check_axis(
 
 
 def _one(predictor: Any, model: Model, images: list[Path], reference: Path, target: Path,
-         step: tuple[str, float, str], setting: Setting) -> None:  # fmt: skip
-    """Perturb and predict one case, and map the prediction back."""
+         step: tuple[str, float, str], setting: Setting) -> tuple[sitk.Image, sitk.Image]:  # fmt: skip
+    """Perturb and predict one case, map the prediction back, and return the image and its own prediction."""
     name, strength, case = step
+    if name == CLEAN:
+        predict_on_grid(predictor, model, images, target.with_name(case))
+        image = read_channels(images[0])[0]
+        return image, read_labels_on(target, image)
     with scratch_in(target.parent) as work:
-        if name == CLEAN:
-            found = predict_on_grid(predictor, model, images, work / "out" / case)
-            if spacing := spacing_file(found):
-                os.replace(spacing, target.with_name(spacing.name))
-            os.replace(found, target)
-            return
         # Turned before they are changed: random numbers do not depend on the order of the axes.
         files = turned(images, model.orientation, work)
         channels = [read_channels(path) for path in files]
@@ -225,7 +271,7 @@ def _one(predictor: Any, model: Model, images: list[Path], reference: Path, targ
         for path, own in zip(worse, channels, strict=True):
             write_channels(path, list(itertools.islice(left, len(own))), flat=flat)
         found = predict(predictor, worse, work / "out" / case)
-        placed = changed.on_grid(
-            read_labels_on(found, changed.images[0]), read_labels_on(reference, volumes[0])
-        )
+        labels = read_labels_on(found, changed.images[0])
+        placed = changed.on_grid(labels, read_labels_on(reference, volumes[0]))
         write_channels(target, [placed], flat=is_flat(reference))
+        return changed.images[0], labels

@@ -93,6 +93,7 @@ KEYS: dict[str, tuple[Check, str]] = {
     ),
     "deep_supervision": (boolean, "true or false"),
     "save_every": (integer(1), "a number of epochs, an integer of 1 or more"),
+    "seed": (lambda v: integer(0)(v) and v < 2**32, "an integer from 0 to 4294967295"),
 }
 
 #: Schedule -> keys that it requires.

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from batchgeneratorsv2.transforms.utils.nnunet_masking import MaskImageTransform
-from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from dataset_conversion.raw_format.preprocessed import recorded_source
 from nnunet_plugins.errors import UserError
@@ -25,6 +24,7 @@ from nnunet_plugins.training.losses import (
     output_weights,
 )
 from nnunet_plugins.training.mirroring import allowed_mirror_axes
+from nnunet_plugins.training.mlflow_logger import log_to_mlflow
 from nnunet_plugins.training.procedure import read_procedure
 from nnunet_plugins.training.resuming import (
     ENTRY,
@@ -34,6 +34,7 @@ from nnunet_plugins.training.resuming import (
     fold_record,
 )
 from nnunet_plugins.training.schedules import StepDecay, make_schedule
+from nnunet_plugins.training.seeding import SeededTrainer
 
 if TYPE_CHECKING:
     from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
@@ -52,7 +53,7 @@ _ATTRIBUTES = {
 }
 
 
-class PluginTrainer(nnUNetTrainer):
+class PluginTrainer(SeededTrainer):
     """nnUNetTrainer with one of our networks and the procedure of the plans' ``training`` entry."""
 
     #: Network to build for plans that name nnU-Net's own.
@@ -72,6 +73,7 @@ class PluginTrainer(nnUNetTrainer):
         for key, attribute in _ATTRIBUTES.items():
             if key in self.procedure:
                 setattr(self, attribute, self.procedure[key])
+        log_to_mlflow(self)
 
     @classmethod
     def build_network_architecture(

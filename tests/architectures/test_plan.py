@@ -11,7 +11,7 @@ from architectures.modular_unet import ModularUNet
 from architectures.plan import Plan, argument_names
 from architectures.segnet import SegNet
 from architectures.unetr import UNETR
-from architectures.unets import VNet
+from architectures.vnet import VNet
 
 from .conftest import arguments
 
@@ -47,7 +47,7 @@ def test_arguments_are_the_plans_and_those_of_the_network_and_its_bases() -> Non
     assert {"conv_op", "n_stages", "deep_supervision", "nonlin_first"} <= plan
     assert argument_names(UNETR) - plan == {"input_size", "hidden_size", "mlp_dim", "num_heads"}
     assert argument_names(ASPPUNet) == argument_names(ModularUNet)
-    assert argument_names(VNet) == argument_names(ModularUNet) | {"kernel"}
+    assert argument_names(VNet) == plan | {"dropout"}
 
 
 def test_layers_of_a_plan_are_its_own() -> None:

@@ -10,14 +10,17 @@ import pytest
 import SimpleITK as sitk
 import torch
 from nnunetv2.evaluation.evaluate_predictions import compute_metrics, save_summary_json
+from nnunetv2.evaluation.find_best_configuration import find_best_configuration
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.file_path_utilities import folds_tuple_to_string
 from nnunetv2.utilities.json_export import recursive_fix_for_json_export
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_plugins.comparison.nnunet_summary import read_summaries
 from nnunet_plugins.evaluation import evaluate
 from nnunet_plugins.evaluation.labels import read_labels
+from nnunet_plugins.evaluation.validation import CROSS_VALIDATION
 from nnunet_plugins.model_facts import DEBUG_KEYS
 from nnunet_plugins.training_log import read_training_log
 
@@ -97,3 +100,9 @@ def test_summary_json_has_the_counts_by_label(tmp_path, dataset):
     for label in labels.values:
         assert theirs.labels[label].counts == ours.labels[label].counts
         assert theirs.labels[label].dice == ours.labels[label].dice
+
+
+def test_a_cross_validations_folder_has_the_names_of_its_folds():
+    name = f"{CROSS_VALIDATION}_{{folds_tuple_to_string(folds)}}"
+    assert f"join(output_folder, f'{name}')" in inspect.getsource(find_best_configuration)
+    assert folds_tuple_to_string([0, 1, 10]) == "0_1_10"

@@ -15,7 +15,6 @@ import SimpleITK as sitk
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from dataset_conversion.raw_format import writer as conversion
 from nnunet_plugins.cli import main
 from tests.dataset_conversion.making import (
     AFFINE,
@@ -27,6 +26,8 @@ from tests.dataset_conversion.making import (
     series,
     tree,
 )
+
+pytestmark = pytest.mark.usefixtures("no_picture")
 
 NAME = "Dataset660_SacroiliacCT"
 PATIENTS = ("nifti", "other", "meta", "nrrd", "dicom")
@@ -179,19 +180,13 @@ def check(seed: int, source: Path, whole: dict[str, bytes], folder: Path, capsys
     return what
 
 
-@pytest.fixture
-def quick(monkeypatch):
-    """Skip the preview, which would take most of the time."""
-    monkeypatch.setattr(conversion, "draw", lambda path, *_: path.write_bytes(b"picture"))
-
-
 @pytest.mark.parametrize("seed", [*range(0, SHORT - 4), 33, 39, 196, 335])
-def test_damage_is_reported_and_the_case_left_out(seed, source, whole, tmp_path, capsys, quick):
+def test_damage_is_reported_and_the_case_left_out(seed, source, whole, tmp_path, capsys):
     check(seed, source, whole, tmp_path, capsys)
 
 
 @pytest.mark.integration
-def test_a_hundred_kinds_of_damage(source, whole, tmp_path, capsys, quick):
+def test_a_hundred_kinds_of_damage(source, whole, tmp_path, capsys):
     done = [check(seed, source, whole, tmp_path, capsys) for seed in range(LONG)]
     harmless = [what for what in done if what.endswith("harmless")]
     assert len(harmless) < LONG // 10, harmless
@@ -302,7 +297,7 @@ KEPT = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 @pytest.mark.parametrize("patient", FUZZED)
 @settings(max_examples=8, suppress_health_check=KEPT, **FUZZING)
 @given(changes=edits(), values=st.booleans())
-def test_any_header_is_converted_or_reported(patient, source, quick, changes, values):
+def test_any_header_is_converted_or_reported(patient, source, changes, values):
     check_fuzzed(source, patient, changes, values)
 
 
@@ -310,11 +305,11 @@ def test_any_header_is_converted_or_reported(patient, source, quick, changes, va
 @pytest.mark.parametrize("patient", FUZZED)
 @settings(max_examples=300, suppress_health_check=KEPT, **FUZZING)
 @given(changes=edits(), values=st.booleans())
-def test_many_headers_are_converted_or_reported(patient, source, quick, changes, values):
+def test_many_headers_are_converted_or_reported(patient, source, changes, values):
     check_fuzzed(source, patient, changes, values)
 
 
-def test_an_overlong_field_of_an_nrrd_does_not_end_the_process(source, quick):
+def test_an_overlong_field_of_an_nrrd_does_not_end_the_process(source):
     """ITK crashes while it formats its own error message."""
     for position in (0.35, 0.45, 0.95):
         check_fuzzed(source, "nrrd", [(position, "x" * 3000, b"")], values=True)

@@ -10,40 +10,23 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from dataset_conversion.cases.case import Case, Output, Sample
+from dataset_conversion.cases.case import Output, Sample
 from dataset_conversion.checks.dataset import check
 from dataset_conversion.errors import DatasetError, DiskError
 from dataset_conversion.io.atomic_files import digest, digest_json
 from dataset_conversion.labels import Labels
 from dataset_conversion.parallel import Run, each
-from dataset_conversion.raw_format import writer as conversion
-from dataset_conversion.raw_format.raw_dataset import RawDataset
 from dataset_conversion.raw_format.splits import Splits
+from tests.dataset_conversion import in_memory
+from tests.dataset_conversion.in_memory import FOLDER, case
 from tests.dataset_conversion.making import ct, image, labels, tree
 
-NAMES = Labels({"sacrum": 1, "left ilium": 2})
-FOLDER = "Dataset007_Try"
+pytestmark = pytest.mark.usefixtures("no_picture")
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """Skip the preview, which would take most of the time."""
-    monkeypatch.setattr(conversion, "draw", lambda path, *_: path.write_bytes(b"picture"))
-
-
-def case(name, seed=0, *, mask=True, group=None, array=None, subset="", load=None):
-    def sample():
-        found = labels() if array is None else array
-        return Sample((image(ct(seed)),), image(found) if mask else None)
-
-    return Case(name, group or name, f"/src/{name}", {"image": f"{seed}"}, mask, 1008,
-                load or sample, subset)  # fmt: skip
-
-
-def dataset(cases=None, **how):
-    cases = cases or [case("a", 1), case("b", 2), case("c", 3), case("t", 4, mask=False)]
-    return RawDataset(**{"id": 7, "name": "Try", "channel_names": ("CT",), "labels": NAMES,
-                         "cases": cases, **how})  # fmt: skip
+def dataset(*cases, **how):
+    usual = (case("a", 1), case("b", 2), case("c", 3), case("t", 4, mask=False))
+    return in_memory.dataset(*(cases or usual), **how)
 
 
 def bad(name, seed):
@@ -117,9 +100,7 @@ def test_a_dry_run_reports_everything_and_writes_nothing(tmp_path):
 
 
 def test_a_dry_run_reports_all_bad_cases(tmp_path):
-    report = dataset([case("a", 1), bad("b", 2), bad("c", 3)]).write(
-        tmp_path, run=Run(dry_run=True)
-    )
+    report = dataset(case("a", 1), bad("b", 2), bad("c", 3)).write(tmp_path, run=Run(dry_run=True))
     assert len(report.problems) == 2
     assert "left out: /src/b: label values [60]" in str(report)
     assert not list(tmp_path.iterdir())
@@ -128,7 +109,7 @@ def test_a_dry_run_reports_all_bad_cases(tmp_path):
 def test_a_dry_run_does_not_change_a_finished_dataset(tmp_path):
     dataset().write(tmp_path)
     before = {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in tmp_path.rglob("*")}
-    changed = dataset([case("a", 1), case("b", 9)])
+    changed = dataset(case("a", 1), case("b", 9))
     report = changed.write(tmp_path, run=Run(dry_run=True))
     assert "no longer in the source: c, t; of another image now: b" in report.problems[0]
     report = changed.write(tmp_path, run=Run(dry_run=True, overwrite=True))
@@ -142,7 +123,7 @@ def test_a_dry_run_does_not_change_a_finished_dataset(tmp_path):
 
 def test_keep_going_leaves_bad_cases_out_and_writes_the_rest(tmp_path):
     cases = [case("a", 1), bad("b", 2), case("c", 3), case("d", 4)]
-    report = dataset(cases).write(tmp_path / "x", run=Run(keep_going=True))
+    report = dataset(*cases).write(tmp_path / "x", run=Run(keep_going=True))
     assert report.cases == {"a", "c", "d"}
     assert (report.written, report.skipped) == (3, 0)
     assert report.problems == (
@@ -161,22 +142,22 @@ def test_keep_going_leaves_bad_cases_out_and_writes_the_rest(tmp_path):
 
 def test_sources_that_share_an_id_are_both_left_out(tmp_path):
     cases = [case("a", 1), case("b", 2), case("B", 3), case("c", 4)]
-    report = dataset(cases).write(tmp_path, run=Run(keep_going=True))
+    report = dataset(*cases).write(tmp_path, run=Run(keep_going=True))
     assert report.cases == {"a", "c"}
     assert "/src/B and /src/b" in report.problems[0]
 
 
 def test_without_remaining_cases_nothing_is_written(tmp_path):
     with pytest.raises(DatasetError, match=r"(?s)\[60\].*no training case is left"):
-        dataset([bad("a", 1)]).write(tmp_path, run=Run(keep_going=True))
+        dataset(bad("a", 1)).write(tmp_path, run=Run(keep_going=True))
     assert not (tmp_path / FOLDER).exists()
 
 
 def test_a_corrected_case_joins_the_others(tmp_path):
-    dataset([case("a", 1), bad("b", 2), case("c", 3)]).write(tmp_path, run=Run(keep_going=True))
-    report = dataset([case("a", 1), case("b", 5), case("c", 3)]).write(tmp_path)
+    dataset(case("a", 1), bad("b", 2), case("c", 3)).write(tmp_path, run=Run(keep_going=True))
+    report = dataset(case("a", 1), case("b", 5), case("c", 3)).write(tmp_path)
     assert (report.written, report.skipped) == (1, 2)
-    dataset([case("a", 1), case("b", 5), case("c", 3)]).write(tmp_path / "fresh")
+    dataset(case("a", 1), case("b", 5), case("c", 3)).write(tmp_path / "fresh")
     assert tree(tmp_path / FOLDER) == tree(tmp_path / "fresh" / FOLDER)
 
 
@@ -185,7 +166,7 @@ def test_a_source_that_disappears_is_a_bad_case_not_a_full_disk(tmp_path):
         raise FileNotFoundError(2, "No such file or directory")
 
     with pytest.raises(DatasetError, match=r"/src/b: cannot be read \(No such file"):
-        dataset([case("a", 1), case("b", 2, load=load)]).write(tmp_path)
+        dataset(case("a", 1), case("b", 2, load=load)).write(tmp_path)
 
 
 def test_invalid_subsets_stop_before_anything_is_read(tmp_path):
@@ -193,7 +174,7 @@ def test_invalid_subsets_stop_before_anything_is_read(tmp_path):
         raise AssertionError("read too early")
 
     with pytest.raises(DatasetError, match="--split own: 2 cases have no subset"):
-        dataset([case("a", 1, load=load), case("b", 2, load=load)], splits=Splits("own")).write(
+        dataset(case("a", 1, load=load), case("b", 2, load=load), splits=Splits("own")).write(
             tmp_path
         )
 
@@ -204,7 +185,7 @@ def test_invalid_subsets_stop_before_anything_is_read(tmp_path):
 def test_a_test_set_goes_to_its_folders_with_its_masks(tmp_path):
     cases = [case(n, i, subset=s) for i, (n, s) in enumerate(
         [("a", "train"), ("b", "train"), ("c", "val"), ("d", "test"), ("e", "test")])]  # fmt: skip
-    report = dataset(cases, splits=Splits("own")).write(tmp_path)
+    report = dataset(*cases, splits=Splits("own")).write(tmp_path)
     folder = tmp_path / FOLDER
     assert sorted(p.name for p in (folder / "labelsTs").iterdir()) == ["d.nii.gz", "e.nii.gz"]
     assert len(list((folder / "imagesTr").iterdir())) == 3
@@ -236,7 +217,7 @@ def test_masks_that_a_user_drew_for_test_cases_are_kept(tmp_path):
 
 def test_an_unlabelled_case_of_a_training_patient_is_reported(tmp_path):
     cases = [case("a", 1), case("b", 2), case("a2", 3, mask=False, group="a")]
-    notes = dataset(cases).write(tmp_path).notes
+    notes = dataset(*cases).write(tmp_path).notes
     assert any("1 cases without a mask in imagesTs are of patients" in note for note in notes)
 
 
@@ -249,7 +230,7 @@ def test_the_manifest_records_sources_settings_and_versions(tmp_path):
     folder = tmp_path / FOLDER
     manifest = json.loads((folder / "conversion.json").read_text())
     entry = manifest["cases"]["b"]
-    assert entry["sources"] == {"image": "2"}
+    assert entry["sources"] == {"image": "digest2", "mask": "m"}
     assert entry["grid"] == {"size": [14, 12, 6], "spacing": [0.8, 0.9, 2.5], "orientation": "LPS"}
     assert "SimpleITK " in entry["made_with"]
     for name, sha in {**entry["files"], **manifest["files"]}.items():
@@ -271,7 +252,7 @@ def test_patients_are_numbers_in_the_manifest(tmp_path):
         case("b", 2, group="x"),
         case("c", 3, group="Doe^Jane"),
     ]
-    dataset(cases).write(tmp_path)
+    dataset(*cases).write(tmp_path)
     text = (tmp_path / FOLDER / "conversion.json").read_text()
     assert json.loads(text)["patients"] == {"a": 1, "b": 2, "c": 1}
     assert "Doe" not in text
@@ -334,5 +315,5 @@ def test_a_full_disk_stops_at_once_even_with_keep_going(tmp_path):
 
     cases = [case("a", 1), *(case(f"b{i}", i, load=load) for i in range(5))]
     with pytest.raises(DiskError):
-        dataset(cases).write(tmp_path, run=Run(keep_going=True))
+        dataset(*cases).write(tmp_path, run=Run(keep_going=True))
     assert not loaded

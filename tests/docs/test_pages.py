@@ -48,7 +48,8 @@ def test_every_network_has_a_drawing() -> None:
     from nnunet_plugins.commands.networks import ROWS
 
     folder = ROOT / "docs" / "images" / "networks"
-    assert {file.stem for file in folder.glob("*.svg")} == {row.network for row in ROWS}
+    same = {"ResEncL", "ResEncXL"}  # as ResEncM
+    assert {file.stem for file in folder.glob("*.svg")} == {row.network for row in ROWS} - same
     for file in folder.glob("*.svg"):
         assert ElementTree.parse(file).getroot().tag.endswith("svg")
 

@@ -85,6 +85,7 @@ def test_plan_without_variables_names_the_fix(said, root, monkeypatch, unset):
         ((*MAG, "--training", '{"epoch": 3}'), "unknown keys 'epoch'; known: epochs"),
         ((*MAG, "--training", '{"loss": 1}'), "training.loss is 1; allowed: "),
         ((*MAG, "--epochs", "0"), "training.epochs is 0; allowed: an integer of 1 or more"),
+        ((*MAG, "--seed", "-1"), "training.seed is -1; allowed: an integer from 0"),
         ((*MAG, "--optimizer", "Lion"), "training.optimizer is 'Lion'; allowed: SGD or Adam"),
         ((*MAG, "--initial-lr", "nan"), "training.initial_lr is nan; allowed: a number above 0"),
         ((*MAG, "--gpu-memory", "0"), "--gpu-memory 0: expected a number of GB above 0"),

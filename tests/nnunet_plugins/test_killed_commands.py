@@ -5,18 +5,23 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
+from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from nnunet_plugins import prediction
 from nnunet_plugins.child_processes import MARK as OURS
 from nnunet_plugins.child_processes import ending_with_us, marked
 from nnunet_plugins.cli import main
+from nnunet_plugins.scratch import PREFIX
 from tests.dataset_conversion.making import tree
 from tests.nnunet_plugins.processes import Forked, children, kill, left, start
+from tests.nnunet_plugins.test_model_orientation import Sided, model_in, write
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
@@ -166,22 +171,29 @@ def commands(folder, out):
         "report": ["report", str(folder / "p"), "--reference", str(folder / "r"), "-o",
                    str(out / "a.html"), "--worst", "1"],
         "export": ["export", str(folder / "p"), "-o", str(out), "--to", "nii.gz", "stl"],
+        "robustness": ["robustness", str(folder / "model"), str(folder / "images"), "--labels",
+                       str(folder / "labels"), "-o", str(out), "--noise", "10", "--rotation", "10"],
     }  # fmt: skip
 
 
 def killed_at_random(name, moments, folder, place, begin, seed=5):
-    """Kill a command at random moments; the next run must write what an undisturbed one writes."""
+    """Kill a command at random moments: no file is incomplete, and the next run gives the undisturbed result."""
     chance = random.Random(seed)
     start_time = time.monotonic()
     assert end(begin(commands(folder, place / "whole")[name], "")) == 0
     whole, seconds = tree(place / "whole"), time.monotonic() - start_time
     assert whole
-    out = place / "killed"
+    out, statuses = place / "killed", []
     for _ in range(moments):
         mark = uuid.uuid4().hex
         process = begin(commands(folder, out)[name], mark)
         time.sleep(chance.uniform(0.05, 0.95) * seconds)
-        kill(process, signal.SIGKILL, mark)
+        statuses.append(kill(process, signal.SIGKILL, mark))
+        found = tree(out)
+        placed = {path for path in found if not Path(path).parts[0].startswith(PREFIX)}
+        assert whole.items() >= {path: found[path] for path in placed}.items()
+    assert -signal.SIGKILL in statuses
+    print(f"{name}: {statuses.count(-signal.SIGKILL)} of {moments} while it ran")
     assert end(begin(commands(folder, out)[name], "")) == 0
     assert tree(out) == whole
 
@@ -202,6 +214,19 @@ def few(tmp_path_factory):
 def test_an_export_killed_at_random_moments_and_run_again(few, tmp_path):
     assert main(commands(few, tmp_path / "imports")["export"]) == 0
     killed_at_random("export", 3, few, tmp_path, Forked)
+
+
+@pytest.mark.integration
+def test_a_prediction_killed_at_random_moments_and_run_again(tmp_path, monkeypatch):
+    model = model_in(tmp_path / "model")
+    write(tmp_path, ["LPS", "PIR", "RAS"])
+    monkeypatch.setattr(prediction, "find_model", lambda *_: model)
+    monkeypatch.setattr(prediction, "load", lambda *_: Sided())
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    assert main(commands(tmp_path, tmp_path / "imports")["robustness"]) == 0
+    killed_at_random("robustness", 20, tmp_path, tmp_path, Forked)
+    assert not list((tmp_path / "scratch").iterdir())
 
 
 @pytest.mark.integration

@@ -96,7 +96,7 @@ def test_the_patch_size_reaches_networks_that_require_it_unless_the_plans_set_it
     small, planned = build("ASPPUNet", entry, 1, 3, True, [16] * 3), [64] * 3
     entry["arch_kwargs"]["input_size"] = planned
     large = build("ASPPUNet", entry, 1, 3, True, planned)
-    widest = [net.encoder.stages[1][-1].follows.dilations[-1] for net in (small, large)]
+    widest = [net.stage_blocks["1"].dilations[-1] for net in (small, large)]
     assert widest == [[8, 4, 4], [18, 16, 16]]
 
 

@@ -1,6 +1,7 @@
 """Implausible sources: each fault gives its warning or stops, and right data give none."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,15 +10,16 @@ import SimpleITK as sitk
 from dataset_conversion.cases.implausible import Looked, implausible
 from dataset_conversion.cases.measures import Measures, from_dict, measure
 from dataset_conversion.checks.dataset import check
-from dataset_conversion.datasets.hospital_ct import Options, convert
 from dataset_conversion.datasets.spider import Options as SpiderOptions
 from dataset_conversion.datasets.spider import convert as convert_spider
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.phantoms import spider as spider_phantom
 from dataset_conversion.phantoms.sij_ct import write_patients
+from tests.dataset_conversion.datasets import hospital
 from tests.dataset_conversion.making import write_json
 
 pytestmark = pytest.mark.usefixtures("no_picture")
+run = partial(hospital.run, keep_names=True)
 LABELS = {"background": 0, "sacrum": 1, "left ilium": 2, "right ilium": 3}
 SHAPE = (20, 64, 64)
 
@@ -53,11 +55,6 @@ def written(tmp_path, patients, labels=LABELS):
         sitk.WriteImage(mask, str(tmp_path / "src" / name / "mask.nii.gz"))
     write_json(tmp_path / "labels.json", labels)
     return tmp_path / "src"
-
-
-def run(source, **how):
-    options = Options(labels=source.parent / "labels.json", keep_names=True, **how)
-    return convert(source, source.parent / "raw", 660, options=options)
 
 
 def warnings(report):

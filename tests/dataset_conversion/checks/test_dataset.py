@@ -48,147 +48,103 @@ def test_good_datasets_pass_unchanged(theirs, ours):
     assert "sacrum (5)" in str(check(ours))
 
 
-def damage_truncate(folder):
-    path = folder / "imagesTr" / "c1_0000.nii.gz"
-    path.write_bytes(path.read_bytes()[:-200])
+IMAGE, MASK = "imagesTr/c1_0000.nii.gz", "labelsTr/c1.nii.gz"
 
 
-def damage_nan(folder):
+def masked(*array, matrix=AFFINE):
+    """A mask that replaces the one of c1."""
+    return lambda folder: nifti(folder / MASK, *array, matrix)
+
+
+def copied(one, other):
+    return lambda folder: shutil.copy(folder / one, folder / other)
+
+
+def written(path):
+    return lambda folder: (folder / path).write_bytes(b"?")
+
+
+def stated(**changes):
+    return lambda folder: edit(folder / "dataset.json", **changes)
+
+
+def truncated(folder):
+    (folder / IMAGE).write_bytes((folder / IMAGE).read_bytes()[:-200])
+
+
+def not_a_number(folder):
     array = ct().astype(np.float32)
     array[0, 0, 0] = np.nan
-    nifti(folder / "imagesTr" / "c1_0000.nii.gz", array)
+    nifti(folder / IMAGE, array)
 
 
-def damage_empty(folder):
-    nifti(folder / "labelsTr" / "c1.nii.gz", labels(values=()))
-
-
-def damage_value(folder):
-    nifti(folder / "labelsTr" / "c1.nii.gz", labels(values=(1, 7)))
-
-
-def damage_fractions(folder):
-    nifti(folder / "labelsTr" / "c1.nii.gz", labels() * np.float32(0.9))
-
-
-def damage_slope(folder):
-    path = folder / "labelsTr" / "c1.nii.gz"
-    content = bytearray(gzip.decompress(path.read_bytes()))
+def scaled(folder):
+    content = bytearray(gzip.decompress((folder / MASK).read_bytes()))
     content[112:120] = np.array([2, 0], "<f4").tobytes()
-    path.write_bytes(gzip.compress(bytes(content)))
+    (folder / MASK).write_bytes(gzip.compress(bytes(content)))
 
 
-def damage_shift(folder):
-    nifti(folder / "labelsTr" / "c1.nii.gz", labels(), shifted((0, 3, 4)))
+def flipped(folder):
+    sitk.WriteImage(sitk.DICOMOrient(image(labels()), "RPS"), str(folder / MASK))
 
 
-def damage_flip(folder):
-    sitk.WriteImage(sitk.DICOMOrient(image(labels()), "RPS"), str(folder / "labelsTr/c1.nii.gz"))
+def four_dimensional(folder):
+    sitk.WriteImage(sitk.JoinSeries([image(ct())] * 2), str(folder / IMAGE))
 
 
-def damage_spacing(folder):
-    nifti(folder / "labelsTr" / "c1.nii.gz", labels(), AFFINE @ np.diag([1.01, 1, 1, 1]))
-
-
-def damage_shape(folder):
-    nifti(folder / "labelsTr" / "c1.nii.gz", labels((6, 12, 13)))
-
-
-def damage_4d(folder):
-    sitk.WriteImage(sitk.JoinSeries([image(ct())] * 2), str(folder / "imagesTr/c1_0000.nii.gz"))
-
-
-def damage_shear(folder):
+def sheared(folder):
     matrix = AFFINE.copy()
     matrix[0, 1] = 0.05
-    for path in ("imagesTr/c1_0000", "labelsTr/c1"):
-        nifti(folder / f"{path}.nii.gz", ct(), matrix)
+    for path in (IMAGE, MASK):
+        nifti(folder / path, ct(), matrix)
 
 
-def damage_orphan(folder):
-    shutil.copy(folder / "labelsTr" / "c1.nii.gz", folder / "labelsTr" / "x.nii.gz")
+def letters(folder):
+    for path in (IMAGE, MASK):
+        shutil.copy(folder / path, folder / path.replace("c1", "C1"))
 
 
-def damage_no_label(folder):
-    (folder / "labelsTr" / "c1.nii.gz").unlink()
-
-
-def damage_strays(folder):
-    (folder / "imagesTr" / "._c1_0000.nii.gz").write_bytes(b"?")
-
-
-def damage_temporary(folder):
-    (folder / "imagesTr" / "c1_0000.tmp.nii.gz").write_bytes(b"?")
-
-
-def damage_channel(folder):
-    (folder / "imagesTr" / "c1_0000.nii.gz").rename(folder / "imagesTr" / "c1.nii.gz")
-
-
-def damage_training(folder):
-    edit(folder / "dataset.json", numTraining=4)
-
-
-def damage_gap(folder):
-    edit(folder / "dataset.json", labels={"background": 0, "a": 1, "b": 3})
-
-
-def damage_v1(folder):
-    edit(folder / "dataset.json", labels={"0": "background", "1": "a"})
-
-
-def damage_channels(folder):
-    edit(folder / "dataset.json", channel_names={"0": "T1", "1": "T2"})
-
-
-def damage_twin(folder):
-    (folder.parent / "Dataset012_Other").mkdir()
-
-
-def damage_letters(folder):
-    for path in ("imagesTr/{}_0000.nii.gz", "labelsTr/{}.nii.gz"):
-        shutil.copy(folder / path.format("c1"), folder / path.format("C1"))
-
-
-def damage_both(folder):
-    shutil.copy(folder / "imagesTr" / "c1_0000.nii.gz", folder / "imagesTs" / "c1_0000.nii.gz")
-
-
-def damage_splits(folder):
+def overlapping(folder):
     fold = {"train": ["c0", "c1", "zz"], "val": ["c1", "c2"]}
     write_json(folder / "splits_final.json", [fold])
+
+
+empty = masked(labels(values=()))
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (damage_truncate, r"c1: .*c1_0000\.nii\.gz: is truncated or damaged"),
-        (damage_nan, r"c1: .*1 voxels are NaN or inf"),
-        (damage_empty, "c1: the mask is empty"),
-        (damage_value, r"c1: label values \[7\] are not in dataset.json \(known: 0-2\)"),
-        (damage_fractions, "c1: .*fractions such as 0.9"),
-        (damage_slope, "c1: .*scl_slope 2"),
-        (damage_shift, r"c1: the label map is up to 5\.00 mm off the image"),
-        (damage_flip, r"c1: the label map is up to \d+\.\d+ mm off the image"),
-        (damage_spacing, r"c1: the label map has the spacing 0\.808"),
-        (damage_shape, r"c1: the label map has the size \(13, 12, 6\)"),
-        (damage_4d, "c1: .*4D: choose volume k"),
-        (damage_shear, "c1: .*sheared"),
-        (damage_orphan, "labelsTr: x have no image"),
-        (damage_no_label, "imagesTr: c1 have no label map"),
-        (damage_strays, r"imagesTr: \._c1_0000\.nii\.gz belong to no case"),
-        (damage_temporary, r"imagesTr: c1_0000\.tmp\.nii\.gz belong to no case"),
-        (damage_channel, r"imagesTr: c1\.nii\.gz belong to no case"),
-        (damage_training, "numTraining is 4, but there are 5 training cases"),
-        (damage_gap, r"label values \[0, 1, 3\] are not 0, 1, 2, \.\.\. without gaps"),
-        (damage_v1, "label .0. has the value .background..*reversed"),
-        (damage_channels, r"c0 has the channels \[0\]; dataset.json lists 2"),
-        (damage_twin, "Dataset012_Other: another folder next to it has the same dataset id"),
-        (damage_letters, "C1 and c1 differ only in upper and lower case"),
-        (damage_both, "c1 are in imagesTs and in the training set"),
-        (damage_splits, "fold 0 has c1 on both sides"),
+        (truncated, r"c1: .*c1_0000\.nii\.gz: is truncated or damaged"),
+        (not_a_number, r"c1: .*1 voxels are NaN or inf"),
+        (empty, "c1: the mask is empty"),
+        (masked(labels(values=(1, 7))), r"c1: label values \[7\] are not in dataset.json \(known: 0-2\)"),
+        (masked(labels() * np.float32(0.9)), "c1: .*fractions such as 0.9"),
+        (scaled, "c1: .*scl_slope 2"),
+        (masked(labels(), matrix=shifted((0, 3, 4))), r"c1: the label map is up to 5\.00 mm off the image"),
+        (flipped, r"c1: the label map is up to \d+\.\d+ mm off the image"),
+        (masked(labels(), matrix=AFFINE @ np.diag([1.01, 1, 1, 1])), r"c1: the label map has the spacing 0\.808"),
+        (masked(labels((6, 12, 13))), r"c1: the label map has the size \(13, 12, 6\)"),
+        (four_dimensional, "c1: .*4D: choose volume k"),
+        (sheared, "c1: .*sheared"),
+        (copied(MASK, "labelsTr/x.nii.gz"), "labelsTr: x have no image"),
+        (lambda folder: (folder / MASK).unlink(), "imagesTr: c1 have no label map"),
+        (written("imagesTr/._c1_0000.nii.gz"), r"imagesTr: \._c1_0000\.nii\.gz belong to no case"),
+        (written("imagesTr/c1_0000.tmp.nii.gz"), r"imagesTr: c1_0000\.tmp\.nii\.gz belong to no case"),
+        (lambda folder: (folder / IMAGE).rename(folder / "imagesTr/c1.nii.gz"),
+         r"imagesTr: c1\.nii\.gz belong to no case"),
+        (stated(numTraining=4), "numTraining is 4, but there are 5 training cases"),
+        (stated(labels={"background": 0, "a": 1, "b": 3}),
+         r"label values \[0, 1, 3\] are not 0, 1, 2, \.\.\. without gaps"),
+        (stated(labels={"0": "background", "1": "a"}), "label .0. has the value .background..*reversed"),
+        (stated(channel_names={"0": "T1", "1": "T2"}), r"c0 has the channels \[0\]; dataset.json lists 2"),
+        (lambda folder: (folder.parent / "Dataset012_Other").mkdir(),
+         "Dataset012_Other: another folder next to it has the same dataset id"),
+        (letters, "C1 and c1 differ only in upper and lower case"),
+        (copied(IMAGE, "imagesTs/c1_0000.nii.gz"), "c1 are in imagesTs and in the training set"),
+        (overlapping, "fold 0 has c1 on both sides"),
     ],
-)
+)  # fmt: skip
 def test_each_fault_is_an_error(theirs, damage, message):
     damage(theirs)
     found = errors(theirs)
@@ -212,7 +168,7 @@ def test_what_may_be_intended_is_a_warning(theirs):
 
 
 def test_empty_masks_may_be_allowed(theirs):
-    damage_empty(theirs)
+    empty(theirs)
     assert not errors(theirs, allow_empty=True)
 
 

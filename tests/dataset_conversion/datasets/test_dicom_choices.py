@@ -1,17 +1,21 @@
 """Choices between DICOM volumes and modalities, from a hospital's folders to the dataset."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from dataset_conversion.datasets import hospital_ct, sij_mri
+from dataset_conversion.datasets import sij_mri
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.phantoms import dicom_faults
 from dataset_conversion.phantoms.dicom import write_series
+from tests.dataset_conversion.datasets import hospital
 from tests.dataset_conversion.datasets.comparing import dataset_json
 from tests.dataset_conversion.making import AFFINE, ct, label_file, labels, nifti, series
 
 pytestmark = pytest.mark.usefixtures("no_picture")
+run = partial(hospital.run, keep_names=True)
 
 
 @pytest.fixture
@@ -28,11 +32,6 @@ def patients(tmp_path):
         return tmp_path / "src"
 
     return write
-
-
-def run(source, raw, **how):
-    options = hospital_ct.Options(labels=source.parent / "labels.json", keep_names=True, **how)
-    return hospital_ct.convert(source, raw, 660, options=options)
 
 
 def images(report):

@@ -1,19 +1,22 @@
 """SEG, RTSTRUCT and DICOM stacks as masks of a patient's series."""
 
+from functools import partial
+
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
 
-from dataset_conversion.datasets.hospital_ct import Options, convert
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.phantoms.dicom import write_series
 from dataset_conversion.phantoms.structure_set import write_structure_set
+from tests.dataset_conversion.datasets import hospital
+from tests.dataset_conversion.datasets.hospital import NAME, written
 from tests.dataset_conversion.making import AFFINE, ct, label_file, labels, nifti, series
 from tests.dataset_conversion.segmentations import write_seg
 
-NAME = "Dataset660_SacroiliacCT"
 pytestmark = pytest.mark.usefixtures("no_picture")
+run = partial(hospital.run, keep_names=True)
 
 MASK = labels()
 MASK[3, 3, 5] = 0  # a hole
@@ -31,16 +34,6 @@ def source(tmp_path):
 
 def slices(folder):
     return sorted((folder / "ct").iterdir(), reverse=True)  # the last slice is in the first file
-
-
-def run(source, **how):
-    options = Options(labels=source.parent / "labels.json", keep_names=True, **how)
-    return convert(source, source.parent / "raw", 660, options=options)
-
-
-def written(source, case="p0"):
-    image = sitk.ReadImage(str(source.parent / "raw" / NAME / "labelsTr" / f"{case}.nii.gz"))
-    return sitk.GetArrayFromImage(image)
 
 
 def seg(folder, **how):

@@ -3,8 +3,8 @@
 import pytest
 
 from dataset_conversion.datasets.file_kinds import kind_of, sort_files, stem
-from dataset_conversion.datasets.patient_folder import read_patient
 from dataset_conversion.errors import DatasetError
+from tests.dataset_conversion.datasets.hospital import read
 from tests.dataset_conversion.making import ct, nifti, patient, series
 
 UNREAD_MASKS = (
@@ -12,10 +12,6 @@ UNREAD_MASKS = (
     "mask.mha.gz", "mask.nii.bz2", "mask.nhdr", "mask.nii.gz.part", "mask.nii.gz.lnk", "mask.nii.gz~",
     "mask.nii.gz.tmp", "mask.stl", "mask.mat", "mask.mgz", "mask.7z", "mask.gz", "mask", "ROI.tif",
 )  # fmt: skip
-
-
-def read(folder, pattern="mask|seg|label"):
-    return read_patient(folder, mask_pattern=pattern, modality="CT", series=None)
 
 
 @pytest.mark.parametrize("name", UNREAD_MASKS)

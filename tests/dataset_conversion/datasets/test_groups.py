@@ -9,10 +9,10 @@ from dataset_conversion.datasets import spider as spider_module
 from dataset_conversion.datasets.groups import read_groups
 from dataset_conversion.datasets.hospital_ct import Options, convert
 from dataset_conversion.errors import DatasetError
+from tests.dataset_conversion.datasets import hospital
 from tests.dataset_conversion.datasets.comparing import folds
 from tests.dataset_conversion.making import label_file, labels, nifti, patient, series
 
-NAME = "Dataset660_SacroiliacCT"
 pytestmark = pytest.mark.usefixtures("no_picture")
 
 
@@ -28,8 +28,7 @@ def four(tmp_path):
 def run(source, table, **how):
     path = source.parent / "groups.csv"
     path.write_bytes(table if isinstance(table, bytes) else table.encode())
-    options = Options(labels=source.parent / "labels.json", keep_names=True, groups=path, **how)
-    return convert(source, source.parent / "raw", 660, options=options)
+    return hospital.run(source, keep_names=True, groups=path, **how)
 
 
 ROWS = "p0,A\np1,B\np2,A\np3,C\n"

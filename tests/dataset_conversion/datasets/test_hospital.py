@@ -8,25 +8,10 @@ import pytest
 from dataset_conversion.datasets.hospital_ct import Options, convert
 from dataset_conversion.errors import DatasetError
 from tests.dataset_conversion.datasets.comparing import folds
-from tests.dataset_conversion.making import (
-    AFFINE,
-    ct,
-    label_file,
-    labels,
-    nifti,
-    patient,
-    series,
-)
-
-NAME = "Dataset660_SacroiliacCT"
-
+from tests.dataset_conversion.datasets.hospital import NAME, run
+from tests.dataset_conversion.making import ct, label_file, labels, nifti, patient, series
 
 pytestmark = pytest.mark.usefixtures("no_picture")
-
-
-def run(source, raw, options=None, **how):
-    options = options or Options(labels=source.parent / "labels.json", **how)
-    return convert(source, raw, 660, options=options)
 
 
 def test_ids_follow_content_not_names(source, tmp_path):
@@ -87,7 +72,7 @@ def test_unlisted_values_are_reported_for_all_cases_at_once(source, tmp_path):
 
 def test_masks_without_segment_names_require_a_labels_file(source, tmp_path):
     with pytest.raises(DatasetError, match=r'(?s)label values \[0, 1, 2\].*"name of 2": 2'):
-        run(source, tmp_path / "raw", Options())
+        run(source, labels=None)
 
 
 def test_an_empty_mask_stops_before_writing_unless_allowed(source, tmp_path):
@@ -96,21 +81,6 @@ def test_an_empty_mask_stops_before_writing_unless_allowed(source, tmp_path):
         run(source, tmp_path / "raw")
     assert not (tmp_path / "raw").exists()
     assert run(source, tmp_path / "raw", allow_empty=True).written == 2
-
-
-def test_an_image_with_the_name_of_a_mask_stops(source, tmp_path):
-    nifti(source / "p1" / "mask.nii.gz", ct(5))
-    with pytest.raises(DatasetError, match=r"p1/mask.nii.gz: not a label map: values from -"):
-        run(source, tmp_path / "raw")
-
-
-def test_a_shifted_mask_leaves_no_dataset(source, tmp_path):
-    shifted = AFFINE.copy()
-    shifted[2, 3] += 5
-    nifti(source / "p1" / "mask.nii.gz", labels(), shifted)
-    with pytest.raises(DatasetError, match=r"p1: the mask is not aligned with.*5\.0 mm apart"):
-        run(source, tmp_path / "raw")
-    assert [p.name for p in (tmp_path / "raw").iterdir()] == [f".{NAME}.converting"]
 
 
 def test_patients_without_any_mask_stop(source, tmp_path):

@@ -10,14 +10,10 @@ import pytest
 from dataset_conversion.datasets.hospital_ct import Options, convert
 from dataset_conversion.errors import DatasetError
 from nnunet_plugins.cli import main
+from tests.dataset_conversion.datasets.hospital import run
 from tests.dataset_conversion.making import labels, nifti, patient, series
 
 pytestmark = pytest.mark.usefixtures("no_picture")
-
-
-def run(source, raw, **how):
-    options = Options(labels=source.parent / "labels.json", **how)
-    return convert(source, raw, 660, options=options)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX only")

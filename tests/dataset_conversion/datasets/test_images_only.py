@@ -19,7 +19,6 @@ from tests.dataset_conversion.datasets.comparing import assert_absent
 from tests.dataset_conversion.making import AFFINE, ct, image, labels, nifti, patient, series, tree
 
 pytestmark = pytest.mark.usefixtures("no_picture")
-NAME = "Dataset660_SacroiliacCT"
 
 
 def new_images(source: Path, target: Path, module: Any = hospital_ct, **how: Any) -> Any:

@@ -8,10 +8,10 @@ import pytest
 
 from dataset_conversion.datasets.hospital_ct import Options, convert
 from dataset_conversion.errors import DatasetError
+from tests.dataset_conversion.datasets.hospital import NAME
 from tests.dataset_conversion.making import patient, tree
 
 pytestmark = pytest.mark.usefixtures("no_picture")
-NAME = "Dataset660_SacroiliacCT"
 
 
 def run(source, raw, key, number=660, **how):

@@ -126,12 +126,6 @@ def test_lengths_in_another_unit_stop(spider_copy, tmp_path, factor):
         run(spider_copy, tmp_path / "raw")
 
 
-def test_a_mask_without_its_image_stops(spider_copy, tmp_path):
-    (spider_copy / "images" / "2_t1.mha").unlink()
-    with pytest.raises(DatasetError, match=r"2_t1.mha: a mask without its image"):
-        run(spider_copy, tmp_path / "raw")
-
-
 def test_swapped_masks_of_two_patients_stop(spider_copy, tmp_path):
     one, two = (spider_copy / "masks" / f"{number}_t1.mha" for number in (1, 2))
     first, second = one.read_bytes(), two.read_bytes()

@@ -1,12 +1,14 @@
 """One mask file per structure: found by name, merged, overlaps and missing files."""
 
+from functools import partial
+
 import numpy as np
 import pytest
-import SimpleITK as sitk
 
-from dataset_conversion.datasets.hospital_ct import Options, convert
 from dataset_conversion.datasets.structure_files import names_in
 from dataset_conversion.errors import DatasetError
+from tests.dataset_conversion.datasets import hospital
+from tests.dataset_conversion.datasets.hospital import written
 from tests.dataset_conversion.making import (
     AFFINE,
     ct,
@@ -18,8 +20,8 @@ from tests.dataset_conversion.making import (
     slicer,
 )
 
-NAME = "Dataset660_SacroiliacCT"
 pytestmark = pytest.mark.usefixtures("no_picture")
+run = partial(hospital.run, keep_names=True)
 
 MASK = labels()
 SACRUM, ILIUM = (MASK == 1).astype(np.uint8), (MASK == 2).astype(np.uint8)
@@ -38,16 +40,6 @@ def write(source, place, **files):
     for folder in source.iterdir():
         for name, array in files.items():
             nifti(folder / place / f"{name}.nii.gz", array)
-
-
-def run(source, **how):
-    options = Options(**{"labels": source.parent / "labels.json", "keep_names": True, **how})
-    return convert(source, source.parent / "raw", 660, options=options)
-
-
-def written(source, case="p0"):
-    image = sitk.ReadImage(str(source.parent / "raw" / NAME / "labelsTr" / f"{case}.nii.gz"))
-    return sitk.GetArrayFromImage(image)
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ import pytest
 import SimpleITK as sitk
 
 from dataset_conversion.dicom.decimals import parse
-from dataset_conversion.dicom.series import find_series, read_series
+from dataset_conversion.dicom.series import read_series
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import affine
+from tests.dataset_conversion.dicom.reading import find
 from tests.dataset_conversion.making import AFFINE, ct, series
 
 TAGS = {"PixelSpacing": b"\x28\x00\x30\x00DS", "ImagePositionPatient": b"\x20\x00\x32\x00DS",
@@ -22,10 +23,6 @@ def rewrite(path, name, edit):
     text = edit(content[start + 2 : end].rstrip(b" \0"))
     text += b" " * (len(text) % 2)
     path.write_bytes(content[:start] + len(text).to_bytes(2, "little") + text + content[end:])
-
-
-def find(folder):
-    return find_series(sorted(folder.iterdir()), "patient")
 
 
 @pytest.mark.parametrize("name", TAGS)

@@ -16,10 +16,11 @@ from pydicom.uid import (
 
 from dataset_conversion.datasets.patient_folder import read_patient
 from dataset_conversion.dicom import pixels as dicom_pixels
-from dataset_conversion.dicom.series import find_series, read_series
+from dataset_conversion.dicom.series import read_series
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import affine
 from dataset_conversion.phantoms.dicom import write_series
+from tests.dataset_conversion.dicom.reading import find, values
 from tests.dataset_conversion.making import AFFINE, ct, image, labels, nifti, series
 
 ORDER = [3, 0, 5, 1, 4, 2]  # order of the frames in the file
@@ -74,10 +75,6 @@ def enhanced(folder, *, order=ORDER, matrix=AFFINE, slopes=None, offsets=None, g
     return folder / "enhanced.dcm"
 
 
-def find(folder, **how):
-    return find_series([p for p in folder.rglob("*") if p.is_file()], "patient", **how)
-
-
 def test_frames_in_any_order_give_the_volume(tmp_path):
     enhanced(tmp_path)
     found, notes = find(tmp_path)
@@ -91,24 +88,21 @@ def test_frames_in_any_order_give_the_volume(tmp_path):
 def test_each_frame_has_its_own_rescaling(tmp_path):
     offsets = [-1024.0, -1000.0, -2000.0, -1024.0, -1500.0, -1100.0]
     enhanced(tmp_path, slopes=[1.0, 0.5, 1.0, 0.5, 1.0, 1.0], offsets=offsets)
-    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_series(find(tmp_path)[0], "p")), ct())
+    np.testing.assert_array_equal(values(tmp_path), ct())
 
 
 def test_compressed_frames_are_read(tmp_path):
     data = pydicom.dcmread(enhanced(tmp_path))
     data.compress(RLELossless)
     data.save_as(tmp_path / "enhanced.dcm")
-    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_series(find(tmp_path)[0], "p")), ct())
+    np.testing.assert_array_equal(values(tmp_path), ct())
 
 
 @pytest.mark.parametrize(
     ("order", "message"),
     [
         ([0, 1, 2, 4, 5], r"usually 2\.500 mm, but 5\.000 mm between enhanced.dcm frame 3"),
-        (
-            [0, 1, 2, 2, 3, 4],
-            "1 slices have the position of another, first enhanced.dcm frame",
-        ),
+        ([0, 1, 2, 2, 3, 4], "1 slices have the position of another, first enhanced.dcm frame"),
     ],
 )
 def test_frames_that_form_no_regular_volume_stop(tmp_path, order, message):
@@ -238,4 +232,4 @@ def test_stacks_of_two_angles_in_one_file(tmp_path):
 def test_each_frame_of_a_helical_scan_has_its_own_acquisition(tmp_path):
     groups = [{"FrameContentSequence": {"FrameAcquisitionNumber": n}} for n in range(6)]
     enhanced(tmp_path, groups=groups)
-    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_series(find(tmp_path)[0], "p")), ct())
+    np.testing.assert_array_equal(values(tmp_path), ct())

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from dataset_conversion.dicom.series import find_series
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.phantoms.dicom import write_series
+from tests.dataset_conversion.dicom.reading import find
 from tests.dataset_conversion.making import AFFINE, ct
 
 
@@ -18,10 +18,6 @@ def write(folder, heights, digits, lean=0.0):
     positions = matrix[:3, 3] + np.outer(heights, normal / np.linalg.norm(normal))
     array = ct(shape=(len(heights), 12, 14))
     return write_series(folder, array, matrix, key="r", positions=np.round(positions, digits))
-
-
-def find(folder):
-    return find_series(sorted(folder.iterdir()), "patient")
 
 
 @pytest.mark.parametrize("digits", [1, 2])

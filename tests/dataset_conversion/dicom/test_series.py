@@ -9,14 +9,10 @@ from dataset_conversion.dicom.series import find_series, read_series
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.geometry import affine
 from dataset_conversion.phantoms.dicom import write_series
+from tests.dataset_conversion.dicom.reading import find
 from tests.dataset_conversion.making import AFFINE, ct, series
 
 Z = np.arange(6)
-
-
-def find(folder, **how):
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return find_series(files, "patient", **how)
 
 
 def at(offsets, lean=0.0):
@@ -65,15 +61,17 @@ def test_files_without_preamble_are_read(tmp_path):
     assert_volume(read_series(found, "p"), ct())
 
 
-def test_a_tilted_gantry_stops_with_its_angle(tmp_path):
-    series(tmp_path, positions=at(2.5 * Z, lean=np.tan(np.radians(14))))
-    with pytest.raises(DatasetError, match=r"tilted by 14\.0 degrees"):
-        find(tmp_path)
-
-
-def test_uneven_gaps_stop_with_their_position(tmp_path):
-    series(tmp_path, positions=at([0, 2.5, 5, 10, 12.5, 15]))
-    with pytest.raises(DatasetError, match=r"usually 2\.500 mm, but 5\.000 mm between IM0004"):
+@pytest.mark.parametrize(
+    ("positions", "message"),
+    [
+        (at(2.5 * Z, lean=np.tan(np.radians(14))), r"tilted by 14\.0 degrees"),
+        (at([0, 2.5, 5, 10, 12.5, 15]), r"usually 2\.500 mm, but 5\.000 mm between IM0004"),
+        (at([0, 2.5, 2.5, 5, 7.5, 10]), "1 slices have the position of another"),
+    ],
+)
+def test_positions_of_no_regular_volume_stop(tmp_path, positions, message):
+    series(tmp_path, positions=positions)
+    with pytest.raises(DatasetError, match=message):
         find(tmp_path)
 
 
@@ -81,12 +79,6 @@ def test_gaps_even_within_one_percent_pass(tmp_path):
     series(tmp_path, positions=at([0, 2.51, 5, 7.49, 10, 12.5]))
     spacing = read_series(find(tmp_path)[0], "p").GetSpacing()
     assert spacing == pytest.approx((0.8, 0.9, 2.5))
-
-
-def test_two_slices_at_one_position_stop(tmp_path):
-    series(tmp_path, positions=at([0, 2.5, 2.5, 5, 7.5, 10]))
-    with pytest.raises(DatasetError, match="1 slices have the position of another"):
-        find(tmp_path)
 
 
 def test_two_orientations_under_one_uid_are_two_stacks(tmp_path):

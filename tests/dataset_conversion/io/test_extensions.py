@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from dataset_conversion.io.volumes import nifti_values, read_image
+from dataset_conversion.io.volumes import read_image, stored_values
 
 
 @pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
@@ -20,5 +20,5 @@ def test_a_long_extension_does_not_hide_the_voxels(tmp_path: Path, kind: type, e
     image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", names))
     path = tmp_path / f"labels{ending}"
     nib.save(image, path)
-    np.testing.assert_array_equal(nifti_values(path), voxels)
+    np.testing.assert_array_equal(stored_values(path), voxels)
     assert read_image(path)[0].GetSize() == (3, 4, 5)

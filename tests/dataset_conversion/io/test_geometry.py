@@ -48,19 +48,17 @@ def test_lps_keeps_every_voxel_at_its_point_and_obliqueness():
         assert turned[index] == stored[stored.TransformPhysicalPointToIndex(point)]
 
 
-def test_a_shift_of_5_mm_stops_with_the_offset():
-    with pytest.raises(DatasetError, match=r"5\.0 mm apart \(3 x 0 x 4 mm"):
-        on_grid(image(labels(), moved((3, 0, 4))), image(labels()), "p")
-
-
-def test_a_shift_by_whole_voxels_stops_too():
-    with pytest.raises(DatasetError, match=r"5\.0 mm apart"):
-        on_grid(image(labels(), moved((0, 0, 5))), image(labels()), "p")
-
-
-def test_a_shift_is_never_resampled_away():
-    with pytest.raises(DatasetError, match=r"0\.5 mm apart"):
-        on_grid(image(labels(), moved((0.5, 0, 0))), image(labels()), "p", resample=True)
+@pytest.mark.parametrize(
+    ("by", "resample", "message"),
+    [
+        ((3, 0, 4), False, r"5\.0 mm apart \(3 x 0 x 4 mm"),
+        ((0, 0, 5), False, r"5\.0 mm apart"),  # whole voxels
+        ((0.5, 0, 0), True, r"0\.5 mm apart"),  # never resampled away
+    ],
+)
+def test_a_shift_stops_with_the_offset(by, resample, message):
+    with pytest.raises(DatasetError, match=message):
+        on_grid(image(labels(), moved(by)), image(labels()), "p", resample=resample)
 
 
 def test_a_tenth_of_a_voxel_is_rounding():

@@ -24,40 +24,51 @@ def test_floats_within_a_thousandth_are_rounded(tmp_path):
     np.testing.assert_array_equal(array_of(read_mask(path)), labels())
 
 
-def test_fractions_stop(tmp_path):
-    path = nifti(tmp_path / "m.nii.gz", labels() * np.float32(0.99))
-    with pytest.raises(
-        DatasetError, match=r"not a label map: \d+ voxels have fractions such as 0.99"
-    ):
-        read_mask(path)
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (labels() * np.float32(0.99), r"not a label map: \d+ voxels have fractions such as 0.99"),
+        (ct(), "not a label map: values from -"),
+        (ct().astype(np.int32) + 1000, r"not a label map: \d+ distinct values"),
+        (
+            np.full((2, 5, 4, 3), 7, np.uint8),
+            r"2 values per voxel \(RGB, or a 4D mask\?\) of up to 7",
+        ),
+    ],
+)
+def test_what_is_not_a_label_map_stops(tmp_path, array, message):
+    with pytest.raises(DatasetError, match=message):
+        read_mask(nifti(tmp_path / "m.nii.gz", array), how=Reading(volumes=("a", "b")))
 
 
-def test_scale_factors_stop_and_show_both_readings(tmp_path):
-    path = nifti(tmp_path / "m.nii.gz", labels())
-    content = bytearray(gzip.decompress(path.read_bytes()))
+def test_scale_factors_and_colours_stop(tmp_path):
+    content = bytearray(gzip.decompress(nifti(tmp_path / "m.nii.gz", labels()).read_bytes()))
     content[112:120] = np.array([2, 0], "<f4").tobytes()
-    path.write_bytes(gzip.compress(bytes(content)))
+    (tmp_path / "m.nii.gz").write_bytes(gzip.compress(bytes(content)))
     with pytest.raises(DatasetError, match=r"stored values \[0, 1, 2\] mean \[0, 2, 4\]"):
-        read_mask(path)
+        read_mask(tmp_path / "m.nii.gz")
+    rgb = sitk.GetImageFromArray(np.full((4, 5, 6, 3), 200, np.uint8), isVector=True)
+    sitk.WriteImage(rgb, str(tmp_path / "m.nrrd"))
+    with pytest.raises(DatasetError, match="3 values per voxel"):
+        read_mask(tmp_path / "m.nrrd")
 
 
-def test_an_image_is_not_a_mask(tmp_path):
-    with pytest.raises(DatasetError, match="not a label map: values from -"):
-        read_mask(nifti(tmp_path / "a_mask.nii.gz", ct()))
-    with pytest.raises(DatasetError, match=r"not a label map: \d+ distinct values"):
-        read_mask(nifti(tmp_path / "b_mask.nii.gz", ct().astype(np.int32) + 1000))
+@pytest.mark.parametrize(
+    ("layers", "segments", "message"),
+    [
+        (np.stack([labels() == 1, labels() > 0], axis=-1), [("A", 0, 1), ("B", 1, 1)],
+         f"'A' and 'B' overlap in {int((labels() == 1).sum())} voxels"),
+        (labels(), [("A", 0, 1)], r"values \[2\] in layer 0 belong to no segment"),
+    ],
+)  # fmt: skip
+def test_segments_that_overlap_or_lack_a_name_stop(tmp_path, layers, segments, message):
+    with pytest.raises(DatasetError, match=message):
+        read_mask(slicer(tmp_path / "m.seg.nrrd", layers, segments))
 
 
 def test_content_distinguishes_labels_from_images(tmp_path):
     assert looks_like_labels(nifti(tmp_path / "a.nii.gz", labels()))
     assert not looks_like_labels(nifti(tmp_path / "b.nii.gz", ct()))
-
-
-def test_a_colour_mask_stops(tmp_path):
-    rgb = sitk.GetImageFromArray(np.full((4, 5, 6, 3), 200, np.uint8), isVector=True)
-    sitk.WriteImage(rgb, str(tmp_path / "m.nrrd"))
-    with pytest.raises(DatasetError, match="3 values per voxel"):
-        read_mask(tmp_path / "m.nrrd")
 
 
 def test_one_layer_keeps_names_values_and_position(tmp_path):
@@ -74,20 +85,6 @@ def test_layers_become_one_map(tmp_path, old):
     mask = read_mask(slicer(tmp_path / "m.seg.nrrd", layers, segments))
     assert mask.segments == {"A": 1, "B": 2}
     np.testing.assert_array_equal(array_of(mask), labels())
-
-
-def test_overlapping_segments_stop(tmp_path):
-    layers = np.stack([labels() == 1, labels() > 0], axis=-1)
-    path = slicer(tmp_path / "m.seg.nrrd", layers, [("A", 0, 1), ("B", 1, 1)])
-    count = int((labels() == 1).sum())
-    with pytest.raises(DatasetError, match=f"'A' and 'B' overlap in {count} voxels"):
-        read_mask(path)
-
-
-def test_a_value_without_a_segment_stops(tmp_path):
-    path = slicer(tmp_path / "m.seg.nrrd", labels(), [("A", 0, 1)])
-    with pytest.raises(DatasetError, match=r"values \[2\] in layer 0 belong to no segment"):
-        read_mask(path)
 
 
 def test_names_take_precedence_over_values(tmp_path):
@@ -162,15 +159,6 @@ def test_background_as_a_volume_is_left_out(tmp_path):
     path = one_hot(tmp_path / "m.nii.gz", (0, 1, 2))
     mask = read_mask(path, how=Reading(volumes=("background", "A", "B")))
     np.testing.assert_array_equal(array_of(mask) > 0, labels() > 0)
-
-
-def test_values_in_4d_that_are_not_binary_stop(tmp_path):
-    made = nib.Nifti1Image(np.full((3, 4, 5, 2), 7, np.uint8), np.eye(4))
-    nib.save(made, tmp_path / "m.nii.gz")
-    with pytest.raises(
-        DatasetError, match=r"2 values per voxel \(RGB, or a 4D mask\?\) of up to 7"
-    ):
-        read_mask(tmp_path / "m.nii.gz", how=Reading(volumes=("a", "b")))
 
 
 def test_content_finds_a_mask_of_one_label_per_volume(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 from dataset_conversion.errors import NO_MEMORY, DatasetError
 from dataset_conversion.io import volumes
-from dataset_conversion.io.volumes import read_header, read_volume
+from dataset_conversion.io.volumes import read_header, read_volume, stored_values
 from dataset_conversion.parallel import each
 from tests.dataset_conversion.making import ct, nifti
 
@@ -48,7 +48,7 @@ def test_parts_count_together(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["v.nii.gz", "v.nii"])
-@pytest.mark.parametrize("read", [read_header, read_volume])
+@pytest.mark.parametrize("read", [read_header, read_volume, stored_values])
 def test_a_nifti_header_that_promises_too_much_is_damaged(tmp_path, name, read):
     content = plain(tmp_path)
     struct.pack_into("<8h", content, 40, 3, 30000, 30000, 30000, 1, 1, 1, 1)
@@ -76,7 +76,7 @@ def mha(path, packed):
     return path
 
 
-@pytest.mark.parametrize("read", [read_header, read_volume])
+@pytest.mark.parametrize("read", [read_header, read_volume, stored_values])
 def test_nrrd_and_metaimage_headers_that_promise_too_much_are_damaged(tmp_path, read):
     paths = [nrrd(tmp_path / "raw.nrrd", "raw", bytes(1000)),
              nrrd(tmp_path / "packed.nrrd", "gzip", gzip.compress(bytes(1000))),

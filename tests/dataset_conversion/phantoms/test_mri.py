@@ -7,18 +7,14 @@ import pydicom
 import pytest
 
 from dataset_conversion.datasets import csig as csig_converter
-from dataset_conversion.datasets import (
-    hospital_ct,
-    pengwin,
-    verse,
-)
+from dataset_conversion.datasets import hospital_ct, pengwin, verse
 from dataset_conversion.datasets import sij_mri as sij_mri_converter
 from dataset_conversion.datasets import spider as spider_converter
 from dataset_conversion.phantoms import csig, sij_ct, sij_mri, spider
 from dataset_conversion.phantoms.catalogue import WRITERS
-from dataset_conversion.phantoms.sizes import Grid
 from dataset_conversion.phantoms.spine_anatomy import ARCH, CANAL, DISC, SACRUM, T1, T2, Spine, scan
 from dataset_conversion.phantoms.texture import clouds, rician, softened
+from dataset_conversion.phantoms.writer import Grid
 from tests.dataset_conversion.making import tree
 from tests.dataset_conversion.world import check_labels, count, orientation, points, stored
 

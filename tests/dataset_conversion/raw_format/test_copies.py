@@ -2,13 +2,14 @@
 
 import gzip
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from dataset_conversion.datasets.hospital_ct import Options, convert
 from dataset_conversion.errors import DatasetError
+from tests.dataset_conversion.datasets import hospital
 from tests.dataset_conversion.datasets.comparing import folds
 from tests.dataset_conversion.making import (
     AFFINE,
@@ -22,6 +23,7 @@ from tests.dataset_conversion.making import (
 )
 
 pytestmark = pytest.mark.usefixtures("no_picture")
+run = partial(hospital.run, keep_names=True)
 
 
 @pytest.fixture
@@ -34,31 +36,9 @@ def three(tmp_path):
     return tmp_path / "src"
 
 
-def run(source, **how):
-    how = {"keep_names": True, **how}
-    options = Options(labels=source.parent / "labels.json", **how)
-    return convert(source, source.parent / "raw", 660, options=options)
-
-
 def packed(folder):
     content = gzip.decompress((folder.parent / "p1" / "ct.nii.gz").read_bytes())
     (folder / "ct.nii.gz").write_bytes(gzip.compress(content, 1))
-
-
-def unpacked(folder):
-    (folder / "ct.nii").write_bytes(gzip.decompress((folder.parent / "p1/ct.nii.gz").read_bytes()))
-
-
-def nrrd(folder):
-    sitk.WriteImage(image(ct(1)), str(folder / "ct.nrrd"))
-
-
-def floats(folder):
-    nifti(folder / "ct.nii.gz", ct(1).astype(np.float32))
-
-
-def dicom(folder):
-    series(folder / "ct", 1)
 
 
 def spacing(folder):
@@ -67,19 +47,21 @@ def spacing(folder):
     nifti(folder / "mask.nii.gz", labels(), matrix)
 
 
-def reordered(folder):
-    sitk.WriteImage(sitk.DICOMOrient(image(ct(1)), "PIR"), str(folder / "ct.nii.gz"))
+STORED = {
+    "packed": packed,
+    "unpacked": lambda folder: nifti(folder / "ct.nii", ct(1)),
+    "nrrd": lambda folder: sitk.WriteImage(image(ct(1)), str(folder / "ct.nrrd")),
+    "floats": lambda folder: nifti(folder / "ct.nii.gz", ct(1).astype(np.float32)),
+    "dicom": lambda folder: series(folder / "ct", 1),
+    "spacing": spacing,
+    "reordered": lambda folder: sitk.WriteImage(
+        sitk.DICOMOrient(image(ct(1)), "PIR"), str(folder / "ct.nii.gz")
+    ),
+    "mirrored": lambda folder: nifti(folder / "ct.nii.gz", ct(1)[:, :, ::-1]),
+}
 
 
-def mirrored(folder):
-    nifti(folder / "ct.nii.gz", np.ascontiguousarray(ct(1)[:, :, ::-1]))
-
-
-@pytest.mark.parametrize(
-    "store",
-    [packed, unpacked, nrrd, floats, dicom, spacing, reordered, mirrored],
-    ids=lambda store: store.__name__,
-)
+@pytest.mark.parametrize("store", STORED.values(), ids=STORED)
 def test_a_copy_in_any_form_stops_the_conversion(three, store):
     store(three / "p9")
     with pytest.raises(DatasetError, match=r"p1 and .*p9 hold the same image \(equal voxels\)"):
@@ -120,15 +102,13 @@ def test_copies_of_one_patient_are_noted(three):
     assert len(report.cases) == 4
 
 
-def other_air(array):
-    return np.where(array < -800, -2000, array).astype(np.int16)
+NEAR = {
+    "other air": lambda array: np.where(array < -800, -2000, array).astype(np.int16),
+    "lost intercept": lambda array: array + np.int16(1024),
+}
 
 
-def lost_intercept(array):
-    return array + np.int16(1024)
-
-
-@pytest.mark.parametrize("change", [other_air, lost_intercept], ids=lambda change: change.__name__)
+@pytest.mark.parametrize("change", NEAR.values(), ids=NEAR)
 def test_nearly_equal_images_stay_in_one_fold(three, change):
     nifti(three / "p9" / "ct.nii.gz", change(ct(1)))
     report = run(three)

@@ -9,28 +9,13 @@ import SimpleITK as sitk
 from dataset_conversion.cases.case import Case, Output, Sample
 from dataset_conversion.checks.dataset import check
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.labels import Labels
 from dataset_conversion.parallel import Run
-from dataset_conversion.raw_format.raw_dataset import RawDataset
 from dataset_conversion.raw_format.splits import Splits
+from tests.dataset_conversion.in_memory import FOLDER, case, dataset
 from tests.dataset_conversion.making import ct, image, labels, tree
 
-FOLDER = "Dataset007_Try"
 OVERWRITE, GOING = Run(overwrite=True), Run(keep_going=True)
 pytestmark = pytest.mark.usefixtures("no_picture")
-
-
-def case(name, seed=0, *, mask=True, load=None, group=None, **how):
-    def usual():
-        return Sample((image(ct(seed)),), image(labels()) if mask else None)
-
-    sources = {"image": f"digest{seed}", **({"mask": "m"} if mask else {})}
-    return Case(name, group or name, f"/src/{name}", sources, mask, 1008, load or usual, **how)
-
-
-def dataset(*cases, **how):
-    return RawDataset(**{"id": 7, "name": "Try", "channel_names": ("CT",), "cases": cases,
-                         "labels": Labels({"sacrum": 1, "left ilium": 2}), **how})  # fmt: skip
 
 
 def broken():

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnunet_plugins.comparison.compare import MEAN, compare
-from nnunet_plugins.comparison.paper import match, paper_sheet
+from nnunet_plugins.comparison.case_values import MEAN
+from nnunet_plugins.comparison.compare import compare
 from nnunet_plugins.comparison.table_formats import comparison_csv, latex, markdown, text
 from nnunet_plugins.comparison.tables import notes_of, sheets_of, warnings_of
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.evaluation.metrics import compare as score
-from nnunet_plugins.papers.library import find_table
 
 from .compared import BETTER, FIRST, SPACING, lines, row_of, run
 
@@ -118,11 +117,11 @@ def test_different_labels_references_and_tolerances_are_rejected() -> None:
 
 
 def test_unknown_and_unmeasured_metrics_are_rejected() -> None:
-    a = run("a", FIRST, FIRST)
+    runs = [run("a", FIRST, FIRST), run("b", FIRST, FIRST)]
     with pytest.raises(UserError, match=r"--metrics jaccard: .*known: dice, iou"):
-        compare([a, a], ["jaccard"])
+        compare(runs, ["jaccard"])
     with pytest.raises(UserError, match=r"--metrics hd_px: not measured in a, which has"):
-        compare([a, a], ["hd_px"])
+        compare(runs, ["hd_px"])
 
 
 FACTS = {
@@ -193,64 +192,3 @@ def test_latex_and_markdown_escape_names() -> None:
         len(re.split(r"(?<!\\)\|", line)) for line in table.splitlines() if line.startswith("|")
     }
     assert cells == {10}
-
-
-# a paper's table
-
-
-def test_rows_are_matched_by_name_or_configuration() -> None:
-    table = find_table("yan2025-mag-unet.4")
-    plain, both = run("unet", FIRST, FIRST), run("x", FIRST, FIRST)
-    both = replace(both, configuration="3d_fullres_da-mff")
-    assert {key: one.name for key, one in match([plain, both], table).items()} == {
-        "unet": "unet",
-        "da-mff": "x",
-    }
-    with pytest.raises(UserError, match=r"y is not one of its rows; pass ROW=RUN, with ROW one of"):
-        match([run("y", FIRST, FIRST)], table)
-    with pytest.raises(UserError, match="are both row da-mff"):
-        match([both, replace(both, name="z")], table)
-
-
-def test_published_numbers_are_next_to_ours() -> None:
-    ours = run("da", FIRST, FIRST, parameters=23_100_000)
-    sheet = paper_sheet(find_table("yan2025-mag-unet.4"), [ours], ["da"])
-    rows = {row[0]: dict(zip(sheet.head, row, strict=True)) for row in sheet.rows}
-    dice = [200 * n / (10 + n) for n in FIRST]
-    assert rows["da"]["run"] == "da !"
-    assert rows["da"]["Dice paper"] == "91.5"
-    assert rows["da"]["Dice ours"] == f"{np.mean(dice):.1f} ± {np.std(dice, ddof=1):.1f}"
-    assert (rows["da"]["Params paper"], rows["da"]["Params ours"]) == ("23.01", "23.10")
-    assert (rows["mff"]["run"], rows["mff"]["Dice ours"]) == ("not run", "-")
-    assert rows["mff-lgag"]["Dice paper"] == "-"
-    assert rows["da-mff-lgag"]["Dice paper"] == "92.4 †1"
-    assert any(note.startswith("†1: Dice of the same network is 92.5") for note in sheet.notes)
-    assert any("2 classes, background included; ours have 3" in note for note in sheet.notes)
-
-
-def test_silveira2025_is_pooled_with_background() -> None:
-    ours = run("proposed", FIRST, FIRST)
-    sheet = paper_sheet(find_table("silveira2025-inception-dual.6"), [ours])
-    row = {r[0]: dict(zip(sheet.head, r, strict=True)) for r in sheet.rows}["proposed"]
-    hits, true = sum(FIRST), 10 * len(FIRST)
-    label = hits / true  # IoU of either label: no false positives
-    background = 200 / 208
-    assert float(row["mIoU ours"]) == pytest.approx((2 * label + background) / 3, abs=1e-4)
-    assert row["mIoU paper"] == "0.8974 †1"
-    assert (row["HD px paper"], row["HD px ours"]) == ("8.5621", "-")
-
-
-def test_bones_of_cai2023_where_our_labels_have_their_names() -> None:
-    labels = Labels({"S": (1,), "L5": (2,)}, None, "test")
-    ours = run("aspp", FIRST, FIRST)
-    cases = tuple(
-        replace(case, labels=dict(zip(labels.values, case.labels.values(), strict=True)))
-        for case in ours.scores.cases
-    )
-    ours = replace(ours, scores=replace(ours.scores, labels=labels, cases=cases))
-    sheet = paper_sheet(find_table("cai2023-aspp-unet.3"), [ours])
-    row = {r[0]: dict(zip(sheet.head, r, strict=True)) for r in sheet.rows}["aspp"]
-    assert row["DSC S paper"] == "88.4 ± 1.5"
-    assert row["DSC S ours"].startswith(f"{np.mean([200 * n / (10 + n) for n in FIRST]):.1f}")
-    assert "DSC L4 paper" not in row
-    assert row["DSC paper"] == "86.60 ± 2.19"

@@ -151,6 +151,25 @@ def test_a_model_is_scored_on_its_folds_validation(
         read_model(model, ["7"])
 
 
+@pytest.mark.parametrize("within", ["", "summary.json"])
+def test_nnunets_folder_of_a_cross_validation_is_that_of_the_models_folds(
+    files: Path, model: Path, within: str
+) -> None:
+    merged = model / "crossval_results_folds_0_1"  # nnUNetv2_find_best_configuration
+    for number in (0, 1):
+        save(merged / f"case{number}.nii.gz", row_of(6 + number))
+    for name in ("plans.json", "dataset.json"):
+        shutil.copy(model / name, merged)
+    (merged / "summary.json").write_text('{"metric_per_case": []}')
+    options = Options(reference=files / "ref")
+    (fold, both) = load([str(model / "fold_1"), str(merged / within)], options)
+    (whole,) = load([str(model)], options)
+    assert (fold.name, both.name) == ("fold_1", "folds_0_1")
+    assert both.scores.to_dict() == whole.scores.to_dict()
+    assert both.facts == whole.facts
+    assert both.facts["splits"] == {"fold_0": ["case0"], "fold_1": ["case1"]}
+
+
 def test_without_references_nnunets_summary_gives_the_overlaps(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import PackageNotFoundError
 from types import ModuleType
 
 import pytest
@@ -18,17 +17,14 @@ from .findings import only
     [("2.8.1", "ok"), ("2.8.12", "ok"), ("2.8.0", "broken"), ("2.9", "broken"), ("2.10", "broken")],
 )
 def test_supported_versions_of_nnunet(monkeypatch, found, level):
-    monkeypatch.setattr(packages, "version", lambda name: found)
+    monkeypatch.setattr(packages, "installed_version", lambda name: found)
     (finding,) = packages.check_nnunet_version({})
     assert finding.level == level
     assert level == "ok" or "pip install 'nnunetv2>=2.8.1,<2.9'" in finding.fix
 
 
 def test_nnunet_is_not_installed(monkeypatch):
-    def missing(name):
-        raise PackageNotFoundError(name)
-
-    monkeypatch.setattr(packages, "version", missing)
+    monkeypatch.setattr(packages, "installed_version", lambda name: None)
     assert only(packages.check_nnunet_version({}), "broken").detail == "is not installed"
 
 

@@ -23,6 +23,17 @@ def save():
 
 
 @pytest.fixture
+def pair(tmp_path, save):
+    """Write a prediction and its reference."""
+
+    def write(prediction, reference, ending=".nii.gz", **how):
+        files = (("p", prediction), ("r", reference))
+        return [save(tmp_path / f"{name}{ending}", one, **how) for name, one in files]
+
+    return write
+
+
+@pytest.fixture
 def declare():
     """Write a dataset.json."""
 

@@ -88,14 +88,13 @@ def test_distances_are_not_pooled(scores):
     assert "hd95_mm" not in scores.aggregates["micro"]["one"]
 
 
-def test_a_voxel_is_correct_if_all_its_labels_are(tmp_path, save, declare):
+def test_a_voxel_is_correct_if_all_its_labels_are(tmp_path, pair, declare):
     declare(tmp_path, {"background": 0, "whole": [1, 2], "core": 2})
     reference = np.array([[[0, 1, 2, 2]]])
     prediction = np.array([[[0, 2, 2, 1]]])
-    files = (
-        save(tmp_path / f"{n}.mha", voxels) for n, voxels in (("p", prediction), ("r", reference))
-    )
-    assert evaluate(*files).aggregates["voxel_accuracy"] == pytest.approx(2 / 4)
+    assert evaluate(*pair(prediction, reference, ".mha")).aggregates[
+        "voxel_accuracy"
+    ] == pytest.approx(2 / 4)
 
 
 @pytest.mark.parametrize("printed", PRINTED)

@@ -5,16 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
-from monai.metrics import (
-    compute_average_surface_distance,
-    compute_hausdorff_distance,
-    compute_surface_dice,
-)
 
 from nnunet_plugins.evaluation import evaluate, score_table
-from nnunet_plugins.evaluation.metrics import METRICS, compare
+from nnunet_plugins.evaluation.definitions import METRICS
+from nnunet_plugins.evaluation.metrics import compare
 from nnunet_plugins.evaluation.saved import read_scores
+from tests.nnunet_plugins.evaluation.monai_scores import monai
 
 SPACING = (7.0, 1.0, 1.0)  # mm, z y x
 SIZE = (8, 20, 22)
@@ -30,18 +26,6 @@ def plate(axis, *, shrink=0):
     place[other] = slice(place[other].start, place[other].stop - shrink)
     mask[tuple(place)] = 1
     return mask
-
-
-def monai(prediction, reference, spacing=SPACING, tolerance=2.0):
-    x, y = (torch.from_numpy(mask != 0)[None, None] for mask in (prediction, reference))
-    options = {"include_background": True, "spacing": list(spacing)}
-    found = (
-        compute_hausdorff_distance(x, y, **options),
-        compute_hausdorff_distance(x, y, percentile=95, **options),
-        compute_average_surface_distance(x, y, symmetric=True, **options),
-        compute_surface_dice(x, y, [tolerance], **options),
-    )
-    return dict(zip(DISTANCES, (one.item() for one in found), strict=True))
 
 
 def scored(folder, save, prediction, reference):
@@ -63,7 +47,7 @@ def test_a_label_in_one_slice_of_a_volume_is_measured_in_three_dimensions(
         prediction[tuple(7 if here == axis else 5 for here in range(3))] = 1
     case = scored(tmp_path, save, prediction, reference)
     assert case.dimensions == 3
-    for name, value in monai(prediction, reference).items():
+    for name, value in monai(prediction, reference, SPACING).items():
         assert getattr(case.labels["label 1"], name) == pytest.approx(value, abs=1e-4), name
 
 
@@ -74,7 +58,7 @@ def test_thin_masks_at_the_border_of_the_image(tmp_path, save, shape):
     prediction[tuple(slice(n) for n in shape)] = 1
     reference[tuple(slice(1, n + 1) for n in shape)] = 1
     found = scored(tmp_path, save, prediction, reference).labels["label 1"]
-    for name, value in monai(prediction, reference).items():
+    for name, value in monai(prediction, reference, SPACING).items():
         assert getattr(found, name) == pytest.approx(value, abs=1e-4), name
 
 

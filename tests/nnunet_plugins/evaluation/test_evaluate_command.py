@@ -29,30 +29,27 @@ def folders(tmp_path, save, declare):
 def test_all_options_together(tmp_path, folders, capsys):
     file = tmp_path / "s.json"
     arguments = [
-        *(
-            "evaluate",
-            *folders,
-            "--map",
-            "totalsegmentator",
-            "29=L5",
+        *("evaluate", *folders, "--map", "totalsegmentator", "29=L5", "-o", str(file), "-j", "1"),
+        *[
             "--tolerance",
             "1",
             "--tolerance",
             "sacrum=2",
-            "-o",
-            str(file),
-        ),
-        *(
             "--metrics",
             "dice",
             "nsd",
             "nsd_area",
             "masd_mm",
+        ],
+        *[
             "--instances",
             "vertebrae=2,3",
             "sacrum",
-        ),
-        *("--instance-iou", "0.4", "--connectivity", "faces", "-j", "1"),
+            "--instance-iou",
+            "0.4",
+            "--connectivity",
+            "faces",
+        ],
     ]
     assert main(arguments) == 0
     shown = capsys.readouterr().out
@@ -70,22 +67,8 @@ def test_all_options_together(tmp_path, folders, capsys):
 
 
 def test_all_metrics_and_one_more(folders, capsys):
-    assert (
-        main(
-            [
-                "evaluate",
-                *folders,
-                "--map",
-                "totalsegmentator",
-                "--metrics",
-                "all",
-                "boundary_iou",
-                "-j",
-                "1",
-            ]
-        )
-        == 0
-    )
+    options = ["--map", "totalsegmentator", "--metrics", "all", "boundary_iou", "-j", "1"]
+    assert main(["evaluate", *folders, *options]) == 0
     shown = capsys.readouterr().out
     assert "boundary IoU" in shown
     assert "specificity" in shown

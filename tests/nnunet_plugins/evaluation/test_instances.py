@@ -1,5 +1,7 @@
 """Lesions and vertebrae are counted; wrong numbers of vertebrae are an error of their own."""
 
+import csv
+
 import numpy as np
 import pytest
 
@@ -83,15 +85,13 @@ def test_a_single_vertebra_has_no_constant_offset():
     assert found.numbering.best_offset == 1
 
 
-def test_lesions_are_components(tmp_path, save, declare):
+def test_lesions_are_components(tmp_path, pair, declare):
     declare(tmp_path, DECLARED)
     reference, prediction = np.zeros((2, 12, 20, 20), dtype=np.uint8)
     reference[1:4, 2:5, 2:5] = reference[1:4, 12:15, 2:5] = reference[8, 10, 10] = 30
     prediction[1:4, 2:5, 2:5] = prediction[2:5, 12:15, 2:5] = prediction[8:10, 16, 16] = 30
     prediction[4, 2, 2] = 30
-    files = [
-        save(tmp_path / f"{n}.nii.gz", one) for n, one in (("p", prediction), ("r", reference))
-    ]
+    files = pair(prediction, reference)
     scores = evaluate(*files, instances="lesion", instance_iou=0.4)
     found = scores.to_dict()["cases"]["r"]["instances"]["lesion"]
     assert (found["tp"], found["fp"], found["fn"]) == (2, 1, 1)
@@ -147,15 +147,15 @@ def test_empty_cases(tmp_path, save, declare):
     assert "vertebrae" in score_table(scores)
 
 
-def test_an_image_of_one_slice(tmp_path, save, declare):
+def test_an_image_of_one_slice(tmp_path, pair, declare):
     declare(tmp_path, DECLARED)
     flat = np.zeros((1, 20, 20), dtype=np.uint8)
     flat[0, 2:5, 2:5] = 30
     other = flat.copy()
     other[0, 5, 2:5] = 30
-    files = [save(tmp_path / f"{n}.nii.gz", one) for n, one in (("p", other), ("r", flat))]
-    (pair,) = evaluate(*files, instances="lesion").cases[0].instances["lesion"].matches
-    assert pair.hd95_mm == pytest.approx(0.5)  # the in-plane voxel size
+    scores = evaluate(*pair(other, flat), instances="lesion")
+    (match,) = scores.cases[0].instances["lesion"].matches
+    assert match.hd95_mm == pytest.approx(0.5)  # the in-plane voxel size
 
 
 def test_scores_are_read_back(tmp_path, shifted):
@@ -167,6 +167,28 @@ def test_scores_are_read_back(tmp_path, shifted):
     assert again.to_json() == file.read_text(encoding="utf-8")
     assert quality_table(again) == quality_table(scores)
     assert numbering_table(again)[1][0][:5] == ["vertebrae", "8", "5", "0.533", "1 of 3"]
+
+
+def test_the_csv_file_has_the_instances_of_each_case(tmp_path, shifted):
+    file = tmp_path / "s.csv"
+    scores = evaluate(*shifted, instances=["vertebrae=20-24", "lesion"], output=file)
+    with file.open(encoding="utf-8", newline="") as stream:
+        rows = {(row["case"], row["label"]): row for row in csv.DictReader(stream)}
+    assert list(rows)[5:7] == [("a", "lesion"), ("a", "vertebrae")]
+    for (case, label), row in rows.items():
+        own = scores.to_dict()["cases"][case]["instances"].get(label, {})
+        for key, value in own.items():
+            if not isinstance(value, list | dict):
+                assert row[f"instances_{key}"] == ("" if value is None else str(value))
+        for key, value in own.get("numbering", {}).items():
+            assert row[f"numbering_{key}"] == ("" if value is None else str(value))
+    assert (rows["b", "vertebrae"]["instances_tp"], rows["b", "vertebrae"]["dice"]) == ("4", "")
+    assert rows["b", "vertebrae"]["numbering_offset"] == "1"
+    assert (rows["b", "L1"]["instances_tp"], rows["b", "L1"]["dice"]) == ("", "0.0")
+    assert (rows["b", "lesion"]["instances_tp"], rows["b", "lesion"]["state"]) == (
+        "0",
+        "both empty",
+    )
 
 
 def test_table(shifted):

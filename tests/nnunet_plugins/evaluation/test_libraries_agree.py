@@ -2,15 +2,7 @@
 
 import numpy as np
 import pytest
-import torch
-from monai.metrics import (
-    compute_average_surface_distance,
-    compute_dice,
-    compute_hausdorff_distance,
-    compute_iou,
-    compute_surface_dice,
-    get_confusion_matrix,
-)
+from monai.metrics import get_confusion_matrix
 from scipy.ndimage import gaussian_filter
 from sklearn.metrics import (
     accuracy_score,
@@ -21,6 +13,7 @@ from sklearn.metrics import (
 
 from nnunet_plugins.evaluation import evaluate
 from nnunet_plugins.evaluation.metrics import compare
+from tests.nnunet_plugins.evaluation.monai_scores import monai, tensors
 
 SPACING = (3.0, 0.5, 0.8)
 CLOSE = {"abs": 1e-4, "rel": 1e-4}
@@ -40,10 +33,6 @@ def masks(seed, smooth, size=(9, 26, 24)):
     return [labels_map(seed + more, size, smooth=smooth) == 1 for more in (0, 100)]
 
 
-def tensors(*arrays):
-    return [torch.from_numpy(array)[None, None] for array in arrays]
-
-
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.parametrize("smooth", [0.0, 2.0], ids=["ragged", "smooth"])
 @pytest.mark.parametrize("spacing", [SPACING, (1.0, 1.0, 1.0), (0.7, 0.7)], ids=str)
@@ -53,48 +42,28 @@ def test_monai(smooth, spacing, tolerance):
     for seed in range(3):
         a, b = masks(seed, smooth, size)
         scores = compare(a, b, spacing, tolerance=tolerance)
+        for name, value in monai(a, b, spacing, tolerance).items():
+            assert getattr(scores, name) == pytest.approx(value, **CLOSE), (name, seed)
         x, y = tensors(a, b)
-        options = {"include_background": True, "spacing": list(spacing)}
-        theirs = {
-            "hd_mm": compute_hausdorff_distance(x, y, **options),
-            "hd95_mm": compute_hausdorff_distance(x, y, percentile=95, **options),
-            "assd_mm": compute_average_surface_distance(x, y, symmetric=True, **options),
-            "nsd": compute_surface_dice(x, y, [tolerance], **options),
-            "dice": compute_dice(x, y, include_background=True),
-            "iou": compute_iou(x, y, include_background=True),
-        }
-        for name, value in theirs.items():
-            assert getattr(scores, name) == pytest.approx(value.item(), **CLOSE), (name, seed)
         tp, fp, tn, fn = get_confusion_matrix(x.float(), y.float()).squeeze().tolist()
         counts = scores.counts
         assert (counts.tp, counts.fp, counts.tn, counts.fn) == (tp, fp, tn, fn)
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-def test_monai_on_what_evaluate_cuts_out_of_files(tmp_path, save):
+def test_monai_on_what_evaluate_cuts_out_of_files(pair):
     # Labels are cut out before they are measured: the position in the image must not matter.
-    for number, place in enumerate([(0, 0, 0), (6, 7, 5)]):
+    for place in ((0, 0, 0), (6, 7, 5)):
         large = [np.zeros((15, 40, 34), dtype=np.uint8) for _ in range(2)]
         for seed, into in enumerate(large):
             into[tuple(slice(at, at + n) for at, n in zip(place, (9, 26, 24), strict=True))] = (
                 labels_map(seed)
             )
-        files = [
-            save(tmp_path / f"{name}{number}.nii.gz", voxels)
-            for name, voxels in zip("pr", large, strict=True)
-        ]
-        case = evaluate(*files).cases[0]
-        for value in (1, 2, 3):
-            x, y = tensors(*(image == value for image in large))
-            options = {"include_background": True, "spacing": list(SPACING)}
-            hd95 = compute_hausdorff_distance(x, y, percentile=95, **options).item()
-            assd = compute_average_surface_distance(x, y, symmetric=True, **options).item()
-            scores = case.labels[f"label {value}"]
-            assert scores.hd95_mm == pytest.approx(hd95, **CLOSE)
-            assert scores.assd_mm == pytest.approx(assd, **CLOSE)
-            assert scores.dice == pytest.approx(
-                compute_dice(x, y, include_background=True).item(), **CLOSE
-            )
+        case = evaluate(*pair(*large)).cases[0]
+        for label in (1, 2, 3):
+            scores = case.labels[f"label {label}"]
+            for name, value in monai(*(image == label for image in large), SPACING).items():
+                assert getattr(scores, name) == pytest.approx(value, **CLOSE), name
 
 
 def test_scikit_learn(tmp_path, save, declare):

@@ -1,11 +1,10 @@
 """Metrics by hand on anisotropic grids, empty masks, and general properties."""
 
-import math
-
 import numpy as np
 import pytest
 
-from nnunet_plugins.evaluation.metrics import METRICS, compare
+from nnunet_plugins.evaluation.definitions import METRICS
+from nnunet_plugins.evaluation.metrics import compare
 from nnunet_plugins.evaluation.overlap import Counts, overlap
 
 SPACING = (3.0, 0.5, 0.8)  # mm, z y x: thick slices
@@ -132,24 +131,25 @@ def test_a_slice_stored_as_a_volume_is_measured_in_two_dimensions():
 def test_both_empty_has_no_scores():
     scores = compare(EMPTY, EMPTY, SPACING)
     assert [getattr(scores, name) for name in METRICS] == [None] * len(METRICS)
-    assert scores.state == "both empty"
+    assert (scores.state, scores.reference_mm3) == ("both empty", 0.0)
 
 
-def test_a_false_alarm_has_no_recall_and_no_distance():
-    scores = compare(CUBE, EMPTY, SPACING)
-    assert (scores.dice, scores.iou, scores.precision, scores.recall) == (0, 0, 0, None)
-    assert scores.hd_mm is scores.hd95_mm is scores.assd_mm is scores.volume_error is None
-    assert scores.nsd == 0
-    assert scores.volume_error_ml == pytest.approx(48 * 1.2 / 1000)
-    assert scores.state == "false alarm"
-
-
-def test_a_missed_label_has_no_precision_and_no_distance():
-    scores = compare(EMPTY, CUBE, SPACING)
-    assert (scores.dice, scores.iou, scores.precision, scores.recall) == (0, 0, None, 0)
-    assert scores.hd_mm is scores.hd95_mm is scores.assd_mm is None
-    assert (scores.nsd, scores.volume_error, scores.specificity) == (0, -1, 1)
-    assert scores.state == "missed"
+@pytest.mark.parametrize(
+    ("masks", "state", "expected"),
+    [
+        ((CUBE, EMPTY), "false alarm", {"precision": 0, "recall": None, "volume_error": None}),
+        ((EMPTY, CUBE), "missed", {"precision": None, "recall": 0, "volume_error": -1}),
+    ],
+)
+def test_one_empty_mask_has_no_distances(masks, state, expected):
+    scores = compare(*masks, SPACING)
+    none = dict.fromkeys(("hd_mm", "hd95_mm", "assd_mm"))
+    sign = 1 if state == "false alarm" else -1
+    expected |= {"dice": 0, "iou": 0, "nsd": 0, **none}
+    expected |= {"volume_error_ml": pytest.approx(sign * 48 * 1.2 / 1000)}
+    assert {name: getattr(scores, name) for name in expected} == expected
+    assert scores.state == state
+    assert scores.specificity == (1 if state == "missed" else (1152 - 48) / 1152)
 
 
 def test_an_image_without_background_has_no_specificity():
@@ -193,7 +193,3 @@ def test_different_shapes_are_rejected():
         compare(CUBE, CUBE[1:], SPACING)
     with pytest.raises(ValueError, match="same shape and rank"):
         compare(CUBE, CUBE, (1.0, 1.0))
-
-
-def test_volume_of_nothing_is_zero():
-    assert math.isclose(compare(EMPTY, EMPTY, SPACING).reference_mm3, 0.0)

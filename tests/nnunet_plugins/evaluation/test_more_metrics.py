@@ -126,26 +126,23 @@ def test_each_part_keeps_a_centre_line():
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_only_what_is_asked_for_is_measured(tmp_path, save, number):
+def test_only_what_is_asked_for_is_measured(pair, number):
     names = ("masd_mm", "nsd_area", "cldice")
-    files = [save(tmp_path / f"{n}.nii.gz", np.ones((3, 4, 4))) for n in "pr"]
-    scores = evaluate(*files, metrics=[names[number]])
+    scores = evaluate(*pair(*np.ones((2, 3, 4, 4))), metrics=[names[number]])
     content = scores.to_dict()["cases"]["r"]["labels"]["label 1"]
     assert set(MORE) & content.keys() == {names[number]}
     assert scores.metrics[-1] == names[number]
 
 
-def test_unknown_metric(tmp_path, save):
-    files = [save(tmp_path / f"{n}.nii.gz", np.ones((3, 4, 4))) for n in "pr"]
+def test_unknown_metric(pair):
     with pytest.raises(UserError, match=r"--metrics hd96: not measured; known: dice, iou"):
-        evaluate(*files, metrics=["hd96"])
+        evaluate(*pair(*np.ones((2, 3, 4, 4))), metrics=["hd96"])
 
 
-def test_a_slice_stored_as_a_volume(tmp_path, save):
+def test_a_slice_stored_as_a_volume(pair):
     a, b = np.zeros((2, 1, 12, 12))
     a[0, 2:8, 2:8] = b[0, 2:8, 3:8] = 1
-    files = [save(tmp_path / f"{n}.nii.gz", one) for n, one in (("p", a), ("r", b))]
-    found = evaluate(*files, metrics=tuple(MORE)).cases[0].labels["label 1"]
+    found = evaluate(*pair(a, b), metrics=tuple(MORE)).cases[0].labels["label 1"]
     flat = compare(a[0] > 0, b[0] > 0, (0.5, 0.8), more=list(MORE))
     assert all(
         getattr(found, name) == pytest.approx(getattr(flat, name), rel=1e-5) for name in MORE

@@ -15,7 +15,7 @@ from PIL import Image
 from nnunet_plugins.cli import main
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation import evaluate
-from nnunet_plugins.evaluation.cases import label_maps
+from nnunet_plugins.evaluation.pairs import label_maps
 from nnunet_plugins.evaluation.saved import read_scores
 from nnunet_plugins.evaluation.table import score_table
 

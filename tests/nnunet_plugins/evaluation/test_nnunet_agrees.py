@@ -15,14 +15,14 @@ from nnunet_plugins.evaluation import evaluate
     ],
     ids=["labels", "ignore", "regions"],
 )
-def test_dice_is_nnunets(tmp_path, save, declare, labels):
+def test_dice_is_nnunets(tmp_path, pair, declare, labels):
     from nnunetv2.evaluation.evaluate_predictions import compute_metrics
     from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 
     random = np.random.default_rng(0)
     highest = 5 if "ignore" in labels else 4
-    reference = save(tmp_path / "r.nii.gz", random.integers(0, highest, (6, 8, 8)))
-    prediction = save(tmp_path / "p.nii.gz", random.integers(0, 4, (6, 8, 8)))
+    true = random.integers(0, highest, (6, 8, 8))
+    prediction, reference = pair(random.integers(0, 4, (6, 8, 8)), true)
     declare(tmp_path, labels)
     ours = evaluate(prediction, reference).cases[0].labels
 

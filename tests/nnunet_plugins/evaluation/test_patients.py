@@ -1,11 +1,10 @@
 """Which cases are of one patient: from a table or a converted dataset; the numbers are stored, not the names."""
 
-import argparse
 import json
 
 import pytest
 
-from nnunet_plugins.commands import evaluate as command
+from nnunet_plugins.cli import main
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation import evaluate, score_table
 from nnunet_plugins.evaluation.patients import find_patients, patients_of
@@ -101,8 +100,6 @@ def test_a_table_that_cannot_be_used(folders, tmp_path, rows, match):
 
 
 def test_the_command_takes_a_table(folders, tmp_path, capsys):
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
     groups = table(tmp_path, "a1,x", "a2,x", "b1,y")
-    command.run(parser.parse_args([*map(str, folders), "--groups", str(groups), "-j", "1"]))
+    assert main(["evaluate", *map(str, folders), "--groups", str(groups), "-j", "1"]) == 0
     assert "3 cases of 2 patients" in capsys.readouterr().out

@@ -30,16 +30,12 @@ def test_value(case):
         assert found is None or found != pytest.approx(case.expected, abs=case.close)
 
 
-def test_nnunet_leaves_ignored_voxels_out(tmp_path, save, declare):
+def test_nnunet_leaves_ignored_voxels_out(tmp_path, pair, declare):
     # TestConfusionMatrix.test_no_labels: 64 voxels, one of four slices is ignored
     declare(tmp_path, {"background": 0, "one": 1, "ignore": 2})
     reference = np.zeros((4, 4, 4), dtype=np.uint8)
     reference[0] = 2
-    files = [
-        save(tmp_path / f"{name}.nii.gz", one)
-        for name, one in (("p", 0 * reference), ("r", reference))
-    ]
-    background = evaluate(*files).cases[0].background
+    background = evaluate(*pair(0 * reference, reference)).cases[0].background
     assert (background.tp, background.all) == (48, 48)
 
 

@@ -1,6 +1,5 @@
 """The summary, the JSON file and the table of `evaluate`."""
 
-import argparse
 import json
 import os
 import statistics
@@ -8,11 +7,11 @@ import statistics
 import numpy as np
 import pytest
 
-from nnunet_plugins.commands import evaluate as command
+from nnunet_plugins.cli import main
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation import evaluate, score_table
 from nnunet_plugins.evaluation.aggregates import describe
-from nnunet_plugins.evaluation.metrics import METRICS, PIXELS
+from nnunet_plugins.evaluation.definitions import METRICS, PIXELS
 from nnunet_plugins.evaluation.more import MORE
 from nnunet_plugins.evaluation.parallel import each
 
@@ -191,13 +190,8 @@ def test_pixels_are_in_the_json_on_request(folders):
 
 
 def test_the_command(folders, tmp_path, capsys):
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    out = tmp_path / "scores.json"
-    djfile = str(folders[0] / "dataset.json")
-    arguments = parser.parse_args(
-        [*map(str, folders), "-o", str(out), "-djfile", djfile, "-j", "1"]
-    )
-    assert command.run(arguments) == 0
+    out, labels = tmp_path / "scores.json", folders[0] / "dataset.json"
+    command = ["evaluate", *folders, "-o", out, "-djfile", labels, "-j", "1"]
+    assert main([*map(str, command)]) == 0
     assert "mean foreground Dice" in capsys.readouterr().out
     assert out.is_file()

@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.cases import find_pairs
+from nnunet_plugins.evaluation.pairs import find_pairs
 from nnunet_plugins.evaluation.validation import case_name, fold_of, is_fold
 
 

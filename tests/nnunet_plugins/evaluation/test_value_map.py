@@ -99,20 +99,14 @@ def test_instances_after_the_map(folders):
     )
 
 
-def test_without_a_dataset_json_labels_are_the_reference_s(tmp_path, save):
-    files = [
-        save(tmp_path / f"{n}.nii.gz", one)
-        for n, one in (("p", totalsegmentator()), ("r", pelvis()))
-    ]
+def test_without_a_dataset_json_labels_are_the_reference_s(pair):
+    files = pair(totalsegmentator(), pelvis())
     found = dice(evaluate(*files, map=["25=1", "26=1", "77=2", "78=3", "27=label 4"]))
     assert found == {f"label {n}": 1.0 for n in range(1, 5)}
 
 
-def test_no_value_in_common_names_the_option(tmp_path, save):
-    files = [
-        save(tmp_path / f"{n}.nii.gz", one)
-        for n, one in (("p", totalsegmentator()), ("r", pelvis()))
-    ]
+def test_no_value_in_common_names_the_option(pair):
+    files = pair(totalsegmentator(), pelvis())
     with pytest.raises(UserError) as error:
         evaluate(*files)
     assert (

@@ -73,6 +73,10 @@ def model(nnunet: Path) -> tuple[tiny.Tiny, Path]:
     return data, tiny.train(data, "3d_fullres")
 
 
+def from_dicom(series: Path, model: Path) -> list[str]:
+    return ["export", "--from-dicom", str(series), "--model", str(model), "-device", "cpu"]
+
+
 @pytest.mark.integration
 def test_from_dicom_to_dicom(model, tmp_path, capsys):
     data, folder = model
@@ -89,17 +93,7 @@ def test_from_dicom_to_dicom(model, tmp_path, capsys):
     tags = {"PatientName": "Quill^Ada"}
     write_series(series, sitk.GetArrayFromImage(scanned), matrix, key="x", scanner=MR, tags=tags)
     out = tmp_path / "out"
-    command = [
-        "export",
-        "--from-dicom",
-        str(series),
-        "--model",
-        str(folder),
-        "-device",
-        "cpu",
-        "-o",
-        str(out),
-    ]
+    command = [*from_dicom(series, folder), "-o", str(out)]
     assert main([*command, "--to", "seg.nrrd", "dicom-seg", "stl"]) == 0
     said = capsys.readouterr()
     assert "checkpoint_final.pth of fold 0 is a Python pickle, which can run code" in said.err
@@ -138,8 +132,7 @@ def test_a_tilted_series_is_an_error_before_anything_is_written(model, tmp_path,
         tmp_path / "s", np.zeros((8, 9, 10)), np.diag([1, 1, 2.0, 1]), key="t", positions=positions
     )
     out = tmp_path / "out"
-    assert main(["export", "--from-dicom", str(tmp_path / "s"), "--model", str(folder), "-device", "cpu",
-                 "-o", str(out)]) == 2  # fmt: skip
+    assert main([*from_dicom(tmp_path / "s", folder), "-o", str(out)]) == 2
     assert "gantry is tilted" in capsys.readouterr().err
     assert not out.exists()
 
@@ -152,14 +145,10 @@ def test_a_damaged_model_is_one_line(model, tmp_path, capsys):
         (other / name).write_bytes((folder / name).read_bytes())
     (other / "fold_0" / "checkpoint_final.pth").write_bytes(b"no pickle")
     series, _, _ = patient(tmp_path)
-    assert (
-        main(["export", "--from-dicom", str(series), "--model", str(other), "-device", "cpu"]) == 2
-    )
+    assert main(from_dicom(series, other)) == 2
     assert "nnU-Net cannot load this model" in capsys.readouterr().err
     content = json.loads((other / "dataset.json").read_text())
     del content["file_ending"]
     (other / "dataset.json").write_text(json.dumps(content))
-    assert (
-        main(["export", "--from-dicom", str(series), "--model", str(other), "-device", "cpu"]) == 2
-    )
+    assert main(from_dicom(series, other)) == 2
     assert "dataset.json: file_ending missing; copy the model again" in capsys.readouterr().err

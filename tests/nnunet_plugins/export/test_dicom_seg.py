@@ -49,17 +49,8 @@ def points_of(found):
 
 @pytest.mark.parametrize(
     ("code", "degrees"),
-    [
-        ("LPS", 0),
-        ("LPI", 0),
-        ("RAS", 0),
-        ("PSL", 0),
-        ("AIR", 12),
-        ("LIP", 0),
-        ("SPL", 0),
-        ("LPS", 33),
-    ],
-)
+    [("LPS", 0), ("LPI", 0), ("RAS", 0), ("PSL", 0), ("AIR", 12), ("LIP", 0), ("SPL", 0), ("LPS", 33)],
+)  # fmt: skip
 def test_the_mask_is_on_the_right_voxels(tmp_path, code, degrees):
     series, prediction, array = patient(tmp_path, code, degrees)
     _, found = write(prediction, series, tmp_path / "out")

@@ -77,15 +77,8 @@ def test_dcmqi_reads_foreign_names(tmp_path: Path) -> None:
     _, dicom, _ = written(tmp_path, FOREIGN)
     (tmp_path / "read").mkdir()
     program = Path(dcmqi.__file__).parent / "bin" / "segimage2itkimage"
-    command = [
-        program,
-        "--inputDICOM",
-        dicom,
-        "--outputDirectory",
-        tmp_path / "read",
-        "--outputType",
-        "nii",
-    ]
+    folders = ["--inputDICOM", dicom, "--outputDirectory", tmp_path / "read"]
+    command = [program, *folders, "--outputType", "nii"]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     stored = json.loads((tmp_path / "read" / "meta.json").read_text(encoding="utf-8"))
     assert [one[0]["SegmentLabel"] for one in stored["segmentAttributes"]] == FOREIGN

@@ -110,7 +110,7 @@ def test_aspp_has_the_papers_dilations_on_the_papers_slices() -> None:
     topology = find_topology("cai2023-aspp-unet", "ours")
     with torch.device("meta"):
         network = build("ASPPUNet", topology.architecture(), 1, 9, True, topology.patch)
-    stages = [stage[-1].follows.dilations for stage in network.encoder.stages[:4]]
+    stages = [block.dilations for block in network.stage_blocks.values()]
     assert stages == [[[6, 6], [12, 12], [18, 18]]] * 4
 
 

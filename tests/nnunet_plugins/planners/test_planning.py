@@ -362,7 +362,7 @@ def test_a_memory_target_too_small_for_any_patch(plan: Planner) -> None:
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        ({"recipe": "papers"}, "--recipe papers: allowed: native, paper"),
+        ({"recipe": "papers"}, "--recipe papers: allowed: native, paper, printed"),
         ({"encoder": "resnet"}, "--encoder resnet: allowed: plain, residual"),
         ({"encoder": ""}, "--encoder : allowed: plain, residual"),
     ],

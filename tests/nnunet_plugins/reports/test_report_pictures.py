@@ -13,9 +13,13 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
+from nnunet_plugins.comparison.runs import Options
+from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.reports.niivue import as_script, pack_case, shrink_factors
 from nnunet_plugins.reports.overlays import KINDS, draw_planes, kinds, worst_place
+from nnunet_plugins.reports.report import _case
+from nnunet_plugins.reports.sources import read_source
 from nnunet_plugins.reports.volumes import CaseFiles, CaseVolumes, Coding, load_case, to_grey
 
 from .conftest import SHAPE, predictions, save, truth
@@ -83,6 +87,30 @@ def test_pictures_and_volumes_do_not_depend_on_the_orientation_of_the_file(
         a, b = (unpacked(one[key]) for one in packed)
         assert np.array_equal(a.dataobj, b.dataobj)
         assert np.allclose(a.affine, b.affine, atol=1e-4)
+
+
+def test_predictions_of_another_tool_are_shown_in_the_numbers_of_the_reference(
+    tmp_path: Path,
+) -> None:
+    """25 is the sacrum; 1, the number of our sacrum, is another structure of the tool."""
+    for case in ("c", "d"):
+        theirs = np.where(truth() == 1, 25, 0).astype(np.uint8)
+        theirs[0, 0, 0] = 1
+        save(tmp_path / "found" / f"{case}.nii.gz", theirs)
+        save(tmp_path / "true" / f"{case}.nii.gz", truth())
+    (tmp_path / "true" / "dataset.json").write_text(
+        '{"labels": {"background": 0, "sacrum": 1, "L5": 2}}'
+    )
+    options = Options(reference=tmp_path / "true", map=["25=sacrum"])
+    source = read_source(tmp_path / "found", options)
+    assert source.scores.summary["sacrum"].metrics["dice"].mean == 1
+    case = load_case(source.cases["c"], source.scores.labels, values=source.values)
+    assert np.array_equal(case.prediction, truth() == 1)
+    with pytest.raises(UserError, match=r"holds values 25 that are not declared"):
+        load_case(source.cases["c"], source.scores.labels)
+    shown = _case(source, source.scores.cases[0], 1.0)
+    assert all("agreement" in picture.alt for picture in shown["pictures"])
+    assert not any("missed" in picture.alt for picture in shown["pictures"])
 
 
 def test_planes_are_to_scale_and_in_radiological_orientation() -> None:

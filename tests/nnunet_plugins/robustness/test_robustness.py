@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from dataset_conversion.io.geometry import place
 from nnunet_plugins.cli import main
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.prediction import Model
+from nnunet_plugins.reports import perturbed_panels
 from nnunet_plugins.robustness import run
 from nnunet_plugins.robustness.curves import draw, table
 from nnunet_plugins.robustness.perturbations import PERTURBATIONS, Changed, Setting
@@ -256,6 +258,42 @@ def test_the_curves_of_a_known_model(world):
     assert "plus k * Z" in record["perturbations"]["noise"]["about"]
 
 
+def test_training_cases_are_named(world, tmp_path, monkeypatch):
+    folder, model = world
+    images, labels = run.find_inputs(folder / "images", model), folder / "labels"
+    data = tmp_path / "pre" / "Dataset001_X"
+    data.mkdir(parents=True)
+    monkeypatch.setenv("nnUNet_preprocessed", str(data.parent))
+    (model.folder / "plans.json").write_text('{"dataset_name": "Dataset001_X"}')
+    splits = [{"train": ["a", "c"], "val": ["b"]}, {"train": ["b", "c"], "val": ["a"]}]
+    (data / "splits_final.json").write_text(json.dumps(splits))
+    for fold, case in (("fold_0", "b"), ("fold_1", "a"), ("fold_all", "a"), ("fold_all", "b")):
+        (model.folder / fold / "validation").mkdir(parents=True, exist_ok=True)
+        (model.folder / fold / "validation" / f"{case}.nii.gz").touch()
+
+    def said(*folds, cases=images, labels=labels):
+        return [
+            note.removeprefix("WARNING: ").partition(";")[0]
+            for note in run.notes_about(replace(model, folds=folds), cases, labels)
+        ]
+
+    a, b = ({case: images[case]} for case in "ab")
+    assert said("0", cases=b) == said("1", cases=a) == []
+    assert said("0") == ["1 of 2 cases have names of training cases of fold_0: a"]
+    assert said("0", "1", cases=b) == ["1 of 1 cases have names of training cases of fold_1: b"]
+    assert said("all") == ["2 of 2 cases have names of training cases of fold_all: a, b"]
+    assert said("0") == [
+        note.removeprefix("WARNING: ").partition(";")[0]
+        for note in measured(world, blur=[1.0]).notes
+    ]
+    (data / "splits_final.json").unlink()
+    assert said("0") == []  # not known
+    own = tmp_path / "raw" / "Dataset001_X" / "labelsTr"
+    own.mkdir(parents=True)
+    (doubt,) = said("0", labels=own)
+    assert "the references are training cases of Dataset001_X" in doubt
+
+
 def test_figures_are_reproducible(world, tmp_path):
     found = measured(world, noise=[30.0, 90.0], spacing=[2.0])
     files = [tmp_path / f"{n}.{ending}" for n in "ab" for ending in ("png", "svg")]
@@ -266,6 +304,40 @@ def test_figures_are_reproducible(world, tmp_path):
     text = files[1].read_text()
     for word in ("Noise", "Voxel size", "mean Dice", "bone", "Threshold, 2 cases"):
         assert word in text
+
+
+def test_the_pictures_of_a_case_are_its_images_and_their_predictions(world, monkeypatch):
+    folder, model = world
+    wanted = {"noise": [0.0, 90.0], "spacing": [2.0]}
+    found = run.measure(
+        model, Threshold(), folder / "images", folder / "labels", wanted, Setting(), show="b"
+    )
+    lines = []
+    monkeypatch.setattr(
+        perturbed_panels, "draw_grid", lambda paths, drawn, names: lines.extend(drawn)
+    )
+    perturbed_panels.perturbed_panels([], found, folder / "model" / "dataset.json")
+    assert [line.caption for line in lines] == ["image", "prediction"]
+    images, predictions = (line.cells for line in lines)
+    titles = [cell.title for cell in images]
+    assert titles == ["unperturbed", "k = 0", "k = 90", "spacing 2 times"]
+    block = np.zeros(SHAPE[1:], np.uint8)
+    block[6:16, 8:18] = 1
+    for cell in predictions[:2]:  # a slice of the block, found without noise
+        np.testing.assert_array_equal(cell.codes, block)
+    # The window of bone, -450 to 1050 HU, holds for all: 0 and 100 HU are grey 76 and 93.
+    np.testing.assert_array_equal(images[0].grey, np.where(block, 93, 76))
+    noisy = images[2].grey
+    assert noisy.min() >= 76
+    found_there = predictions[2].codes == 1  # above 50 HU, which is grey 85
+    assert noisy[found_there].min() >= 85 >= noisy[~found_there].max()
+    coarse = images[3]
+    assert coarse.grey.shape == (11, 13)
+    assert coarse.pixel == pytest.approx((2.2, 1.6))
+    with pytest.raises(UserError, match="--show c: no such case; allowed: a, b"):
+        run.measure(
+            model, Threshold(), folder / "images", folder / "labels", wanted, Setting(), show="c"
+        )
 
 
 def test_missing_files_are_named(world):
@@ -304,5 +376,7 @@ def test_the_command(world, capsys, monkeypatch):
     assert sorted(p.name for p in (folder / "out").iterdir()) == [
         "robustness.json", "robustness.png", "robustness.svg",
     ]  # fmt: skip
+    assert main([*command, "--noise", "10", "--show", "a"]) == 0
+    assert (folder / "out" / "robustness_a.png").exists()
     assert main([*command, "--window", "5", "1"]) == 2
     assert "--window 5 1: the first must be below the second" in capsys.readouterr().err

@@ -24,6 +24,7 @@ VALUES = {
     "iterations_per_epoch": COUNT,
     "validation_iterations_per_epoch": COUNT,
     "save_every": COUNT,
+    "seed": ([0, 1, 2**32 - 1], [-1, 2**32, 1.0, "1", None, *LIMIT]),
     "initial_lr": ([1e-9, 0.01, 1], [0, 0.0, -1, "0.01", None, *LIMIT]),
     "weight_decay": ([0, 0.0, 3e-5, 1], [-1e-9, "0", None, *LIMIT]),
     "oversample_foreground": (SHARE[0], [*SHARE[1], *LIMIT]),

@@ -1,0 +1,47 @@
+"""Whether the work of a job has ended, by nnU-Net's files; needed after a run was killed."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from pathlib import Path
+
+from nnunet_plugins.evaluation.saved import is_scores
+from nnunet_plugins.plans_file import unfinished_mark
+from nnunet_plugins.study.folder import Study
+from nnunet_plugins.study.jobs import Job
+from nnunet_plugins.study.steps import predictions
+
+
+def is_finished(study: Study, job: Job) -> bool:
+    """Whether everything that a job's commands write is there and complete."""
+    if job.kind == "plan":
+        return study.plans.is_file() and not unfinished_mark(study.plans).exists()
+    if job.kind == "train":
+        fold = study.fold(job)
+        # nnU-Net writes the summary last.
+        return (fold / "checkpoint_final.pth").is_file() and (
+            fold / "validation" / "summary.json"
+        ).is_file()
+    if job.kind in ("score", "test"):
+        return is_scores(study.scores(job))
+    dataset = f"Dataset{study.settings.data.dataset:03}_*/dataset.json"
+    return job.kind == "convert" and any(study.raw_root.glob(dataset))
+
+
+def discard_damaged(study: Study, job: Job) -> None:
+    """Remove what an interrupted job has left incomplete and the next attempt would take for complete."""
+    if job.kind == "train":
+        for checkpoint in study.fold(job).glob("checkpoint_*.pth"):
+            if not zipfile.is_zipfile(checkpoint):  # nnU-Net writes it in place
+                checkpoint.unlink()
+    elif job.kind == "test" and not is_finished(study, job):
+        shutil.rmtree(predictions(study, job), ignore_errors=True)
+
+
+def finished_epochs(fold: Path) -> tuple[int, float]:
+    """Number of epochs that a training has done, and their seconds."""
+    from nnunet_plugins.training_log import read_training_log
+
+    log = read_training_log(fold)
+    return len(log.seconds), sum(log.seconds.values())
