@@ -142,7 +142,7 @@ def write_plans(
     for row in chosen:
         base = row.configuration or configuration or found.configuration
         try:
-            source = _native_plans(folder, plans) if paper and row.native else plans
+            source = native_plans(folder, plans) if paper and row.native else plans
             result, entry = row_configuration(found, row, base, source, dataset_json, paper=paper)
         except UserError as error:
             fix = "; omit --paper, or name the other rows with --rows" if paper else ""
@@ -158,7 +158,7 @@ def write_plans(
     return Written(target, folder.name, tuple(made), tuple(notes))
 
 
-def _native_plans(folder: Path, plans: dict[str, Any]) -> dict[str, Any]:
+def native_plans(folder: Path, plans: dict[str, Any]) -> dict[str, Any]:
     """Plans for nnU-Net's own row: ``plans`` unless they are a paper's, else nnU-Net's own of the same dataset.
 
     Raises:

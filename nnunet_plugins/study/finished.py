@@ -7,16 +7,15 @@ import zipfile
 from pathlib import Path
 
 from nnunet_plugins.evaluation.saved import is_scores
-from nnunet_plugins.plans_file import unfinished_mark
 from nnunet_plugins.study.folder import Study
 from nnunet_plugins.study.jobs import Job
-from nnunet_plugins.study.steps import predictions
+from nnunet_plugins.study.steps import commands_of, predictions
 
 
 def is_finished(study: Study, job: Job) -> bool:
     """Whether everything that a job's commands write is there and complete."""
     if job.kind == "plan":
-        return study.plans.is_file() and not unfinished_mark(study.plans).exists()
+        return not commands_of(study, job)
     if job.kind == "train":
         fold = study.fold(job)
         # nnU-Net writes the summary last.

@@ -119,7 +119,7 @@ def _do(study: Study, job: Job, state: dict[str, Any], lock: int) -> dict[str, A
 def _inside(kind: str) -> Callable[[Study], dict[str, Any]]:
     """The function of a job that this process does itself."""
     if kind == "rows":
-        from nnunet_plugins.study.rows import write_rows
+        from nnunet_plugins.study.row_plans import write_rows
 
         return write_rows
     from nnunet_plugins.study.results import write_results

@@ -1,19 +1,11 @@
-"""The configurations of a study's rows and seeds, all in one plans file on the same preprocessed data."""
+"""The rows of a study: what their names stand for, and which configuration they inherit from."""
 
 from __future__ import annotations
-
-import hashlib
-import json
-from typing import Any
 
 from architectures.suggestions import nearest_first
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.papers.library import find_table
 from nnunet_plugins.papers.tables import Row, Table
-from nnunet_plugins.plans_file import read_object, resolve
-from nnunet_plugins.study.folder import Study, write_json
-from nnunet_plugins.study.jobs import run_name, trained_folds
-from nnunet_plugins.study.planned import described_rows
 from nnunet_plugins.study.settings import RowEntry, Settings
 
 
@@ -50,67 +42,13 @@ def base_of(settings: Settings, row: Row) -> str:
     return row.configuration or settings.configuration or table_of(settings).configuration
 
 
-def digest_of(plans: dict[str, Any], configuration: str) -> str:
-    """Digest of a configuration with what it inherits."""
-    text = json.dumps(resolve(plans, configuration), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def is_published(settings: Settings) -> bool:
+    """Whether rows have the topology of the paper. A preset fixes the size of the networks, as in `plan`."""
+    return settings.budget.recipe != "native" and not settings.budget.preset
 
 
-def write_rows(study: Study) -> dict[str, Any]:
-    """Add the configurations to the study's plans; return what the record says of them.
-
-    Raises:
-        UserError: a network cannot take the plan, or a row that was trained already would change.
-    """
-    from nnunet_plugins.planners.ablation_plans import row_configuration
-    from nnunet_plugins.training.procedure import read_procedure
-
-    settings, plans = study.settings, read_object(study.plans)
-    dataset, table, budget = (
-        read_object(study.preprocessed / "dataset.json"),
-        table_of(settings),
-        settings.budget,
-    )
-    # A preset fixes the size of the networks, as in `plan`.
-    published = budget.recipe == "paper" and not budget.preset
-    rows = {}
-    for name, seed in trained_folds(settings):
-        row = row_of(settings, name)
-        try:
-            made, entry = row_configuration(
-                table, row, base_of(settings, row), plans, dataset, paper=published
-            )
-        except UserError as error:
-            raise UserError(f"row {name}: {error}") from error
-        training = entry.get("training", {}) | budget.procedure() | row.training
-        entry["training"] = read_procedure({"training": training | {"seed": seed}})
-        run = run_name(name, seed)
-        configuration = f"{base_of(settings, row)}_{run}"
-        plans["configurations"][configuration] = entry
-        rows[run] = {
-            "configuration": configuration,
-            "network": row.network,
-            "trainer": f"{row.network}Trainer",
-            "parameters": made.parameters,
-            "memory": round(made.memory, 3),
-            "digest": digest_of(plans, configuration),
-        }
-    _check_unchanged(study, rows)
-    write_json(study.plans, plans)
-    return {"rows": rows, "described": described_rows(settings)}
-
-
-def _check_unchanged(study: Study, rows: dict[str, Any]) -> None:
-    """Refuse a change of what has been trained: the records would be of other plans.
-
-    Raises:
-        UserError: names the first such training.
-    """
-    for file in sorted((study.folder / "records" / "train").glob("*.json")):
-        done = read_object(file)
-        now = rows.get(run_name(done["row"], done["seed"]))
-        if now and now["digest"] != done["digest"]:
-            raise UserError(
-                f"{file.stem} was trained with other plans than study.yaml now describes (network, patch or training "
-                f"procedure); start a new study, or remove {file} and its model to train it again"
-            )
+def native_configurations(settings: Settings) -> list[str]:
+    """Configurations of nnU-Net's own plan that rows of a paper's study need."""
+    rows = [row_of(settings, name) for name in settings.row_names]
+    own = [base_of(settings, row) for row in rows if row.native and is_published(settings)]
+    return list(dict.fromkeys(own))

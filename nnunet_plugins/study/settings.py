@@ -13,6 +13,7 @@ from nnunet_plugins.study.schema import read_entry
 
 FILE = "study.yaml"
 DEVICES = ("cuda", "cpu", "mps")
+RECIPES = ("native", "paper")
 _ROW_NAME = r"[A-Za-z0-9][A-Za-z0-9.+-]*"
 
 
@@ -190,6 +191,10 @@ def _check(settings: Settings) -> None:
     data, resources = settings.data, settings.resources
     if not 1 <= data.dataset <= 999:
         raise UserError(f"data.dataset: is {data.dataset}; expected an id from 1 to 999")
+    if settings.budget.recipe not in RECIPES:
+        raise UserError(
+            f"budget.recipe: is {settings.budget.recipe!r}; allowed: {', '.join(RECIPES)}"
+        )
     if (data.source is None) != (data.format is None):
         raise UserError("data: source and format belong together; give both or neither")
     if resources.device not in DEVICES:

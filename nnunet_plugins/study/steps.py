@@ -7,8 +7,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from nnunet_plugins.plans_file import unfinished_mark
 from nnunet_plugins.study.folder import PLANS, Study
 from nnunet_plugins.study.jobs import Job, trained_folds
+from nnunet_plugins.study.rows import base_of, native_configurations, row_of, table_of
+
+NATIVE = "ModularUNetPlans"  # found by `ablation_plans.native_plans`
 
 
 def program(name: str) -> str:
@@ -36,6 +40,7 @@ def _convert(study: Study, _: Job) -> list[list[str]]:
 
 
 def _plan(study: Study, _: Job) -> list[list[str]]:
+    """Plans of the budget, and nnU-Net's own ones where a paper has nnU-Net as a row; without those that are made."""
     budget = study.settings.budget
     options: list[object] = ["--recipe", budget.recipe]
     for option, value in (
@@ -46,16 +51,30 @@ def _plan(study: Study, _: Job) -> list[list[str]]:
         options += [] if value is None else [option, value]
     if budget.training:
         options += ["--training", json.dumps(budget.training)]
+    wanted = {PLANS: (budget.network, configurations(study), options)}
+    if native := native_configurations(study.settings):
+        wanted[NATIVE] = ("ModularUNet", native, [])
     return [
-        ours("plan", study.settings.data.dataset, "--network", budget.network, "-p", PLANS,
-             "-c", *configurations(study), "-np", study.settings.resources.cpus, *options)
+        ours("plan", study.settings.data.dataset, "--network", network, "-p", name,
+             "-c", *planned, "-np", study.settings.resources.cpus, *more)
+        for name, (network, planned, more) in wanted.items()
+        if not plans_are_made(study, name)
     ]  # fmt: skip
+
+
+def plans_are_made(study: Study, name: str) -> bool:
+    """Whether plans are complete, with their preprocessed data."""
+    for folder in (study.nnunet / "nnUNet_preprocessed").glob(
+        f"Dataset{study.settings.data.dataset:03}_*"
+    ):
+        file = folder / f"{name}.json"
+        if file.is_file() and not unfinished_mark(file).exists():
+            return True
+    return False
 
 
 def configurations(study: Study) -> list[str]:
     """nnU-Net's configurations that the rows inherit from."""
-    from nnunet_plugins.study.rows import base_of, row_of
-
     settings = study.settings
     found = [base_of(settings, row_of(settings, name)) for name in settings.row_names]
     return list(dict.fromkeys(found))
@@ -100,8 +119,6 @@ def predictions(study: Study, job: Job) -> Path:
 
 
 def _evaluate(study: Study, job: Job, predicted: Path, references: Path, *more: str) -> list[str]:
-    from nnunet_plugins.study.rows import table_of
-
     pixels = (
         ["--pixels"] if table_of(study.settings).pooled else []
     )  # such a table has distances in pixels

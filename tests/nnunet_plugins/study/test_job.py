@@ -174,7 +174,10 @@ def test_commands_are_nnunets_and_our_own_by_absolute_path(study):
         *("Dataset660_One", "3d_fullres_unet_seed0", "0", "-p", PLANS, "-tr", "UNetTrainer"),
         *("-device", "cpu", "--c"),
     ]
-    plan = commands_of(study, next(j for j in jobs_of(study.settings) if j.kind == "plan"))[0]
+    planning = next(job for job in jobs_of(study.settings) if job.kind == "plan")
+    assert commands_of(study, planning) == []  # made already
+    study.plans.unlink()
+    plan = commands_of(study, planning)[0]
     assert plan[1:5] == ["-m", "nnunet_plugins", "plan", "660"]
     score = next(j for j in jobs_of(study.settings) if j.kind == "score")
     (evaluate,) = commands_of(study, score)

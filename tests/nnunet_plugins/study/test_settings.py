@@ -85,6 +85,7 @@ def test_rows_of_their_own_and_every_value_survive_the_file():
         ("resources: {cpus: 0}", r"resources.cpus: is 0; expected 1 or more"),
         ("extra_runs: [{rows: [UNet], folds: [0], seeds: [1]}]", r"no row called 'UNet'"),
         ("extra_runs: [{rows: [MAGUNet], folds: [0]}]", r"extra_runs\[0\]: 'seeds' is missing"),
+        ("budget: {recipe: papers}", r"budget.recipe: is 'papers'; allowed: native, paper"),
         ("test: {", r"not YAML"),
         ("budget: {training: 3}", r"budget.training: is 3; expected keys with values"),
     ],
@@ -194,3 +195,15 @@ def test_options_of_every_paper_are_those_of_its_converter(number):
 def test_choices_that_make_no_study(chosen, message):
     with pytest.raises(UserError, match=message):
         content_of(chosen)
+
+
+def test_nnunets_own_row_of_a_paper_has_nnunets_own_plan():
+    from nnunet_plugins.study.rows import native_configurations
+
+    def of(**more):
+        text = study_text(content_of(Choices(paper="004", source="/s", **more)))
+        return native_configurations(parse_settings(text))
+
+    assert of() == ["2d"]
+    assert of(rows=["aspp", "segnet"]) == []
+    assert of(preset="cpu") == []  # all rows have the topology of the preset

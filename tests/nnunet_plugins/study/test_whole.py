@@ -21,7 +21,7 @@ from nnunet_plugins.study.paper_data import PAPER_DATA
 from tests.nnunet_plugins.study.studies import ROOT, snakemake_or_skip
 from tests.nnunet_plugins.tiny import write_raw
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(10_000)]
 ROWS = ("ModularUNet", "ResEncM", "SEUNet")
 
 
@@ -65,7 +65,9 @@ def test_killed_ten_times_a_study_ends_in_the_same_table(tmp_path, monkeypatch):
                  "--folds", 0, 1, "--epochs", 1, "--iterations", 2, "--preset", "cpu"), environ)  # fmt: skip
     done(command("run", study, "--jobs", 2, "--until", "rows"), environ)
     shutil.copytree(study, whole)
+    begin = time.monotonic()
     done(command("run", whole, "--jobs", 2), environ)
+    duration = time.monotonic() - begin
 
     moments, finished = random.Random(1), {}
     for _ in range(10):
@@ -73,7 +75,7 @@ def test_killed_ten_times_a_study_ends_in_the_same_table(tmp_path, monkeypatch):
             command("run", study, "--jobs", 2), env=environ, start_new_session=True,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        time.sleep(moments.uniform(4, 25))
+        time.sleep(moments.uniform(0.05, 0.3) * duration)
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
