@@ -116,6 +116,6 @@ def test_a_papers_experiment_on_its_phantom_ends_in_its_table(number, tmp_path):
         line = next(one for one in text.splitlines() if one.startswith(f"| {key} "))
         cells = dict(zip(columns, (c.strip() for c in line.strip("|").split("|")), strict=True))
         assert cells["run"].removesuffix(" !") == key
-        ours = [cells[c] for c in columns if c.endswith(" ours")]
+        ours = [cells[c] for c in columns if " ours" in c]
         assert any(cell not in ("", "-") for cell in ours)
     assert (study / "report.html").is_file()
