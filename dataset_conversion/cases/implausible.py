@@ -20,6 +20,7 @@ from dataset_conversion.errors import some
 _FEWEST = 3  # cases from which others can be told apart
 _SPREADS = 6.0  # robust standard deviations
 _CONTRAST = 0.75  # standard deviations of the values
+_BESIDE = 1.4  # see `edge_beside`
 _HU = 300.0
 _DENSE = 500.0  # HU; of bone
 _AIR = -300.0  # HU; lung is below
@@ -94,6 +95,7 @@ def _by_case(looked: Looked, channel: int) -> Iterator[dict[str, str]]:
         }
         yield _values(looked, channel)
     yield _contrasts(looked, channel)
+    yield _moved(looked, channel)
 
 
 def _is_ct(looked: Looked, channel: int) -> bool:
@@ -179,6 +181,15 @@ def _contrasts(looked: Looked, channel: int) -> dict[str, str]:
                     "inverted?"
                 )
     return found
+
+
+def _moved(looked: Looked, channel: int) -> dict[str, str]:
+    return {
+        name: f"{name}: the edges of the image are one voxel beside those of the labels ({m.beside[channel]:.1f} times "
+        "as steep there): is the mask moved by one slice?"
+        for name, m in looked.measures.items()
+        if len(m.beside) > channel and m.beside[channel] > _BESIDE
+    }
 
 
 def _values(looked: Looked, channel: int) -> dict[str, str]:

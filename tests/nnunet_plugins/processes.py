@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
+import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from nnunet_plugins.cli import main
+from nnunet_plugins.scratch import PREFIX
+from tests.dataset_conversion.making import tree
 
 ROOT = Path(__file__).parents[2]
 MARK = "TEST_OF_KILLED_COMMANDS"
@@ -94,4 +100,40 @@ def kill(process: subprocess.Popen[str] | Forked, number: int, mark: str) -> int
     for one in stray:
         os.kill(one, signal.SIGKILL)
     assert not stray
+    return int(process.returncode)
+
+
+def killed_at_random(
+    command: Callable[[Path], list[str]], moments: int, place: Path, begin: Callable[..., Any]
+) -> None:
+    """Kill a command at random moments: no file is incomplete, and the next run gives the undisturbed result.
+
+    Args:
+        command: arguments of one of our commands that writes below a folder.
+        moments: how often it is killed.
+        place: an empty folder.
+        begin: `start`, or `Forked` if everything is imported.
+    """
+    chance = random.Random(5)
+    before = time.monotonic()
+    assert _status(begin(command(place / "whole"), "")) == 0
+    whole, seconds = tree(place / "whole"), time.monotonic() - before
+    assert whole
+    out, statuses = place / "killed", []
+    for _ in range(moments):
+        mark = uuid.uuid4().hex
+        process = begin(command(out), mark)
+        time.sleep(chance.uniform(0.05, 0.95) * seconds)
+        statuses.append(kill(process, signal.SIGKILL, mark))
+        found = tree(out)
+        placed = {path for path in found if not Path(path).parts[0].startswith(PREFIX)}
+        assert whole.items() >= {path: found[path] for path in placed}.items()
+    assert -signal.SIGKILL in statuses
+    print(f"{command(out)[0]}: {statuses.count(-signal.SIGKILL)} of {moments} while it ran")
+    assert _status(begin(command(out), "")) == 0
+    assert tree(out) == whole
+
+
+def _status(process: Any) -> int:
+    process.communicate()
     return int(process.returncode)

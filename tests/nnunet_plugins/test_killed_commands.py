@@ -1,14 +1,13 @@
 """Commands that are killed leave no process and no damage: run again, they give the undisturbed result."""
 
 import os
-import random
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,9 +17,7 @@ from nnunet_plugins import prediction
 from nnunet_plugins.child_processes import MARK as OURS
 from nnunet_plugins.child_processes import ending_with_us, marked
 from nnunet_plugins.cli import main
-from nnunet_plugins.scratch import PREFIX
-from tests.dataset_conversion.making import tree
-from tests.nnunet_plugins.processes import Forked, children, kill, left, start
+from tests.nnunet_plugins.processes import Forked, children, kill, killed_at_random, left, start
 from tests.nnunet_plugins.test_model_orientation import Sided, model_in, write
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
@@ -164,8 +161,8 @@ def test_a_forked_process_ends_by_a_signal_at_any_moment():
     subprocess.run([sys.executable, "-c", FORKING], check=True, timeout=60)
 
 
-def commands(folder, out):
-    """Commands whose output is compared; each writes below a folder."""
+def command(name, folder, out):
+    """A command whose output is compared; it writes below a folder."""
     return {
         "evaluate": scoring(folder, out / "a.json"),
         "report": ["report", str(folder / "p"), "--reference", str(folder / "r"), "-o",
@@ -173,34 +170,7 @@ def commands(folder, out):
         "export": ["export", str(folder / "p"), "-o", str(out), "--to", "nii.gz", "stl"],
         "robustness": ["robustness", str(folder / "model"), str(folder / "images"), "--labels",
                        str(folder / "labels"), "-o", str(out), "--noise", "10", "--rotation", "10"],
-    }  # fmt: skip
-
-
-def killed_at_random(name, moments, folder, place, begin, seed=5):
-    """Kill a command at random moments: no file is incomplete, and the next run gives the undisturbed result."""
-    chance = random.Random(seed)
-    start_time = time.monotonic()
-    assert end(begin(commands(folder, place / "whole")[name], "")) == 0
-    whole, seconds = tree(place / "whole"), time.monotonic() - start_time
-    assert whole
-    out, statuses = place / "killed", []
-    for _ in range(moments):
-        mark = uuid.uuid4().hex
-        process = begin(commands(folder, out)[name], mark)
-        time.sleep(chance.uniform(0.05, 0.95) * seconds)
-        statuses.append(kill(process, signal.SIGKILL, mark))
-        found = tree(out)
-        placed = {path for path in found if not Path(path).parts[0].startswith(PREFIX)}
-        assert whole.items() >= {path: found[path] for path in placed}.items()
-    assert -signal.SIGKILL in statuses
-    print(f"{name}: {statuses.count(-signal.SIGKILL)} of {moments} while it ran")
-    assert end(begin(commands(folder, out)[name], "")) == 0
-    assert tree(out) == whole
-
-
-def end(process):
-    process.communicate()
-    return process.returncode
+    }[name]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -212,8 +182,8 @@ def few(tmp_path_factory):
 
 
 def test_an_export_killed_at_random_moments_and_run_again(few, tmp_path):
-    assert main(commands(few, tmp_path / "imports")["export"]) == 0
-    killed_at_random("export", 3, few, tmp_path, Forked)
+    assert main(command("export", few, tmp_path / "imports")) == 0
+    killed_at_random(partial(command, "export", few), 3, tmp_path, Forked)
 
 
 @pytest.mark.integration
@@ -224,12 +194,12 @@ def test_a_prediction_killed_at_random_moments_and_run_again(tmp_path, monkeypat
     monkeypatch.setattr(prediction, "load", lambda *_: Sided())
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
     (tmp_path / "scratch").mkdir()
-    assert main(commands(tmp_path, tmp_path / "imports")["robustness"]) == 0
-    killed_at_random("robustness", 20, tmp_path, tmp_path, Forked)
+    assert main(command("robustness", tmp_path, tmp_path / "imports")) == 0
+    killed_at_random(partial(command, "robustness", tmp_path), 20, tmp_path, Forked)
     assert not list((tmp_path / "scratch").iterdir())
 
 
 @pytest.mark.integration
 @pytest.mark.parametrize("name", ["evaluate", "report", "export"])
 def test_killed_at_twenty_moments_and_run_again(name, few, tmp_path):
-    killed_at_random(name, 20, few, tmp_path, start)
+    killed_at_random(partial(command, name, few), 20, tmp_path, start)

@@ -69,6 +69,10 @@ def moved(mask):
     return like(np.roll(array(mask), 5, 0), mask)
 
 
+def moved_a_little(mask):
+    return like(np.roll(array(mask), 1, 0), mask)
+
+
 def flipped(mask):
     return like(np.ascontiguousarray(array(mask)[::-1]), mask)
 
@@ -112,6 +116,7 @@ def test_right_data_give_no_warning(right, tmp_path):
     ("change_image", "change_mask", "text"),
     [
         (same, moved, "the mask moved, flipped or of another patient"),
+        (same, moved_a_little, "is the mask moved by one slice"),
         (same, flipped, "the mask moved, flipped or of another patient"),
         (noise, same, "in the other cases"),
         (of_metal, same, "HU, as air"),
