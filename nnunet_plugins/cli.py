@@ -108,7 +108,8 @@ def _run(arguments: argparse.Namespace) -> int:
     except (UserError, DatasetError, OSError) as error:
         if arguments.debug:
             raise
-        print(f"nnunet-plugins {arguments.command}: {error}", file=sys.stderr)
+        text = str(error).removeprefix(f"{arguments.command}: ")
+        print(f"nnunet-plugins {arguments.command}: {text}", file=sys.stderr)
         return 2
     except ImportError as error:  # a package or one of its requirements is missing
         if arguments.debug:

@@ -20,7 +20,6 @@ pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc"),
 ]
 ENDED = "checkpoint_final.pth"
-MOMENTS = 20
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +37,7 @@ def model(nnunet: Path) -> tuple[tiny.Tiny, Path]:
 
 
 @pytest.mark.parametrize(
-    ("name", "begin", "moments"), [("explain", start, MOMENTS), ("export", Forked, 20)]
+    ("name", "begin", "moments"), [("explain", start, 3), ("export", Forked, 20)]
 )
 def test_killed_at_random_moments_and_run_again(name, begin, moments, model, tmp_path):
     data, folder = model
