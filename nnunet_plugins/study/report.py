@@ -1,4 +1,4 @@
-"""The study as one self-contained HTML page."""
+"""The study as one self-contained HTML page, and its figures as files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from nnunet_plugins.evaluation.definitions import METRICS
 from nnunet_plugins.reports import report as pages
 from nnunet_plugins.reports.loss_curves import loss_curves
 from nnunet_plugins.reports.panels import panels
-from nnunet_plugins.scratch import scratch_in
 from nnunet_plugins.study.costs import cost_table, training_table
 from nnunet_plugins.study.folder import Study
 from nnunet_plugins.study.forest import forest, gains_of
@@ -35,6 +34,7 @@ from nnunet_plugins.study.steps import predictions
 _TEMPLATES = Path(__file__).with_name("templates")
 TITLES = {"validation": "Validation cases", "test": "Test set"}
 NAME = "report.html"
+FIGURES = "figures"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Part:
 
 
 def write_study_report(study: Study, parts: list[Part]) -> Path:
-    """Write DIR/report.html and return its path.
+    """Write DIR/report.html and the figures in it to DIR/figures; return the path of the page.
 
     Raises:
         UserError: it cannot be written.
@@ -65,7 +65,7 @@ def write_study_report(study: Study, parts: list[Part]) -> Path:
         title=study.folder.name,
         lead=_lead(study, parts),
         style=Markup((pages.TEMPLATES / "style.css").read_text(encoding="utf-8")),
-        parts=[_part(part) for part in parts],
+        parts=[_part(study, part) for part in parts],
         pictures=_pictures(study, parts),
         costs=cost_table(study),
         budget=cost_sheet(parts[0].found.runs) if parts else None,
@@ -94,7 +94,7 @@ def _lead(study: Study, parts: list[Part]) -> str:
     return f"{text}. Dataset {study.dataset}."
 
 
-def _part(part: Part) -> dict[str, Any]:
+def _part(study: Study, part: Part) -> dict[str, Any]:
     from markupsafe import Markup
 
     found, charts = part.found, []
@@ -102,6 +102,8 @@ def _part(part: Part) -> dict[str, Any]:
     for table in found.tables if len(found.runs) > 1 else ():
         chart = forest(gains_of(found, table.metric, label), table.metric, found.runs[0].name)
         if chart:
+            with placed(study.folder / FIGURES / f"{part.name}_{table.metric}.svg") as path:
+                path.write_text(chart, encoding="utf-8")
             charts.append((METRICS[table.metric].title, Markup(chart)))
     return {
         "name": part.name,
@@ -119,22 +121,25 @@ def _part(part: Part) -> dict[str, Any]:
 
 def _pictures(study: Study, parts: list[Part]) -> list[dict[str, str]]:
     """Loss curves and panels, each as an image of the page, or why it is missing."""
-    made = [_picture("Loss curves", "svg", lambda path: loss_curves(path, _folds(study)))]
+    folder = study.folder / FIGURES
+    made = [
+        _picture("Loss curves", folder / "loss.svg", lambda path: loss_curves(path, _folds(study)))
+    ]
     for part in parts:
-        title = f"{TITLES[part.name]}, as the rows segment them"
-        made.append(_picture(title, "png", lambda path, p=part: _panels(study, p, path)))  # type: ignore[misc]
+        title, target = f"{TITLES[part.name]}, as the rows segment them", f"{part.name}_cases.png"
+        made.append(_picture(title, folder / target, lambda path, p=part: _panels(study, p, path)))  # type: ignore[misc]
     return made
 
 
-def _picture(title: str, ending: str, draw: Callable[[Path], Any]) -> dict[str, str]:
-    kind = {"svg": "image/svg+xml", "png": "image/png"}[ending]
-    with scratch_in() as folder:
-        path = folder / f"picture.{ending}"
-        try:
+def _picture(title: str, target: Path, draw: Callable[[Path], Any]) -> dict[str, str]:
+    kind = {".svg": "image/svg+xml", ".png": "image/png"}[target.suffix]
+    try:
+        with placed(target) as path:
             draw(path)
-        except UserError as error:
-            return {"title": title, "source": "", "missing": str(error)}
-        data = base64.b64encode(path.read_bytes()).decode("ascii")
+    except UserError as error:
+        target.unlink(missing_ok=True)  # of an earlier state of the study
+        return {"title": title, "source": "", "missing": str(error)}
+    data = base64.b64encode(target.read_bytes()).decode("ascii")
     return {"title": title, "source": f"data:{kind};base64,{data}", "missing": ""}
 
 

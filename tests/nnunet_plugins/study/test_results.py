@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import statistics
+from xml.etree import ElementTree
 
 import pytest
 
@@ -113,6 +114,11 @@ def test_tables_and_report_are_written_and_the_page_loads_nothing(study):
     for text in (*ROWS, "SD of seeds", "6.00", "12 of 6 patients", "bone"):
         assert text in page
     assert page.count('src="data:image/') == 2  # curves and panels
+    figures = {file.name for file in (study.folder / "figures").iterdir()}
+    forests = {"validation_dice.svg", "validation_hd95_mm.svg"}
+    assert figures == {"loss.svg", "validation_cases.png", *forests}
+    drawn = ElementTree.parse(study.folder / "figures" / "validation_dice.svg")
+    assert drawn.getroot().tag == "{http://www.w3.org/2000/svg}svg"
 
 
 def test_rows_of_a_paper_get_its_table_and_others_are_left_out_of_it(study):
