@@ -1,7 +1,7 @@
 """One case in bounded memory: nnU-Net's preprocessing, windows and files; logits slab by slab.
 
-nnU-Net's predictor holds the logits of all classes on the grid of the image, in float64 while they are resampled. Here
-they are held on the grid of the network, and only for the depth of a window where the resampling allows it.
+nnU-Net's predictor holds the logits of all classes on the grid of the image, in float64 while they are resampled.
+Here they are held on the grid of the network, and only for the depth of a window where the resampling allows it.
 """
 
 from __future__ import annotations
@@ -119,7 +119,9 @@ def _predict(
     writer.write_seg(found.transpose(back), str(work / f"{stem}{ending}"), properties)
     del settings
     if entropy is not None:
-        _write_map(entropy.transpose(back), work / f"{stem}{ENTROPY}{ending}", work / f"{stem}{ending}")
+        _write_map(
+            entropy.transpose(back), work / f"{stem}{ENTROPY}{ending}", work / f"{stem}{ending}"
+        )
     if job.probabilities and stored is not None:
         _write_probabilities(predictor, job, images, stored, (whole, box), properties, work)
 

@@ -1,8 +1,8 @@
 """From slabs of logits to a label map on the image's grid, without the logits on that grid.
 
-The result is that of `nnunetv2.inference.export_prediction`, voxel for voxel. nnU-Net's default resampling is computed
-only where `linear.agreement` does not decide; any other is called for one class at a time, and the largest value so far
-is kept.
+The result is that of `nnunetv2.inference.export_prediction`, voxel for voxel. nnU-Net's default resampling is
+computed only where `linear.agreement` does not decide. Any other function is called for one class at a time, and the
+largest value so far is kept.
 """
 
 from __future__ import annotations
@@ -131,7 +131,9 @@ def _slab_by_slab(
             own = _shifted(first, part, start)
             _label(held, codes, [own, *axes[1:]], mark, table, labels, out[part])
         done = ready
-        unneeded = (int(first.low[done]) if done < len(first.low) else start + held.shape[1]) - start
+        unneeded = (
+            int(first.low[done]) if done < len(first.low) else start + held.shape[1]
+        ) - start
         if unneeded > 0:
             held, codes = held[:, unneeded:].clone(), codes[unneeded:]
             start += unneeded

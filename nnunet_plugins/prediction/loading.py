@@ -97,8 +97,8 @@ def load(
     previous = predictor.configuration_manager.previous_stage_name
     if previous is not None and not cascade:
         raise UserError(
-            f"{model.folder}: a cascade, which needs the predictions of {previous}; pass that model, or predict "
-            "with nnUNetv2_predict"
+            f"{model.folder}: a cascade, which needs the predictions of {previous}; pass that model, or, to "
+            "nnunet-plugins predict, its predictions with -prev_stage_predictions"
         )
     return predictor
 

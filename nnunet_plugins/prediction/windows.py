@@ -1,9 +1,8 @@
 """nnU-Net's sliding window, whose logits are complete slab by slab.
 
-nnU-Net adds the logits of all windows in one array of all classes. Its windows advance along the first axis: when those
-of the next step begin, no later window reaches the rows before them. `logit_rows` yields these rows and forgets them.
-The numbers are those of `nnUNetPredictor.predict_logits_from_preprocessed_data`: the same windows, in the same order,
-added in float16.
+nnU-Net adds the logits of all windows in one array of all classes. Its windows advance along the first axis: no
+window of the next step reaches the rows before it. `logit_rows` yields these rows and forgets them. The numbers are
+those of `nnUNetPredictor.predict_logits_from_preprocessed_data`: the same windows in the same order, added in float16.
 """
 
 from __future__ import annotations
@@ -113,7 +112,12 @@ def _use(predictor: Any, weights: dict[str, Any]) -> None:
 
 
 def _add(
-    predictor: Any, data: Tensor, windows: Sequence[Window], start: int, total: Tensor, count: Tensor
+    predictor: Any,
+    data: Tensor,
+    windows: Sequence[Window],
+    start: int,
+    total: Tensor,
+    count: Tensor,
 ) -> None:
     """Add the logits of the windows of one step, weighted by nnU-Net's Gaussian."""
     from nnunetv2.inference.sliding_window_prediction import compute_gaussian
@@ -131,4 +135,3 @@ def _add(
         row = 0 if isinstance(window[1], int) else slice(None)
         total[(slice(None), row, *window[2:])] += found
         count[(row, *window[2:])] += weight
-

@@ -86,9 +86,7 @@ def test_a_cascade_takes_the_labels_of_the_previous_stage(nnunet, tmp_path):
     previous.parent.mkdir()
     read = sitk.ReadImage(str(case))
     sitk.WriteImage(sitk.Cast(read > 0.5, sitk.sitkUInt8) + (read > 1), str(previous))
-    wanted = nnunet_predicts(
-        model, [case], tmp_path / "nnunet" / "case", previous=previous.parent
-    )
+    wanted = nnunet_predicts(model, [case], tmp_path / "nnunet" / "case", previous=previous.parent)
     predictor = load(model, "cpu", cascade=True)
     job = Job((case,), tmp_path / "ours" / "case", previous)
     np.testing.assert_array_equal(labels_in(predict_bounded(predictor, model, job)), wanted)
@@ -99,9 +97,7 @@ def test_a_cascade_takes_the_labels_of_the_previous_stage(nnunet, tmp_path):
 def test_probabilities_are_those_of_nnunet(nnunet, dataset, tmp_path):
     model = make_model(tmp_path / "model", dataset=dataset, folds=2)
     case = image(tmp_path / "case_0000.nii.gz")
-    wanted = nnunet_predicts(
-        model, [case], tmp_path / "nnunet" / "case", save_probabilities=True
-    )
+    wanted = nnunet_predicts(model, [case], tmp_path / "nnunet" / "case", save_probabilities=True)
     job = Job((case,), tmp_path / "ours" / "case", probabilities=True, entropy=True)
     found = labels_in(predict_bounded(load(model, "cpu"), model, job))
     np.testing.assert_array_equal(found, wanted)
