@@ -2,7 +2,7 @@
 
 nnU-Net adds the logits of all windows in one array of all classes. Its windows advance along the first axis: no
 window of the next step reaches the rows before it. `logit_rows` yields these rows and forgets them. The numbers are
-those of `nnUNetPredictor.predict_logits_from_preprocessed_data`: the same windows in the same order, added in float16.
+those of `nnUNetPredictor.predict_logits_from_preprocessed_data`: the same windows in the same order, in float16.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 Window = tuple[Any, ...]
+_ROWS = 8  # that are yielded at a time
 
 
 @torch.inference_mode()
@@ -85,18 +86,25 @@ def _rows(predictor: Any, data: Tensor, weights: dict[str, Any]) -> Iterator[Ten
         _use(predictor, weights)
         _add(predictor, padded, windows, start, total, count)
         done = after - start
-        rows = torch.div(total[:, :done], count[:done])
-        if torch.any(torch.isinf(rows)):
-            raise RuntimeError(
-                "a logit is infinite in float16, in which nnU-Net adds the windows; nnU-Net stops here as well"
-            )
-        low, high = max(begin - start, 0), min(end - start, done)
-        if low < high:
-            yield rows[(slice(None), slice(low, high), *others)].cpu()
-        for one, axis in ((total, 1), (count, 0)):
-            kept = one.narrow(axis, done, depth - done).clone()
-            one.narrow(axis, 0, depth - done).copy_(kept)
-            one.narrow(axis, depth - done, done).zero_()
+        for row in range(max(begin - start, 0), min(end - start, done), _ROWS):
+            part = slice(row, min(row + _ROWS, end - start, done))
+            rows = torch.div(total[:, part], count[part])
+            if torch.any(torch.isinf(rows)):
+                raise RuntimeError(
+                    "a logit is infinite in float16, in which nnU-Net adds the windows; nnU-Net stops here as well"
+                )
+            yield rows[(slice(None), slice(None), *others)].cpu()
+        _advance(total, done, 1)
+        _advance(count, done, 0)
+
+
+def _advance(values: Tensor, done: int, axis: int) -> None:
+    """Move the rows from ``done`` on to the front, without a second copy of all, and clear the rest."""
+    left = values.shape[axis] - done
+    for row in range(0, left, done):
+        size = min(done, left - row)
+        values.narrow(axis, row, size).copy_(values.narrow(axis, row + done, size))
+    values.narrow(axis, left, done).zero_()
 
 
 def _start(window: Window) -> int:
