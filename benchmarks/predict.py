@@ -5,10 +5,10 @@
     python benchmarks/predict.py -device cuda
 
 The volume is a phantom of as many tissues as classes, and the network classifies by intensity, so that the label map
-has the smooth surfaces of a trained model's. The network costs little, so that the rest of the prediction is measured.
-Each command is a process. Its peak is the largest resident memory of any of its processes, as GNU time reports it, and
-that of all its processes together (proportional, sampled twice a second). The export, from logits to label map, is
-timed alone, on the same logits, in one process.
+has the smooth surfaces of a trained model's. The network costs little: the rest of the prediction is measured. Each
+command is a process. Its peak is the largest resident memory of any of its processes, as GNU time reports it, and
+that of all its processes together (proportional, sampled twice a second). The export, from logits to label map, is also
+measured alone, on the same logits; its time is that of the CPU, which other programs do not change much.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def write_model(folder: Path, classes: int) -> None:
 
 
 def linear_weights(weights: dict[str, Any], classes: int) -> dict[str, Any]:
-    """The first feature is the intensity x; the logit of class c is 2 c x - c^2, the largest of which is nearest x."""
+    """The first feature is the intensity x; the logit of class c is 2 c x - c^2, largest for the c nearest to x."""
     changed = {}
     for name, value in weights.items():
         value = torch.zeros_like(value)
@@ -170,7 +170,8 @@ def measured(command: list[str], log: Path) -> dict[str, float]:
     """Run a command; returns seconds and the peak of its largest process and of all together."""
     script = (
         "import resource, subprocess, sys; code = subprocess.call(sys.argv[2:]); "
-        "open(sys.argv[1], 'w').write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)); sys.exit(code)"
+        "use = resource.getrusage(resource.RUSAGE_CHILDREN); "
+        "open(sys.argv[1], 'w').write(f'{use.ru_maxrss} {use.ru_utime + use.ru_stime}'); sys.exit(code)"
     )
     peak = log.with_suffix(".peak")
     began = time.monotonic()
@@ -184,46 +185,83 @@ def measured(command: list[str], log: Path) -> dict[str, float]:
     sampler.over.set()
     if code:
         raise SystemExit(f"{command[0]}: status {code}\n{log.read_text()[-3000:]}")
+    largest, cpu = peak.read_text().split()
     return {
         "seconds": round(time.monotonic() - began, 1),
-        "peak_gb": round(int(peak.read_text()) * 1024 / 1e9, 2),
+        "cpu_seconds": round(float(cpu), 1),
+        "peak_gb": round(int(largest) * 1024 / 1e9, 2),
         "peak_all_processes_gb": round(sampler.peak / 1e9, 2),
     }
 
 
-def exports(model: Path, image: Path, classes: int) -> dict[str, Any]:
-    """Time the export of both on the same logits, and compare their label maps."""
+def export(model: Path, image: Path, classes: int, ours: bool, target: Path) -> None:
+    """Export the same logits as nnU-Net or as predict does; writes the labels, CPU seconds and memory."""
     from nnunetv2.inference.export_prediction import (
         convert_predicted_logits_to_segmentation_with_correct_shape as convert,
     )
 
     from nnunet_plugins.prediction import find_model, load
-    from nnunet_plugins.prediction.bounded import _preprocessed
     from nnunet_plugins.prediction.label_maps import Grids, label_map
 
     predictor = load(find_model(model), "cpu")
-    data, properties = _preprocessed(predictor, [image], [])
-    values = torch.arange(classes, dtype=torch.float32).view(-1, 1, 1, 1)
-    logits = torch.empty((classes, *data.shape[1:]), dtype=torch.half)
+    values = sitk.GetArrayFromImage(sitk.ReadImage(str(image)))
+    grid = [round(n * s / p) for n, s, p in zip(values.shape, SPACING[::-1], PLANNED, strict=True)]
+    places = [torch.arange(n) * (m / n) for n, m in zip(grid, values.shape, strict=True)]
+    data = torch.from_numpy(values)[torch.meshgrid(*(p.long() for p in places), indexing="ij")]
+    properties = {
+        "spacing": SPACING[::-1], "shape_before_cropping": values.shape,
+        "shape_after_cropping_and_before_resampling": values.shape,
+        "bbox_used_for_cropping": [[0, n] for n in values.shape],
+    }  # fmt: skip
+    logits = torch.empty((classes, *grid), dtype=torch.half)
     for number in range(classes):
-        logits[number] = (2 * values[number] * data[0] - values[number] ** 2).half()
-    grids = Grids.of(predictor, data.shape[1:], properties)
-    out = np.zeros(grids.wanted, np.uint8)
-    began = time.monotonic()
-    label_map(iter(torch.split(logits, 48, 1)), grids, out)
-    ours = time.monotonic() - began
-    began = time.monotonic()
-    theirs = convert(
-        logits, predictor.plans_manager, predictor.configuration_manager, predictor.label_manager,
-        properties, num_threads_torch=torch.get_num_threads(),
-    )  # fmt: skip
-    other = time.monotonic() - began
-    box = tuple(slice(*ends) for ends in properties["bbox_used_for_cropping"])
-    return {
-        "nnunet_s": round(other, 1),
-        "ours_s": round(ours, 1),
-        "ratio": round(ours / other, 3),
-        "differing_voxels": int((theirs[box] != out).sum()),
+        logits[number] = (2 * number * data - number**2).half()
+    size = values.shape
+    del values, data
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.process_time()
+    if ours:
+        out = np.zeros(size, np.uint8)
+        grids = Grids.of(predictor, grid, properties)
+        label_map(iter(torch.split(logits, 8, 1)), grids, out)
+    else:
+        out = convert(
+            logits, predictor.plans_manager, predictor.configuration_manager, predictor.label_manager,
+            properties, num_threads_torch=torch.get_num_threads(),
+        )  # fmt: skip
+    seconds = time.process_time() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    np.save(target.with_suffix(".npy"), out)
+    logits_gb = logits.nbytes / 1e9
+    target.write_text(
+        json.dumps(
+            {
+                "cpu_seconds": round(seconds, 1),
+                "peak_gb": round(peak * 1024 / 1e9, 2),
+                "above_logits_gb": round((peak - before) * 1024 / 1e9, 2),
+                "logits_gb": round(logits_gb, 2),
+            }
+        )
+    )
+
+
+def exports(model: Path, image: Path, classes: int) -> dict[str, Any]:
+    """Both exports, each in a process, and whether their label maps are equal."""
+    found: dict[str, Any] = {}
+    for who in ("nnunet", "predict"):
+        target = image.parent.parent / f"export_{who}.json"
+        subprocess.run(
+            [sys.executable, __file__, "--export", str(model), str(image), str(classes), who, str(target)],
+            check=True,
+        )  # fmt: skip
+        found[who] = json.loads(target.read_text())
+    one, other = (
+        np.load(image.parent.parent / f"export_{who}.npy") for who in ("nnunet", "predict")
+    )
+    ratio = found["predict"]["cpu_seconds"] / max(found["nnunet"]["cpu_seconds"], 1e-9)
+    return found | {
+        "ratio_cpu": round(ratio, 3),
+        "differing_voxels": int((one != other).sum()),
     }
 
 
@@ -234,12 +272,17 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=3, default=[256, 256, 140], help="x y z")
     parser.add_argument("--classes", type=int, nargs="+", default=[20, 4])
     parser.add_argument("-device", default="cpu")
+    parser.add_argument("--export", nargs=5, help=argparse.SUPPRESS)
     parser.add_argument("--export-only", action="store_true", help="time the export alone")
     parser.add_argument("-o", dest="output", type=Path)
     arguments = parser.parse_args()
     from nnunet_plugins.environment import register_trainers
 
     register_trainers()
+    if arguments.export:
+        model_folder, file, count, who, target = arguments.export
+        export(Path(model_folder), Path(file), int(count), who == "predict", Path(target))
+        return
     found = []
     for classes in arguments.classes:
         with tempfile.TemporaryDirectory() as place:
@@ -273,7 +316,7 @@ def main() -> None:
                 row["labels"] = len(np.unique(one))
                 row["differing_voxels"] = int((one != other).sum())
                 ratios = {}
-                for key in ("seconds", "peak_gb", "peak_all_processes_gb"):
+                for key in ("seconds", "cpu_seconds", "peak_gb", "peak_all_processes_gb"):
                     ratios[key] = round(row["predict"][key] / row["nnUNetv2_predict"][key], 3)
                 row["ratios"] = ratios
             row["export"] = exports(model, image, classes)
@@ -283,7 +326,6 @@ def main() -> None:
         "size": arguments.size, "spacing": SPACING, "planned_spacing": PLANNED, "patch": PATCH,
         "device": arguments.device, "torch": torch.__version__, "threads": torch.get_num_threads(),
         "cores": os.cpu_count(), "rows": found,
-        "this_process_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 2),
     }  # fmt: skip
     text = json.dumps(record, indent=2)
     print(text)

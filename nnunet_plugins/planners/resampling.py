@@ -161,7 +161,7 @@ def in_words(plans: Mapping[str, Any]) -> list[str]:
         if ENTRY not in entry:
             continue
         found = entry[ENTRY]["disagreement"]
-        parts = []
+        parts: list[str] = []
         for kind in ("probabilities", "seg"):
             who = "torch" if found[kind] <= entry[ENTRY]["limit"] else "nnU-Net"
             verb, of = ("", "") if parts else (" resamples", " of the labels differ")

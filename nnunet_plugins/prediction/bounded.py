@@ -91,7 +91,7 @@ def _predict(
     predictor: Any, job: Job, images: Sequence[Path], previous: Sequence[Path], work: Path
 ) -> None:
     """Predict one case in the model's orientation and write its files to a folder."""
-    plans, settings = predictor.plans_manager, predictor.configuration_manager
+    plans = predictor.plans_manager
     labels = predictor.label_manager
     data, properties = _preprocessed(predictor, images, previous)
     threads = torch.get_num_threads()
@@ -117,7 +117,6 @@ def _predict(
     writer, stem = plans.image_reader_writer_class(), job.target.name
     ending = predictor.dataset_json["file_ending"]
     writer.write_seg(found.transpose(back), str(work / f"{stem}{ending}"), properties)
-    del settings
     if entropy is not None:
         _write_map(
             entropy.transpose(back), work / f"{stem}{ENTROPY}{ending}", work / f"{stem}{ending}"
@@ -168,7 +167,7 @@ def _write_probabilities(predictor: Any, job: Job, images: Sequence[Path], store
     like = read(images[0]) if own else None
 
     def place(values: NDArray[np.float32], outside: float) -> NDArray[np.float32]:
-        full = np.full(whole, outside, np.float32)
+        full: NDArray[np.float32] = np.full(whole, outside, np.float32)
         full[box] = values
         full = full.transpose(back)
         if image is None:

@@ -33,7 +33,7 @@ class Grids:
         labels: nnU-Net's label manager.
         resample: nnU-Net's function for logits, from the plans.
         stored: voxels of the logits, 3 axes.
-        wanted: voxels of the cropped image.
+        shape: voxels of the cropped image.
         spacing: of the logits, mm.
         target: of the image, mm.
     """
@@ -41,7 +41,7 @@ class Grids:
     labels: Any
     resample: partial[Any]
     stored: tuple[int, ...]
-    wanted: tuple[int, ...]
+    shape: tuple[int, ...]
     spacing: tuple[float, ...]
     target: tuple[float, ...]
 
@@ -56,22 +56,23 @@ class Grids:
         """
         target = [properties["spacing"][i] for i in predictor.plans_manager.transpose_forward]
         planned = list(predictor.configuration_manager.spacing)
-        wanted = properties["shape_after_cropping_and_before_resampling"]
-        spacing = planned if len(planned) == len(wanted) else [target[0], *planned]
+        shape = properties["shape_after_cropping_and_before_resampling"]
+        spacing = planned if len(planned) == len(shape) else [target[0], *planned]
         return cls(
             predictor.label_manager, predictor.configuration_manager.resampling_fn_probabilities,
-            tuple(stored), tuple(map(int, wanted)), tuple(spacing), tuple(target),
+            tuple(stored), tuple(map(int, shape)), tuple(spacing), tuple(target),
         )  # fmt: skip
 
     def one_class(self, logits: NDArray[Any]) -> NDArray[Any]:
         """Resample the logits (A, B, C) of one class with nnU-Net's function."""
-        found = self.resample(logits[None], self.wanted, list(self.spacing), list(self.target))
-        return np.asarray(found)[0]
+        found = self.resample(logits[None], self.shape, list(self.spacing), list(self.target))
+        one: NDArray[Any] = np.asarray(found)[0]
+        return one
 
     @property
     def axes(self) -> list[Axis] | None:
         """The axes of nnU-Net's default resampling; None for another one."""
-        return linear_axes(self.resample, self.stored, self.wanted, self.spacing, self.target)
+        return linear_axes(self.resample, self.stored, self.shape, self.spacing, self.target)
 
 
 def label_map(rows: Iterable[Tensor], grids: Grids, out: NDArray[Any]) -> None:
@@ -80,7 +81,7 @@ def label_map(rows: Iterable[Tensor], grids: Grids, out: NDArray[Any]) -> None:
     Args:
         rows: slabs of logits (heads, a, B, C), float16, along the first axis.
         grids: of the case.
-        out: array of the shape ``grids.wanted``; may be a view.
+        out: array of the shape ``grids.shape``; may be a view.
     """
     axes = grids.axes
     if axes is None:

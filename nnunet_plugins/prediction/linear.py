@@ -44,7 +44,7 @@ class Axis:
         return [(self.low, self.weights[0]), (self.high, self.weights[1])]
 
 
-def linear_axis(stored: int, wanted: int) -> Axis:
+def linear_axis(stored: int, samples: int) -> Axis:
     """Samples of `scipy.ndimage.zoom(order=1, mode="nearest", grid_mode=True)` along one axis.
 
     Beyond the outermost values both corners are the outermost value, as in SciPy's C code.
@@ -52,7 +52,7 @@ def linear_axis(stored: int, wanted: int) -> Axis:
     >>> linear_axis(2, 4).low, linear_axis(2, 4).high
     (array([0, 0, 0, 1]), array([0, 1, 1, 1]))
     """
-    place = _places(stored, wanted)
+    place = _places(stored, samples)
     low = np.floor(place)
     first = 1.0 - (place - low)
     second = 1.0 - first
@@ -62,29 +62,30 @@ def linear_axis(stored: int, wanted: int) -> Axis:
     return Axis(at.clip(0, last), high.clip(0, last), np.stack([first, second]))
 
 
-def nearest_axis(stored: int, wanted: int) -> Axis:
+def nearest_axis(stored: int, samples: int) -> Axis:
     """Samples of `scipy.ndimage.map_coordinates(order=0, mode="nearest")`, as nnU-Net calls it, along one axis.
 
     >>> nearest_axis(4, 2).low
     array([1, 3])
     """
-    place = _places(stored, wanted).clip(0, stored - 1)
+    place = _places(stored, samples).clip(0, stored - 1)
     index = np.floor(place + 0.5).astype(np.intp)
     return Axis(index, index, None)
 
 
-def _places(stored: int, wanted: int) -> NDArray[np.float64]:
-    return (np.arange(wanted) + 0.5) * (float(stored) / wanted) - 0.5
+def _places(stored: int, samples: int) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = (np.arange(samples) + 0.5) * (float(stored) / samples) - 0.5
+    return found
 
 
-def linear_axes(resample: partial[Any], stored: Sequence[int], wanted: Sequence[int],
+def linear_axes(resample: partial[Any], stored: Sequence[int], samples: Sequence[int],
                 spacing: Sequence[float], target: Sequence[float]) -> list[Axis] | None:  # fmt: skip
     """The axes of nnU-Net's default resampling of logits; None for another function or order.
 
     Args:
         resample: `ConfigurationManager.resampling_fn_probabilities`.
         stored: voxels of the logits, 3 axes.
-        wanted: voxels of the image.
+        samples: voxels of the image.
         spacing: of the logits.
         target: of the image.
     """
@@ -102,11 +103,11 @@ def linear_axes(resample: partial[Any], stored: Sequence[int], wanted: Sequence[
     threshold = {k: v for k, v in given.items() if k == "separate_z_anisotropy_threshold"}
     force = given.get("force_separate_z", False)
     apart, axis = determine_do_sep_z_and_axis(force, spacing, target, **threshold)
-    axes = [linear_axis(n, m) for n, m in zip(stored, wanted, strict=True)]
-    if apart and list(stored) != list(wanted):
-        if stored[axis] != wanted[axis] and given.get("order_z", 0) != 0:
+    axes = [linear_axis(n, m) for n, m in zip(stored, samples, strict=True)]
+    if apart and list(stored) != list(samples):
+        if stored[axis] != samples[axis] and given.get("order_z", 0) != 0:
             return None
-        axes[axis] = nearest_axis(stored[axis], wanted[axis])
+        axes[axis] = nearest_axis(stored[axis], samples[axis])
     return axes
 
 

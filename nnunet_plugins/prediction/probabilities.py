@@ -46,7 +46,7 @@ def store(rows: Iterable[Tensor], grids: Grids, out: NDArray[Any], folder: Path,
     Args:
         rows: slabs of logits, as for `label_maps.label_map`.
         grids: of the case.
-        out: array of the shape ``grids.wanted`` for the labels; may be a view.
+        out: array of the shape ``grids.shape`` for the labels; may be a view.
         folder: for the file, and for the logits meanwhile.
         entropy: array of the same shape for `entropy_of`; None without it.
     """
@@ -57,7 +57,7 @@ def store(rows: Iterable[Tensor], grids: Grids, out: NDArray[Any], folder: Path,
             found = grids.one_class(values)
             kind = found.dtype
             stream.write(np.ascontiguousarray(found).data)
-    shape = (len(logits), *grids.wanted)
+    shape = (len(logits), *grids.shape)
     del logits
     target = folder / "probabilities"
     plane = int(np.prod(shape[2:]))
@@ -93,8 +93,9 @@ def entropy_of(probabilities: Tensor, *, regions: bool) -> Tensor:
     tensor([0.6931])
     """
     if not regions:
-        return torch.special.entr(probabilities).sum(0)
-    both = torch.special.entr(probabilities) + torch.special.entr(1 - probabilities)
+        entropy: Tensor = torch.special.entr(probabilities).sum(0)
+        return entropy
+    both: Tensor = torch.special.entr(probabilities) + torch.special.entr(1 - probabilities)
     return both.amax(0)
 
 

@@ -67,7 +67,7 @@ def _rows(predictor: Any, data: Tensor, weights: dict[str, Any]) -> Iterator[Ten
 
     patch = predictor.configuration_manager.patch_size
     padded, inside = pad_nd_image(data, patch, "constant", {"value": 0}, True, None)
-    first, *others = inside[1:]
+    first, inside = inside[1], (slice(None), slice(None), *inside[2:])
     begin, end, _ = first.indices(padded.shape[1])
     steps = [
         (start, list(windows))
@@ -93,7 +93,7 @@ def _rows(predictor: Any, data: Tensor, weights: dict[str, Any]) -> Iterator[Ten
                 raise RuntimeError(
                     "a logit is infinite in float16, in which nnU-Net adds the windows; nnU-Net stops here as well"
                 )
-            yield rows[(slice(None), slice(None), *others)].cpu()
+            yield rows[inside].cpu()
         _advance(total, done, 1)
         _advance(count, done, 0)
 
@@ -141,5 +141,7 @@ def _add(
             found = predictor._internal_maybe_mirror_and_predict(part)[0].to(total.device)
             found *= weight
         row = 0 if isinstance(window[1], int) else slice(None)
-        total[(slice(None), row, *window[2:])] += found
-        count[(row, *window[2:])] += weight
+        place = (row, *window[2:])
+        every = (slice(None), *place)
+        total[every] += found
+        count[place] += weight
