@@ -162,6 +162,7 @@ def plan(
     encoder: Literal["plain", "residual"] | None = None,
     recipe: Literal["native", "paper", "printed"] = "native",
     training: Mapping[str, Any] | None = None,
+    resampling: Literal["nnunet", "torch", "auto"] = "nnunet",
     force: bool = False,
     verbose: bool = False,
 ) -> Path:
@@ -180,6 +181,8 @@ def plan(
         recipe: the experiment of nnU-Net (native) or of the network's paper; printed: as its text has it, where the
             authors' code differs.
         training: entries of the training procedure, e.g. ``{"epochs": 50, "initial_lr": 0.001}``.
+        resampling: nnU-Net's default functions, its own with torch, or (auto) torch for label maps and logits where
+            it agrees with the default within 1e-3 of the labelled voxels.
         force: overwrites plans of the same name and their preprocessed data.
         verbose: shows what nnU-Net prints.
 
@@ -209,6 +212,7 @@ def plan(
         configurations=tuple(_several(configurations)),
         processes=_default_processes() if processes is None else processes,
         force=force,
+        resampling=resampling,
     )
     # nnU-Net prints every step of its search; progress bars go to stderr.
     with contextlib.redirect_stdout(sys.stdout if verbose else io.StringIO()):

@@ -64,10 +64,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     from nnunet_plugins.errors import UserError
     from nnunet_plugins.prediction import find_model, load
+    from nnunet_plugins.prediction.inputs import find_inputs
     from nnunet_plugins.reports.perturbed_panels import perturbed_panels
     from nnunet_plugins.robustness.curves import draw, table
     from nnunet_plugins.robustness.perturbations import Setting, check_strengths
-    from nnunet_plugins.robustness.run import find_inputs, measure, notes_about
+    from nnunet_plugins.robustness.run import measure, notes_about
     from nnunet_plugins.text_table import columns, remark
 
     given = {name: getattr(arguments, name) for name in WAYS if getattr(arguments, name)}

@@ -31,6 +31,7 @@ from nnunet_plugins.papers.topologies import Topology
 from nnunet_plugins.planners.network_planner import NetworkPlanner
 from nnunet_plugins.planners.nnunet_planner import PLANNERS, memory_of, nnunet_planner
 from nnunet_plugins.planners.presets import PRESETS
+from nnunet_plugins.planners.resampling import CHOICES, write_resampling
 from nnunet_plugins.planners.unfinished import (
     PlanRun,
     alone,
@@ -65,6 +66,8 @@ class Request:
         configurations: configurations to preprocess.
         processes: worker processes.
         force: overwrite plans of the same name.
+        resampling: 'nnunet' for its default functions, 'torch' for its own with torch, 'auto' for torch where labels
+            agree.
     """
 
     dataset: str
@@ -79,9 +82,10 @@ class Request:
     configurations: tuple[str, ...] = CONFIGURATIONS
     processes: int = 1
     force: bool = False
+    resampling: str = "nnunet"
 
     def name(self) -> str:
-        """Name of the plans: network, then preset, recipe and memory target if they are not the default."""
+        """Name of the plans: network, then preset, recipe, resampling and memory target, unless they are default."""
         if self.plans_name:
             return self.plans_name
         parts = [self.network, "Plans"]
@@ -89,6 +93,7 @@ class Request:
         parts += ["ResEnc"] if residual else []
         parts += [self.preset.upper()] if self.preset else []
         parts += [self.recipe.capitalize()] if self.recipe != "native" else []
+        parts += {"torch": ["TorchRes"], "auto": ["AutoRes"]}.get(self.resampling, [])
         parts += [f"_{self.gpu_memory:g}G"] if self.gpu_memory is not None else []
         return "".join(parts)
 
@@ -205,6 +210,7 @@ def _plan(
                 "larger than the patch); pass one of these"
             )
         _check_networks(request, planner, {c: planned[c] for c in chosen})
+        write_resampling(target, request.resampling, raw / "labelsTr")
     run.preprocessing = True
     drop_outdated_references(raw, target.parent)
     preprocess_dataset(identifier, name, chosen, num_processes=[request.processes])
@@ -299,6 +305,13 @@ def _check(request: Request) -> None:
     find(request.network)
     if request.recipe not in PROCEDURES:
         raise UserError(f"--recipe {request.recipe}: allowed: {', '.join(PROCEDURES)}")
+    if request.resampling not in CHOICES:
+        raise UserError(f"--resampling {request.resampling}: allowed: {', '.join(CHOICES)}")
+    if request.resampling != "nnunet" and request.recipe != "native":
+        raise UserError(
+            f"--resampling {request.resampling}: --recipe {request.recipe} has the interpolation of the paper; omit "
+            "one of them"
+        )
     if request.encoder is not None and request.encoder not in ENCODERS:
         raise UserError(f"--encoder {request.encoder}: allowed: {', '.join(ENCODERS)}")
     if request.preset and request.preset not in PRESETS:

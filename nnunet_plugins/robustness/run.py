@@ -17,9 +17,7 @@ from nnunet_plugins.evaluation import Scores, evaluate
 from nnunet_plugins.evaluation.cases import listed
 from nnunet_plugins.evaluation.validation import doubt_of, trained_among, training_cases
 from nnunet_plugins.image_files import (
-    find_channels,
     is_flat,
-    is_image,
     read_channels,
     read_labels_on,
     write_channels,
@@ -27,6 +25,7 @@ from nnunet_plugins.image_files import (
 from nnunet_plugins.model_orientation import notes_on, turned
 from nnunet_plugins.natural_images import spacing_file
 from nnunet_plugins.prediction import Model, predict, predict_on_grid
+from nnunet_plugins.prediction.inputs import find_inputs
 from nnunet_plugins.robustness.perturbations import PERTURBATIONS, Setting, check_strengths
 from nnunet_plugins.scratch import scratch_in
 
@@ -113,34 +112,6 @@ class Robustness:
                 for p in self.points
             ],
         }
-
-
-def find_inputs(folder: Path, model: Model) -> dict[str, list[Path]]:
-    """Case -> its images, one per channel, named as nnU-Net requires (CASE_0000.nii.gz).
-
-    Raises:
-        UserError: no images, a missing channel, or a format that is not supported.
-    """
-    if not is_image(Path(f"a{model.ending}")):
-        raise UserError(
-            f"robustness: {model.ending} files, which the model reads, are not supported"
-        )
-    if not folder.is_dir():
-        raise UserError(
-            f"robustness: {folder}: no such folder; pass a folder of images as for nnUNetv2_predict"
-        )
-    found: dict[str, list[Path]] = {}
-    for path in sorted(folder.iterdir()):
-        if path.name.endswith(f"_0000{model.ending}") and not path.name.startswith("."):
-            case = path.name[: -len(f"_0000{model.ending}")]
-            found[case] = find_channels(case, folder, model.ending, model.channels)
-    missing = [p.name for paths in found.values() for p in paths if not p.is_file()]
-    if missing or not found:
-        raise UserError(
-            f"robustness: {folder}: {'missing: ' + ', '.join(missing[:5]) if missing else 'no images'}; the model "
-            f"needs {model.channels} per case, CASE_0000{model.ending} and so on"
-        )
-    return found
 
 
 def measure(model: Model, predictor: Any, folder: Path, references: Path, asked: Mapping[str, Sequence[float]],

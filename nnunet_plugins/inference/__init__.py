@@ -1,0 +1,1 @@
+"""Prediction of many cases: what is predicted, the forecast, and the worker."""
