@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import SimpleITK as sitk
 
@@ -25,7 +25,12 @@ from nnunet_plugins.other_plugins import broken_file, listed_folders
 from nnunet_plugins.planned_network import NotAllowedError, check_all_names
 from nnunet_plugins.plans_file import read_object
 
+if TYPE_CHECKING:
+    from torch import nn
+
 CHECKPOINT = "checkpoint_final.pth"
+#: nnU-Net's readers that keep the order of the voxels; only with these are results on the image's grid.
+READERS = ("SimpleITKIO", "NibabelIO", "NaturalImage2DIO", "Tiff3DIO")
 #: What nnU-Net and torch raise on a model folder that is damaged or of an unknown trainer.
 _LOADING = (
     pickle.UnpicklingError,
@@ -182,6 +187,13 @@ def load(model: Model, device: str, *, mirroring: bool = True) -> Any:
             "with nnUNetv2_predict"
         )
     return predictor
+
+
+def plain_network(predictor: Any) -> nn.Module:
+    """The predictor's network without torch.compile's wrapper and without deep supervision."""
+    network: nn.Module = getattr(predictor.network, "_orig_mod", predictor.network)
+    network.decoder.deep_supervision = False  # type: ignore[union-attr]
+    return network.to(predictor.device).eval()
 
 
 def predict(predictor: Any, images: Sequence[Path], target: Path) -> Path:
