@@ -28,8 +28,8 @@ Slices = tuple[slice, ...]
 class OnnxModel:
     """A model that `nnunet-plugins export --to onnx` wrote, run by onnxruntime without torch.
 
-    Sums are in float32, where nnU-Net's predictor sums in half precision; voxels with nearly equal logits may have
-    the other label.
+    Sums are in float32. nnU-Net's predictor sums in half precision, in which the weights near the border of an image
+    have one or two digits: labels there may differ.
 
     >>> model = OnnxModel(Path("onnx"))  # doctest: +SKIP
     >>> label_map = model.predict([Path("case_0000.nii.gz")])  # doctest: +SKIP

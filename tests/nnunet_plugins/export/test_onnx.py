@@ -17,7 +17,7 @@ from torch import nn
 
 from nnunet_plugins.cli import main
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.export import onnx_network
+from nnunet_plugins.export import onnx_network, onnx_runner
 from nnunet_plugins.export.onnx_model import NORMALIZATIONS
 from nnunet_plugins.export.onnx_network import TOLERANCE, write_onnx
 from nnunet_plugins.export.onnx_runner import OnnxModel, decided, gaussian, normalised, windows
@@ -98,7 +98,15 @@ def test_later_regions_overwrite_earlier_ones():
     assert decided(logits, None).tolist() == [0, 0, 0, 0]
 
 
-SHORT = {"epochs": 1, "iterations_per_epoch": 2, "validation_iterations_per_epoch": 1}
+def untrained(data: tiny.Tiny, configuration: str) -> Path:
+    """A model folder with random weights."""
+    trainer = tiny.trainer_of(data, configuration, "UNetTrainer")
+    trainer.initialize()
+    trainer.save_checkpoint(str(Path(trainer.output_folder) / "checkpoint_final.pth"))
+    folder = Path(trainer.output_folder_base)
+    (folder / "plans.json").write_text(json.dumps(trainer.plans_manager.plans))
+    (folder / "dataset.json").write_text(json.dumps(trainer.dataset_json))
+    return folder
 
 
 @pytest.mark.integration
@@ -106,11 +114,11 @@ SHORT = {"epochs": 1, "iterations_per_epoch": 2, "validation_iterations_per_epoc
     ("kind", "number", "configuration"), [("labels", 771, "3d_fullres"), ("regions", 772, "2d")]
 )
 def test_a_server_that_follows_the_json_predicts_as_nnunet(
-    kind, number, configuration, nnunet, tmp_path, capsys
+    kind, number, configuration, nnunet, tmp_path, capsys, monkeypatch
 ):
-    data = tiny.make(kind, number, spacing=(2.0, 1.0, 1.0), network="UNet", training=SHORT)
-    folder = tiny.train(data, configuration, "UNetTrainer")
-    out = tmp_path / "onnx"
+    torch.manual_seed(0)
+    data = tiny.make(kind, number, spacing=(2.0, 1.0, 1.0), network="UNet")
+    folder, out = untrained(data, configuration), tmp_path / "onnx"
     assert main(["export", "--to", "onnx", "--model", str(folder), "-o", str(out)]) == 0
     assert {path.name for path in out.iterdir()} == {"fold_0.onnx", "model.json"}
     assert "fold_0.onnx" in capsys.readouterr().out
@@ -118,28 +126,26 @@ def test_a_server_that_follows_the_json_predicts_as_nnunet(
     assert about["output"]["shape"][1] == (2 if kind == "regions" else 3)
     assert str(tmp_path) not in json.dumps(about)
 
-    # Larger than the patch, with other axes, an empty border and another spacing.
-    image = sitk.ReadImage(str(data.raw / "imagesTr" / "case0_0000.nii.gz"))
-    image = sitk.Cast(sitk.Resample(image, (40, 50, 24), sitk.Transform(), sitk.sitkLinear,
-                                    image.GetOrigin(), (0.9, 0.8, 1.6)), sitk.sitkFloat32)  # fmt: skip
-    image = sitk.DICOMOrient(image, "PIR")
-    sitk.WriteImage(image, str(tmp_path / "case_0000.nii.gz"))
+    # Larger than the patch, with another spacing and an empty border.
+    small = sitk.GetArrayFromImage(sitk.ReadImage(str(data.raw / "imagesTr/case0_0000.nii.gz")))
+    image = sitk.GetImageFromArray(np.pad(np.tile(small, (2, 2, 1)), 3))
+    image.SetSpacing((0.9, 0.8, 1.6))
     images = [tmp_path / "case_0000.nii.gz"]
+    sitk.WriteImage(sitk.DICOMOrient(image, "PIR"), str(images[0]))
+    # nnU-Net sums in half precision, where its smallest weights have one or two digits.
     model = find_model(folder)
+    predictor = load(model, "cpu")
+    predictor.use_gaussian = False
+    monkeypatch.setattr(onnx_runner, "gaussian", lambda patch, _: np.ones(patch, np.float32))
     expected = sitk.ReadImage(
-        str(predict_on_grid(load(model, "cpu"), model, images, tmp_path / "torch" / "case"))
+        str(predict_on_grid(predictor, model, images, tmp_path / "torch" / "case"))
     )
     found = OnnxModel(out).predict(images)
     assert found.GetSize() == expected.GetSize()
     assert found.GetDirection() == expected.GetDirection()
     a, b = sitk.GetArrayFromImage(found), sitk.GetArrayFromImage(expected)
-    assert len(np.unique(b)) > 1
-    # nnU-Net sums logits in half precision.
-    assert (a != b).mean() < 2e-3
-    for label in np.unique(b):
-        assert 2 * ((a == label) & (b == label)).sum() > 0.98 * (
-            (a == label).sum() + (b == label).sum()
-        )
+    assert np.sort(np.bincount(b.ravel()))[-2] > 100
+    assert (a != b).mean() < 1e-3
 
 
 def test_wrong_use(said, tmp_path):
