@@ -98,9 +98,9 @@ def test_later_regions_overwrite_earlier_ones():
     assert decided(logits, None).tolist() == [0, 0, 0, 0]
 
 
-def untrained(data: tiny.Tiny, configuration: str) -> Path:
+def untrained(data: tiny.Tiny, configuration: str, name: str = "UNetTrainer") -> Path:
     """A model folder with random weights."""
-    trainer = tiny.trainer_of(data, configuration, "UNetTrainer")
+    trainer = tiny.trainer_of(data, configuration, name)
     trainer.initialize()
     trainer.save_checkpoint(str(Path(trainer.output_folder) / "checkpoint_final.pth"))
     folder = Path(trainer.output_folder_base)
