@@ -31,9 +31,11 @@ def averaged(x: Tensor, size: Sequence[int]) -> Tensor:
     """
     if x.ndim != 5:
         return F.interpolate(x, size, mode="area")
-    planes = F.adaptive_avg_pool2d(x.flatten(1, 2), size[1:]).unflatten(1, x.shape[1:3])
-    rows = F.adaptive_avg_pool2d(planes.flatten(3), (size[0], size[1] * size[2]))
-    return rows.unflatten(3, size[1:])
+    batch, channels, depth = x.shape[:3]
+    planes = F.adaptive_avg_pool2d(x.flatten(1, 2), (size[1], size[2]))
+    columns = planes.reshape(batch, channels, depth, size[1] * size[2])
+    pooled = F.adaptive_avg_pool2d(columns, (size[0], size[1] * size[2]))
+    return pooled.reshape(batch, channels, *size)
 
 
 def scale_channels(x: Tensor, factors: Tensor) -> Tensor:

@@ -90,16 +90,19 @@ class OnnxModel:
         spacing = [spacing[axis] for axis in order]
         mask = binary_fill_holes((data != 0).any(0))
         box = _box(mask)
-        cropped = normalised(data[(slice(None), *box)], mask[box], about["normalization"])
+        cropped = normalised(data[_all(box)], mask[box], about["normalization"])
         target = [*spacing[: len(spacing) - len(about["spacing"])], *about["spacing"]]
         old = cropped.shape[1:]
         new = [round(n * a / b) for n, a, b in zip(old, spacing, target, strict=True)]
         case = np.asarray(self._resampling("data")(cropped, new, spacing, target))
         logits = self.logits(case)
         logits = np.asarray(self._resampling("probabilities")(logits, old, target, spacing))
-        whole = np.zeros(mask.shape, np.uint16 if len(about["labels"]) > 255 else np.uint8)
+        whole: np.ndarray = np.zeros(
+            mask.shape, np.uint16 if len(about["labels"]) > 255 else np.uint8
+        )
         whole[box] = decided(logits, about["regions_class_order"])
-        return whole.transpose(about["transpose_backward"])
+        back: np.ndarray = whole.transpose(about["transpose_backward"])
+        return back
 
     def logits(self, case: np.ndarray) -> np.ndarray:
         """Logits (K, *S) of a preprocessed case (C, *S), averaged over windows, flips and networks."""
@@ -109,26 +112,27 @@ class OnnxModel:
         ]
         extra = [(0, 0)] * (case.ndim - len(missing)) + [(n // 2, n - n // 2) for n in missing]
         padded = np.pad(case, extra)
-        total, weights = 0.0, np.zeros(padded.shape[1:], np.float32)
+        total = np.zeros((self.about["output"]["shape"][1], *padded.shape[1:]), np.float32)
+        weights = np.zeros(padded.shape[1:], np.float32)
         weight = gaussian(self.patch, self.about["gaussian_sigma"])
         for window in windows(padded.shape[1:], self.patch, self.about["step_size"]):
-            found = self._window(np.ascontiguousarray(padded[(slice(None), *window)])) * weight
-            if isinstance(total, float):
-                total = np.zeros((len(found), *padded.shape[1:]), np.float32)
-            total[(slice(None), *window)] += found.reshape(total[(slice(None), *window)].shape)
+            inside = _all(window)
+            found = self._window(padded[inside]) * weight
+            total[inside] += found.reshape(total[inside].shape)
             weights[window] += weight.reshape(weights[window].shape)
         kept = tuple(slice(a, n - b) for (a, b), n in zip(extra, padded.shape, strict=True))
-        return (total / weights)[(slice(None), *kept[1:])]
+        logits: np.ndarray = (total / weights)[kept]
+        return logits
 
     def _window(self, patch: np.ndarray) -> np.ndarray:
         """Logits (K, *patch) of a window (C, *patch), averaged over flips and networks."""
         patch = patch.reshape(1, len(patch), *self.patch)
-        total = np.zeros(1, np.float32)
+        total = np.zeros(self.about["output"]["shape"], np.float32)
         for made, flip in itertools.product(self.sessions, self.flips):
-            axes = [axis + 2 for axis in flip]
-            found = run(made, np.ascontiguousarray(np.flip(patch, axes)))
-            total = total + np.flip(found, axes)
-        return total[0] / (len(self.sessions) * len(self.flips))
+            axes = tuple(axis + 2 for axis in flip)
+            total += np.flip(run(made, np.ascontiguousarray(np.flip(patch, axes))), axes)
+        mean: np.ndarray = total[0] / (len(self.sessions) * len(self.flips))
+        return mean
 
     def _resampling(self, what: str) -> Any:
         from nnunetv2.preprocessing.resampling.utils import recursive_find_resampling_fn_by_name
@@ -181,21 +185,28 @@ def windows(size: Sequence[int], patch: Sequence[int], step: float) -> list[Slic
 
 def gaussian(patch: Sequence[int], sigma: float) -> np.ndarray:
     """Weights of a window's voxels, float32, at most 1 and above 0."""
-    weight = np.zeros(patch)
+    weight: np.ndarray = np.zeros(patch)
     weight[tuple(n // 2 for n in patch)] = 1
     weight = gaussian_filter(weight, [n * sigma for n in patch], mode="constant")
     weight = (weight / weight.max()).astype(np.float32)
-    return np.maximum(weight, weight[weight > 0].min())
+    weight[weight == 0] = weight[weight > 0].min()
+    return weight
 
 
 def decided(logits: np.ndarray, order: Sequence[int] | None) -> np.ndarray:
     """Labels (*S) of logits (K, *S): the largest one, or values of regions, the later over the earlier."""
     if order is None:
-        return logits.argmax(0)
+        largest: np.ndarray = logits.argmax(0)
+        return largest
     labels = np.zeros(logits.shape[1:], np.int64)
     for logit, value in zip(logits, order, strict=True):
         labels[logit > 0] = value
     return labels
+
+
+def _all(places: Slices) -> Slices:
+    """The places in every channel."""
+    return (slice(None), *places)
 
 
 def _box(mask: np.ndarray) -> Slices:
