@@ -77,7 +77,7 @@ def session(path: Path, providers: Sequence[str] = ("CPUExecutionProvider",)) ->
     runtime = need("onnxruntime", "onnx", "an ONNX model")
     try:
         made: object = runtime.InferenceSession(str(path), providers=list(providers))
-    except Exception as error:  # onnxruntime has a class of its own for each status
+    except Exception as error:  # onnxruntime raises another class for each status
         raise UserError(
             f"{path}: onnxruntime cannot load it ({error}); export the model again"
         ) from error

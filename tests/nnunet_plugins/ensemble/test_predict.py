@@ -17,7 +17,7 @@ from tests.nnunet_plugins.export.test_onnx import untrained
 
 
 @pytest.mark.integration
-def test_two_networks_with_plans_of_their_own(nnunet, tmp_path, capsys):
+def test_two_networks_with_different_plans(nnunet, tmp_path, capsys):
     torch.manual_seed(0)
     data = tiny.make("labels", 781, network="UNet")
     other = tiny.replanned(data, "OtherPlans", network="SEUNet")
