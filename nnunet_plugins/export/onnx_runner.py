@@ -121,7 +121,7 @@ class OnnxModel:
             total[inside] += found.reshape(total[inside].shape)
             weights[window] += weight.reshape(weights[window].shape)
         kept = tuple(slice(a, n - b) for (a, b), n in zip(extra, padded.shape, strict=True))
-        logits: np.ndarray = (total / weights)[kept]
+        logits: np.ndarray = (total / weights)[_all(kept[1:])]
         return logits
 
     def _window(self, patch: np.ndarray) -> np.ndarray:
