@@ -1,4 +1,4 @@
-"""Choose among trained models and their averages by cross-validation, and predict with the choice."""
+"""Choose among trained models and averages of them on validation cases, and predict with the choice."""
 
 from __future__ import annotations
 
