@@ -1,4 +1,4 @@
-"""Scaling of maps: linear enlargement with aligned corners, and one factor per channel."""
+"""Scaling of maps: means over windows, linear enlargement with aligned corners, and one factor per channel."""
 
 from __future__ import annotations
 
@@ -18,6 +18,24 @@ def enlarge(x: Tensor, size: Sequence[int]) -> Tensor:
     if tuple(x.shape[2:]) == tuple(size):
         return x
     return F.interpolate(x, size, mode=SMOOTH[x.ndim - 2], align_corners=True)
+
+
+def averaged(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Means of ``x`` (B, C, *S) over windows that cover it, one per element of ``size``: adaptive average pooling.
+
+    In 3D it pools plane by plane, then across planes: the same means, and ONNX has no adaptive pooling in 3D.
+
+    >>> import torch
+    >>> averaged(torch.arange(8.0).view(1, 1, 2, 2, 2), [1, 1, 2]).tolist()
+    [[[[[3.0, 4.0]]]]]
+    """
+    if x.ndim != 5:
+        return F.interpolate(x, size, mode="area")
+    batch, channels, depth = x.shape[:3]
+    planes = F.adaptive_avg_pool2d(x.flatten(1, 2), (size[1], size[2]))
+    columns = planes.reshape(batch, channels, depth, size[1] * size[2])
+    pooled = F.adaptive_avg_pool2d(columns, (size[0], size[1] * size[2]))
+    return pooled.reshape(batch, channels, *size)
 
 
 def scale_channels(x: Tensor, factors: Tensor) -> Tensor:

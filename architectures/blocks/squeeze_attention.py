@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from architectures.blocks.convolution import Convolution
-from architectures.blocks.scaling import enlarge
+from architectures.blocks.scaling import averaged, enlarge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +59,7 @@ class SqueezeAttention(nn.Module):
     def weights(self, x: Tensor) -> Tensor:
         """The map w, of the shape of ``x``."""
         size = x.shape[2:]
-        return enlarge(self.attend(F.interpolate(x, self.pooled_size(size), mode="area")), size)
+        return enlarge(self.attend(averaged(x, self.pooled_size(size))), size)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.addcmul(x, self.weights(x), x)

@@ -52,6 +52,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "nsd_area boundary_iou cldice",
     )
     parser.add_argument(
+        "--calibration",
+        metavar="DIR",
+        type=Path,
+        help="write the calibration of the probabilities (.npz of --save_probabilities or --npz) next to PRED: error "
+        "per label and reliability curves",
+    )
+    parser.add_argument(
         "-j",
         metavar="N",
         type=int,
@@ -120,6 +127,8 @@ def run(arguments: argparse.Namespace) -> int:
     more = more_of(tuple(named))
     check_metrics(named, metric_names(pixels=arguments.pixels, more=more))  # fail before the work
     shown = ("all",) if "all" in (arguments.metrics or ()) else tuple(named)
+    jobs = cores() if arguments.j is None else arguments.j
+    pairs = _with_probabilities(arguments) if arguments.calibration else []
     scores = evaluate(
         arguments.prediction,
         arguments.reference,
@@ -131,12 +140,38 @@ def run(arguments: argparse.Namespace) -> int:
         metrics=more,
         **scoring(arguments),
         groups=arguments.groups,
-        jobs=cores() if arguments.j is None else arguments.j,
+        jobs=jobs,
     )
     print(score_table(scores, shown))
     if arguments.o is not None:
         print(f"written: {arguments.o}")
+    if pairs:
+        from nnunet_plugins.evaluation.calibration import (
+            calibrate,
+            calibration_table,
+            write_calibration,
+        )
+
+        curves = calibrate(pairs, scores.labels, jobs=jobs, progress=progress)
+        print(f"\ncalibration\n\n{calibration_table(curves)}")
+        for path in write_calibration(curves, len(pairs), arguments.calibration):
+            print(f"written: {path}")
     return 0
+
+
+def _with_probabilities(arguments: argparse.Namespace) -> list[Any]:
+    """The cases; an error before the work if one has no probabilities."""
+    from nnunet_plugins.errors import UserError
+    from nnunet_plugins.evaluation.calibration import probability_files
+    from nnunet_plugins.evaluation.pairs import find_pairs
+
+    if arguments.map:
+        raise UserError(
+            "--calibration: predictions of another tool (--map) have no probabilities of these labels"
+        )
+    pairs, _ = find_pairs(arguments.prediction, arguments.reference, chill=arguments.chill)
+    probability_files(pairs)
+    return pairs
 
 
 def progress(pairs: list[Any]) -> Iterable[Any]:

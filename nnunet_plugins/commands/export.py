@@ -1,4 +1,4 @@
-"""Write predictions as NIfTI, .seg.nrrd, DICOM SEG and STL; each file is read back and compared."""
+"""Write predictions as NIfTI, .seg.nrrd, DICOM SEG, STL, or a model as ONNX; each file is read back and compared."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from nnunet_plugins.commands.model_arguments import add_weights
 
-FORMATS = ("nii.gz", "seg.nrrd", "dicom-seg", "stl")
+FORMATS = ("nii.gz", "seg.nrrd", "dicom-seg", "stl", "onnx")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to", nargs="+", choices=FORMATS,
         help="formats (default: seg.nrrd and stl; with a series, dicom-seg as well; with --key, nii.gz and "
-        "dicom-seg)",
+        "dicom-seg). onnx: the networks of --model DIR and their preprocessing, without PRED",
     )  # fmt: skip
     parser.add_argument(
         "--key", metavar="CSV", type=Path,
@@ -66,6 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_plugins.export.dicom_seg import Algorithm
     from nnunet_plugins.export.run import Request, export
 
+    if "onnx" in (arguments.to or ()):
+        return _onnx(arguments)
     if (arguments.prediction is None) == (arguments.from_dicom is None):
         raise UserError("export: expected either PRED or --from-dicom DIR with --model DIR")
     if not 0 <= arguments.smooth <= 100:
@@ -102,6 +104,32 @@ def run(arguments: argparse.Namespace) -> int:
         named = replace(request, algorithm=Algorithm(f"nnU-Net {predictor.trainer_name}"))
         written = [export_dicom(arguments.from_dicom, model, predictor, named, name=arguments.name)]
     print(_listed(written))
+    return 0
+
+
+def _onnx(arguments: argparse.Namespace) -> int:
+    """Write a model as ONNX."""
+    from nnunet_plugins.errors import UserError
+    from nnunet_plugins.prediction import find_model, load
+
+    others = [arguments.prediction, arguments.from_dicom, arguments.dicom, arguments.key]
+    if arguments.to != ["onnx"] or arguments.model is None or any(others):
+        raise UserError(
+            "export: --to onnx exports a model, not predictions: nnunet-plugins export --to onnx --model DIR -o OUT"
+        )
+    model = find_model(arguments.model, arguments.folds, arguments.checkpoint)
+    print(f"note   {model.warning}", file=sys.stderr)
+    predictor = load(model, "cpu")
+
+    from nnunet_plugins.export.onnx_model import JSON, export_onnx
+    from nnunet_plugins.text_table import columns
+
+    written = export_onnx(model, predictor, arguments.output)
+    rows = [("file", "size", "largest difference of the logits")]
+    for name, difference in written.items():
+        size = (arguments.output / name).stat().st_size
+        rows.append((str(arguments.output / name), f"{size / 1e6:.1f} MB", f"{difference:.1e}"))
+    print(columns([*rows, (str(arguments.output / JSON), "", "")], right=(1, 2)))
     return 0
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dataset_conversion.io.geometry import like
 from nnunet_plugins.errors import UserError
@@ -19,11 +19,8 @@ from nnunet_plugins.explain.layers import Layer, find_layer, layers_of
 from nnunet_plugins.explain.maps import Progress, attention, attention_names, grad_cam, slide
 from nnunet_plugins.image_files import find_channels, is_image, stored_orientation
 from nnunet_plugins.model_orientation import notes_on, read, returned, turned
-from nnunet_plugins.prediction import Model, quiet
+from nnunet_plugins.prediction import READERS, Model, plain_network, quiet
 from nnunet_plugins.scratch import scratch_in
-
-#: nnU-Net's readers that keep the order of the voxels; only with these are the maps on the image's grid.
-READERS = ("SimpleITKIO", "NibabelIO", "NaturalImage2DIO", "Tiff3DIO")
 
 
 @dataclass(frozen=True)
@@ -47,13 +44,6 @@ class Explanation:
     layer: Layer
     notes: tuple[str, ...] = ()
     oriented: bool = True
-
-
-def plain_network(predictor: Any) -> nn.Module:
-    """The predictor's network without torch.compile's wrapper and without deep supervision."""
-    network: nn.Module = getattr(predictor.network, "_orig_mod", predictor.network)
-    network.decoder.deep_supervision = False  # type: ignore[union-attr]
-    return network.to(predictor.device).eval()
 
 
 def list_layers(predictor: Any, model: Model) -> list[Layer]:

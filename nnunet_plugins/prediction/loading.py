@@ -8,12 +8,15 @@ import pickle
 import traceback
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnunet_plugins.environment import register_trainers
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.other_plugins import broken_file, listed_folders
 from nnunet_plugins.prediction.model import Model
+
+if TYPE_CHECKING:
+    from torch import nn
 
 #: What nnU-Net and torch raise on a model folder that is damaged or of an unknown trainer.
 _LOADING = (
@@ -101,6 +104,13 @@ def load(
             "nnunet-plugins predict, its predictions with -prev_stage_predictions"
         )
     return predictor
+
+
+def plain_network(predictor: Any) -> nn.Module:
+    """The predictor's network without torch.compile's wrapper and without deep supervision."""
+    network: nn.Module = getattr(predictor.network, "_orig_mod", predictor.network)
+    network.decoder.deep_supervision = False  # type: ignore[union-attr]
+    return network.to(predictor.device).eval()
 
 
 def find_device(name: str) -> str:

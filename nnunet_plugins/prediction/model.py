@@ -13,6 +13,8 @@ from nnunet_plugins.planned_network import NotAllowedError, check_all_names
 from nnunet_plugins.plans_file import read_object
 
 CHECKPOINT = "checkpoint_final.pth"
+#: nnU-Net's readers that keep the order of the voxels; only with these are results on the image's grid.
+READERS = ("SimpleITKIO", "NibabelIO", "NaturalImage2DIO", "Tiff3DIO")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Ensembles of trained models: choice by cross-validation, averaging of probabilities, postprocessing."""

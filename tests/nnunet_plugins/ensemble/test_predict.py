@@ -1,0 +1,64 @@
+"""Prediction with an ensemble of two networks equals nnU-Net's own averaging, on the images' grid."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+
+from nnunet_plugins.cli import main
+from nnunet_plugins.prediction import find_model, load, quiet
+from tests.nnunet_plugins import tiny
+from tests.nnunet_plugins.export.test_onnx import untrained
+
+
+@pytest.mark.integration
+def test_two_networks_with_different_plans(nnunet, tmp_path, capsys):
+    torch.manual_seed(0)
+    data = tiny.make("labels", 781, network="UNet")
+    other = tiny.replanned(data, "OtherPlans", network="SEUNet")
+    models = [untrained(data, "3d_fullres"), untrained(other, "3d_fullres", "SEUNetTrainer")]
+    out, images = tmp_path / "out", tmp_path / "images"
+    images.mkdir()
+    case = images / "new_0000.nii.gz"
+    case.write_bytes((data.raw / "imagesTr" / "case0_0000.nii.gz").read_bytes())
+    choice = {
+        "format": "nnunet-plugins ensemble",
+        "format_version": 1,
+        "members": [{"model": os.path.relpath(m, tmp_path), "folds": ["0"]} for m in models],
+        "regions_class_order": None,
+        "keep_largest_component_of": [[1]],
+    }
+    (tmp_path / "ensemble.json").write_text(json.dumps(choice))
+    command = ["ensemble", "--choice", str(tmp_path / "ensemble.json"), "-i", str(images), "-o", str(out),
+               "-device", "cpu"]  # fmt: skip
+    assert main(command) == 0
+    assert [path.name for path in out.iterdir()] == ["new.nii.gz"]
+    found = sitk.ReadImage(str(out / "new.nii.gz"))
+    assert found.GetSpacing() == sitk.ReadImage(str(case)).GetSpacing()
+
+    total = 0
+    for number, folder in enumerate(models):
+        predictor = load(find_model(folder), "cpu")
+        target = tmp_path / f"theirs_{number}"
+        target.mkdir()
+        with quiet():
+            predictor.predict_from_files_sequential(
+                [[str(case)]], [str(target / "new")], save_probabilities=True
+            )
+        total = total + np.load(target / "new.npz")["probabilities"]
+    expected = total.argmax(0)
+    labels = sitk.GetArrayFromImage(found)
+    apart = labels != expected
+    assert set(expected[apart]) <= {1}  # smaller components of the label
+    assert not labels[apart].any()
+    assert len(np.unique(expected)) > 1
+
+    before = (out / "new.nii.gz").stat().st_mtime_ns
+    assert main(command) == 0
+    assert "1 case had a label map there" in capsys.readouterr().out
+    assert (out / "new.nii.gz").stat().st_mtime_ns == before
