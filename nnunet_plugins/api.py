@@ -162,6 +162,8 @@ def plan(
     encoder: Literal["plain", "residual"] | None = None,
     recipe: Literal["native", "paper", "printed"] = "native",
     training: Mapping[str, Any] | None = None,
+    arch_kwargs: Mapping[str, Any] | None = None,
+    trust: bool = False,
     force: bool = False,
     verbose: bool = False,
 ) -> Path:
@@ -180,6 +182,8 @@ def plan(
         recipe: the experiment of nnU-Net (native) or of the network's paper; printed: as its text has it, where the
             authors' code differs.
         training: entries of the training procedure, e.g. ``{"epochs": 50, "initial_lr": 0.001}``.
+        arch_kwargs: further arguments of the network, e.g. ``{"size": "L"}`` for MedNeXt.
+        trust: also reads a checkpoint of ``training["pretrained"]`` that is a pickle, which can run code.
         force: overwrites plans of the same name and their preprocessed data.
         verbose: shows what nnU-Net prints.
 
@@ -209,6 +213,8 @@ def plan(
         configurations=tuple(_several(configurations)),
         processes=_default_processes() if processes is None else processes,
         force=force,
+        options=dict(arch_kwargs or {}),
+        trust=trust,
     )
     # nnU-Net prints every step of its search; progress bars go to stderr.
     with contextlib.redirect_stdout(sys.stdout if verbose else io.StringIO()):

@@ -64,6 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "topology, voxel size, patch, normalisation, augmentation, procedure; printed for that of its text, where "
         "the authors' code differs",
     )
+    parser.add_argument(
+        "--arch-kwargs",
+        metavar="JSON",
+        default="{}",
+        help='further arguments of the network as JSON, e.g. \'{"size": "L"}\' for MedNeXt',
+    )
     parser.add_argument("--verbose", action="store_true", help="show nnU-Net's output")
     parser.add_argument("--force", action="store_true", help="overwrite plans of the same name")
     procedure = parser.add_argument_group("training procedure (written into the plans)")
@@ -82,6 +88,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, metavar="N", help="repeatable training (default: none, as in nnU-Net)"
     )
     procedure.add_argument(
+        "--pretrained",
+        metavar="SOURCE",
+        help="start with the weights of a model folder, checkpoint or zip, all but the heads, and take over its "
+        "topology, patch and batch",
+    )
+    procedure.add_argument(
+        "--trust",
+        action="store_true",
+        help="read a checkpoint of --pretrained that is more than plain data, which can run code of its author",
+    )
+    procedure.add_argument(
         "--training",
         metavar="JSON",
         default="{}",
@@ -93,21 +110,19 @@ def run(arguments: argparse.Namespace) -> int:
     """Plan, preprocess, and print the command that trains."""
     from dataset_conversion.json_text import parse_json
     from nnunet_plugins.api import plan
-    from nnunet_plugins.errors import UserError
     from nnunet_plugins.networks import find
     from nnunet_plugins.nnunet_folders import folder_of
     from nnunet_plugins.planners.folds import advised_fold
     from nnunet_plugins.planners.planning import Request, interrupted
     from nnunet_plugins.planners.presets import PRESETS
 
-    try:
-        training = parse_json(arguments.training)
-    except json.JSONDecodeError as error:
-        raise UserError(f"--training: not JSON ({error}); e.g. '{{\"epochs\": 50}}'") from error
-    if not isinstance(training, dict):
-        raise UserError(
-            f"--training {arguments.training}: expected an object, e.g. '{{\"epochs\": 50}}'"
-        )
+    training = _object("--training", arguments.training, '{"epochs": 50}')
+    if arguments.pretrained is not None:
+        more = training.get("pretrained", {})
+        training["pretrained"] = {
+            **(more if isinstance(more, dict) else {}),
+            "source": arguments.pretrained,
+        }
     keys = ("epochs", "iterations_per_epoch", "initial_lr", "weight_decay", "optimizer", "seed")
     for key in keys:
         if getattr(arguments, key) is not None:
@@ -120,10 +135,12 @@ def run(arguments: argparse.Namespace) -> int:
         "encoder": arguments.encoder,
         "batch_size": arguments.batch_size,
         "training": training,
+        "trust": arguments.trust,
         "configurations": tuple(arguments.configurations),
         "force": arguments.force,
     }
-    request = Request(arguments.dataset, arguments.network, **asked)
+    options = _object("--arch-kwargs", arguments.arch_kwargs, '{"size": "L"}')
+    request = Request(arguments.dataset, arguments.network, options=options, **asked)
     if interrupted(request):
         print(
             f"note   {request.name()}: an earlier run was interrupted; plans and preprocessed data are made again",
@@ -134,6 +151,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.network,
         processes=arguments.processes,
         verbose=arguments.verbose,
+        arch_kwargs=options,
         **asked,
     )
     plans = parse_json(target.read_text(encoding="utf-8"))
@@ -158,6 +176,12 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if request.paper():
         print(_recipe(request, plans, target.parent))
+    if "pretrained" in training:
+        started = next(p for p in plans["configurations"].values() if "training" in p)["training"]
+        print(
+            f"note   topology, patch and batch of {started['pretrained']['source']}, SHA-256 "
+            f"{started['pretrained']['sha256'][:12]}..."
+        )
     if 3 not in getattr(find(request.network), "ranks", (2, 3)):
         print(f"note   {request.network} is 2D only: no 3D configuration is planned.")
     fold, note = advised_fold(target.parent, folder_of("nnUNet_raw") / plans["dataset_name"])
@@ -169,6 +193,20 @@ def run(arguments: argparse.Namespace) -> int:
         f"-tr {request.network}Trainer{' -device cpu' if arguments.preset == 'cpu' else ''}"
     )
     return 0
+
+
+def _object(option: str, text: str, example: str) -> dict[str, Any]:
+    """The JSON object of an option."""
+    from dataset_conversion.json_text import parse_json
+    from nnunet_plugins.errors import UserError
+
+    try:
+        found = parse_json(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{option}: not JSON ({error}); e.g. '{example}'") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{option} {text}: expected an object, e.g. '{example}'")
+    return found
 
 
 def _table(plans: dict[str, Any]) -> str:
