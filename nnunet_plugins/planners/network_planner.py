@@ -76,6 +76,7 @@ class NetworkPlanner(RecipePlanner):
         self.ranks: tuple[int, ...] = getattr(self.UNet_class, "ranks", (2, 3))
         if inherited is not None:
             self.ranks = (inherited.rank,)
+            self.lowres_creation_threshold = 0  # the weights are of one resolution
             batch_size = batch_size or inherited.batch
         self.inherited, self.options = inherited, options or {}
         self.training = training
