@@ -65,8 +65,10 @@ def test_the_plans_are_those_of_the_checkpoint(planner: Planner, tmp_path: Path)
     assert planned["training"]["pretrained"] == {
         "source": str(file), "freeze_epochs": 2, "sha256": read_source({"source": str(file)}).sha256,
     }  # fmt: skip
+    dataset = {"labels": {"background": 0, "a": 1}, "channel_names": {"0": "CT"}}
+    other = ARCHITECTURE | {"network_class_name": "nnunet_plugins.networks.MAGUNet"}
     with pytest.raises(UserError, match=r"do not fit MAGUNet \(all_but_heads\)"):
-        planner.again("MAGUNet", training=training)
+        inherit(training["pretrained"], trust=False)[1].check("MAGUNet", other, PATCH, dataset)
     with pytest.raises(
         UserError, match=r"-c 2d: .* is a checkpoint of a 3D network; pass -c 3d_fullres"
     ):
