@@ -75,6 +75,7 @@ class AttentionUNet25D(AbstractDynamicNetworkArchitectures):
 
     #: Supported numbers of spatial axes.
     ranks: tuple[int, ...] = (2, 3)
+    encoder_names = ("encoder",)
     #: Whether plans should carry ``input_size``.
     takes_input_size = False
 

@@ -52,6 +52,8 @@ class DeepLabV3(FullResolutionNetwork):
     """
 
     ranks = (2,)
+    former_names = (("head.0.", "decoder.seg_layers.0."),)
+    encoder_names = ("backbone", "pyramid")
     #: V3+: the map of the first stage is concatenated to the upsampled pyramid and refined (2018, fig. 2).
     low_level = False
 
@@ -97,7 +99,8 @@ class DeepLabV3(FullResolutionNetwork):
         if self.low_level:
             self.low = _convolution(channels // 8, LOW_WIDTH, 1)
             refine = [_convolution(WIDTH + LOW_WIDTH, WIDTH, 3), _convolution(WIDTH, WIDTH, 3)]
-        self.head = nn.Sequential(*refine, nn.Conv2d(WIDTH, given.num_classes, 1))
+        self.refine = nn.Sequential(*refine)
+        self.decoder.seg_layers = nn.ModuleList([nn.Conv2d(WIDTH, given.num_classes, 1)])
 
     def logits(self, x: Tensor) -> Tensor:
         body = self.backbone
@@ -105,7 +108,8 @@ class DeepLabV3(FullResolutionNetwork):
         y = self.pyramid(body.layer4(body.layer3(body.layer2(low))))
         if self.low is not None:
             y = torch.cat([_resize(y, low.shape[2:]), self.low(low)], 1)
-        return _resize(self.head(y), x.shape[2:])
+        y = self.decoder.seg_layers[0](self.refine(y))
+        return _resize(y, x.shape[2:])
 
 
 class DeepLabV3Plus(DeepLabV3):
@@ -119,6 +123,7 @@ class DeepLabV3Plus(DeepLabV3):
     """
 
     low_level = True
+    former_names = (("head.2.", "decoder.seg_layers.0."), ("head.", "refine."))
 
 
 def _convolution(inputs: int, outputs: int, kernel: int) -> nn.Sequential:

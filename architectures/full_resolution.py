@@ -26,6 +26,16 @@ class _Switch(nn.Module):
         self.deep_supervision = deep_supervision
 
 
+def _rename(network: Any, weights: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Give the weights of an older checkpoint their present names."""
+    for name in list(weights):
+        for former, present in network.former_names:
+            if name.startswith(prefix + former):
+                new = prefix + present + name.removeprefix(prefix + former)
+                weights[new] = weights.pop(name)
+                break
+
+
 class FullResolutionNetwork(nn.Module):
     """A network whose only output is logits of the input's size; a subclass defines ``logits``.
 
@@ -41,6 +51,10 @@ class FullResolutionNetwork(nn.Module):
     ranks: tuple[int, ...] = (2, 3)
     #: Whether plans should carry ``input_size``.
     takes_input_size = False
+    #: Modules that fine-tuning loads as the encoder.
+    encoder_names: tuple[str, ...] = ("encoder",)
+    #: Beginning of a weight's name in checkpoints before 0.3 -> the name since; the first that matches counts.
+    former_names: tuple[tuple[str, str], ...] = ()
 
     def __init__(self, plan: Plan, stride: Sequence[int]) -> None:
         super().__init__()
@@ -48,6 +62,7 @@ class FullResolutionNetwork(nn.Module):
         self.rank = plan.rank
         self.stride = tuple(int(s) for s in stride)
         self.decoder: Any = _Switch(plan.deep_supervision)
+        self.register_load_state_dict_pre_hook(_rename)
 
     def logits(self, x: Tensor) -> Tensor:
         """(B, input_channels, *S) -> (B, num_classes, *S), S a multiple of the stride."""

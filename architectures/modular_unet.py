@@ -76,6 +76,7 @@ class ModularUNet(AbstractDynamicNetworkArchitectures):
 
     #: Supported numbers of spatial axes.
     ranks: tuple[int, ...] = (2, 3)
+    encoder_names = ("encoder", "stage_blocks", "bottleneck")
     #: Whether plans should carry ``input_size``.
     takes_input_size = False
 

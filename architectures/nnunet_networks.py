@@ -33,6 +33,7 @@ class _Hosted:
     """
 
     ranks: tuple[int, ...] = (2, 3)
+    encoder_names = ("encoder",)
     takes_input_size = False
     #: Argument for the depths of the encoder, nnU-Net's depths, and those of its decoder.
     depths: tuple[str, tuple[int, ...], tuple[int, ...]]

@@ -51,6 +51,8 @@ class SegNet(FullResolutionNetwork):
             the U-Net that the plan was made for.
     """
 
+    former_names = (("decoder.head.", "decoder.seg_layers.0."),)
+
     def __init__(self, *, convs_per_stage: int | Sequence[int] | None = None, **plan: Any) -> None:
         given = Plan.read(type(self), plan)
         if convs_per_stage is None:
@@ -94,9 +96,10 @@ class SegNet(FullResolutionNetwork):
         self.encoder = nn.ModuleList(down)
         self.decoder.stages = nn.ModuleList(reversed(up))
         kernel = maybe_convert_scalar_to_list(given.conv_op, kernels[0])
-        self.decoder.head = given.conv_op(
+        head = given.conv_op(
             features[0], given.num_classes, kernel, padding=[k // 2 for k in kernel], bias=True
         )
+        self.decoder.seg_layers = nn.ModuleList([head])
         self.poolings = strides[1:]
         self.decoder.unpoolings = nn.ModuleList(
             UNPOOL[self.rank](stride, stride) for stride in reversed(self.poolings)
@@ -112,7 +115,7 @@ class SegNet(FullResolutionNetwork):
             x = stage(x)
         for stage, unpool in zip(self.decoder.stages[:-1], self.decoder.unpoolings, strict=True):
             x = unpool(stage(x), positions.pop())
-        y: Tensor = self.decoder.head(self.decoder.stages[-1](x))
+        y: Tensor = self.decoder.seg_layers[0](self.decoder.stages[-1](x))
         return y
 
     @staticmethod

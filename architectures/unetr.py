@@ -44,6 +44,14 @@ class UNETR(FullResolutionNetwork):
     """
 
     takes_input_size = True
+    former_names = (("network.out.", "decoder.seg_layers.0."),)
+    encoder_names = (
+        "network.vit",
+        "network.encoder1",
+        "network.encoder2",
+        "network.encoder3",
+        "network.encoder4",
+    )
 
     def __init__(
         self,
@@ -86,6 +94,8 @@ class UNETR(FullResolutionNetwork):
             norm_name=_norm_name(given),
             spatial_dims=given.rank,
         )
+        self.decoder.seg_layers = nn.ModuleList([self.network.out])
+        self.network.out = nn.Identity()
         for block in self.network.vit.blocks:
             # Cross-attention is never called; DistributedDataParallel rejects weights without a gradient.
             block.cross_attn = nn.Identity()
@@ -94,7 +104,7 @@ class UNETR(FullResolutionNetwork):
             block.attn.use_flash_attention = True
 
     def logits(self, x: Tensor) -> Tensor:
-        y: Tensor = self.network(x)
+        y: Tensor = self.decoder.seg_layers[0](self.network(x))
         return y
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:

@@ -43,6 +43,8 @@ class VNet(FullResolutionNetwork):
             of the plan are not used.
     """
 
+    former_names = (("decoder.head.", "decoder.seg_layers.0."),)
+
     def __init__(self, *, dropout: float = 0.5, **plan: Any) -> None:
         given = Plan.read(type(self), plan)
         sizes = Topology.read("VNet", given)
@@ -95,11 +97,12 @@ class VNet(FullResolutionNetwork):
             below = 2 * widths[s]
             stages.append(_Up(enter, stack(below, below, depth, s), drop))
         self.decoder.stages = nn.ModuleList(stages)
-        self.decoder.head = nn.Sequential(
+        head = nn.Sequential(
             *_normed(below, given.num_classes, kernels[0], given),
             nn.ELU(inplace=True),
             given.conv_op(given.num_classes, given.num_classes, 1),
         )
+        self.decoder.seg_layers = nn.ModuleList([head])
 
     def logits(self, x: Tensor) -> Tensor:
         encoder: Any = self.encoder
@@ -109,7 +112,7 @@ class VNet(FullResolutionNetwork):
             skips.append(x)
         for stage, skip in zip(self.decoder.stages, reversed(skips[:-1]), strict=True):
             x = stage(x, skip)
-        y: Tensor = self.decoder.head(x)
+        y: Tensor = self.decoder.seg_layers[0](x)
         return y
 
 

@@ -163,6 +163,8 @@ def plan(
     recipe: Literal["native", "paper", "printed"] = "native",
     training: Mapping[str, Any] | None = None,
     resampling: Literal["nnunet", "torch", "auto"] = "nnunet",
+    arch_kwargs: Mapping[str, Any] | None = None,
+    trust: bool = False,
     force: bool = False,
     verbose: bool = False,
 ) -> Path:
@@ -183,6 +185,8 @@ def plan(
         training: entries of the training procedure, e.g. ``{"epochs": 50, "initial_lr": 0.001}``.
         resampling: nnU-Net's default functions, its own with torch, or (auto) torch for label maps and logits where
             it agrees with the default within 1e-3 of the labelled voxels.
+        arch_kwargs: further arguments of the network, e.g. ``{"size": "L"}`` for MedNeXt.
+        trust: also reads a checkpoint of ``training["pretrained"]`` that is a pickle, which can run code.
         force: overwrites plans of the same name and their preprocessed data.
         verbose: shows what nnU-Net prints.
 
@@ -213,6 +217,8 @@ def plan(
         processes=_default_processes() if processes is None else processes,
         force=force,
         resampling=resampling,
+        options=dict(arch_kwargs or {}),
+        trust=trust,
     )
     # nnU-Net prints every step of its search; progress bars go to stderr.
     with contextlib.redirect_stdout(sys.stdout if verbose else io.StringIO()):

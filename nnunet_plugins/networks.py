@@ -10,6 +10,7 @@ from architectures.attention_unet_25d import AttentionUNet25D
 from architectures.deeplab import DeepLabV3, DeepLabV3Plus
 from architectures.inception_dual_unet import InceptionDualUNet
 from architectures.mag_unet import MAGUNet
+from architectures.mednext import MedNeXt
 from architectures.modular_unet import ModularUNet
 from architectures.nnunet_networks import ResEncL, ResEncM, ResEncXL, nnUNetPlain
 from architectures.se_unet import SEUNet
@@ -52,9 +53,10 @@ _CLASSES: tuple[type[nn.Module], ...] = (
     DeepLabV3,
     DeepLabV3Plus,
     TransUNet,
+    MedNeXt,
 )
 #: Network name -> class. nnUNetPlain and ResEnc M, L and XL are nnU-Net's own; ModularUNet is its U-Net with slots
-#: for blocks; from UNet on, networks that papers compare with.
+#: for blocks; from UNet on, networks to compare with.
 NETWORKS: dict[str, type[nn.Module]] = {network.__name__: network for network in _CLASSES}
 
 #: Networks of nnU-Net's own plans; ours accept the same arguments.

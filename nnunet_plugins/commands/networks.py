@@ -46,6 +46,7 @@ OTHERS = (
     Row("DeepLabV3", "", FLAT, "dilated ResNet-101 and atrous pyramid"),
     Row("DeepLabV3Plus", "", FLAT, "DeepLabV3 with a decoder"),
     Row("TransUNet", "", BOTH, "transformer layers at the bottleneck"),
+    Row("MedNeXt", "", BOTH, "ConvNeXt blocks; sizes S, B, M, L"),
 )
 ROWS = PROPOSED + OWN + OTHERS
 

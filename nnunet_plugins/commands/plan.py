@@ -71,6 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="functions that resample: nnU-Net's default; torch: nnU-Net's own with torch, faster and smaller; auto: "
         "torch for label maps and logits, where 99.9 %% of the labels agree (default: %(default)s)",
     )
+    parser.add_argument(
+        "--arch-kwargs",
+        metavar="JSON",
+        default="{}",
+        help='further arguments of the network as JSON, e.g. \'{"size": "L"}\' for MedNeXt',
+    )
     parser.add_argument("--verbose", action="store_true", help="show nnU-Net's output")
     parser.add_argument("--force", action="store_true", help="overwrite plans of the same name")
     procedure = parser.add_argument_group("training procedure (written into the plans)")
@@ -89,6 +95,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, metavar="N", help="repeatable training (default: none, as in nnU-Net)"
     )
     procedure.add_argument(
+        "--pretrained",
+        metavar="SOURCE",
+        help="start with the weights of a model folder, checkpoint or zip, all but the heads, and take over its "
+        "topology, patch and batch",
+    )
+    procedure.add_argument(
+        "--trust",
+        action="store_true",
+        help="read a checkpoint of --pretrained that is more than plain data, which can run code of its author",
+    )
+    procedure.add_argument(
         "--training",
         metavar="JSON",
         default="{}",
@@ -100,7 +117,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Plan, preprocess, and print the command that trains."""
     from dataset_conversion.json_text import parse_json
     from nnunet_plugins.api import plan
-    from nnunet_plugins.errors import UserError
     from nnunet_plugins.networks import find
     from nnunet_plugins.nnunet_folders import folder_of
     from nnunet_plugins.planners.folds import advised_fold
@@ -108,14 +124,13 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_plugins.planners.presets import PRESETS
     from nnunet_plugins.planners.resampling import in_words
 
-    try:
-        training = parse_json(arguments.training)
-    except json.JSONDecodeError as error:
-        raise UserError(f"--training: not JSON ({error}); e.g. '{{\"epochs\": 50}}'") from error
-    if not isinstance(training, dict):
-        raise UserError(
-            f"--training {arguments.training}: expected an object, e.g. '{{\"epochs\": 50}}'"
-        )
+    training = _object("--training", arguments.training, '{"epochs": 50}')
+    if arguments.pretrained is not None:
+        more = training.get("pretrained", {})
+        training["pretrained"] = {
+            **(more if isinstance(more, dict) else {}),
+            "source": arguments.pretrained,
+        }
     keys = ("epochs", "iterations_per_epoch", "initial_lr", "weight_decay", "optimizer", "seed")
     for key in keys:
         if getattr(arguments, key) is not None:
@@ -128,11 +143,13 @@ def run(arguments: argparse.Namespace) -> int:
         "encoder": arguments.encoder,
         "batch_size": arguments.batch_size,
         "training": training,
+        "trust": arguments.trust,
         "configurations": tuple(arguments.configurations),
         "force": arguments.force,
         "resampling": arguments.resampling,
     }
-    request = Request(arguments.dataset, arguments.network, **asked)
+    options = _object("--arch-kwargs", arguments.arch_kwargs, '{"size": "L"}')
+    request = Request(arguments.dataset, arguments.network, options=options, **asked)
     if interrupted(request):
         print(
             f"note   {request.name()}: an earlier run was interrupted; plans and preprocessed data are made again",
@@ -143,6 +160,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.network,
         processes=arguments.processes,
         verbose=arguments.verbose,
+        arch_kwargs=options,
         **asked,
     )
     plans = parse_json(target.read_text(encoding="utf-8"))
@@ -169,6 +187,12 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if request.paper():
         print(_recipe(request, plans, target.parent))
+    if "pretrained" in training:
+        started = next(p for p in plans["configurations"].values() if "training" in p)["training"]
+        print(
+            f"note   topology, patch and batch of {started['pretrained']['source']}, SHA-256 "
+            f"{started['pretrained']['sha256'][:12]}..."
+        )
     if 3 not in getattr(find(request.network), "ranks", (2, 3)):
         print(f"note   {request.network} is 2D only: no 3D configuration is planned.")
     fold, note = advised_fold(target.parent, folder_of("nnUNet_raw") / plans["dataset_name"])
@@ -180,6 +204,20 @@ def run(arguments: argparse.Namespace) -> int:
         f"-tr {request.network}Trainer{' -device cpu' if arguments.preset == 'cpu' else ''}"
     )
     return 0
+
+
+def _object(option: str, text: str, example: str) -> dict[str, Any]:
+    """The JSON object of an option."""
+    from dataset_conversion.json_text import parse_json
+    from nnunet_plugins.errors import UserError
+
+    try:
+        found = parse_json(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{option}: not JSON ({error}); e.g. '{example}'") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{option} {text}: expected an object, e.g. '{example}'")
+    return found
 
 
 def _table(plans: dict[str, Any]) -> str:

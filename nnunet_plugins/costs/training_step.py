@@ -20,6 +20,7 @@ from nnunet_plugins.training.losses import (
     build_loss,
     output_weights,
 )
+from nnunet_plugins.training.losses.names import channel_names
 from nnunet_plugins.training.procedure import read_procedure
 
 if TYPE_CHECKING:
@@ -37,9 +38,10 @@ class Setup:
     Attributes:
         architecture: the plans' ``architecture`` entry.
         patch: spatial size.
-        batch: samples.
+        batch: samples per pass: the batch of the plans, or the part of it that is computed at once.
         channels: image channels.
         outputs: classes including background, or regions.
+        names: of the outputs, for weights per class.
         training: the plans' ``training`` entry.
         network: name of the network that replaces nnU-Net's own; None keeps nnU-Net's.
         regions: whether the targets are regions.
@@ -57,6 +59,7 @@ class Setup:
     regions: bool = False
     ignore_label: int | None = None
     batch_dice: bool = False
+    names: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -76,17 +79,19 @@ class Setup:
         channels = len(images or ())
         if configuration.get("previous_stage"):  # a cascade sees the low-resolution labels, one-hot
             channels += len(labels.foreground_labels)
+        training = read_procedure(configuration)
         return cls(
             architecture=configuration["architecture"],
             patch=tuple(int(n) for n in configuration["patch_size"]),
-            batch=int(configuration["batch_size"]),
+            batch=max(1, int(configuration["batch_size"]) // training.get("accumulate", 1)),
             channels=channels,
             outputs=labels.num_segmentation_heads,
-            training=read_procedure(configuration),
+            training=training,
             network=network,
             regions=labels.has_regions,
             ignore_label=labels.ignore_label,
             batch_dice=bool(configuration.get("batch_dice", False)),
+            names=tuple(channel_names(dataset_json, regions=labels.has_regions)),
         )
 
     def build(self) -> nn.Module:
@@ -162,7 +167,9 @@ class TrainingStep:
         setup = self.setup
         labels = {"regions": setup.regions, "ignore_label": setup.ignore_label}
         terms = setup.training.get("loss", DEFAULT_LOSS)
-        loss = build_loss(terms, batch_dice=setup.batch_dice, ddp=False, **labels)  # type: ignore[arg-type]
+        loss = build_loss(
+            terms, batch_dice=setup.batch_dice, ddp=False, names=setup.names, **labels
+        )  # type: ignore[arg-type]
         if not setup.training.get("deep_supervision", True):
             return lambda output, targets: loss(output, targets[0])
         kinds = [o.kind for o in setup.outputs_of(self.network)]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from nnunet_plugins.papers.recipe import Recipe
     from nnunet_plugins.papers.topologies import Topology
+    from nnunet_plugins.planners.inherited import Inherited
 
 _HALF = 2  # bytes per element in fp16
 _MOST = "_largest batch"  # key of a plan until it is saved
@@ -48,6 +49,8 @@ class NetworkPlanner(RecipePlanner):
         recipe: normalisation, interpolation and further entries of a paper; with a topology also its voxel size
             and, for the rank of the topology, its patch.
         limited: whether the paper's patch must fit the memory; if it does not, nnU-Net plans one that does.
+        inherited: topology, patch and batch of a checkpoint; only configurations of its rank are planned.
+        options: further arguments of the network in every configuration.
         **kwargs: as for ExperimentPlanner.
     """
 
@@ -63,12 +66,19 @@ class NetworkPlanner(RecipePlanner):
         topology: Topology | None = None,
         recipe: Recipe | None = None,
         limited: bool = False,
+        inherited: Inherited | None = None,
+        options: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(dataset_name_or_id, recipe=recipe, sized=topology is not None, **kwargs)
         self.network_name = network
         self.UNet_class = find(network)
         self.ranks: tuple[int, ...] = getattr(self.UNet_class, "ranks", (2, 3))
+        if inherited is not None:
+            self.ranks = (inherited.rank,)
+            self.lowres_creation_threshold = 0  # the weights are of one resolution
+            batch_size = batch_size or inherited.batch
+        self.inherited, self.options = inherited, options or {}
         self.training = training
         self.batch_size = batch_size
         self.topology = topology
@@ -98,6 +108,9 @@ class NetworkPlanner(RecipePlanner):
         entry: dict[str, Any] = {"arch_kwargs": arguments, "_kw_requires_import": list(imported)}
         if self.topology is not None and self.topology.rank == len(patch_size):
             entry = self.topology.architecture()
+        if self.inherited is not None and self.inherited.rank == len(patch_size):
+            entry = self.inherited.architecture()
+        entry["arch_kwargs"] |= self.options
         entry["network_class_name"] = public_name(self.network_name)
         if takes_input_size(self.network_name):
             entry["arch_kwargs"]["input_size"] = [int(n) for n in patch_size]
@@ -153,7 +166,7 @@ class NetworkPlanner(RecipePlanner):
         plan = {
             "architecture": self.architecture(patch_size, arch_kwargs, imported),
             "patch_size": patch_size,
-            "batch_size": self.batch_size or self.UNet_min_batch_size,
+            "batch_size": self.batch_size or self.UNet_min_batch_size * self._parts,
             "training": self._training(len(patch_size)),
         }
         setup = Setup.of(plan, self.dataset_json)
@@ -161,6 +174,11 @@ class NetworkPlanner(RecipePlanner):
             return setup
         # Planned because nnU-Net requires it; omitted when the plans are saved.
         return replace(setup, network="ModularUNet", architecture=_as_host(setup.architecture))
+
+    @property
+    def _parts(self) -> int:
+        """Parts in which a batch is computed."""
+        return int(self.training.get("accumulate", 1))
 
     @staticmethod
     def _feature_map_bytes(setup: Setup) -> int:
@@ -200,6 +218,8 @@ class NetworkPlanner(RecipePlanner):
     ) -> dict[str, Any]:
         """nnU-Net's plan of one configuration, with our public network name and procedure."""
         self._patch = self._paper_patch(spacing, median_shape)
+        if self.inherited is not None and self.inherited.rank == len(spacing):
+            self._patch = list(self.inherited.patch)
         plan: dict[str, Any] = super().get_plans_for_configuration(
             spacing, median_shape, data_identifier, approximate_n_voxels_dataset, _cache
         )
@@ -247,8 +267,11 @@ class NetworkPlanner(RecipePlanner):
                 most = plan.pop(_MOST)
                 setup = Setup.of({**plan, "batch_size": 1}, self.dataset_json)
                 try:
-                    plan["batch_size"] = self.batch_size or self._batch_size(setup, most)
-                    setup = replace(setup, batch=plan["batch_size"])
+                    parts = self._parts
+                    plan["batch_size"] = self.batch_size or parts * self._batch_size(
+                        setup, most // parts
+                    )
+                    setup = replace(setup, batch=max(1, plan["batch_size"] // parts))
                     plan["memory"] = memory_entry(setup, self.UNet_vram_target_GB)
                 except (UserError, ValueError):
                     continue  # reported if the configuration is requested

@@ -87,7 +87,8 @@ class _Named(ExperimentPlanner):
         architecture = plan["architecture"]
         architecture["network_class_name"] = public_name(self.network)
         architecture["_kw_requires_import"] = list(architecture["_kw_requires_import"])
-        plan["batch_size"] = self.batch_size or plan["batch_size"]
+        parts = self.training.get("accumulate", 1)
+        plan["batch_size"] = self.batch_size or plan["batch_size"] * parts
         if self.training:
             plan["training"] = dict(self.training)
         return plan

@@ -16,7 +16,6 @@ from nnunetv2.experiment_planning.plan_and_preprocess_api import (
 )
 from nnunetv2.utilities.dataset_name_id_conversion import maybe_convert_to_dataset_name
 
-from dataset_conversion.json_text import parse_json
 from dataset_conversion.raw_format.preprocessed import (
     drop_outdated_references,
     remember_source,
@@ -28,6 +27,8 @@ from nnunet_plugins.nnunet_folders import find_dataset, folder_of
 from nnunet_plugins.papers.library import RECIPES, proposed_topology
 from nnunet_plugins.papers.recipe import Recipe
 from nnunet_plugins.papers.topologies import Topology
+from nnunet_plugins.planners.dataset_splits import check_splits
+from nnunet_plugins.planners.inherited import Inherited, inherit
 from nnunet_plugins.planners.network_planner import NetworkPlanner
 from nnunet_plugins.planners.nnunet_planner import PLANNERS, memory_of, nnunet_planner
 from nnunet_plugins.planners.presets import PRESETS
@@ -68,6 +69,8 @@ class Request:
         force: overwrite plans of the same name.
         resampling: 'nnunet' for its default functions, 'torch' for its own with torch, 'auto' for torch where labels
             agree.
+        options: further arguments of the network, e.g. {"size": "L"} for MedNeXt.
+        trust: read a checkpoint of ``training.pretrained`` that is more than plain data.
     """
 
     dataset: str
@@ -83,6 +86,8 @@ class Request:
     processes: int = 1
     force: bool = False
     resampling: str = "nnunet"
+    options: dict[str, Any] = field(default_factory=dict)
+    trust: bool = False
 
     def name(self) -> str:
         """Name of the plans: network, then preset, recipe, resampling and memory target, unless they are default."""
@@ -152,7 +157,9 @@ def plan(request: Request) -> Path:
     """
     _check(request)
     name, training = request.name(), request.procedure()
-    dataset = _dataset(request.dataset)
+    dataset, inherited = _dataset(request.dataset), None
+    if "pretrained" in training:
+        training["pretrained"], inherited = inherit(training["pretrained"], trust=request.trust)
     target = folder_of("nnUNet_preprocessed") / dataset / f"{name}.json"
     if target.exists() and not request.force and not is_unfinished(target):
         raise UserError(
@@ -160,7 +167,7 @@ def plan(request: Request) -> Path:
             "to overwrite them and their preprocessed data"
         )
     with alone(target) as run:
-        _plan(request, training, dataset, target, run)
+        _plan(request, training, dataset, target, run, inherited)
     return target
 
 
@@ -174,12 +181,17 @@ def interrupted(request: Request) -> bool:
 
 
 def _plan(
-    request: Request, training: dict[str, Any], dataset: str, target: Path, run: PlanRun
+    request: Request,
+    training: dict[str, Any],
+    dataset: str,
+    target: Path,
+    run: PlanRun,
+    inherited: Inherited | None,
 ) -> None:
     name, raw = request.name(), folder_of("nnUNet_raw") / dataset
     if run.earlier:
         remove_leftovers(target, CONFIGURATIONS)
-    _check_splits(raw / "splits_final.json", target.parent / "splits_final.json")
+    check_splits(raw / "splits_final.json", target.parent / "splits_final.json")
     identifier = int(dataset[7:10])
     try:
         extract_fingerprint_dataset(
@@ -192,7 +204,7 @@ def _plan(
         ) from error
     source = source_digest(raw)
     with _set_aside(target, run.earlier):
-        planner = _planner(request, dataset, name, training)
+        planner = _planner(request, dataset, name, training, inherited)
         try:
             planned = planner.plan_experiment()["configurations"]
         except OverflowError as error:
@@ -203,6 +215,11 @@ def _plan(
         chosen = [c for c in request.configurations if c in planned]
         if not chosen:
             option = f"-c {' '.join(request.configurations)}"
+            if inherited is not None:
+                raise UserError(
+                    f"{option}: {inherited.source} is a checkpoint of a {inherited.rank}D network; pass "
+                    f"-c {' '.join(planned)}"
+                )
             if planner.ranks == (2,):
                 raise UserError(f"{option}: {request.network} is 2D only; pass -c 2d")
             raise UserError(
@@ -211,6 +228,14 @@ def _plan(
             )
         _check_networks(request, planner, {c: planned[c] for c in chosen})
         write_resampling(target, request.resampling, raw / "labelsTr")
+        if inherited is not None:
+            for entry in (planned[c] for c in chosen):
+                inherited.check(
+                    request.network,
+                    entry["architecture"],
+                    entry["patch_size"],
+                    planner.dataset_json,
+                )
     run.preprocessing = True
     drop_outdated_references(raw, target.parent)
     preprocess_dataset(identifier, name, chosen, num_processes=[request.processes])
@@ -220,7 +245,13 @@ def _plan(
             remember_source(data, source)
 
 
-def _planner(request: Request, dataset: str, name: str, training: dict[str, Any]) -> Any:
+def _planner(
+    request: Request,
+    dataset: str,
+    name: str,
+    training: dict[str, Any],
+    inherited: Inherited | None,
+) -> Any:
     preset = PRESETS.get(request.preset or "")
     memory = request.gpu_memory or (preset.gpu_memory if preset else None)
     recipe = request.paper()
@@ -231,7 +262,7 @@ def _planner(request: Request, dataset: str, name: str, training: dict[str, Any]
         "batch_size": request.batch_size or (recipe.batch_size if recipe else None),
         "plans_name": name,
     }
-    if request.network in PLANNERS:
+    if request.network in PLANNERS and inherited is None:
         memory = memory or memory_of(request.network)
         return nnunet_planner(dataset, gpu_memory_target_in_gb=memory, **shared)
     return NetworkPlanner(
@@ -240,6 +271,8 @@ def _planner(request: Request, dataset: str, name: str, training: dict[str, Any]
         topology=request.topology(),
         recipe=recipe,
         limited=request.gpu_memory is not None,
+        inherited=inherited,
+        options=request.options,
         gpu_memory_target_in_gb=memory or DEFAULT_GPU_MEMORY,
         **shared,
     )
@@ -322,6 +355,19 @@ def _check(request: Request) -> None:
             f"{option}: {request.network} is planned as nnU-Net plans it; omit the option, or choose ModularUNet or "
             f"one of {', '.join(PLANNERS)}"
         )
+    if request.options and request.network in PLANNERS:
+        raise UserError(
+            f"--arch-kwargs {request.options}: {request.network} is planned as nnU-Net plans it; omit the option, or "
+            "choose ModularUNet"
+        )
+    if "pretrained" in request.training and (request.recipe != "native" or request.encoder):
+        option = f"--encoder {request.encoder}" if request.encoder else f"--recipe {request.recipe}"
+        raise UserError(
+            f"{option}: the topology of a training that starts with other weights is that of the checkpoint; omit "
+            "the option, or training.pretrained"
+        )
+    if request.trust and "pretrained" not in request.training:
+        raise UserError("--trust: only for the checkpoint of --pretrained; omit it")
     if request.gpu_memory is not None and not 0 < request.gpu_memory < float("inf"):
         raise UserError(f"--gpu-memory {request.gpu_memory:g}: expected a number of GB above 0")
     for option, number in (("--batch-size", request.batch_size), ("-np", request.processes)):
@@ -344,25 +390,3 @@ def _dataset(name_or_id: str) -> str:
         return str(maybe_convert_to_dataset_name(int(found[7:10])))
     except RuntimeError as error:  # same id, other name in preprocessed or results
         raise UserError(f"dataset {name_or_id}: {error}") from error
-
-
-def _check_splits(raw: Path, preprocessed: Path) -> None:
-    # nnU-Net only raises a bare AssertionError.
-    if not raw.exists() or not preprocessed.exists():
-        return
-    ours, theirs = _folds(raw), _folds(preprocessed)
-    if ours != theirs[: len(ours)]:
-        raise UserError(
-            f"{preprocessed}: differs from the dataset's {raw.name} (the cases have changed since, or the folds "
-            "come from elsewhere); move it away to plan with the folds of the dataset"
-        )
-
-
-def _folds(path: Path) -> list[dict[str, set[str]]]:
-    try:
-        folds = parse_json(path.read_text(encoding="utf-8"))
-        return [{part: set(cases) for part, cases in fold.items()} for fold in folds]
-    except (OSError, ValueError, RecursionError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{path}: cannot be read as a list of train and val ({error}); remove it"
-        ) from error

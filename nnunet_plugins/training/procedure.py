@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.training import options
 from nnunet_plugins.training.augmentation import problem
 from nnunet_plugins.training.checks import Check, axes, boolean, integer, number, one_of
 
@@ -33,6 +34,14 @@ def _loss(value: Any) -> bool:
     return any(t["weight"] if isinstance(t, dict) else t for t in value.values())
 
 
+def _classes(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(isinstance(name, str) and number(0)(weight) for name, weight in value.items())
+    )
+
+
 def _output_weights(value: Any) -> bool:
     if not isinstance(value, dict) or not value or set(value) - set(WEIGHTED_OUTPUTS):
         return False
@@ -48,8 +57,8 @@ WEIGHTED_OUTPUTS = ("auxiliary", "attention")
 #: labels too. With gamma between 0 and 1 the gradient of focal is infinite at p = 1.
 LOSS_TERMS: dict[str, dict[str, Check]] = {
     "dice": {"background": boolean},
-    "ce": {},
-    "bce": {},
+    "ce": {"classes": _classes},
+    "bce": {"classes": _classes},
     "focal": {"alpha": number(0, 1), "gamma": number(1)},
 }
 
@@ -75,7 +84,8 @@ KEYS: dict[str, tuple[Check, str]] = {
     "loss": (
         _loss,
         'an object of terms dice, ce, bce, focal; each a weight of 0 or more, not all 0, or {"weight": weight} '
-        "with options; dice's: background, true or false; focal's: alpha from 0 to 1, gamma of 1 or more",
+        "with options; dice's: background, true or false; ce's and bce's: classes, an object of labels and their "
+        "weights of 0 or more; focal's: alpha from 0 to 1, gamma of 1 or more",
     ),
     "output_weights": (
         _output_weights,
@@ -94,6 +104,10 @@ KEYS: dict[str, tuple[Check, str]] = {
     "deep_supervision": (boolean, "true or false"),
     "save_every": (integer(1), "a number of epochs, an integer of 1 or more"),
     "seed": (lambda v: integer(0)(v) and v < 2**32, "an integer from 0 to 4294967295"),
+    "voxel_weights": (options.voxel_weights, options.VOXEL_WEIGHTS),
+    "accumulate": (integer(1), "a number of parts of each batch, an integer of 1 or more"),
+    "early_stopping": (options.early_stopping, options.EARLY_STOPPING),
+    "pretrained": (options.pretrained, options.PRETRAINED),
 }
 
 #: Schedule -> keys that it requires.
@@ -133,4 +147,20 @@ def read_procedure(configuration: Mapping[str, Any]) -> dict[str, Any]:
             raise UserError(
                 f"plans: training.lr_schedule is {schedule!r}, which requires training.{key}: {KEYS[key][1]}"
             )
+    _check_epochs(entry)
     return dict(entry)
+
+
+def _check_epochs(entry: Mapping[str, Any]) -> None:
+    """Raise UserError if a number of epochs is never reached."""
+    epochs = entry.get("epochs", 1000)  # nnU-Net's
+    for key, part, most in (
+        ("early_stopping", "patience", epochs - 1),
+        ("early_stopping", "min_epochs", epochs - 1),
+        ("pretrained", "freeze_epochs", epochs),
+    ):
+        value = entry.get(key, {}).get(part, 0)
+        if value > most:
+            raise UserError(
+                f"plans: training.{key}.{part} is {value}, but there are {epochs} epochs; allowed: up to {most}"
+            )

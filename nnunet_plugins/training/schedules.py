@@ -42,8 +42,19 @@ class StepDecay(LRScheduler):
         self.done = done
         rate = self.initial_lr * self.factor ** (done // self.every)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self._last_lr = [rate for _ in self.optimizer.param_groups]
+            group["lr"] = rate * group.get("factor", 1)
+        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+
+
+class PolyDecay(PolyLRScheduler):  # type: ignore[misc]
+    """nnU-Net's polynomial decay, times the ``factor`` of each group of parameters."""
+
+    def step(self, current_step: int | None = None) -> None:
+        """Set the rates of an epoch."""
+        super().step(current_step)
+        for group in self.optimizer.param_groups:
+            group["lr"] *= group.get("factor", 1)
+        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
 
 
 def make_schedule(
@@ -61,4 +72,4 @@ def make_schedule(
             optimizer, initial_lr, factor=training["lr_decay"], every=every, per_epoch=per_epoch
         )
     exponent = {"exponent": 0.0} if kind == "constant" else {}
-    return PolyLRScheduler(optimizer, initial_lr, epochs, **exponent)
+    return PolyDecay(optimizer, initial_lr, epochs, **exponent)

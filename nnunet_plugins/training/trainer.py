@@ -15,6 +15,7 @@ from nnunet_plugins.errors import UserError
 from nnunet_plugins.networks import build
 from nnunet_plugins.training.augmentation import check_rank, initial_patch, transforms
 from nnunet_plugins.training.data import check_complete, check_current
+from nnunet_plugins.training.early_stopping import EarlyStoppingTrainer
 from nnunet_plugins.training.initial_weights import digest_of, initial_weights, recorded_weights
 from nnunet_plugins.training.losses import (
     DEFAULT_LOSS,
@@ -23,8 +24,11 @@ from nnunet_plugins.training.losses import (
     build_loss,
     output_weights,
 )
+from nnunet_plugins.training.losses.boundary import BoundaryWeights
+from nnunet_plugins.training.losses.names import channel_names
 from nnunet_plugins.training.mirroring import allowed_mirror_axes
 from nnunet_plugins.training.mlflow_logger import log_to_mlflow
+from nnunet_plugins.training.optimizing import OptimizingTrainer
 from nnunet_plugins.training.procedure import read_procedure
 from nnunet_plugins.training.resuming import (
     ENTRY,
@@ -33,8 +37,6 @@ from nnunet_plugins.training.resuming import (
     check_same,
     fold_record,
 )
-from nnunet_plugins.training.schedules import StepDecay, make_schedule
-from nnunet_plugins.training.seeding import SeededTrainer
 
 if TYPE_CHECKING:
     from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
@@ -53,7 +55,7 @@ _ATTRIBUTES = {
 }
 
 
-class PluginTrainer(SeededTrainer):
+class PluginTrainer(OptimizingTrainer, EarlyStoppingTrainer):
     """nnUNetTrainer with one of our networks and the procedure of the plans' ``training`` entry."""
 
     #: Network to build for plans that name nnU-Net's own.
@@ -108,7 +110,9 @@ class PluginTrainer(SeededTrainer):
         if isinstance(filename_or_checkpoint, str):
             # Like nnU-Net, which loads it next; "meta" reads no weights.
             started = torch.load(filename_or_checkpoint, map_location="meta", weights_only=False)
-            check_same(started.get("init_args", {}), self.my_init_kwargs, filename_or_checkpoint)
+            arguments = started.get("init_args", {})
+            check_same(arguments, self.my_init_kwargs, filename_or_checkpoint)
+            self._continued = arguments.get(ENTRY, {}).get("pretrained")
         super().load_checkpoint(filename_or_checkpoint)
         if isinstance(filename_or_checkpoint, str):
             self.print_to_log_file(f"weights loaded from {Path(filename_or_checkpoint).name}")
@@ -124,12 +128,6 @@ class PluginTrainer(SeededTrainer):
         splits = Path(self.preprocessed_dataset_folder_base) / "splits_final.json"
         check_fold(self._started.setdefault("cases", now), now, self.fold, splits)
         return train, validation
-
-    @property
-    def _started(self) -> dict[str, Any]:
-        """What was recorded when the training started; part of every checkpoint."""
-        entry: dict[str, Any] = self.my_init_kwargs.setdefault(ENTRY, {})
-        return entry
 
     def on_train_start(self) -> None:
         """Check the preprocessed cases, record the start in debug.json, and log network and procedure.
@@ -158,6 +156,12 @@ class PluginTrainer(SeededTrainer):
         """Set what nnU-Net does not record; it writes all attributes into debug.json."""
         made_with = self.__dict__.pop("_made_with", None)
         found: str | None = initial_weights(made_with, digest_of(self._bare_network))
+        if "pretrained" in self.procedure and not self.current_epoch:
+            if found == "pretrained":
+                raise UserError(
+                    "-pretrained_weights would replace training.pretrained of the plans; omit one of them"
+                )
+            found = "pretrained"
         if self.current_epoch:  # continued: the first start knows
             found = recorded_weights(Path(self.output_folder) / "debug.json")
         if found:
@@ -170,39 +174,6 @@ class PluginTrainer(SeededTrainer):
         if self.device.type == "cuda":
             peak = torch.cuda.max_memory_allocated(self.device)
             self.print_to_log_file(f"peak memory allocated: {peak / 2**30:.2f} GiB")
-
-    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
-        """nnU-Net's SGD with polynomial decay, unless the procedure sets something else."""
-        optimizer, _ = super().configure_optimizers()
-        name = self.procedure.get("optimizer", "SGD")
-        if name != "SGD":
-            optimizer = getattr(torch.optim, name)(
-                self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay
-            )
-        elif "momentum" in self.procedure:
-            momentum = self.procedure["momentum"]
-            for group in optimizer.param_groups:  # Nesterov requires momentum
-                group.update(momentum=momentum, nesterov=momentum > 0)
-        return optimizer, make_schedule(
-            self.procedure,
-            optimizer,
-            self.initial_lr,
-            self.num_epochs,
-            self.num_iterations_per_epoch,
-        )
-
-    def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """nnU-Net's step; a schedule that counts iterations then sets the rate of the next one."""
-        result: dict[str, Any] = super().train_step(batch)
-        if isinstance(self.lr_scheduler, StepDecay):
-            self.lr_scheduler.advance()
-        return result
-
-    @property
-    def _bare_network(self) -> Any:
-        """The network without the wrappers of DDP and the compiler."""
-        network = getattr(self.network, "module", self.network)
-        return getattr(network, "_orig_mod", network)
 
     def _get_deep_supervision_scales(self) -> list[list[float]] | None:
         """Size of the target of each output, as shares of the patch, from the network's outputs."""
@@ -224,6 +195,8 @@ class PluginTrainer(SeededTrainer):
             batch_dice=self.configuration_manager.batch_dice,
             ddp=self.is_ddp,
             compiled=self._do_i_compile(),
+            names=channel_names(self.dataset_json, regions=self.label_manager.has_regions),
+            near=self._voxel_weights(),
             **labels,
         )
         kinds = [output.kind for output in self._bare_network.outputs]
@@ -247,6 +220,13 @@ class PluginTrainer(SeededTrainer):
                 f"training.output_weights names {kind}, an output that this network does not have"
             )
         return OutputsLoss(loss, AttentionLoss(**labels), list(zip(kinds, weights, strict=True)))
+
+    def _voxel_weights(self) -> BoundaryWeights | None:
+        entry = self.procedure.get("voxel_weights")
+        if entry is None:
+            return None
+        plan = self.configuration_manager
+        return BoundaryWeights(**entry, spacing=plan.spacing, size=plan.patch_size)
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple[Any, ...]:  # noqa: N802
         """nnU-Net's augmentation settings, without mirroring that exchanges left and right.

@@ -74,9 +74,9 @@ def test_it_is_the_written_out_network(
         y = F.interpolate(y, low.shape[2:], mode="bilinear")
         y = torch.cat([y, normed(low, network.low[0].weight, network.low[1])], 1)
         assert (y.shape[1], *y.shape[2:]) == (256 + 48, 8, 12)
-        for conv, norm, _ in network.head[:2]:
+        for conv, norm, _ in network.refine:
             y = normed(y, conv.weight, norm, padding=1)
-    head = network.head[-1]
+    head = network.decoder.seg_layers[0]
     y = torch.einsum("bchw,oc->bohw", y, head.weight[..., 0, 0]) + head.bias[:, None, None]
     assert_close(network(x), F.interpolate(y, x.shape[2:], mode="bilinear"))
 

@@ -7,6 +7,7 @@ from architectures.attention_unet_25d import AttentionUNet25D
 from architectures.deeplab import DeepLabV3, DeepLabV3Plus
 from architectures.inception_dual_unet import InceptionDualUNet
 from architectures.mag_unet import MAGUNet
+from architectures.mednext import MedNeXt
 from architectures.modular_unet import ModularUNet
 from architectures.nnunet_networks import ResEncL, ResEncM, ResEncXL, nnUNetPlain
 from architectures.se_unet import SEUNet
@@ -73,6 +74,10 @@ class TestAttentionUNet(NetworkTester):
 class TestTransUNet(NetworkTester):
     network = TransUNet
     options = {"bottleneck_kwargs": {"depth": 2}}
+
+
+class TestMedNeXt(NetworkTester):
+    network = MedNeXt
 
 
 class TestSegNet(NetworkTester):

@@ -51,13 +51,13 @@ def test_unpooling_restores_each_maximum_to_its_position(rank: int) -> None:
             largest = full[at].max()
             kept[at] = torch.where(full[at] == largest, largest, 0.0)
     assert (kept != 0).sum() == full.numel() / 4
-    assert_close(network(x), network.decoder.head(kept))
+    assert_close(network(x), network.decoder.seg_layers[0](kept))
 
 
 def test_it_is_the_written_out_network(rank: int) -> None:
     network = two_stages(rank, [2, 2], [4, 6])
     x = torch.randn(1, 2, *[4] * rank, dtype=torch.float64)
-    in_order = nn.ModuleList([network.encoder, network.decoder.stages, network.decoder.head])
+    in_order = nn.ModuleList([network.encoder, network.decoder.stages, network.decoder.seg_layers])
     convs = [m for m in in_order.modules() if isinstance(m, CONV[rank])]
     assert [(c.in_channels, c.out_channels) for c in convs] == [
         (2, 4), (4, 4), (4, 6), (6, 6), (6, 6), (6, 4), (4, 4), (4, 3),

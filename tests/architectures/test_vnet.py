@@ -38,7 +38,7 @@ def state(*modules: nn.Module) -> list[Tensor]:
 def test_at_monais_sizes_it_is_monais(rank: int) -> None:
     theirs = nets.VNet(spatial_dims=rank, in_channels=2, out_channels=3).eval()
     ours = at_monais_sizes(rank).eval()
-    mine = state(ours.encoder, ours.decoder.stages, ours.decoder.head)
+    mine = state(ours.encoder, ours.decoder.stages, ours.decoder.seg_layers[0])
     assert len(mine) == len(theirs.state_dict())
     with torch.no_grad():
         for value in theirs.state_dict().values():

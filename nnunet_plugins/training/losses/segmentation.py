@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
+from typing import Any
 
 import torch
 from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 from nnunetv2.utilities.helpers import softmax_helper_dim1
 from torch import Tensor, nn
 
+from nnunet_plugins.errors import UserError
 from nnunet_plugins.training.losses.targets import SMOOTH, split_target
 from nnunet_plugins.training.losses.terms import BinaryCrossEntropy, CrossEntropy, Focal
 from nnunet_plugins.training.procedure import read_procedure
@@ -19,13 +21,15 @@ DEFAULT_LOSS = {"dice": 1.0, "ce": 1.0}
 
 
 def build_loss(
-    terms: Mapping[str, float | Mapping[str, float]],
+    terms: Mapping[str, float | Mapping[str, Any]],
     *,
     regions: bool,
     ignore_label: int | None,
     batch_dice: bool,
     ddp: bool,
     compiled: bool = False,
+    names: Sequence[str] = (),
+    near: nn.Module | None = None,
 ) -> SegmentationLoss:
     """The weighted sum of ``terms``, as in ``training.loss``. Terms of weight 0 are not computed.
 
@@ -36,6 +40,8 @@ def build_loss(
         batch_dice: compute Dice over the batch, not per sample.
         ddp: the batch is distributed over the processes of torch.distributed; batch Dice gathers its sums.
         compiled: compile Dice, as nnU-Net does.
+        names: of the channels of the logits, for the option ``classes``.
+        near: weights of the voxels in all terms but Dice, from (target, valid); None for equal weights.
 
     Raises:
         UserError: a term, weight or option that is not allowed.
@@ -51,8 +57,11 @@ def build_loss(
     weights: dict[str, float] = {}
     modules: dict[str, nn.Module] = {}
     for name, value in terms.items():
-        options = dict(value) if isinstance(value, Mapping) else {"weight": value}
+        options: dict[str, Any] = dict(value) if isinstance(value, Mapping) else {"weight": value}
         weight = options.pop("weight")
+        classes = options.pop("classes", None)
+        if classes is not None:
+            classes = _per_channel(name, classes, names)
         if weight == 0:
             continue
         module: nn.Module
@@ -69,11 +78,29 @@ def build_loss(
         elif name == "focal":
             module = Focal(regions=regions, **options)
         elif name == "bce" or regions:
-            module = BinaryCrossEntropy(regions=regions)
+            module = BinaryCrossEntropy(regions=regions, classes=classes)
         else:
-            module = CrossEntropy()
+            module = CrossEntropy(classes)
         weights[name], modules[name] = weight, module
-    return SegmentationLoss(modules, weights, regions=regions, ignore_label=ignore_label)
+    if near is not None and not set(modules) - {"dice"}:
+        raise UserError(
+            f"plans: training.voxel_weights has no effect on training.loss {dict(terms)}; it needs ce, bce or focal"
+        )
+    return SegmentationLoss(modules, weights, regions=regions, ignore_label=ignore_label, near=near)
+
+
+def _per_channel(term: str, classes: Mapping[str, float], names: Sequence[str]) -> list[float]:
+    """Weights in the order of the channels; 1 for those that are not named."""
+    unknown = sorted(set(classes) - set(names))
+    if unknown:
+        raise UserError(
+            f"plans: training.loss.{term}.classes names {', '.join(map(repr, unknown))}; the dataset has "
+            f"{', '.join(names)}"
+        )
+    found = [float(classes.get(name, 1)) for name in names]
+    if not any(found):
+        raise UserError(f"plans: training.loss.{term}.classes leaves no class a weight above 0")
+    return found
 
 
 class SegmentationLoss(nn.Module):
@@ -87,6 +114,7 @@ class SegmentationLoss(nn.Module):
         weights: name -> weight.
         regions: see :func:`build_loss`.
         ignore_label: see :func:`build_loss`.
+        near: see :func:`build_loss`.
     """
 
     def __init__(
@@ -96,12 +124,14 @@ class SegmentationLoss(nn.Module):
         *,
         regions: bool,
         ignore_label: int | None,
+        near: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.terms = nn.ModuleDict(terms)
         self.weights = dict(weights)
         self.regions = regions
         self.ignore_label = ignore_label
+        self.near = near
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         channels = 1
@@ -118,7 +148,13 @@ class SegmentationLoss(nn.Module):
         # Not left to autocast, which keeps sigmoid in fp16: terms must not sum voxels in half precision.
         logits = logits.float()
         target, valid = split_target(target, regions=self.regions, ignore_label=self.ignore_label)
-        losses = [self.weights[n] * term(logits, target, valid) for n, term in self.terms.items()]
+        voxels = valid
+        if self.near is not None:
+            voxels = self.near(target, valid) * (1.0 if valid is None else valid)
+        losses = [
+            self.weights[name] * term(logits, target, valid if name == "dice" else voxels)
+            for name, term in self.terms.items()
+        ]
         total: Tensor = reduce(torch.add, losses)
         return total
 

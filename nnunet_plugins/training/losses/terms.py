@@ -1,25 +1,41 @@
 """Terms of the segmentation loss besides Dice, each ``term(logits, target, valid)`` -> scalar.
 
-Shapes: logits (B, C, *S); target (B, 1, *S) labels or (B, C, *S) regions; valid (B, 1, *S) mask or None.
+Shapes: logits (B, C, *S); target (B, 1, *S) labels or (B, C, *S) regions; valid (B, 1, *S) mask, or weights of the
+voxels, or None.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn, zeros_like
 from torch.nn import functional as F
 
 
 class CrossEntropy(nn.Module):
-    """Cross-entropy of labels: mean over the valid voxels, 0 if there are none."""
+    """Cross-entropy of labels: mean over the valid voxels, 0 if there are none.
+
+    Args:
+        classes: weight of each class; the mean is then weighted, as in torch's ``cross_entropy``.
+    """
+
+    classes: Tensor | None
+
+    def __init__(self, classes: Sequence[float] | None = None) -> None:
+        super().__init__()
+        self.register_buffer("classes", None if classes is None else torch.tensor(classes), False)
 
     def forward(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
         labels = target[:, 0].long()
+        classes = None if self.classes is None else self.classes.to(logits)
         if valid is None:
-            return F.cross_entropy(logits, labels)
-        ignored = -100  # torch's default ignore_index
-        labels = labels.where(valid[:, 0], ignored)
-        total = F.cross_entropy(logits, labels, reduction="sum", ignore_index=ignored)
-        return total / valid.sum().clamp(min=1)
+            return F.cross_entropy(logits, labels, weight=classes)
+        weights = valid[:, 0].to(logits)
+        if classes is not None:
+            weights = weights * classes[labels]
+        losses = F.cross_entropy(logits, labels, reduction="none")
+        return _over(losses * weights, weights)
 
 
 class BinaryCrossEntropy(nn.Module):
@@ -29,18 +45,25 @@ class BinaryCrossEntropy(nn.Module):
 
     Args:
         regions: the target holds regions, not labels.
+        classes: weight of each channel, relative to their mean.
     """
 
-    def __init__(self, *, regions: bool) -> None:
+    classes: Tensor | None
+
+    def __init__(self, *, regions: bool, classes: Sequence[float] | None = None) -> None:
         super().__init__()
         self.regions = regions
+        weights = None if classes is None else torch.tensor(classes) * len(classes) / sum(classes)
+        self.register_buffer("classes", weights, False)
 
     def forward(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
         if not self.regions:
             target = _one_hot(target, logits)
-        if valid is None:
+        if valid is None and self.classes is None:
             return F.binary_cross_entropy_with_logits(logits, target.float())
         losses = F.binary_cross_entropy_with_logits(logits, target.float(), reduction="none")
+        if self.classes is not None:
+            losses = losses * self.classes.to(logits).view(-1, *[1] * (logits.ndim - 2))
         return _mean(losses if self.regions else losses.mean(1, keepdim=True), valid)
 
 
@@ -82,4 +105,9 @@ def _mean(losses: Tensor, valid: Tensor | None) -> Tensor:
     """Mean over the valid voxels, 0 if there are none; several channels are summed."""
     if valid is None:
         return losses.mean()
-    return (losses * valid).sum() / valid.sum().clamp(min=1)
+    return _over(losses * valid, valid)
+
+
+def _over(losses: Tensor, weights: Tensor) -> Tensor:
+    """Sum of losses per sum of weights; 0 if all weights are 0."""
+    return losses.sum() / weights.sum().clamp(min=1e-8)

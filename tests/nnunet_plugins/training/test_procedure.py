@@ -46,6 +46,7 @@ VALUES = {
             {"focal": 1}, {"focal": {"weight": 1}}, {"dice": {"weight": 1}, "ce": 1},
             {"dice": {"weight": 1, "background": True}}, {"dice": {"weight": 1, "background": False}},
             {"focal": {"weight": 2.5, "alpha": 0.25, "gamma": 1}, "dice": 0},
+            {"ce": {"weight": 1, "classes": {"disc": 2, "bone": 0}}},
             {"focal": {"weight": 0, "gamma": 2}, "dice": 1}, {"dice": 1, "ce": 1, "bce": 1, "focal": 1},
         ],
         [
@@ -58,6 +59,8 @@ VALUES = {
             {"focal": {"weight": 1, "gamma": True}}, {"dice": {"weight": 1, "gamma": 2}},
             {"dice": {"background": True}}, {"dice": {"weight": 1, "background": 1}},
             {"ce": {"weight": 1, "background": True}}, {"ce": [1]},
+            {"ce": {"weight": 1, "classes": {}}}, {"ce": {"weight": 1, "classes": {"disc": -1}}},
+            {"dice": {"weight": 1, "classes": {"disc": 1}}}, {"ce": {"weight": 1, "classes": [1, 2]}},
             {"ce": {"weight": {"weight": 1}}}, {"focal": {"weight": math.nan}},
         ],
     ),
@@ -67,6 +70,35 @@ VALUES = {
             {}, {"logits": 1}, {"auxiliary": 1, "logits": 1}, {"attention": 0}, {"attention": -0.2},
             {"auxiliary": "1"}, {"auxiliary": None}, {"auxiliary": math.nan}, ["attention"],
             "attention", 0.2, None, {"auxiliary": {"weight": 1}},
+        ],
+    ),
+    "voxel_weights": (
+        [{"distance": 2, "weight": 3}, {"distance": 0.5, "weight": 0.5}],
+        [
+            {}, {"distance": 2}, {"distance": 0, "weight": 1}, {"distance": 2, "weight": -1}, 2, None,
+            {"distance": 2, "weight": 3, "sigma": 1}, {"distance": math.inf, "weight": 1},
+        ],
+    ),
+    "accumulate": COUNT,
+    "early_stopping": (
+        [{"patience": 1}, {"patience": 50, "min_epochs": 200}],
+        [
+            {}, {"min_epochs": 5}, {"patience": 0}, {"patience": 5, "metric": "loss"}, 50, None,
+            {"patience": 2.5}, {"patience": 5, "min_epochs": "5"},
+        ],
+    ),
+    "pretrained": (
+        [
+            {"source": "model.zip"}, {"source": "m", "checkpoint": "fold_0/checkpoint_best.pth"},
+            {"source": "m", "what": "encoder", "freeze_epochs": 5, "lr_factor": 0.1},
+            {"source": "m", "what": "all", "sha256": 64 * "a", "trusted": 64 * "0"},
+        ],
+        [
+            {}, {"what": "all"}, "model.zip", {"source": ""}, {"source": 1}, None,
+            {"source": "m", "what": "decoder"}, {"source": "m", "freeze_epochs": -1},
+            {"source": "m", "lr_factor": 0}, {"source": "m", "lr_factor": 2}, {"source": "m", "fold": 0},
+            {"source": "m", "sha256": "abc"}, {"source": "m", "what": "all", "freeze_epochs": 1},
+            {"source": "m", "what": "all", "lr_factor": 0.5},
         ],
     ),
 }  # fmt: skip
@@ -136,3 +168,16 @@ def test_a_schedule_requires_its_keys(schedule, given, missing):
         read_procedure({"training": entry})
     entry |= {"lr_decay": 0.99, "lr_step": 10}
     assert read_procedure({"training": entry}) == entry
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "part"),
+    [
+        ("early_stopping", {"patience": 50}, "patience is 50"),
+        ("early_stopping", {"patience": 5, "min_epochs": 50}, "min_epochs is 50"),
+        ("pretrained", {"source": "m", "freeze_epochs": 51}, "freeze_epochs is 51"),
+    ],
+)
+def test_epochs_that_are_never_reached_are_refused(key, value, part):
+    with pytest.raises(UserError, match=rf"training\.{key}\.{part}, but there are 50 epochs"):
+        read_procedure({"training": {"epochs": 50, key: value}})

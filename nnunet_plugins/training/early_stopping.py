@@ -1,0 +1,67 @@
+"""Stop a training that no longer improves (``training.early_stopping``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nnunet_plugins.training.recording import RecordingTrainer
+
+
+def is_over(averages: Sequence[float], patience: int, min_epochs: int = 0) -> bool:
+    """Whether the last best value is ``patience`` epochs ago, and at least ``min_epochs`` epochs are done.
+
+    Args:
+        averages: nnU-Net's moving average of the pseudo-Dice, one per epoch; NaN counts as no improvement.
+        patience: epochs without a new best value.
+        min_epochs: epochs that are trained in any case.
+
+    >>> is_over([0.1, 0.5, 0.4], 2), is_over([0.1, 0.5, 0.4, 0.5], 2), is_over([0.1, 0.5, 0.4, 0.5], 2, 5)
+    (False, True, False)
+    """
+    done = len(averages)
+    if done < max(min_epochs, 1):
+        return False
+    values = np.nan_to_num(np.asarray(averages, dtype=float), nan=-np.inf)
+    return done - 1 - int(values.argmax()) >= patience
+
+
+class _StoppedError(Exception):
+    """Leaves nnU-Net's loop over the epochs."""
+
+
+class EarlyStoppingTrainer(RecordingTrainer):
+    """Ends the training as nnU-Net does after its last epoch: with checkpoint_final and the validation.
+
+    The decision follows from the logged values, so a training that is continued stops at the same epoch. One that
+    has stopped is not continued.
+    """
+
+    def on_epoch_start(self) -> None:
+        """nnU-Net's start of an epoch, unless the training had already stopped before ``--c``."""
+        if "stopped_early" in self._started:
+            raise _StoppedError
+        super().on_epoch_start()
+
+    def on_epoch_end(self) -> None:
+        """nnU-Net's end of an epoch; then decide."""
+        super().on_epoch_end()
+        entry = self.procedure.get("early_stopping")
+        if entry is None or self.current_epoch >= self.num_epochs:
+            return
+        averages = self.logger.get_value("ema_fg_dice", step=None)[: self.current_epoch]
+        if is_over(averages, **entry):
+            self._started["stopped_early"] = self.current_epoch
+            self.print_to_log_file(
+                f"early stopping after {self.current_epoch} of {self.num_epochs} epochs: no better moving average of "
+                f"the pseudo-Dice for {entry['patience']} epochs; the best is in checkpoint_best.pth"
+            )
+            raise _StoppedError
+
+    def run_training(self) -> None:
+        """nnU-Net's training, which may end before its last epoch."""
+        try:
+            super().run_training()
+        except _StoppedError:
+            self.on_train_end()
