@@ -16,6 +16,7 @@ from nnunet_plugins.child_processes import ending_with_us
 from nnunet_plugins.commands import (
     ablation,
     check,
+    classify,
     compare,
     convert,
     demo,
@@ -52,6 +53,7 @@ COMMANDS = {
     "evaluate": evaluate,
     "compare": compare,
     "export": export,
+    "classify": classify,
     "robustness": robustness,
     "explain": explain,
     "report": report,
