@@ -154,7 +154,7 @@ def _epoch(
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        total += float(loss) * len(part)
+        total += float(loss.detach()) * len(part)
     return total / len(order)
 
 

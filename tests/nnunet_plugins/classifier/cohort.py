@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-SHAPE = (6, 24, 24)
-SETTINGS = ["--size", "6", "24", "24", "--spacing", "7", "1", "1", "--network", "densenet-small"]
+SHAPE = (8, 24, 24)
+SETTINGS = ["--size", "8", "24", "24", "--spacing", "7", "1", "1", "--network", "densenet-small"]
 NAME = "Dataset701_Lesions"
 
 
@@ -37,7 +37,7 @@ def patient(number: int, label: int, effect: float = 4.0) -> tuple[sitk.Image, s
     values = random.normal(0, 1, SHAPE).astype(np.float32)
     mask = np.zeros(SHAPE, np.uint8)
     y, x = random.integers(6, 14, 2)
-    mask[1:5, y : y + 5, x : x + 5] = 1
+    mask[2:6, y : y + 5, x : x + 5] = 1
     values[mask > 0] += effect if label else -effect
     found = []
     for array in (values, mask):
