@@ -72,12 +72,12 @@ class Joints:
         """Draw a patient with lesions on both sides of both joint lines, or as many scattered in the bones."""
         person, lesions = Person.random(rng), []
         for side in (1, -1):
-            for place in range(4):
+            for turn in range(4):
                 height, radius = float(rng.uniform(0.5, 0.8)), float(rng.uniform(13, 17))
                 half = 15.0 + 37.0 * height**0.8
                 if positive:  # ilium and sacrum in turn
-                    x, y = half + rng.uniform(4, 8) * (1, -1)[place % 2], rng.uniform(32, 58)
-                elif place % 2:
+                    x, y = half + rng.uniform(4, 8) * (1, -1)[turn % 2], rng.uniform(32, 58)
+                elif turn % 2:
                     x, y = rng.uniform(0, half - 24), rng.uniform(40, 58)
                 else:
                     x, y = wing_line(person, height, rng.uniform(0.6, 0.9, (1, 1)))[0]
@@ -153,7 +153,9 @@ def write_patients(
         sitk.WriteImage(place(labels, affine), str(mask), True)
         truths.append(Truth(patient.name, patient.name, patient / "t1", mask, joints.labels))
     if diagnosed:
-        rows = [f"{one.case},{one.case},{DIAGNOSES[place % 2]}" for place, one in enumerate(truths)]
+        rows = [
+            f"{one.name},{one.name},{DIAGNOSES[number % 2]}" for number, one in enumerate(truths)
+        ]
         text = "\n".join(["case,patient,label", *rows]) + "\n"
         (folder / "diagnoses.csv").write_text(text, encoding="utf-8")
     return truths
