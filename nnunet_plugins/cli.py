@@ -16,6 +16,7 @@ from nnunet_plugins.child_processes import ending_with_us
 from nnunet_plugins.commands import (
     ablation,
     check,
+    classify,
     compare,
     convert,
     demo,
@@ -56,6 +57,7 @@ COMMANDS = {
     "compare": compare,
     "ensemble": ensemble,
     "export": export,
+    "classify": classify,
     "robustness": robustness,
     "explain": explain,
     "report": report,

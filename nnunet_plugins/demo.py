@@ -182,8 +182,9 @@ class Demo:
                     self.say(f"  {'':<10} epoch {int(epoch[1]) + 1} of {total}")
 
     def _absolute(self, arguments: Sequence[str]) -> list[str]:
-        """Replace nnUNet_raw by the folder of that name in the demo's nnU-Net root."""
-        return [str(self._in_root(a)) if a.startswith("nnUNet_raw/") else a for a in arguments]
+        """Replace nnU-Net's folders by those of that name in the demo's nnU-Net root."""
+        inside = ("nnUNet_raw/", "nnUNet_results/")
+        return [str(self._in_root(a)) if a.startswith(inside) else a for a in arguments]
 
     def _in_root(self, path: str) -> Path:
         return self.folder / "nnunet" / path

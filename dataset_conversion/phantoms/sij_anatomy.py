@@ -191,12 +191,8 @@ def _sacrum(x: np.ndarray, y: np.ndarray, height: Height, person: Person) -> np.
 
 def _wing(x: np.ndarray, y: np.ndarray, height: Height, person: Person) -> np.ndarray:
     """Distance (mm) from the left ilium: discs along a bent line from back to front."""
-    half, middle = _half_width(height), _middle(height, person)
-    back = np.array([half - 9.0, middle + 34.0])
-    bend = np.array([half + 8.0, middle - 26.0])
-    front = np.array([74.0 + person.spread + 42.0 * height, 6.0 - 34.0 * height])
-    along = np.linspace(0, 1, _STEPS).reshape(-1, *[1] * back.ndim)
-    line = (1 - along) ** 2 * back + 2 * along * (1 - along) * bend + along**2 * front
+    along = np.linspace(0, 1, _STEPS).reshape(-1, *[1] * (np.ndim(height) + 1))
+    line = wing_line(person, height, along)
     thick = np.interp(along[:, 0], [0, 0.3, 0.68, 0.9, 1], [8.0, 12.0, 4.6, 6.5, 6.0])
     grow = np.clip((height - 0.10) / 0.22, 0, 1)  # below: the sciatic notch
     thick = thick * grow - 6.0 * (1 - grow)
@@ -214,6 +210,16 @@ def _wing(x: np.ndarray, y: np.ndarray, height: Height, person: Person) -> np.nd
         np.minimum(best, np.hypot(px - here(cx), py - here(cy)) - here(radius), out=best)
     distance[near] = best
     return distance
+
+
+def wing_line(person: Person, height: Height, along: np.ndarray) -> np.ndarray:
+    """Return points (x, y) of the middle of the left ilium, from its back (0) to its front (1)."""
+    half, middle = _half_width(height), _middle(height, person)
+    back = np.array([half - 9.0, middle + 34.0])
+    bend = np.array([half + 8.0, middle - 26.0])
+    front = np.array([74.0 + person.spread + 42.0 * height, 6.0 - 34.0 * height])
+    line: np.ndarray = (1 - along) ** 2 * back + 2 * along * (1 - along) * bend + along**2 * front
+    return line
 
 
 def _noise(shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:

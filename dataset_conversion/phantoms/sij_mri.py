@@ -13,7 +13,7 @@ import SimpleITK as sitk
 
 from dataset_conversion.io.geometry import place
 from dataset_conversion.phantoms.dicom import MR, write_series
-from dataset_conversion.phantoms.sij_anatomy import Person, bones
+from dataset_conversion.phantoms.sij_anatomy import Person, bones, wing_line
 from dataset_conversion.phantoms.texture import clouds, rician, softened
 from dataset_conversion.phantoms.truth import Truth
 from dataset_conversion.phantoms.writer import Grid, phantom
@@ -24,6 +24,7 @@ SIZES = {  # slices, rows, columns; mm along columns, rows and across slices
     "full": Grid((16, 320, 320), (0.8, 0.8, 7.0)),
 }
 FAT_METAPLASIA = 1
+DIAGNOSES = ("axSpA", "other")  # of diagnosed patients, in turn
 TILT = 25.0  # degrees of the slices
 _SLOPE = 20.0  # degrees of the sacrum, which the slices follow
 NOISE = 14.0
@@ -66,6 +67,25 @@ class Joints:
         )
         return cls(person, centre, tuple(lesions), bright)
 
+    @classmethod
+    def diagnosed(cls, rng: np.random.Generator, *, positive: bool) -> Joints:
+        """Draw a patient with lesions on both sides of both joint lines, or as many scattered in the bones."""
+        person, lesions = Person.random(rng), []
+        for side in (1, -1):
+            for turn in range(4):
+                height, radius = float(rng.uniform(0.5, 0.8)), float(rng.uniform(13, 17))
+                half = 15.0 + 37.0 * height**0.8
+                if positive:  # ilium and sacrum in turn
+                    x, y = half + rng.uniform(4, 8) * (1, -1)[turn % 2], rng.uniform(32, 58)
+                elif turn % 2:
+                    x, y = rng.uniform(0, half - 24), rng.uniform(40, 58)
+                else:
+                    x, y = wing_line(person, height, rng.uniform(0.6, 0.9, (1, 1)))[0]
+                lesions.append((side * float(x), float(y), height, radius))
+        bright = tuple(float(v) for v in rng.uniform(550, 650, len(lesions)))
+        centre = np.round(rng.uniform((-8, -8, -40), (8, 8, 40)), 2)
+        return cls(person, centre, tuple(lesions), bright)
+
     def tissue(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return brightness, label, and 1 in bone at points (..., 3)."""
         own = np.asarray(points, np.float64) - self.centre
@@ -104,12 +124,22 @@ class Joints:
 
 
 @phantom("sij-mri", SIZES)
-def write_patients(folder: Path, count: int, grid: Grid, seed: int) -> list[Truth]:
-    """Write one folder per patient with `t1/` (DICOM) and `mask.nii.gz`; the second is negative."""
+def write_patients(
+    folder: Path, count: int, grid: Grid, seed: int, *, diagnosed: bool = False
+) -> list[Truth]:
+    """Write one folder per patient with `t1/` (DICOM) and `mask.nii.gz`; the second is negative.
+
+    With `diagnosed`, every second patient has the disease, with lesions on both sides of both joint lines; the others
+    have as many lesions, scattered in the bones. The diagnoses are in `diagnoses.csv`.
+    """
     truths = []
     for number in range(count):
         rng = np.random.default_rng((seed, number))
-        joints = Joints.random(rng, negative=number == 1)
+        joints = (
+            Joints.diagnosed(rng, positive=number % 2 == 0)
+            if diagnosed
+            else Joints.random(rng, negative=number == 1)
+        )
         affine = _oblique(grid, joints.centre)
         array, labels = _scan(joints, grid, affine, rng)
         patient = folder / f"patient{number + 1:03d}"
@@ -122,6 +152,12 @@ def write_patients(folder: Path, count: int, grid: Grid, seed: int) -> list[Trut
         mask = patient / "mask.nii.gz"
         sitk.WriteImage(place(labels, affine), str(mask), True)
         truths.append(Truth(patient.name, patient.name, patient / "t1", mask, joints.labels))
+    if diagnosed:
+        rows = [
+            f"{one.name},{one.name},{DIAGNOSES[number % 2]}" for number, one in enumerate(truths)
+        ]
+        text = "\n".join(["case,patient,label", *rows]) + "\n"
+        (folder / "diagnoses.csv").write_text(text, encoding="utf-8")
     return truths
 
 

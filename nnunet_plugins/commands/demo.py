@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -20,6 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--epochs", type=int, metavar="N", help="epochs of 20 iterations (default: 5; csig: 6)"
     )
+    parser.add_argument(
+        "--classify", action="store_true",
+        help="with --dataset sij-mri: go on to a diagnosis, from the lesions that two folds segment",
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -37,10 +42,27 @@ def run(arguments: argparse.Namespace) -> int:
         print(line, flush=True)
 
     folder = arguments.folder.resolve()
+    if arguments.classify:
+        return _classify(folder, device, arguments, say)
     demo = Demo(folder, device, arguments.epochs, say, arguments.dataset)
     report = demo.run()
     print()
     print(score_table(evaluate(*demo.scored())))
     print(f"\nreport   {report}\n\nYour own data:")
     print("\n".join(f"  {line}" for line in own_data(arguments.dataset)))
+    return 0
+
+
+def _classify(
+    folder: Path, device: str, arguments: argparse.Namespace, say: Callable[[str], None]
+) -> int:
+    from nnunet_plugins.classify_demo import DiagnosisDemo
+    from nnunet_plugins.errors import UserError
+    from nnunet_plugins.plans_file import read_object
+
+    if arguments.dataset != "sij-mri":
+        raise UserError(f"--classify: pass --dataset sij-mri; {arguments.dataset} has no diagnoses")
+    page = DiagnosisDemo(folder, device, arguments.epochs, say, arguments.dataset).run()
+    auc = read_object(page.with_name("scores.json"))["splits"]["test"]["measures"]["auc"]
+    print(f"\nAUC of the withheld patients: {auc['value']:.3f}\nreport   {page}")
     return 0

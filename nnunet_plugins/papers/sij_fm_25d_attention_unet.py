@@ -45,6 +45,8 @@ CLASSIFIER = {
         ),
     )
 }
+#: AUC of the classification model with its interval (Results): test set -> value, lower and upper limit.
+CLASSIFIER_AUC = {"internal": (0.876, 0.811, 0.942), "external": (0.799, 0.696, 0.902)}
 
 
 def _row(

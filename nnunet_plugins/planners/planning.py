@@ -227,7 +227,6 @@ def _plan(
                 "larger than the patch); pass one of these"
             )
         _check_networks(request, planner, {c: planned[c] for c in chosen})
-        write_resampling(target, request.resampling, raw / "labelsTr")
         if inherited is not None:
             for entry in (planned[c] for c in chosen):
                 inherited.check(
@@ -236,6 +235,7 @@ def _plan(
                     entry["patch_size"],
                     planner.dataset_json,
                 )
+        write_resampling(target, request.resampling, raw / "labelsTr")
     run.preprocessing = True
     drop_outdated_references(raw, target.parent)
     preprocess_dataset(identifier, name, chosen, num_processes=[request.processes])

@@ -1,0 +1,166 @@
+"""The folder of a classifier: classifier.json, a folder per seed, and finished.json with the threshold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nnunet_plugins import __version__
+from nnunet_plugins.atomic_files import placed
+from nnunet_plugins.classifier.settings import Settings
+from nnunet_plugins.classifier.table import Row
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.plans_file import read_object
+
+FILE, FINISHED = "classifier.json", "finished.json"
+FORMAT, VERSION = "nnunet-plugins classifier", 1
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """What a training was given.
+
+    Attributes:
+        folder: its folder.
+        settings: parameters.
+        classes: names, negative first.
+        rows: cases with their splits; patients are numbers.
+        images: folders of the images, imagesTr and imagesTs of the dataset.
+        ending: of the images.
+        masks: case -> label map.
+        values: labels of the masks that count; none: all but 0.
+        segmenter: folder of the model that predicted the masks; '' for drawn masks.
+        notes: for every output.
+    """
+
+    folder: Path
+    settings: Settings
+    classes: tuple[str, str]
+    rows: tuple[Row, ...]
+    images: tuple[str, ...]
+    ending: str
+    masks: Mapping[str, str]
+    values: tuple[int, ...]
+    segmenter: str
+    notes: tuple[str, ...]
+
+    def image(self, case: str) -> Path:
+        """The image of a case.
+
+        Raises:
+            UserError: there is none.
+        """
+        return find_image(
+            case, [Path(one) for one in self.images], self.settings.channel, self.ending
+        )
+
+    def seed_folder(self, seed: int) -> Path:
+        """The folder of one training."""
+        return self.folder / f"seed_{seed}"
+
+    def write(self) -> None:
+        """Write classifier.json, or check that the one that is there is of the same training.
+
+        Raises:
+            UserError: it is of another training.
+        """
+        content = self._content()
+        if (self.folder / FILE).is_file():
+            known = read_object(self.folder / FILE)
+            changed = [
+                key for key in content if known.get(key) != content[key] and key != "made_with"
+            ]
+            if changed:
+                raise UserError(
+                    f"{self.folder}: holds a classifier with other {', '.join(changed)}; pass another folder with -o"
+                )
+            return
+        write_json(self.folder / FILE, content)
+
+    def _content(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(
+            json.dumps(
+                {
+                    "format": FORMAT,
+                    "format_version": VERSION,
+                    "made_with": f"nnunet-plugins {__version__}",
+                    "settings": self.settings.as_json(),
+                    "classes": self.classes,
+                    "rows": [asdict(row) for row in self.rows],
+                    "images": self.images,
+                    "ending": self.ending,
+                    "masks": dict(self.masks),
+                    "values": self.values,
+                    "segmenter": self.segmenter,
+                    "notes": self.notes,
+                }
+            )
+        )
+        return content
+
+
+def read_classifier(folder: Path) -> Classifier:
+    """Read classifier.json.
+
+    Raises:
+        UserError: it is missing, damaged, or of another version.
+    """
+    if not (folder / FILE).is_file():
+        raise UserError(
+            f"{folder}: no classifier ({FILE} missing); give the folder of classify train -o"
+        )
+    content = read_object(folder / FILE)
+    if (content.get("format"), content.get("format_version")) != (FORMAT, VERSION):
+        raise UserError(f"{folder / FILE}: of another version; train again")
+    try:
+        first, second = content["classes"]
+        return Classifier(
+            folder,
+            Settings.from_json(content["settings"]),
+            (first, second),
+            tuple(Row(**row) for row in content["rows"]),
+            tuple(content["images"]),
+            content["ending"],
+            content["masks"],
+            tuple(content["values"]),
+            content["segmenter"],
+            tuple(content["notes"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{folder / FILE}: damaged ({error!r}); train again") from error
+
+
+def read_finished(classifier: Classifier) -> dict[str, Any]:
+    """The threshold and the validation AUCs.
+
+    Raises:
+        UserError: the training is not finished.
+    """
+    path = classifier.folder / FINISHED
+    if not path.is_file():
+        raise UserError(
+            f"{classifier.folder}: the training is not finished; run the same classify train again, it continues"
+        )
+    return read_object(path)
+
+
+def find_image(case: str, folders: Sequence[Path], channel: int, ending: str) -> Path:
+    """The image of a case in the first folder that has it.
+
+    Raises:
+        UserError: no folder has it.
+    """
+    name = f"{case}_{channel:04d}{ending}"
+    for folder in folders:
+        if (folder / name).is_file():
+            return folder / name
+    raise UserError(f"{case}: no image {name} in {', '.join(map(str, folders))}; correct the table")
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file that appears complete or not at all."""
+    with placed(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

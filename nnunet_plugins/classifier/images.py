@@ -1,0 +1,107 @@
+"""Images and masks on one grid: slices first, one voxel size, z-score, cut or padded around the image's centre."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from dataset_conversion.cases.mask_alignment import on_grid
+from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.geometry import like, orientation
+from dataset_conversion.io.orientation import SLICES_FIRST, oriented_to
+from nnunet_plugins.classifier.settings import Settings
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.image_files import read_channels, read_labels_on
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One case on the grid of the network.
+
+    Attributes:
+        image: z-scores; (z, y, x), float16.
+        mask: whether a voxel is in a lesion; (z, y, x), bool.
+        grid: its geometry; all values are 0.
+        orientation: the directions of x, y and z, such as LIP for coronal slices.
+    """
+
+    image: NDArray[np.float16]
+    mask: NDArray[np.bool_]
+    grid: sitk.Image
+    orientation: str
+
+    def channels(self) -> NDArray[np.float32]:
+        """The image, and the image within the mask (0 outside); (2, z, y, x)."""
+        image = self.image.astype(np.float32)
+        return np.stack([image, image * self.mask])
+
+
+def load(image: Path, mask: Path, values: Sequence[int], settings: Settings) -> Volume:
+    """Read a case.
+
+    Args:
+        image: one channel.
+        mask: label map on the image's grid; it may be empty.
+        values: labels that count as lesion; none: all but 0.
+        settings: size and spacing of the grid.
+
+    Raises:
+        UserError: a file cannot be read, the mask is on another grid, or the image has equal values only.
+    """
+    picture = read_channels(image)[0]
+    try:
+        labels, _ = on_grid(read_labels_on(mask, picture), picture, f"mask {mask}")
+    except DatasetError as error:
+        raise UserError(str(error)) from error
+    found = sitk.GetArrayViewFromImage(labels)
+    lesion = np.isin(found, values) if values else found != 0
+    grey = sitk.GetArrayFromImage(picture).astype(np.float32)
+    spread = float(grey.std())
+    if not np.isfinite(spread) or spread == 0:
+        raise UserError(f"{image}: has no contrast (standard deviation {spread:g}); check the file")
+    first = oriented_to(like((grey - grey.mean()) / spread, picture), SLICES_FIRST)
+    second = oriented_to(like(lesion.astype(np.uint8), picture), SLICES_FIRST)
+    grid = _grid(first, settings)
+    resampled = sitk.Resample(first, grid, sitk.Transform(), sitk.sitkLinear, 0.0)
+    nearest = sitk.Resample(second, grid, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
+    return Volume(
+        sitk.GetArrayFromImage(resampled).astype(np.float16),
+        sitk.GetArrayFromImage(nearest) > 0,
+        grid,
+        orientation(first),
+    )
+
+
+def check_one_plane(volumes: dict[str, Volume]) -> None:
+    """Check that all cases have slices in the same plane.
+
+    Raises:
+        UserError: they do not; the message names a case for each plane.
+    """
+    first: dict[str, str] = {}
+    for case, one in volumes.items():
+        first.setdefault(one.orientation, case)
+    if len(first) > 1:
+        examples = ", ".join(f"{code} ({case})" for code, case in first.items())
+        raise UserError(
+            f"slices run in different planes: {examples}; leave out the cases of one plane, or train one "
+            "classifier per plane"
+        )
+
+
+def _grid(image: sitk.Image, settings: Settings) -> sitk.Image:
+    """An empty image with the size and spacing of the settings and the centre and direction of an image."""
+    size, spacing = settings.size[::-1], settings.spacing[::-1]
+    grid = sitk.Image([int(n) for n in size], sitk.sitkUInt8)
+    grid.SetSpacing([float(mm) for mm in spacing])
+    grid.SetDirection(image.GetDirection())
+    centre = image.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in image.GetSize()])
+    reach = np.array([(n - 1) / 2 * mm for n, mm in zip(size, spacing, strict=True)])
+    direction = np.reshape(image.GetDirection(), (3, 3))
+    grid.SetOrigin([float(v) for v in np.array(centre) - direction @ reach])
+    return grid

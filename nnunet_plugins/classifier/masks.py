@@ -1,0 +1,139 @@
+"""The mask of each case: predicted by a segmenter that was not trained on the case.
+
+A mask of a training case is better than that of a new patient, and a classifier that is trained on such masks, or
+tested with them, looks better than it is. nnU-Net's files show which cases a fold was trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataset_conversion.errors import some
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.pairs import label_maps
+from nnunet_plugins.evaluation.validation import (
+    training_cases,
+    trains_on_all,
+    validation_cases,
+    validation_maps,
+)
+from nnunet_plugins.model_folder import ModelFolder, read_model
+
+REFERENCES = "REFERENCE MASKS: the lesions were drawn, not predicted; new patients will be classified less well"
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Where the masks are.
+
+    Attributes:
+        files: case -> label map.
+        references: whether they were drawn, not predicted.
+        notes: for the user, and for every output.
+    """
+
+    files: dict[str, Path]
+    references: bool
+    notes: tuple[str, ...] = ()
+
+
+def reference_masks(cases: Iterable[str], folders: Sequence[Path]) -> Masks:
+    """Return masks that were drawn.
+
+    Args:
+        cases: their names.
+        folders: of the label maps.
+
+    Raises:
+        UserError: a case has no mask.
+    """
+    there = {
+        name: file for folder in folders for name, file in label_maps(folder, "classify").items()
+    }
+    return Masks(_complete(cases, there, folders), True, (REFERENCES,))
+
+
+def predicted_masks(
+    cases: Iterable[str], model: Path, folders: Sequence[Path], *, dataset: str
+) -> Masks:
+    """Return masks that a segmenter predicted for cases that it was not trained on.
+
+    Cases of the segmenter's cross-validation have the validation prediction of their fold; others that of a folder.
+
+    Args:
+        cases: their names.
+        model: the segmenter's folder, TRAINER__PLANS__CONFIGURATION.
+        folders: predictions of cases that no fold was trained on.
+        dataset: name of the dataset of the cases; names are compared only with cases of the segmenter's own dataset.
+
+    Raises:
+        UserError: a mask is of a case that its segmenter was trained on, a case has no mask, or nnU-Net's files do
+            not show on which cases the segmenter was trained.
+    """
+    if not (model / "plans.json").is_file():
+        raise UserError(
+            f"{model}: not a trained model (plans.json missing); give the folder TRAINER__PLANS__CONFIGURATION"
+        )
+    segmenter = read_model(model)
+    of = str(segmenter.plans.get("dataset_name", ""))
+    wanted = list(cases)
+    outside = {
+        name: file for folder in folders for name, file in label_maps(folder, "classify").items()
+    }
+    if of != dataset:
+        note = (
+            f"the segmenter was trained on {of or 'an unknown dataset'}, the cases are of {dataset}: whether they "
+            "share patients is not known"
+        )
+        return Masks(_complete(wanted, outside, folders), False, (note,))
+    trained = _trained(segmenter)
+    seen = set().union(*trained.values())
+    own = {
+        name: file
+        for fold in segmenter.folds
+        for name, file in validation_maps(fold).items()
+        if name not in trained[fold.name]
+    }
+    used = {case: outside[case] for case in wanted if case in outside and case not in own}
+    wrong = sorted(seen.intersection(used))
+    if wrong:
+        raise UserError(
+            f"masks in fold: {some(wrong)}: the segmenter was trained on {'it' if len(wrong) == 1 else 'them'}, and "
+            "no fold validated on it has a prediction; finish the cross-validation (nnUNetv2_train ... --val), or "
+            "leave the case out"
+        )
+    return Masks(_complete(wanted, {**used, **own}, [*folders, model]), False)
+
+
+def _trained(segmenter: ModelFolder) -> dict[str, set[str]]:
+    """Name of a fold -> the cases that it was trained on."""
+    found: dict[str, set[str]] = {}
+    for fold in segmenter.folds:
+        if trains_on_all(fold):
+            found[fold.name] = set(validation_cases(fold))
+            continue
+        cases = training_cases(fold)
+        if cases is None:
+            raise UserError(
+                f"{fold}: it is not known which cases it was trained on: nnU-Net's splits_final.json of "
+                f"{segmenter.plans.get('dataset_name')} is not in nnUNet_preprocessed, or its validation cases are "
+                "not those of the fold; set nnUNet_preprocessed, or finish the validation (nnUNetv2_train ... --val)"
+            )
+        found[fold.name] = set(cases)
+    return found
+
+
+def _complete(
+    cases: Iterable[str], there: dict[str, Path], folders: Sequence[Path]
+) -> dict[str, Path]:
+    wanted = list(cases)
+    missing = [case for case in wanted if case not in there]
+    if missing:
+        places = ", ".join(map(str, folders)) or "no folder"
+        raise UserError(
+            f"{len(missing)} of {len(wanted)} cases have no mask in {places}: {some(missing)}; predict them "
+            "(nnUNetv2_predict) and pass --masks DIR; a mask may be empty, but not missing"
+        )
+    return {case: there[case] for case in wanted}

@@ -1,0 +1,182 @@
+"""Probabilities and calls of a finished classifier, as predictions.json and predictions.csv."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnunet_plugins.atomic_files import placed
+from nnunet_plugins.classifier.folder import Classifier, read_finished, write_json
+from nnunet_plugins.classifier.train import load_cases, sigmoid
+from nnunet_plugins.classifier.training import load_network, logits_of
+from nnunet_plugins.csv_table import csv_text
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.plans_file import read_object
+
+JSON, CSV = "predictions.json", "predictions.csv"
+FORMAT, VERSION = "nnunet-plugins classification", 1
+NEW = "new"  # split of cases without a diagnosis
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One case.
+
+    Attributes:
+        case: its name.
+        patient: number of the patient; None if it is not known.
+        label: 1 for the positive class; None if it is not known.
+        split: train is never scored; `NEW` for cases without a diagnosis.
+        probability: of the positive class, mean of the seeds.
+        call: 1 if the probability is at least the threshold.
+        seeds: probability of each seed.
+        lesion_voxels: voxels of the mask on the network's grid.
+    """
+
+    case: str
+    patient: int | None
+    label: int | None
+    split: str
+    probability: float
+    call: int
+    seeds: tuple[float, ...]
+    lesion_voxels: int
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """All cases of one classifier.
+
+    Attributes:
+        classes: names, negative first.
+        threshold: fixed on the validation set before other cases are scored.
+        cases: scored cases.
+        network: its name.
+        seeds: of the trainings.
+        segmenter: folder name of the model that predicted the masks; '' for drawn masks.
+        notes: for every output.
+        training: what finished.json records, and the settings.
+    """
+
+    classes: tuple[str, str]
+    threshold: float
+    cases: tuple[Scored, ...]
+    network: str
+    seeds: tuple[int, ...]
+    segmenter: str
+    notes: tuple[str, ...]
+    training: Mapping[str, Any]
+
+    def of(self, *splits: str) -> list[Scored]:
+        """The cases of some splits."""
+        return [one for one in self.cases if one.split in splits]
+
+
+def predict(
+    classifier: Classifier,
+    splits: Sequence[str] = ("validation", "test", "external"),
+    *,
+    device: str = "cpu",
+) -> Predictions:
+    """Score the cases of some splits.
+
+    Raises:
+        UserError: the training is not finished, or a file cannot be read.
+    """
+    finished = read_finished(classifier)
+    threshold = float(finished["threshold"])
+    volumes = load_cases(classifier, splits)
+    rows = [row for row in classifier.rows if row.case in volumes]
+    if not rows:
+        raise UserError(f"{classifier.folder}: no case to score in {', '.join(splits)}")
+    settings = classifier.settings
+    order = [volumes[row.case] for row in rows]
+    each = np.array(
+        [
+            sigmoid(
+                logits_of(
+                    load_network(classifier.seed_folder(seed), settings, device),
+                    order,
+                    settings.batch,
+                )
+            )
+            for seed in settings.seeds
+        ]
+    )
+    mean = each.mean(axis=0)
+    cases = tuple(
+        Scored(
+            row.case,
+            row.patient,
+            None if row.split == NEW else row.label,
+            row.split,
+            float(mean[place]),
+            int(mean[place] >= threshold),
+            tuple(float(one) for one in each[:, place]),
+            int(order[place].mask.sum()),
+        )
+        for place, row in enumerate(rows)
+    )
+    return Predictions(
+        classifier.classes,
+        threshold,
+        cases,
+        settings.network,
+        settings.seeds,
+        Path(classifier.segmenter).name,
+        classifier.notes,
+        {**finished, "settings": settings.as_json()},
+    )
+
+
+def write_predictions(folder: Path, found: Predictions) -> list[Path]:
+    """Write the CSV for people and the JSON for `evaluate`, which comes last."""
+    head = ["case", "patient", "split", "label", "probability", "threshold", "call"]
+    head += [f"probability_seed_{seed}" for seed in found.seeds] + ["lesion_voxels"]
+    rows = [
+        [
+            one.case, one.patient, one.split, None if one.label is None else found.classes[one.label],
+            one.probability, found.threshold, found.classes[one.call], *one.seeds, one.lesion_voxels,
+        ]
+        for one in found.cases
+    ]  # fmt: skip
+    with placed(folder / CSV) as temporary:
+        temporary.write_text(csv_text([head, *rows]), encoding="utf-8")
+    content = {"format": FORMAT, "format_version": VERSION, **asdict(found)}
+    write_json(folder / JSON, content)
+    return [folder / CSV, folder / JSON]
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read predictions.json, or that of a folder.
+
+    Raises:
+        UserError: missing, damaged, of another version, or with a threshold that was not fixed on the validation set.
+    """
+    path = path / JSON if path.is_dir() else path
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; give predictions.json of classify predict")
+    content = read_object(path)
+    if (content.get("format"), content.get("format_version")) != (FORMAT, VERSION):
+        raise UserError(f"{path}: not the predictions.json of this version's classify predict")
+    try:
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in content.items()
+            if not key.startswith("format")
+        }
+        cases = tuple(Scored(**one) for one in content["cases"])
+        found = replace(Predictions(**values), cases=cases)
+        origin = found.training["threshold_from"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: damaged ({error!r}); predict again") from error
+    if origin != "validation":
+        raise UserError(
+            f"{path}: the threshold was chosen on {origin}; it must be fixed on the validation set before test cases "
+            "are scored: predict again with classify predict"
+        )
+    return found

@@ -1,0 +1,91 @@
+"""Parameters of a classifier. What the paper does not print is a default of this package: see `OURS`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from nnunet_plugins.errors import UserError
+
+#: Parameters whose defaults are not printed in paper 002, and why they are what they are.
+OURS = {
+    "network": "not printed; DenseNet121 is MONAI's usual network for volumes",
+    "batch": "not printed",
+    "optimizer": "Adam as for the paper's segmentation; the classifier's is not printed",
+    "threshold": "Youden's index on the validation set; the paper's is not printed",
+    "augmentation": "not printed",
+    "selection": "the epoch with the highest validation AUC; not printed",
+}
+#: Voxels along an axis. With 6 or 7, oneDNN's gradient of the first kernel, 7 voxels wide, reads memory that is not
+#: initialised (torch 2.14, CPU).
+LEAST_SIZE = 8
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Parameters of images, network and training; they are written into the classifier's folder.
+
+    Attributes:
+        network: a name in `networks.NETWORKS`.
+        size: voxels (slices, rows, columns).
+        spacing: mm (across slices, along rows, along columns).
+        channel: of the dataset's images.
+        lesions: labels of the masks that count; empty for all.
+        epochs: passes over the training cases.
+        batch: cases of a step.
+        learning_rate: of Adam.
+        positive_weight: weight of positive cases in the loss; 1 without one.
+        augment: random flips, turns, shifts, zooms and brightness.
+        seeds: one training each; probabilities are averaged.
+    """
+
+    network: str = "densenet121"
+    size: tuple[int, int, int] = (16, 192, 192)
+    spacing: tuple[float, float, float] = (7.0, 1.0, 1.0)
+    channel: int = 0
+    lesions: tuple[str, ...] = ()
+    epochs: int = 300
+    batch: int = 8
+    learning_rate: float = 1e-3
+    positive_weight: float = 1.0
+    augment: bool = True
+    seeds: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            UserError: a value that is not allowed.
+        """
+        from nnunet_plugins.classifier.networks import NETWORKS
+
+        if self.network not in NETWORKS:
+            raise UserError(f"--network {self.network}: allowed are {', '.join(NETWORKS)}")
+        for option, value, least in (
+            ("--size", min(self.size), LEAST_SIZE),
+            ("--spacing", min(self.spacing), 1e-3),
+            ("--epochs", self.epochs, 1),
+            ("--batch", self.batch, 2),
+            ("--learning-rate", self.learning_rate, 1e-12),
+            ("--positive-weight", self.positive_weight, 1e-12),
+        ):
+            if value < least:
+                raise UserError(f"{option}: {value:g} is too small; at least {least:g} is required")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise UserError("--seeds: different whole numbers from 0 are required, at least one")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Settings:
+        """Return the settings that `as_json` gave, also after JSON has turned tuples into lists."""
+        known = {one.name for one in fields(cls)}
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in content.items()
+            if name in known
+        }
+        return cls(**values)

@@ -1,0 +1,198 @@
+"""The tables of an evaluation: measures, calls, calibration, readers, two classifiers, and the paper's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nnunet_plugins.classifier.measures import TITLES, Measure, Result
+from nnunet_plugins.classifier.paired import Comparison, Discordant, Reader
+from nnunet_plugins.comparison.tables import Sheet
+from nnunet_plugins.diagnosis.calls import SHARES
+from nnunet_plugins.diagnosis.proportions import Interval, wilson
+from nnunet_plugins.papers.sij_fm_25d_attention_unet import CLASSIFIER, CLASSIFIER_AUC, PAPER
+from nnunet_plugins.text_table import count, number
+
+SPLITS = {"test": "Internal test set", "external": "External test set"}
+_PRINTED = {
+    "accuracy": "Accuracy", "sensitivity": "Sensitivity", "specificity": "Specificity", "ppv": "PPV", "npv": "NPV",
+    "kappa": "kappa",
+}  # fmt: skip
+#: Why the paper's kappa and n differ from what its percentages give.
+_COUNTS_OF_PAPER = {
+    "internal": "54 true positives, 7 false negatives, 24 true negatives, 11 false positives",
+    "external": "34 true positives, 3 false negatives, 11 true negatives, 10 false positives",
+}
+
+
+def measures_sheet(result: Result) -> Sheet:
+    """All measures with both intervals."""
+    rows = tuple(
+        (
+            TITLES[one.name],
+            number(one.value, 3),
+            _limits(one.interval),
+            _limits(one.bootstrap),
+            "" if one.part is None else f"{one.part[0]}/{one.part[1]}",
+        )
+        for one in result.measures
+    )
+    patients = count(len(result.labels), "patient")
+    cases = f" ({count(result.cases, 'case')}; probabilities are averaged by patient)"
+    positive = result.predictions.classes[1]
+    return Sheet(
+        f"{SPLITS[result.split]}: {patients}, {int(result.labels.sum())} {positive}"
+        + (cases if result.cases != len(result.labels) else ""),
+        ("measure", "value", "95 % interval", "bootstrap", "counts"),
+        rows,
+        notes=(
+            "Intervals: AUC by DeLong, shares by Wilson, kappa by Fleiss, Cohen and Everitt; bootstrap: percentiles "
+            "of resamples within each class.",
+            f"Calls at the threshold {result.predictions.threshold:.4f}, Youden's on the validation set.",
+        ),
+    )
+
+
+def calls_sheet(result: Result) -> Sheet:
+    """The table of calls and truth."""
+    negative, positive = result.predictions.classes
+    c = result.counts
+    return Sheet(
+        "Calls",
+        ("diagnosis", f"called {positive}", f"called {negative}"),
+        ((positive, str(c.tp), str(c.fn)), (negative, str(c.fp), str(c.tn))),
+    )
+
+
+def seeds_sheet(result: Result) -> Sheet | None:
+    """AUC of each seed; None for one seed."""
+    if len(result.of_seeds) < 2:
+        return None
+    rows = tuple(
+        (f"seed {seed}", number(auc, 3))
+        for seed, auc in zip(result.predictions.seeds, result.of_seeds, strict=True)
+    )
+    together = ("mean of the probabilities", number(result.measure("auc").value, 3))
+    return Sheet("Seeds", ("training", "AUC"), (*rows, together))
+
+
+def calibration_sheet(result: Result) -> Sheet:
+    """Brier score, intercept and slope, before and after recalibration."""
+    found = result.calibration
+    line, fit = found.line, found.recalibration
+    rows = [
+        ("as predicted", number(result.measure("brier").value, 3), number(line.intercept if line else None, 2),
+         number(line.slope if line else None, 2)),
+    ]  # fmt: skip
+    notes = [
+        "Intercept 0 and slope 1: calibrated. Without a value, the score separates the classes."
+    ]
+    if fit:
+        rows.append(("recalibrated", number(found.brier_after, 3), "", ""))
+        notes.append(
+            f"Recalibration, fitted on the validation set: intercept {fit.intercept:.2f}, slope {fit.slope:.2f} on "
+            "the logit. Calls and AUC do not change."
+        )
+    return Sheet(
+        "Calibration",
+        ("probabilities", "Brier score", "intercept", "slope"),
+        tuple(rows),
+        notes=tuple(notes),
+    )
+
+
+def readers_sheet(readers: Sequence[Reader]) -> Sheet:
+    """Readers, and McNemar's test of each against the classifier."""
+    rows = tuple(
+        (
+            one.name,
+            *(
+                f"{number(one.counts.share(name), 3)} {_limits(wilson(*one.counts.parts[name]))}"
+                for name in ("accuracy", "sensitivity", "specificity")
+            ),
+            *_discordant(one.against),
+        )
+        for one in readers
+    )
+    return Sheet(
+        "Readers",
+        (
+            "reader",
+            "accuracy",
+            "sensitivity",
+            "specificity",
+            "classifier right",
+            "reader right",
+            "p",
+            "chi-square p",
+        ),
+        rows,
+        notes=(
+            "Intervals by Wilson. Cases that only one of the two is right about; p by McNemar's exact test.",
+        ),
+    )
+
+
+def comparison_sheet(names: tuple[str, str], found: Comparison) -> Sheet:
+    """Two classifiers."""
+    areas = found.areas
+    rows = (
+        ("difference of AUC", f"{areas.value:+.3f} {_limits(areas.interval)}"),
+        ("p (DeLong, paired)", _p(areas.p)),
+        (f"patients that only {names[0]} is right about", str(found.calls.first)),
+        (f"patients that only {names[1]} is right about", str(found.calls.second)),
+        ("p (McNemar, exact)", _p(found.calls.exact)),
+        ("p (McNemar, chi-square)", _p(found.calls.chi_square)),
+    )
+    return Sheet(
+        f"{names[0]} against {names[1]}",
+        ("comparison", "value"),
+        rows,
+        notes=(
+            "The chi-square test is an approximation; below 25 discordant patients use the exact one.",
+        ),
+    )
+
+
+def paper_sheet(result: Result) -> Sheet:
+    """Table 4 and the AUCs of paper 002 next to ours."""
+    rows = []
+    for one in result.measures:
+        if one.name != "auc" and one.name not in _PRINTED:
+            continue
+        own = f"{number(one.value, 3)} {_limits(one.interval)}"
+        rows.append((TITLES[one.name], *(_printed(one, side) for side in CLASSIFIER), own))
+    footnotes = [one for one in PAPER.footnotes if one.startswith("Table 4")]
+    counts = "; ".join(f"{side}: {text}" for side, text in _COUNTS_OF_PAPER.items())
+    return Sheet(
+        "Paper 002, table 4, and this classifier",
+        ("measure", *(f"paper, {side}" for side in CLASSIFIER), f"here, {result.split}"),
+        tuple(rows),
+        notes=(
+            *footnotes,
+            f"Counts that give the paper's percentages: {counts}.",
+            "Different patients, masks and training: the columns are not a comparison of methods.",
+        ),
+    )
+
+
+def _printed(one: Measure, side: str) -> str:
+    if one.name == "auc":
+        value, low, high = CLASSIFIER_AUC[side]
+        return f"{value:.3f} {_limits((low, high))}"
+    title, table = _PRINTED[one.name], CLASSIFIER[side]
+    if one.name not in SHARES:
+        return f"{table[title]:.3f}"
+    limits = (table[f"{title}.low"] / 100, table[f"{title}.high"] / 100)
+    return f"{table[title] / 100:.3f} {_limits(limits)}"
+
+
+def _discordant(one: Discordant) -> tuple[str, str, str, str]:
+    return str(one.first), str(one.second), _p(one.exact), _p(one.chi_square)
+
+
+def _limits(interval: Interval | None) -> str:
+    return "-" if interval is None else f"({interval[0]:.3f} to {interval[1]:.3f})"
+
+
+def _p(value: float | None) -> str:
+    return "-" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"

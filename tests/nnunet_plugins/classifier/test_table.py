@@ -1,0 +1,94 @@
+"""The table of cases and the splits: what is refused, and that no patient is on two sides."""
+
+import pytest
+
+from nnunet_plugins.classifier.splits import with_splits
+from nnunet_plugins.classifier.table import Row, Table, check_recorded, read_table
+from nnunet_plugins.errors import UserError
+
+
+def table(tmp_path, text):
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    return path
+
+
+def test_columns_separators_and_names_of_splits(tmp_path):
+    text = "\ufeffCase;Patient;Label;Split\na;P1;0;Training\nb;P2;1;val\nc;P3;1;internal_test\nd;P3;1;test\n"
+    found = read_table(table(tmp_path, text))
+    assert [row.split for row in found.rows] == ["train", "validation", "test", "test"]
+    assert [row.patient for row in found.rows] == [1, 2, 3, 3]
+    assert found.classes == ("0", "1")
+    assert "P1" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "match"),
+    [
+        ("case,patient\na,1\n", {}, "no column 'label'.*--label-column"),
+        ("patient,label\na,0\nb,\n", {}, "row 3: label empty"),
+        ("patient,label\na,0\nb,0\n", {}, "one class only"),
+        ("patient,label\na,x1\nb,x2\nc,x3\n", {}, "3 different values in 3 rows; is it an id"),
+        ("patient,label\n" + "".join(f"{n},{n % 3}\n" for n in range(9)), {}, "0, 1.*Two classes"),
+        ("patient,label\na,0\nb,1\n", {"label": "patient"}, "names the cases"),
+        ("patient,label\na,axSpA\nb,other\n", {}, "--positive axSpA or --positive other"),
+        ("patient,label\na,0\nb,1\n", {"positive": "2"}, "--positive 2"),
+        ("case,patient,label\na,P,0\na,Q,1\n", {}, "a: more than one row"),
+        ("case,patient,label\na,P,0\nb,P,1\n", {}, "a and b are of one patient.*different labels"),
+        ("case,patient,label,split\na,P,0,train\nb,P,0,test\nc,Q,1,test\n", {}, "different splits"),
+        ("case,patient,label,fold\na,P,0,0\nb,P,0,1\nc,Q,1,1\n", {}, "different folds"),
+        ("patient,label,split\na,0,train\nb,1,tset\n", {}, "split 'tset': allowed are train"),
+        ("patient,label,fold\na,0,0\nb,1,x\n", {}, "fold 'x'"),
+        ("patient,label\n", {}, "no row below"),
+    ],
+)
+def test_tables_that_are_refused(tmp_path, text, options, match):
+    with pytest.raises(UserError, match=match) as error:
+        read_table(table(tmp_path, text), **options)
+    assert "P," not in str(error.value)
+
+
+def cohort(count, positive=0.7):
+    rows = tuple(
+        Row(f"c{n}{extra}", n, int(n < positive * count)) for n in range(count) for extra in "ab"
+    )
+    return Table(rows, ("0", "1"))
+
+
+def test_drawn_splits_keep_patients_together_and_the_share_of_the_classes():
+    rows = with_splits(cohort(648, 462 / 648), seed=3)
+    sides = {
+        side: {row.patient for row in rows if row.split == side}
+        for side in ("train", "validation", "test")
+    }
+    assert [len(one) for one in sides.values()] == [455, 64, 129]  # as the paper
+    assert not sides["train"] & sides["test"]
+    for members in sides.values():
+        share = len([n for n in members if n < 462]) / len(members)
+        assert share == pytest.approx(462 / 648, abs=0.01)
+    assert rows == with_splits(cohort(648, 462 / 648), seed=3)
+    assert rows != with_splits(cohort(648, 462 / 648), seed=4)
+
+
+def test_folds_test_on_one_and_validate_on_the_next():
+    rows = tuple(Row(f"c{n}", n, n % 2, fold=n // 4) for n in range(12))
+    found = with_splits(Table(rows, ("0", "1")), fold=2)
+    assert {row.fold: row.split for row in found} == {0: "validation", 1: "train", 2: "test"}
+    with pytest.raises(UserError, match="folds 0, 1, 2"):
+        with_splits(Table(rows, ("0", "1")), fold=5)
+
+
+def test_a_side_with_one_class_is_refused():
+    rows = [Row(f"c{n}", n, n % 2, "train") for n in range(4)]
+    rows += [Row("v0", 8, 0, "validation"), Row("v1", 9, 1, "validation"), Row("t", 10, 1, "test")]
+    with pytest.raises(UserError, match="the test set has only sick; both well and sick"):
+        with_splits(Table(tuple(rows), ("well", "sick")))
+    with pytest.raises(UserError, match="cannot be split"):
+        with_splits(cohort(4, 0.5))
+
+
+def test_patients_of_the_conversion_are_on_one_side():
+    rows = [Row("a", 1, 0, "train"), Row("b", 2, 0, "test"), Row("c", 3, 1, "test")]
+    check_recorded(rows, {"b": 5, "c": 5})
+    with pytest.raises(UserError, match=r"b \(test\) and a \(train\) are of one patient"):
+        check_recorded(rows, {"a": 5, "b": 5})
