@@ -1,0 +1,1 @@
+"""Statistics of binary calls and of scores: proportions, agreement, ROC curves, calibration."""
