@@ -31,7 +31,7 @@ def covariances(by_test, by_reader, cov3):
     return found
 
 
-# Output of OR-DBM MRMC 2.51 (University of Iowa), trapezoidal area, jackknife, for the readings of Van Dyke et al. (1993):
+# Output of OR-DBM MRMC 2.51 (University of Iowa), trapezoidal area, jackknife; readings of Van Dyke et al. (1993):
 # spin-echo (1) and cine MRI (2) of aortic dissection, five readers, 69 normal and 45 abnormal cases.
 VAN_DYKE = np.array(
     [
@@ -50,7 +50,7 @@ VAN_DYKE_COVARIANCES = covariances(
     ],
     0.00023903,
 )
-# Likewise for Franken et al. (1992): two modalities, four readers, 33 normal and 67 abnormal cases. Cov2 is below Cov3.
+# Likewise for Franken et al. (1992): four readers, 33 normal and 67 abnormal cases. Cov2 is below Cov3.
 FRANKEN = np.array(
     [
         [0.85345997, 0.86499322, 0.85730439, 0.81524197],

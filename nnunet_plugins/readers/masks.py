@@ -1,0 +1,206 @@
+"""Masks: each reader and arm against the reference, alone against assisted, the model against the readers."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnunet_plugins.comparison.case_values import MEAN, Case, gains, values_of
+from nnunet_plugins.comparison.statistics import interval, paired
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.cases import listed, read, values_in
+from nnunet_plugins.evaluation.labels import Labels, find_labels, labels_from_values
+from nnunet_plugins.evaluation.measuring import Scoring
+from nnunet_plugins.evaluation.pairs import find_pairs, label_maps
+from nnunet_plugins.evaluation.patients import find_patients
+from nnunet_plugins.evaluation.scoring import score_pairs
+from nnunet_plugins.evaluation.summary import Scores
+from nnunet_plugins.readers.accuracy import means
+from nnunet_plugins.readers.findings import GAIN, Finding, corrected
+from nnunet_plugins.readers.reads import ALONE, ARMS, ASSISTED
+from nnunet_plugins.readers.several import common_cases, stacked, together
+
+MASKS, GAINS, AGAINST_MODEL = (
+    "masks",
+    "masks, alone against assisted",
+    "masks, model against readers",
+)
+MODEL, AGAINST = "model", "model - alone"
+METRICS = ("dice", "precision", "recall")
+
+
+@dataclass(frozen=True)
+class MaskScoring:
+    """Scores of all masks.
+
+    Attributes:
+        scores: (reader, arm) -> scores; (`MODEL`, `MODEL`) are those of the model.
+        labels: that are scored.
+        patients: case -> number of its patient; empty if they are not known.
+        notes: what a reader of the tables must know.
+    """
+
+    scores: Mapping[tuple[str, str], Scores]
+    labels: Labels
+    patients: Mapping[str, int]
+    notes: tuple[str, ...]
+
+
+def mask_folders(folder: Path) -> dict[tuple[str, str], Path]:
+    """(Reader, arm) -> folder of masks, from FOLDER/READER/alone and FOLDER/READER/assisted.
+
+    Raises:
+        UserError: no such folder, or a folder of a reader with another name in it.
+    """
+    found = {}
+    for reader in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if reader.name == MODEL:
+            raise UserError(
+                f"{reader}: a reader cannot be called {MODEL}; pass the model's masks with --model"
+            )
+        for arm in sorted(reader.iterdir()) if reader.is_dir() else []:
+            if arm.name.startswith("."):
+                continue
+            if arm.name not in ARMS or not arm.is_dir():
+                raise UserError(
+                    f"{arm}: a reader's folder holds the folders {' and '.join(ARMS)}; rename or remove it"
+                )
+            found[reader.name, arm.name] = arm
+    if not found:
+        raise UserError(
+            f"{folder}: no folder READER/alone or READER/assisted with masks; pass their parent with --masks"
+        )
+    return found
+
+
+def score_masks(
+    folders: Mapping[tuple[str, str], Path],
+    reference: Path,
+    *,
+    model: Path | None = None,
+    dataset_json: Path | None = None,
+    groups: Path | None = None,
+    patients: Mapping[str, int] | None = None,
+    scoring: Scoring | None = None,
+) -> MaskScoring:
+    """Score the masks of every reader and arm.
+
+    Labels are those of the dataset.json given, or next to or above the references, else the values in the references.
+
+    Args:
+        folders: (reader, arm) -> folder.
+        reference: folder of the reference label maps.
+        model: folder of the model's label maps.
+        dataset_json: nnU-Net's dataset.json.
+        groups: CSV file of cases and their patients.
+        patients: case -> number of its patient; None takes groups or what a converted dataset records.
+        scoring: metrics, processes, progress.
+
+    Raises:
+        UserError: a folder without any mask of a reference, a mask on another grid, or with a value that is not
+            declared.
+    """
+    true = label_maps(reference, "readers")
+    labels = find_labels(None, reference, dataset_json)
+    if labels is None:
+        labels = labels_from_values(
+            set().union(*(values_in(read(file).voxels) for file in true.values()))
+        )
+    all_folders = {**folders, **({(MODEL, MODEL): model} if model else {})}
+    scores, notes = {}, []
+    for (reader, arm), folder in all_folders.items():
+        pairs, about = find_pairs(folder, reference, chill=True)
+        who = MODEL if reader == arm else f"{reader}, {arm}"
+        scores[reader, arm] = score_pairs(pairs, labels, scoring or Scoring(metrics=()), about)
+        lacking = sorted(set(true) - {pair.name for pair in pairs})
+        if lacking:
+            notes.append(
+                f"missing masks of {who}: {len(lacking)} of {len(true)} ({listed(lacking)})"
+            )
+        notes += [f"{who}: {note}" for note in scores[reader, arm].notes if note not in about]
+    if not patients:
+        patients, about = find_patients(sorted(true), reference, groups)
+        notes += about
+    return MaskScoring(scores, labels, patients, tuple(notes))
+
+
+def of_masks(
+    found: MaskScoring, metrics: Sequence[str] = METRICS
+) -> tuple[list[Finding], list[str]]:
+    """Means, gains with Wilcoxon's test, and all readers together, for each metric and label; and notes."""
+    names = list(found.labels.values)
+    findings: list[Finding] = []
+    notes: list[str] = []
+    readers = list(dict.fromkeys(reader for reader, _ in found.scores if reader != MODEL))
+    for metric in metrics:
+        for label in [MEAN, *names] if len(names) > 1 else names:
+            cases = {key: values_of(scores, label, metric) for key, scores in found.scores.items()}
+            findings += [_mean(found, metric, label, key, values) for key, values in cases.items()]
+            for reader in readers:
+                alone, assisted = cases.get((reader, ALONE)), cases.get((reader, ASSISTED))
+                if alone and assisted:
+                    findings += _gain(found, GAINS, metric, label, reader, alone, assisted)
+                model = cases.get((MODEL, MODEL))
+                if alone and model:
+                    findings += _gain(found, AGAINST_MODEL, metric, label, reader, alone, model)
+            together_, why = _together(cases, readers, metric, label)
+            findings += together_
+            notes += [f"{metric}, {label}, all readers: {one}" for one in why]
+    return corrected(findings, lambda one: (one.table, one.measure)), notes
+
+
+def _mean(
+    found: MaskScoring, metric: str, label: str, key: tuple[str, str], values: Mapping[str, Case]
+) -> Finding:
+    known = {name: one.value for name, one in values.items() if one.value is not None}
+    numbers = [*known.values()]
+    low, high = interval(numbers, _patients(found, known)) or (None, None)
+    return Finding(
+        MASKS, metric, *key, statistics.fmean(numbers) if numbers else None, low, high, len(numbers),
+        sd=statistics.stdev(numbers) if len(numbers) > 1 else None, label=label, method="bootstrap interval",
+    )  # fmt: skip
+
+
+def _gain(
+    found: MaskScoring, table: str, metric: str, label: str, reader: str,
+    first: Mapping[str, Case], second: Mapping[str, Case],
+) -> list[Finding]:  # fmt: skip
+    """How much better the second is, in the cases that both have."""
+    both = [name for name in first if name in second]
+    better = gains({name: first[name] for name in both}, {name: second[name] for name in both})
+    if not better:
+        return []
+    finite = {name: gain for name, gain in better.items() if abs(gain) < float("inf")}
+    test = paired([*better.values()], _patients(found, better))
+    low, high = interval([*finite.values()], _patients(found, finite)) or (None, None)
+    return [
+        Finding(
+            table, metric, reader, GAIN if table == GAINS else AGAINST,
+            statistics.fmean(finite.values()) if finite else None, low, high, test.n,
+            better=test.wins, worse=test.losses, p=test.p, label=label,
+            method=f"Wilcoxon, {test.method}; bootstrap interval",
+        )
+    ]  # fmt: skip
+
+
+def _together(
+    cases: Mapping[tuple[str, str], Mapping[str, Case]],
+    readers: Sequence[str],
+    metric: str,
+    label: str,
+) -> tuple[list[Finding], list[str]]:
+    known = {
+        key: {name: one.value for name, one in values.items() if one.value is not None}
+        for key, values in cases.items()
+    }
+    shared, notes = common_cases(known, readers)
+    if len(shared) < 2:
+        return [], notes
+    values = means(stacked(known, readers, shared))
+    return together(*values, readers, metric, len(shared), label=label, singles=False), notes
+
+
+def _patients(found: MaskScoring, cases: Mapping[str, object]) -> list[int] | None:
+    return [found.patients[case] for case in cases] if found.patients else None
