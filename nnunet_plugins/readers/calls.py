@@ -11,12 +11,11 @@ from scipy import stats
 from nnunet_plugins.diagnosis.kappa import cohen_kappa
 from nnunet_plugins.diagnosis.mcnemar import exact
 from nnunet_plugins.diagnosis.proportions import LEVEL, Interval, wilson
-from nnunet_plugins.readers.findings import GAIN, Finding, corrected
+from nnunet_plugins.readers.findings import GAIN, SHARES, Finding, corrected
 from nnunet_plugins.readers.reads import ALONE, ASSISTED, Reads
 
-MEASURES = ("accuracy", "sensitivity", "specificity", "PPV", "NPV")
 #: Measures whose denominator does not depend on the calls: their calls are paired.
-PAIRED = MEASURES[:3]
+PAIRED = SHARES[:3]
 CALLS, GAINS, AGREEMENT = "calls", "calls, alone against assisted", "agreement"
 
 
@@ -28,7 +27,7 @@ def of_calls(reads: Reads) -> list[Finding]:
             calls = reads.calls(reader, arm)
             if not calls:
                 continue
-            for measure in MEASURES:
+            for measure in SHARES:
                 right = _of(measure, calls, reads.truth)
                 found.append(_proportion(measure, reader, arm, right))
             found.append(_kappa(CALLS, reader, f"{arm} and truth", calls, reads.truth))

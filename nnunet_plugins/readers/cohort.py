@@ -18,7 +18,9 @@ from nnunet_plugins.readers.reads import number
 _EXAMPLE = "expected e.g. set,age,sex,HLA-B27"
 _MOST = 8  # categories of a variable
 _FEW = 5  # expected count below which the chi-square approximation is poor
-_UNKNOWN = frozenset(("", "na", "nan", "none", "null", "unknown", "-"))
+_NOT_SHOWN = frozenset(("case", "patient", "comment"))
+#: A hyphen is not among them: it may mean negative.
+_UNKNOWN = frozenset(("", "na", "n/a", "nan", "none", "null", "unknown"))
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,10 @@ class Variable:
 def cohort_sheet(path: Path, by: str) -> Sheet:
     """Compare two groups of patients in every column of a table with one row per patient.
 
-    Columns with more than two different numbers are numeric: median (quartiles) and the two-sided Mann-Whitney U test.
-    Others are categories: counts and Pearson's chi-square test without continuity correction. A column of 0 and 1 is
-    a category. Values that are not known are counted and left out of the test.
+    Columns with more than two different numbers are numeric: median (quartiles) and the two-sided Mann-Whitney U
+    test. Others are categories: counts and Pearson's chi-square test without continuity correction. A column of 0 and
+    1 is a category. Values that are not known are counted and left out of the test. The columns case, patient and
+    comment are not shown.
 
     Args:
         path: CSV file.
@@ -53,8 +56,8 @@ def cohort_sheet(path: Path, by: str) -> Sheet:
 
     Raises:
         DatasetError: the file cannot be read.
-        UserError: no such column, another number of groups than two, or a text column with more than eight values, which may
-            be an identifier: its values are not shown.
+        UserError: no such column, another number of groups than two, or a text column with more than eight values
+            or a different one in each row, which may be an identifier: its values are not shown.
     """
     rows = rows_of_csv(path, "table of patients", _EXAMPLE)
     header = rows[0][1] if rows else []
@@ -70,14 +73,14 @@ def cohort_sheet(path: Path, by: str) -> Sheet:
     if len(names) != 2 or "" in names:
         shown = f": {listed(names)}" if len(names) < _MOST else ""
         raise UserError(
-            f"{path}: column {by} has {len(names)} groups{shown}; expected two, without empty cells: choose another column "
-            "with --by, or complete it"
+            f"{path}: column {by} has {len(names)} groups{shown}; expected two, without empty cells: choose another "
+            "column with --by, or complete it"
         )
     first = np.array([group == names[0] for group in groups])
     variables = [
         _variable(name, [row[place] for row in cells], first, path)
         for place, name in enumerate(header)
-        if name != by
+        if name != by and name.casefold() not in _NOT_SHOWN
     ]
     return _sheet(by, names, first, variables)
 
@@ -93,10 +96,10 @@ def _variable(name: str, texts: Sequence[str], first: np.ndarray, path: Path) ->
         p = float(stats.mannwhitneyu(*groups).pvalue) if all(map(len, groups)) else None
         return Variable(name, values, True, p)
     categories = sorted({value for value in values if value is not None})
-    if len(categories) > _MOST:
+    if len(categories) > _MOST or len(categories) == len(values) > 2:
         raise UserError(
-            f"{path}: column {name} has {len(categories)} different texts; is it an identifier, a free text, or a number "
-            f"with a typing error? correct or remove it (allowed are numbers, or at most {_MOST} categories)"
+            f"{path}: column {name} has {len(categories)} different texts; is it an identifier, a free text, or a "
+            f"number with a typing error? correct or remove it (allowed are numbers, or at most {_MOST} categories)"
         )
     table = np.array(
         [
@@ -136,8 +139,9 @@ def _sheet(
         if any(missing):
             rows.append(("", "not known", *map(str, missing), ""))
     notes = [
-        "Numbers: median (first to third quartile), two-sided Mann-Whitney U test. Categories: number (percent of the known), "
-        "Pearson's chi-square test without continuity correction. P-values are not corrected for their number."
+        "Numbers: median (first to third quartile), two-sided Mann-Whitney U test. Categories: number (percent of "
+        "the known), Pearson's chi-square test without continuity correction. P-values are not corrected for their "
+        "number."
     ]
     if any(one.few for one in variables):
         notes.append(f"* an expected count is below {_FEW}: the chi-square approximation is poor")

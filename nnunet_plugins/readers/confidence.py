@@ -59,6 +59,7 @@ def _check(reads: Reads, reader: str, arm: str) -> None:
     if area < _FOLLOWS:
         raise UserError(
             f"the confidences of {reader}, {arm}, do not follow the calls (area {area:.2f}; 1 means that every "
-            "positive call has a higher one than every negative call); if they are confidences in the call, whatever it "
-            "is, pass --confidence call; if they rise from surely negative to surely positive, pass --confidence disease"
+            "positive call has a higher one than every negative call); if they are confidences in the call, "
+            "whatever it is, pass --confidence call; if they rise from surely negative to surely positive, pass "
+            "--confidence disease"
         )

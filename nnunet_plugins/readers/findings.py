@@ -7,8 +7,11 @@ from dataclasses import dataclass, fields, replace
 
 from nnunet_plugins.comparison.statistics import holm
 from nnunet_plugins.csv_table import csv_text
+from nnunet_plugins.evaluation.definitions import METRICS
 
 GAIN = "assisted - alone"
+#: Measures of calls that are shares of cases.
+SHARES = ("accuracy", "sensitivity", "specificity", "PPV", "NPV")
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,12 @@ def corrected(
         for place, p in zip(of_family, holm([found[i].p for i in of_family]), strict=True):
             found[place] = replace(found[place], p_holm=p)
     return found
+
+
+def in_percent(measure: str) -> bool:
+    """Whether a measure is a share: of cases, or of voxels or surfaces that overlap."""
+    about = METRICS.get(measure)
+    return measure in SHARES or bool(about and about.unit == "1" and about.better == "higher")
 
 
 def findings_csv(findings: Sequence[Finding]) -> str:

@@ -48,8 +48,12 @@ class MaskScoring:
     notes: tuple[str, ...]
 
 
-def mask_folders(folder: Path) -> dict[tuple[str, str], Path]:
+def mask_folders(folder: Path, order: Sequence[str] = ()) -> dict[tuple[str, str], Path]:
     """(Reader, arm) -> folder of masks, from FOLDER/READER/alone and FOLDER/READER/assisted.
+
+    Args:
+        folder: of all readers.
+        order: names of readers that come first; the others are sorted.
 
     Raises:
         UserError: no such folder, or a folder of a reader with another name in it.
@@ -72,7 +76,8 @@ def mask_folders(folder: Path) -> dict[tuple[str, str], Path]:
         raise UserError(
             f"{folder}: no folder READER/alone or READER/assisted with masks; pass their parent with --masks"
         )
-    return found
+    places = {reader: place for place, reader in enumerate(order)}
+    return dict(sorted(found.items(), key=lambda one: places.get(one[0][0], len(places))))
 
 
 def score_masks(
@@ -120,7 +125,7 @@ def score_masks(
                 f"missing masks of {who}: {len(lacking)} of {len(true)} ({listed(lacking)})"
             )
         notes += [f"{who}: {note}" for note in scores[reader, arm].notes if note not in about]
-    if not patients:
+    if not patients or not set(true) <= set(patients):
         patients, about = find_patients(sorted(true), reference, groups)
         notes += about
     return MaskScoring(scores, labels, patients, tuple(notes))
@@ -147,8 +152,8 @@ def of_masks(
                     findings += _gain(found, AGAINST_MODEL, metric, label, reader, alone, model)
             together_, why = _together(cases, readers, metric, label)
             findings += together_
-            notes += [f"{metric}, {label}, all readers: {one}" for one in why]
-    return corrected(findings, lambda one: (one.table, one.measure)), notes
+            notes += [f"masks of all readers: {one}" for one in why]
+    return corrected(findings, lambda one: (one.table, one.measure)), list(dict.fromkeys(notes))
 
 
 def _mean(

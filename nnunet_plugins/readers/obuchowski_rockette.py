@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 LEVEL = 0.95
+_ROUNDING = 1e-24  # squares of differences of numbers near 1
 
 Array = NDArray[np.float64]
 
@@ -111,9 +112,9 @@ def analyse(values: Array, covariances: Array) -> Analysis:
     grand, of_test, of_reader = values.mean(), values.mean(axis=1), values.mean(axis=0)
     ms_test = r * ((of_test - grand) ** 2).sum() / (t - 1)
     residual = values - of_test[:, None] - of_reader[None] + grand
-    ms_both = (residual**2).sum() / ((t - 1) * (r - 1))
+    ms_both = _rounded((residual**2).sum() / ((t - 1) * (r - 1)))
 
-    between = max(errors.cov2 - errors.cov3, 0.0)
+    between = _rounded(max(errors.cov2 - errors.cov3, 0.0))
     noise = ms_both + r * between
     ddf = _ddf(noise, ms_both, (t - 1) * (r - 1))
     f = _ratio(ms_test, noise)
@@ -182,6 +183,11 @@ def _off_diagonal(covariances: Array) -> float:
 def _ddf(noise: float, mean_square: float, df: int) -> float:
     """Hillis's degrees of freedom; infinite if the mean square of the interaction is 0."""
     return df * (noise / mean_square) ** 2 if mean_square > 0 else math.inf
+
+
+def _rounded(mean_square: float) -> float:
+    """A mean square or covariance; 0 if it is of rounding alone."""
+    return float(mean_square) if mean_square > _ROUNDING else 0.0
 
 
 def _ratio(above: float, below: float) -> float:

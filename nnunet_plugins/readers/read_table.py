@@ -67,7 +67,8 @@ def read_reads(path: Path, truth: Path | None, positive: str | None) -> Reads:
     words = _words(calls | {cell.text for cell in true.values()}, positive, path, bool(true))
     reads = tuple(_read(row, words) for row in rows)
     _check_once(reads, path)
-    word = next((word for word, value in words.items() if value), "positive")
+    spellings = calls | {cell.text for cell in true.values()}
+    word = next((one for one in sorted(spellings) if words[one.casefold()]), "positive")
     known = {case: words[cell.text.casefold()] for case, cell in true.items()}
     found = Reads(reads, known, word, patients)
     if found.has("call"):

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from nnunet_plugins.comparison.statistics import interval, median_interval, paired
 from nnunet_plugins.evaluation.cases import listed
 from nnunet_plugins.readers.accuracy import areas, means
-from nnunet_plugins.readers.findings import GAIN, Finding, corrected
-from nnunet_plugins.readers.obuchowski_rockette import Analysis, Estimate, analyse
+from nnunet_plugins.readers.findings import GAIN, Finding, corrected, in_percent
+from nnunet_plugins.readers.obuchowski_rockette import LEVEL, Analysis, Estimate, analyse
 from nnunet_plugins.readers.reads import ALONE, ARMS, ASSISTED, Reads
 
 MRMC, MRMC_FIXED, AUC, TIME = "all readers", "these readers", "AUC", "reading time"
@@ -50,11 +51,8 @@ def of_confidences(reads: Reads) -> tuple[list[Finding], list[str]]:
     notes += [f"AUC of all readers: {one}" for one in why]
     shared = [case for case in shared if case in reads.truth]
     truth = np.array([reads.truth[case] for case in shared], bool)
-    if not shared or min(truth.sum(), (~truth).sum()) < 2:
-        return singles, [
-            *notes,
-            "AUC of all readers: too few cases that all readers rated in both arms",
-        ]
+    if min(truth.sum(), (~truth).sum()) < 2:
+        return singles, notes
     ratings = stacked(found, reads.readers, shared)
     return [*singles, *together(*areas(ratings, truth), reads.readers, AUC, len(shared))], notes
 
@@ -117,7 +115,7 @@ def of_minutes(reads: Reads) -> list[Finding]:
 def common_cases(scores: Scores, readers: Sequence[str]) -> tuple[list[str], list[str]]:
     """Cases with a value of every reader in both arms, and why there are fewer, or none."""
     if len(readers) < 2:
-        return [], ["one reader only: nothing is inferred for other readers"]
+        return [], []
     lacking = [
         f"{reader}, {arm}" for reader in readers for arm in ARMS if not scores.get((reader, arm))
     ]
@@ -178,14 +176,20 @@ def _finding(
     table: str, measure: str, reader: str, arm: str, one: Estimate, n: int, label: str, method: str, *,
     tested: bool = True,
 ) -> Finding:  # fmt: skip
+    low, high = one.low, one.high
+    if measure == AUC or in_percent(measure):  # limits beyond what is possible are cut
+        low, high = max(low, -1.0 if tested else 0.0), min(high, 1.0)
     return Finding(
-        table, measure, reader, arm, one.value, one.low, one.high, n, p=one.p if tested else None, label=label,
+        table, measure, reader, arm, one.value, low, high, n, p=one.p if tested else None, label=label,
         method=method,
     )  # fmt: skip
 
 
 def _single(reader: str, arm: str, area: float, variance: float, n: int) -> Finding:
-    half = 1.959963984540054 * variance**0.5
+    """An area; without an interval if the jackknife finds no variance, as for an area of 1."""
+    if not variance > 0:
+        return Finding(AUC, AUC, reader, arm, area, n=n, method=SINGLE)
+    half = float(stats.norm.isf((1 - LEVEL) / 2)) * variance**0.5
     return Finding(
         AUC, AUC, reader, arm, area, max(0.0, area - half), min(1.0, area + half), n, method=SINGLE
     )
