@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TABLE|DIR",
         type=Path,
         help="CSV file of the reads with the columns case, reader, arm (alone, assisted) and, where known, date, "
-        "order, call, confidence, minutes, truth, comment; or a folder that holds it as reads.csv, next "
-        "to truth.csv, masks, reference, model, images, cohort.csv, groups.csv and dataset.json, as far as there are any",
+        "order, call, confidence, minutes, truth, comment; or a folder that holds it as reads.csv, and, as far as "
+        "there are any, truth.csv, masks, reference, model, images, cohort.csv, groups.csv and dataset.json",
     )
     parser.add_argument(
         "-o",

@@ -44,10 +44,11 @@ def _forest(found: Sequence[Finding], measure: str, label: str) -> str:
             colour = LINES[1] if together else LINES[0]
             p = one.p if together else one.p_holm
             low, high = one.interval or (0.0, 0.0)
+            filled = p is not None and p < ALPHA and several.TOO_SHORT not in one.method
             axes.plot((scale * low, scale * high), (row, row), "-", color=colour, linewidth=1.6)
             axes.plot(
                 scale * (one.value or 0.0), row, "D" if together else "o", color=colour, markersize=6,
-                markerfacecolor=colour if p is not None and p < ALPHA else "white",
+                markerfacecolor=colour if filled else "white",
             )  # fmt: skip
         names = [one.table if one.reader == "all" else one.reader for one in order]
         axes.set_yticks(range(len(order)), names)

@@ -46,6 +46,11 @@ class Estimate:
     high: float
     p: float
 
+    @property
+    def width(self) -> float:
+        """Of the interval."""
+        return self.high - self.low
+
 
 @dataclass(frozen=True)
 class Components:
@@ -69,6 +74,8 @@ class Analysis:
         chi2: statistic of equal modalities for these readers only, with ``ndf`` degrees of freedom.
         p_fixed: its p-value.
         components: of the errors.
+        var_reader: variance component of the readers; estimates may be negative.
+        var_interaction: that of the interaction of modality and reader.
         means: of each modality over the readers, readers and cases random.
         means_fixed: likewise, for these readers only.
         difference: second modality minus first one, readers and cases random.
@@ -83,6 +90,8 @@ class Analysis:
     chi2: float
     p_fixed: float
     components: Components
+    var_reader: float
+    var_interaction: float
     means: tuple[Estimate, ...]
     means_fixed: tuple[Estimate, ...]
     difference: Estimate
@@ -111,6 +120,7 @@ def analyse(values: Array, covariances: Array) -> Analysis:
     errors = components_of(covariances)
     grand, of_test, of_reader = values.mean(), values.mean(axis=1), values.mean(axis=0)
     ms_test = r * ((of_test - grand) ** 2).sum() / (t - 1)
+    ms_reader = t * float(((of_reader - grand) ** 2).sum()) / (r - 1)
     residual = values - of_test[:, None] - of_reader[None] + grand
     ms_both = _rounded((residual**2).sum() / ((t - 1) * (r - 1)))
 
@@ -129,6 +139,8 @@ def analyse(values: Array, covariances: Array) -> Analysis:
         chi2=chi2,
         p_fixed=float(stats.chi2.sf(chi2, t - 1)),
         components=errors,
+        var_reader=(ms_reader - ms_both) / t - errors.cov1 + errors.cov3,
+        var_interaction=ms_both - errors.variance + errors.cov1 + errors.cov2 - errors.cov3,
         means=tuple(_mean(values[i], covariances[i, :, i]) for i in range(t)),
         means_fixed=tuple(_mean_fixed(values[i], covariances[i, :, i]) for i in range(t)),
         difference=_estimate(gain, 2 / r * noise, ddf),
@@ -198,7 +210,6 @@ def _ratio(above: float, below: float) -> float:
 
 def _estimate(value: float, variance: float, df: float) -> Estimate:
     error = math.sqrt(max(variance, 0.0))
-    law = stats.norm if math.isinf(df) else stats.t(df)
-    half = float(law.isf((1 - LEVEL) / 2)) * error
-    p = 2 * float(law.sf(_ratio(abs(value), error)))
+    half = float(stats.t.isf((1 - LEVEL) / 2, df)) * error  # normal if df is infinite
+    p = 2 * float(stats.t.sf(_ratio(abs(value), error), df))
     return Estimate(value, error, df, value - half, value + half, p)

@@ -16,7 +16,11 @@ from nnunet_plugins.readers.findings import GAIN, Finding, corrected, in_percent
 from nnunet_plugins.readers.obuchowski_rockette import LEVEL, Analysis, Estimate, analyse
 from nnunet_plugins.readers.reads import ALONE, ARMS, ASSISTED, Reads
 
-MRMC, MRMC_FIXED, AUC, TIME = "all readers", "these readers", "AUC", "reading time"
+MRMC, MRMC_FIXED, AUC, AUC_GAINS, TIME = (
+    "all readers", "these readers", "AUC", "AUC, alone against assisted", "reading time",
+)  # fmt: skip
+#: Of an interval for other readers too that is shorter than for these readers alone, which cannot be true.
+TOO_SHORT = "too short"
 RANDOM = "Obuchowski-Rockette, readers and cases random, Hillis's degrees of freedom"
 FIXED = "Obuchowski-Rockette, cases random, these readers only"
 SINGLE = "empirical area; jackknife over cases"
@@ -147,7 +151,7 @@ def together(
     found = []
     if singles:
         found += corrected(
-            _finding("alone against assisted", measure, reader, GAIN, one, n, label, SINGLE)
+            _finding(AUC_GAINS, measure, reader, GAIN, one, n, label, SINGLE)
             for reader, one in zip(readers, analysis.by_reader, strict=True)
         )
     return found + _of_all(analysis, measure, n, label)
@@ -155,6 +159,11 @@ def together(
 
 def _of_all(analysis: Analysis, measure: str, n: int, label: str) -> list[Finding]:
     found = []
+    short = analysis.difference.width < analysis.difference_fixed.width
+    about = (
+        f"; F = {analysis.f:.4g}, df {analysis.ndf} and {analysis.ddf:.4g}"
+        + f"; {TOO_SHORT}" * short
+    )
     for table, all_means, gain, method in (
         (MRMC, analysis.means, analysis.difference, RANDOM),
         (MRMC_FIXED, analysis.means_fixed, analysis.difference_fixed, FIXED),
@@ -163,12 +172,8 @@ def _of_all(analysis: Analysis, measure: str, n: int, label: str) -> list[Findin
             _finding(table, measure, "all", arm, one, n, label, method, tested=False)
             for arm, one in zip(ARMS, all_means, strict=True)
         ]
-        about = method + (
-            ""
-            if table == MRMC_FIXED
-            else f"; F = {analysis.f:.4g}, df {analysis.ndf} and {analysis.ddf:.4g}"
-        )
-        found.append(_finding(table, measure, "all", GAIN, gain, n, label, about))
+        method += about if table == MRMC else ""
+        found.append(_finding(table, measure, "all", GAIN, gain, n, label, method))
     return found
 
 

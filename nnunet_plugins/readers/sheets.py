@@ -48,7 +48,7 @@ def sheets_of(findings: Sequence[Finding]) -> list[Sheet]:
         _gains("Calls, assisted against alone", of(calls.GAINS), unpaired=True),
         _agreement(of(calls.AGREEMENT)),
         _areas(of(several.AUC)),
-        _gains("AUC, assisted against alone", of("alone against assisted")),
+        _gains("AUC, assisted against alone", of(several.AUC_GAINS)),
         *(
             _all_readers(title, of(table))
             for title, table in (
@@ -167,24 +167,27 @@ def _areas(found: Sequence[Finding]) -> Sheet:
 
 
 def _all_readers(title: str, found: Sequence[Finding]) -> Sheet:
-    rows, methods = [], []
+    rows, methods, marked = [], [], False
     for measure, label in dict.fromkeys((one.measure, one.label) for one in found):
         own = {one.arm: one for one in found if (one.measure, one.label) == (measure, label)}
         gain = own[GAIN]
         name = title_of(measure) + (f", {label}" if label else "")
-        rows.append(
-            (
-                name,
-                str(gain.n),
-                *(with_interval(own[arm]) for arm in ARMS),
-                with_interval(gain),
-                p_text(gain.p),
-            )
-        )
-        if "; F" in gain.method:
-            methods.append(f"{name}: {gain.method.partition('; ')[2]}")
+        short = several.TOO_SHORT in gain.method
+        p = p_text(gain.p) + (" †" if short else "")
+        cells = (with_interval(one) for one in (*(own[arm] for arm in ARMS), gain))
+        rows.append((name, str(gain.n), *cells, p))
+        methods += [f"{name}: {part}" for part in gain.method.split("; ") if part.startswith("F")]
+        marked = marked or short
     about = found[0].method.partition("; ")[0] if found else ""
-    notes = [f"{about}. P-values are not corrected for the number of measures.", *methods]
+    notes = [
+        f"{about}. Intervals are cut where shares end. P-values are not corrected for the number of measures.",
+        *methods,
+    ]
+    if marked:
+        notes.append(
+            "† Shorter than for these readers only, by chance: the readers seem to gain more alike than readers can. "
+            "The p-value is too small; report that for these readers only."
+        )
     return Sheet(title, ("measure", "n", *ARMS, "difference", "p"), tuple(rows), 1, tuple(notes))
 
 

@@ -76,6 +76,8 @@ def test_van_dyke():
     assert errors.cov1 == pytest.approx(0.00034661, abs=1e-8)
     assert errors.cov2 == pytest.approx(0.00034407, abs=1e-8)
     assert errors.cov3 == pytest.approx(0.00023903, abs=1e-8)
+    assert found.var_reader == pytest.approx(0.00153500, abs=1e-8)
+    assert found.var_interaction == pytest.approx(0.00020040, abs=1.5e-8)
     assert found.ndf == 1
     assert found.f == pytest.approx(4.456, abs=1e-3)
     assert found.ddf == pytest.approx(15.26, abs=5e-3)
@@ -105,6 +107,8 @@ def test_van_dyke_for_these_readers_only():
 def test_franken_with_cov2_below_cov3():
     found = analyse(FRANKEN, FRANKEN_COVARIANCES)
     assert found.components.cov2 < found.components.cov3
+    assert found.var_reader == pytest.approx(0.00003776, abs=1e-8)
+    assert found.var_interaction == pytest.approx(-0.00071276, abs=2e-8)
     assert found.f == pytest.approx(4.69, abs=5e-3)
     assert found.ddf == pytest.approx(3.0)
     assert found.p == pytest.approx(0.1188, abs=5e-5)
@@ -172,6 +176,18 @@ def test_without_covariances_it_is_the_paired_t_test_of_the_readers(ratings):
     values, _ = areas(*ratings)
     found = analyse(values, np.zeros((2, 3, 2, 3)))
     assert found.p == pytest.approx(stats.ttest_rel(values[0], values[1]).pvalue)
+
+
+def test_errors_of_the_first_kind_are_few():
+    """Without a difference between the arms, about 5 % of the studies are significant."""
+    rng = np.random.default_rng(4)
+    truth = np.arange(40) >= 20
+    wrong = 0
+    for _ in range(250):
+        case = 1.5 * truth + rng.normal(size=40)
+        marks = case + rng.normal(0, 0.7, (1, 4, 40)) + rng.normal(0, 0.7, (2, 4, 40))
+        wrong += analyse(*areas(marks, truth)).p < 0.05
+    assert 0.01 < wrong / 250 < 0.09
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (2, 1)])

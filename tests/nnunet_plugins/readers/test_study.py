@@ -58,6 +58,20 @@ def test_tables_of_calls(tmp_path):
     for one in study.findings:
         if one.interval:
             assert one.low <= one.value <= one.high
+    # By chance both readers gain the same AUC: an interval for all readers shorter than for these is marked.
+    random, fixed = (
+        next(
+            one
+            for one in study.findings
+            if (one.table, one.measure, one.arm) == (name, "AUC", "assisted - alone")
+        )
+        for name in ("all readers", "these readers")
+    )
+    assert random.high - random.low < fixed.high - fixed.low
+    sheet = table(study, titles[6])
+    assert sheet.rows[0][-1].endswith("†")
+    assert sheet.notes[-1].startswith("† Shorter than")
+    assert not sheet.rows[1][-1].endswith("†")
 
 
 def test_a_missing_call_leaves_its_case_out_of_paired_tests_only(tmp_path):
@@ -145,8 +159,10 @@ def test_the_command_writes_everything(tmp_path, masks, capsys):
     page = (out / "readers.html").read_text(encoding="utf-8")
     assert page.count("<img alt=") == 2
     titles = re.findall(r'<figure role="img" aria-label="(.*?): difference', page)
-    assert titles == ["accuracy %", "sensitivity %", "specificity %", "AUC", "mean change, minutes", "Dice %, label 1",
-                      "precision %, label 1", "recall %, label 1"]  # fmt: skip
+    assert titles == [
+        "accuracy %", "sensitivity %", "specificity %", "AUC", "mean change, minutes", "Dice %, label 1",
+        "precision %, label 1", "recall %, label 1",
+    ]  # fmt: skip
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")
     with (out / "readers.csv").open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
