@@ -160,7 +160,7 @@ def _names(reads: Reads) -> list[str]:
 
 
 def _in_blocks(cases: Sequence[str], truth: Mapping[str, bool]) -> bool:
-    """Whether all cases of one class precede those of the other, and chance is no explanation."""
+    """Whether all cases of one class precede those of the other, and chance hardly explains it."""
     values = [truth[case] for case in cases]
     switches = sum(a != b for a, b in pairwise(values))
     return switches == 1 and 2 / math.comb(len(values), sum(values)) < _CHANCE
