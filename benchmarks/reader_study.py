@@ -1,7 +1,7 @@
 """How often the intervals and tests of reader studies hold, by simulation; prints a table.
 
-    python benchmarks/reader_study.py       # 2000 studies of each size: benchmarks/results/reader_study.md
-    python benchmarks/reader_study.py --studies 200
+    python benchmarks/reader_study.py       # 1000 studies of each size: benchmarks/results/reader_study.md
+    python benchmarks/reader_study.py --studies 100
 
 Ratings follow the model of Roe and Metz (1997): reader, case and their interactions with each other and with the arm
 are normal. Both arms have the same area, so that every significant difference is an error. Nominal are 95 % coverage
@@ -62,7 +62,7 @@ def rates(rng: np.random.Generator, readers: int, cases: int, studies: int) -> t
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--studies", type=int, default=2000)
+    parser.add_argument("--studies", type=int, default=1000)
     studies = parser.parse_args().studies
     rng = np.random.default_rng(0)
     head = [

@@ -1,69 +1,83 @@
-"""Accuracy of each reader in each arm, with the covariance of its errors by the jackknife over cases."""
+"""Accuracy of each reader in each arm, with the covariance of its errors by the jackknife over cases or patients."""
 
 from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunet_plugins.comparison.statistics import members_of
+
 Array = NDArray[np.float64]
+Patients = Sequence[Hashable] | None
 
 
-def areas(ratings: Array, truth: NDArray[np.bool_]) -> tuple[Array, Array]:
+def areas(
+    ratings: Array, truth: NDArray[np.bool_], patients: Patients = None
+) -> tuple[Array, Array]:
     """Areas below the empirical ROC curves (trapezoids; ties count one half).
 
     Args:
         ratings: (t, r, n), of each case by each reader in each arm; higher means more likely positive.
-        truth: (n,), whether a case is positive; two or more of either kind.
+        truth: (n,), whether a case is positive.
+        patients: of each case; the jackknife leaves out patients. None: every case is another patient.
 
     Returns:
-        The areas (t, r) and the covariances of their errors (t, r, t, r): jackknife over all n cases.
+        The areas (t, r) and the covariances of their errors (t, r, t, r): jackknife over all cases or patients.
 
     Raises:
-        ValueError: fewer than two positive or negative cases; deleting one would leave no area.
+        ValueError: without one of the patients, no positive or no negative case is left.
 
     >>> ratings = np.array([[[1.0, 2.0, 2.0, 3.0]]])
     >>> areas(ratings, np.array([False, False, True, True]))[0].item()
     0.875
     """
-    positives, negatives = int(truth.sum()), int((~truth).sum())
-    if min(positives, negatives) < 2:
+    kept = _kept(truth.size, patients)
+    of_positive, of_negative = kept[:, truth], kept[:, ~truth]
+    pairs = of_positive.sum(axis=1) * of_negative.sum(axis=1)
+    if not pairs.size or not pairs.all():
         raise ValueError(
-            f"areas: {positives} positive and {negatives} negative cases; two or more of each are needed"
+            f"areas: {truth.sum()} positive and {(~truth).sum()} negative cases; two or more of each are needed, of "
+            "two or more patients"
         )
-    high, low = ratings[..., truth], ratings[..., ~truth]
-    wins = (high[..., :, None] > low[..., None, :]) + 0.5 * (
-        high[..., :, None] == low[..., None, :]
-    )
-    values = wins.mean(axis=(-2, -1))
-    # The area without a case follows from the mean comparisons of that case with those of the other kind.
-    without = np.empty(ratings.shape)
-    without[..., truth] = (positives * values[..., None] - wins.mean(axis=-1)) / (positives - 1)
-    without[..., ~truth] = (negatives * values[..., None] - wins.mean(axis=-2)) / (negatives - 1)
-    return values, _jackknife(without)
+    high, low = ratings[..., truth, None], ratings[..., None, ~truth]
+    wins = (high > low) + 0.5 * (high == low)
+    without = np.einsum("gm,irmg->irg", of_positive, wins @ of_negative.T) / pairs
+    return wins.mean(axis=(-2, -1)), _jackknife(without)
 
 
-def means(scores: Array) -> tuple[Array, Array]:
+def means(scores: Array, patients: Patients = None) -> tuple[Array, Array]:
     """Means over cases, e.g. of Dice, or of right calls among the positive cases (sensitivity).
 
     Args:
-        scores: (t, r, n), n of at least 2.
+        scores: (t, r, n).
+        patients: of each case; None: every case is another patient.
 
     Returns:
-        The means (t, r) and the covariances of their errors (t, r, t, r): the jackknife's, which are the sample
-        covariances divided by n.
+        The means (t, r) and the covariances of their errors (t, r, t, r): the jackknife's, which without patients are
+        the sample covariances divided by n.
 
     Raises:
-        ValueError: fewer than two cases.
+        ValueError: fewer than two cases or patients.
     """
-    n = scores.shape[-1]
-    if n < 2:
-        raise ValueError(f"means: {n} cases; two or more are needed")
-    values = scores.mean(axis=-1)
-    return values, _jackknife((n * values[..., None] - scores) / (n - 1))
+    kept = _kept(scores.shape[-1], patients)
+    if len(kept) < 2:
+        raise ValueError(f"means: {len(kept)} cases or patients; two or more are needed")
+    return scores.mean(axis=-1), _jackknife(scores @ kept.T / kept.sum(axis=1))
+
+
+def _kept(n: int, patients: Patients) -> Array:
+    """(patients, n): 0 for the cases of the patient that is left out, else 1."""
+    members = members_of(np.empty(n), patients)
+    kept = np.ones((len(members), n))
+    for row, cases in zip(kept, members, strict=True):
+        row[cases] = 0.0
+    return kept
 
 
 def _jackknife(without: Array) -> Array:
-    """Covariances (t, r, t, r) from the values (t, r, n) without each of the n cases."""
+    """Covariances (t, r, t, r) from the values (t, r, n) without each of n cases or patients."""
     n = without.shape[-1]
     centred = without - without.mean(axis=-1, keepdims=True)
     found: Array = (n - 1) / n * np.einsum("irn,jsn->irjs", centred, centred)

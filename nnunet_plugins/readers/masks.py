@@ -150,7 +150,7 @@ def of_masks(
                 model = cases.get((MODEL, MODEL))
                 if alone and model:
                     findings += _gain(found, AGAINST_MODEL, metric, label, reader, alone, model)
-            together_, why = _together(cases, readers, metric, label)
+            together_, why = _together(found, cases, readers, metric, label)
             findings += together_
             notes += [f"masks of all readers: {one}" for one in why]
     return corrected(findings, lambda one: (one.table, one.measure)), list(dict.fromkeys(notes))
@@ -191,6 +191,7 @@ def _gain(
 
 
 def _together(
+    found: MaskScoring,
     cases: Mapping[tuple[str, str], Mapping[str, Case]],
     readers: Sequence[str],
     metric: str,
@@ -201,9 +202,10 @@ def _together(
         for key, values in cases.items()
     }
     shared, notes = common_cases(known, readers)
-    if len(shared) < 2:
+    patients = _patients(found, dict.fromkeys(shared))
+    if len(set(patients or shared)) < 2:
         return [], notes
-    values = means(stacked(known, readers, shared))
+    values = means(stacked(known, readers, shared), patients)
     return together(*values, readers, metric, len(shared), label=label, singles=False), notes
 
 

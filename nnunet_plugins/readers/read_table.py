@@ -77,7 +77,7 @@ def read_reads(path: Path, truth: Path | None, positive: str | None) -> Reads:
         found = replace(
             found,
             notes=(
-                "the truth is in the table of reads: keep it in a file of its own (--truth), which no reader opens",
+                "the truth is in the table of reads: keep it in another file (--truth), which no reader opens",
             ),
         )
     return found

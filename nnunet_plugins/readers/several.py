@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ MRMC, MRMC_FIXED, AUC, AUC_GAINS, TIME = (
 TOO_SHORT = "too short"
 RANDOM = "Obuchowski-Rockette, readers and cases random, Hillis's degrees of freedom"
 FIXED = "Obuchowski-Rockette, cases random, these readers only"
-SINGLE = "empirical area; jackknife over cases"
+SINGLE = "empirical area; jackknife over cases, or patients with several cases"
 Array = NDArray[np.float64]
 Scores = Mapping[tuple[str, str], Mapping[str, float]]  # (reader, arm) -> case -> value
 
@@ -41,24 +41,24 @@ def of_confidences(reads: Reads) -> tuple[list[Finding], list[str]]:
     singles, notes = [], []
     for (reader, arm), values in found.items():
         known = [case for case in values if case in reads.truth]
-        truth = np.array([reads.truth[case] for case in known], bool)
-        if min(truth.sum(), (~truth).sum()) < 2:
+        try:
+            area, error = _areas(reads, np.array([[[values[case] for case in known]]]), known)
+        except ValueError:
             notes.append(
-                f"no AUC of {reader}, {arm}: fewer than two positive or negative cases have a confidence"
+                f"no AUC of {reader}, {arm}: too few positive or negative cases, or patients, with a confidence"
             )
             continue
-        area, error = areas(np.array([[[values[case] for case in known]]]), truth)
         singles.append(
             _single(reader, arm, float(area[0, 0]), float(error[0, 0, 0, 0]), len(known))
         )
     shared, why = common_cases(found, reads.readers)
     notes += [f"AUC of all readers: {one}" for one in why]
     shared = [case for case in shared if case in reads.truth]
-    truth = np.array([reads.truth[case] for case in shared], bool)
-    if min(truth.sum(), (~truth).sum()) < 2:
-        return singles, notes
-    ratings = stacked(found, reads.readers, shared)
-    return [*singles, *together(*areas(ratings, truth), reads.readers, AUC, len(shared))], notes
+    try:
+        both = _areas(reads, stacked(found, reads.readers, shared), shared) if shared else None
+    except ValueError:
+        both = None
+    return singles + (together(*both, reads.readers, AUC, len(shared)) if both else []), notes
 
 
 def of_calls(reads: Reads) -> tuple[list[Finding], list[str]]:
@@ -80,8 +80,9 @@ def of_calls(reads: Reads) -> tuple[list[Finding], list[str]]:
         "specificity": [case for case in shared if not reads.truth[case]],
     }
     for measure, cases in classes.items():
-        if len(cases) > 1:
-            values = means(stacked(right, reads.readers, cases))
+        patients = patients_of(reads, cases)
+        if len(set(patients or cases)) > 1:
+            values = means(stacked(right, reads.readers, cases), patients)
             found += together(*values, reads.readers, measure, len(cases), singles=False)
     return found, [f"calls of all readers: {one}" for one in notes]
 
@@ -94,7 +95,7 @@ def of_minutes(reads: Reads) -> list[Finding]:
         for arm, minutes in arms.items():
             if minutes:
                 values = [*minutes.values()]
-                low, high = median_interval(values, _patients(reads, minutes)) or (None, None)
+                low, high = median_interval(values, patients_of(reads, minutes)) or (None, None)
                 found.append(
                     Finding(
                         TIME, "median minutes", reader, arm, statistics.median(values), low, high, len(values),
@@ -104,7 +105,7 @@ def of_minutes(reads: Reads) -> list[Finding]:
         alone, assisted = arms.get(ALONE, {}), arms.get(ASSISTED, {})
         change = {case: assisted[case] - alone[case] for case in alone if case in assisted}
         if change:
-            patients, values = _patients(reads, change), [*change.values()]
+            patients, values = patients_of(reads, change), [*change.values()]
             test = paired([-one for one in values], patients)
             low, high = interval(values, patients) or (None, None)
             found.append(
@@ -200,7 +201,13 @@ def _single(reader: str, arm: str, area: float, variance: float, n: int) -> Find
     )
 
 
-def _patients(reads: Reads, cases: Mapping[str, float]) -> list[object] | None:
-    if not reads.patients or not set(cases) <= set(reads.patients):
+def _areas(reads: Reads, ratings: Array, cases: Sequence[str]) -> tuple[Array, Array]:
+    truth = np.array([reads.truth[case] for case in cases], bool)
+    return areas(ratings, truth, patients_of(reads, cases))
+
+
+def patients_of(reads: Reads, cases: Collection[str]) -> list[int] | None:
+    """The patients of cases; None if one of them is not known, or all cases are of different patients."""
+    if not reads.clustered or not set(cases) <= set(reads.patients):
         return None
     return [reads.patients[case] for case in cases]

@@ -150,6 +150,8 @@ def _gains(title: str, found: Sequence[Finding], *, unpaired: bool = False) -> S
     ]
     if unpaired:
         notes.append(CHI_SQUARE)
+    if turned:
+        notes.append("n, better and worse count patients where a patient has several cases.")
     return Sheet(title, head, tuple(rows), 3 if labels else 2, tuple(notes))
 
 

@@ -217,8 +217,8 @@ def of_reads(reads: Reads) -> tuple[list[Finding], list[str]]:
         notes.append("no AUC: the truth is not known; pass --truth FILE.csv")
     if reads.clustered:
         notes.append(
-            "some patients have several cases: intervals and tests of calls and AUC take cases for independent and "
-            "are too short; those of minutes and masks are by patient"
+            "some patients have several cases: Wilson's intervals, kappa and McNemar's test take cases for "
+            "independent and are too optimistic; AUC, all readers, minutes and masks are by patient"
         )
     found = [
         *calls.of_calls(reads),

@@ -156,6 +156,31 @@ def test_areas_and_jackknife_by_brute_force(ratings):
     assert found.reshape(6, 6) == pytest.approx((n - 1) ** 2 / n * np.cov(without))
 
 
+def test_patients_are_left_out_with_all_of_their_cases(ratings):
+    marks, truth = ratings
+    patients = np.arange(25) // 3
+    values, found = areas(marks, truth, list(patients))
+    assert values == pytest.approx(areas(marks, truth)[0])
+    kept = [patients != patient for patient in range(9)]
+    without = np.array(
+        [[roc_auc_score(truth[k], one[k]) for k in kept] for one in marks.reshape(6, -1)]
+    )
+    assert found.reshape(6, 6) == pytest.approx((9 - 1) ** 2 / 9 * np.cov(without))
+    of_means = means(marks, list(patients))[1]
+    without = np.array([[one[k].mean() for k in kept] for one in marks.reshape(6, -1)])
+    assert of_means.reshape(6, 6) == pytest.approx((9 - 1) ** 2 / 9 * np.cov(without))
+
+
+def test_twice_the_same_cases_add_nothing(ratings):
+    """Copies of each case, as cases of its patient, leave the errors as they are."""
+    marks, truth = ratings
+    twice, patients = np.tile(marks, 2), [*range(25), *range(25)]
+    found = areas(twice, np.tile(truth, 2), patients)
+    for ours, theirs in zip(found, areas(marks, truth), strict=True):
+        assert ours == pytest.approx(theirs)
+    assert areas(twice, np.tile(truth, 2))[1][0, 0, 0, 0] < 0.6 * found[1][0, 0, 0, 0]
+
+
 def test_means_have_the_covariance_of_a_mean(ratings):
     marks, _ = ratings
     values, found = means(marks)
@@ -199,3 +224,5 @@ def test_one_modality_or_one_reader_is_refused(shape):
 def test_one_positive_case_is_refused():
     with pytest.raises(ValueError, match="1 positive and 3 negative"):
         areas(np.zeros((2, 2, 4)), np.array([True, False, False, False]))
+    with pytest.raises(ValueError, match="of two or more patients"):
+        areas(np.zeros((2, 2, 4)), np.array([True, True, False, False]), [1, 1, 2, 3])
