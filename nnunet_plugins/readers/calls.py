@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
+import numpy as np
 from scipy import stats
 
 from nnunet_plugins.diagnosis.kappa import cohen_kappa
@@ -141,7 +142,8 @@ def _kappa(
     table: str, reader: str, arm: str, first: Mapping[str, bool], second: Mapping[str, bool]
 ) -> Finding:
     common = [case for case in first if case in second]
-    found = cohen_kappa([first[case] for case in common], [second[case] for case in common])
+    with np.errstate(invalid="ignore"):  # of calls that are all alike
+        found = cohen_kappa([first[case] for case in common], [second[case] for case in common])
     low, high = found.interval or (None, None)
     return Finding(
         table, "kappa", reader, arm, found.value, low, high, len(common),

@@ -181,6 +181,12 @@ def analyse_study(files: Files, choices: Choices) -> ReaderStudy:
             if reader not in {name for name, _ in folders}
         ]
         warnings += [note for note in scoring.notes if note.startswith("missing")]
+        scored = {case.name for scores in scoring.scores.values() for case in scores.cases}
+        if reads and not scored & set(reads.cases):
+            warnings.append(
+                f"no case of the table has a mask of its name (the masks begin with {min(scored)}, the table with "
+                f"{reads.cases[0]}): rename one of them"
+            )
         notes += [note for note in scoring.notes if not note.startswith("missing")] + about
     names = {one.reader for one in findings if one.table != calls.AGREEMENT} - {"all", MODEL}
     notes += _of_few(names, findings)

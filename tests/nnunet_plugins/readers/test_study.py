@@ -28,6 +28,10 @@ def table(study, title):
     return sheet
 
 
+def table_rows(study, title):
+    return table(study, title).rows
+
+
 @pytest.fixture(scope="module")
 def masks(tmp_path_factory):
     return write_masks(tmp_path_factory.mktemp("masks"))
@@ -191,6 +195,40 @@ def test_missing_masks_are_named(masks, tmp_path):
         one.reader: one.n for one in study.findings if one.table == "masks, alone against assisted"
     }
     assert gains == {"resident": 6, "expert": 5}
+
+
+def test_masks_of_other_names_are_noted(masks, tmp_path):
+    row = {"case": "07", "reader": "expert", "arm": "alone", "minutes": 5}
+    table = write_csv(tmp_path / "reads.csv", [row])
+    study = analyse_study(find_files(masks, Files(table=table)), Choices())
+    assert study.warnings == (
+        "no case of the table has a mask of its name (the masks begin with case_00, the table with 07): rename one of "
+        "them",
+    )
+
+
+def test_one_arm_and_calls_of_one_kind(tmp_path):
+    table = [row | {"call": "axSpA"} for row in rows() if row["arm"] == "alone"]
+    write_csv(tmp_path / "reads.csv", table)
+    write_csv(tmp_path / "truth.csv", truth())
+    study = analyse_study(
+        find_files(tmp_path, Files()), Choices(positive="axSpA", confidence="disease")
+    )
+    titles = [sheet.title for sheet in study.sheets]
+    assert titles == ["Reads", "Calls", "Agreement of the calls", "AUC", "Reading time"]
+    (first, _) = table_of_calls = table_rows(study, "Calls")
+    assert first[3:] == ("60.0 (38.7 to 78.1)", "100.0 (75.8 to 100.0)", "0.0 (0.0 to 32.4)",
+                         "60.0 (38.7 to 78.1)", "-", "0.000")  # fmt: skip
+    assert table_rows(study, "Agreement of the calls")[0][-1] == "-"
+    assert len(table_of_calls) == 2
+
+
+def test_confidences_without_calls(tmp_path):
+    table = [{key: row[key] for key in ("case", "reader", "arm", "confidence")} for row in rows()]
+    write_csv(tmp_path / "reads.csv", table)
+    write_csv(tmp_path / "truth.csv", truth())
+    study = analyse_study(find_files(tmp_path, Files()), Choices(positive="axSpA"))
+    assert {one.measure for one in study.findings} == {"AUC"}
 
 
 @pytest.mark.parametrize(
