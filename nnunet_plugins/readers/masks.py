@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from nnunet_plugins.comparison.case_values import MEAN, Case, gains, values_of
 from nnunet_plugins.comparison.statistics import interval, paired
 from nnunet_plugins.errors import UserError
@@ -129,6 +131,40 @@ def score_masks(
         patients, about = find_patients(sorted(true), reference, groups)
         notes += about
     return MaskScoring(scores, labels, patients, tuple(notes))
+
+
+def copies(
+    folders: Mapping[tuple[str, str], Path], reference: Path, model: Path | None
+) -> tuple[list[str], list[str]]:
+    """Masks that are, voxel for voxel, the reference or the model's.
+
+    Returns:
+        Warnings on masks drawn alone, and notes on assisted masks that are the model's.
+    """
+    warnings, notes = [], []
+    for who, source in (("reference", reference), (MODEL, model)):
+        if source is None:
+            continue
+        theirs = {
+            name: found.voxels
+            for name, path in label_maps(source).items()
+            if (found := read(path)).voxels.any()
+        }
+        for (reader, arm), folder in folders.items():
+            own = {name: path for name, path in label_maps(folder).items() if name in theirs}
+            same = [
+                name for name in sorted(own) if np.array_equal(read(own[name]).voxels, theirs[name])
+            ]
+            if same and arm == ALONE:
+                warnings.append(
+                    f"NOT BLIND: {len(same)} of {len(own)} masks of {reader}, alone, are those of the {who}, "
+                    f"voxel for voxel: {listed(same)}"
+                )
+            elif same and who == MODEL:
+                notes.append(
+                    f"{reader} left {len(same)} of {len(own)} masks of the model unchanged"
+                )
+    return warnings, notes
 
 
 def of_masks(

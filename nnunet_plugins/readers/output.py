@@ -14,7 +14,7 @@ from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.definitions import METRICS
 from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.readers.findings import findings_csv
-from nnunet_plugins.readers.forest import forests
+from nnunet_plugins.readers.forest import draw_forests, forests
 from nnunet_plugins.readers.masks import MODEL
 from nnunet_plugins.readers.reads import ALONE, ASSISTED
 from nnunet_plugins.readers.study import Files, ReaderStudy
@@ -28,7 +28,7 @@ NAME = "readers"
 
 
 def write_study(folder: Path, study: ReaderStudy, files: Files, title: str) -> list[Path]:
-    """Write readers.md, .tex, .csv and .html, and a picture of each reader's masks in both arms.
+    """Write readers.md, .tex, .csv and .html, the forest plots, and a picture of each reader's masks in both arms.
 
     The folder's files of an earlier run are replaced together.
 
@@ -36,6 +36,7 @@ def write_study(folder: Path, study: ReaderStudy, files: Files, title: str) -> l
         UserError: the folder cannot be written to.
     """
     with placed_in(folder) as scratch:
+        draw_forests([scratch / f"{NAME}_forest.pdf"], study.findings)
         pictures = _pictures(scratch, study, files)
         page = _page(study, title, pictures)
         for ending, content in (

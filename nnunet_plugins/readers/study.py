@@ -21,6 +21,7 @@ from nnunet_plugins.readers.masks import (
     METRICS,
     MODEL,
     MaskScoring,
+    copies,
     mask_folders,
     of_masks,
     score_masks,
@@ -175,6 +176,9 @@ def analyse_study(files: Files, choices: Choices) -> ReaderStudy:
         )  # fmt: skip
         found, about = of_masks(scoring, metrics)
         findings += found
+        copied, unchanged = copies(folders, files.reference, files.model)
+        warnings += copied
+        about += unchanged
         warnings += [
             f"no masks of {reader}"
             for reader in (reads.readers if reads else [])

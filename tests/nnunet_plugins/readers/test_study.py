@@ -158,7 +158,8 @@ def test_the_command_writes_everything(tmp_path, masks, capsys):
     text = capsys.readouterr().out
     assert max(len(line) for line in text.splitlines() if not line.startswith("written")) <= 100
     assert sorted(path.name for path in out.iterdir()) == [
-        "readers.csv", "readers.html", "readers.md", "readers.tex", "readers_masks_1.png", "readers_masks_2.png",
+        "readers.csv", "readers.html", "readers.md", "readers.tex", "readers_forest.pdf", "readers_masks_1.png",
+        "readers_masks_2.png",
     ]  # fmt: skip
     page = (out / "readers.html").read_text(encoding="utf-8")
     assert page.count("<img alt=") == 2
@@ -197,13 +198,28 @@ def test_missing_masks_are_named(masks, tmp_path):
     assert gains == {"resident": 6, "expert": 5}
 
 
+def test_masks_that_are_those_of_the_model_or_the_reference(masks, tmp_path):
+    shutil.copytree(masks, tmp_path / "study")
+    own = tmp_path / "study" / "masks"
+    shutil.copy(tmp_path / "study" / "model" / "case_01.nii.gz", own / "resident" / "assisted")
+    shutil.copy(tmp_path / "study" / "model" / "case_02.nii.gz", own / "expert" / "alone")
+    shutil.copy(tmp_path / "study" / "reference" / "case_03.nii.gz", own / "expert" / "alone")
+    study = analyse_study(find_files(tmp_path / "study", Files()), Choices())
+    assert study.warnings == (
+        "NOT BLIND: 1 of 6 masks of expert, alone, are those of the reference, voxel for voxel: case_03",
+        "NOT BLIND: 1 of 6 masks of expert, alone, are those of the model, voxel for voxel: case_02",
+    )
+    # case_00, case_02 and case_04 are moved by one voxel, as the model's.
+    assert "resident left 4 of 6 masks of the model unchanged" in study.notes
+
+
 def test_masks_of_other_names_are_noted(masks, tmp_path):
     row = {"case": "07", "reader": "expert", "arm": "alone", "minutes": 5}
     table = write_csv(tmp_path / "reads.csv", [row])
     study = analyse_study(find_files(masks, Files(table=table)), Choices())
     assert study.warnings == (
-        "no case of the table has a mask of its name (the masks begin with case_00, the table with 07): rename one of "
-        "them",
+        "no case of the table has a mask of its name (the masks begin with case_00, the table with 07): rename "
+        "one of them",
     )
 
 
