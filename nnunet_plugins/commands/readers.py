@@ -75,9 +75,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the tables and write the files."""
     from nnunet_plugins.commands.evaluate import cores, progress
     from nnunet_plugins.comparison import table_formats as writing
+    from nnunet_plugins.readers.files import Files, find_files
     from nnunet_plugins.readers.masks import METRICS
     from nnunet_plugins.readers.output import write_study
-    from nnunet_plugins.readers.study import Choices, Files, analyse_study, find_files
+    from nnunet_plugins.readers.study import Choices, analyse_study
 
     given = Files(
         **{name: getattr(arguments, name) for name in _FILES}, dataset_json=arguments.djfile

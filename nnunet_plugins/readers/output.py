@@ -13,11 +13,12 @@ from nnunet_plugins.comparison import table_formats as writing
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.definitions import METRICS
 from nnunet_plugins.evaluation.labels import Labels
+from nnunet_plugins.readers.files import Files
 from nnunet_plugins.readers.findings import findings_csv
 from nnunet_plugins.readers.forest import draw_forests, forests
-from nnunet_plugins.readers.masks import MODEL
+from nnunet_plugins.readers.mask_scoring import MODEL
 from nnunet_plugins.readers.reads import ALONE, ASSISTED
-from nnunet_plugins.readers.study import Files, ReaderStudy
+from nnunet_plugins.readers.study import ReaderStudy
 from nnunet_plugins.reports import report as pages
 from nnunet_plugins.reports.panels import panels
 from nnunet_plugins.scratch import scratch_in
@@ -25,12 +26,15 @@ from nnunet_plugins.text_table import count
 
 _TEMPLATES = Path(__file__).with_name("templates")
 NAME = "readers"
+#: Files that not every study has.
+_OPTIONAL = (f"{NAME}_masks_*.png", f"{NAME}_forest.pdf", f"{NAME}_patients.csv")
 
 
 def write_study(folder: Path, study: ReaderStudy, files: Files, title: str) -> list[Path]:
-    """Write readers.md, .tex, .csv and .html, the forest plots, and a picture of each reader's masks in both arms.
+    """Write readers.md, .tex, .csv and .html, the table of the patients, forest plots, and pictures of masks.
 
-    The folder's files of an earlier run are replaced together.
+    There is one picture per reader, of the masks in both arms. Files of an earlier run are replaced, or removed if
+    this run has none.
 
     Raises:
         UserError: the folder cannot be written to.
@@ -46,7 +50,14 @@ def write_study(folder: Path, study: ReaderStudy, files: Files, title: str) -> l
             ("html", page),
         ):
             (scratch / f"{NAME}.{ending}").write_text(content, encoding="utf-8")
+        if study.cohort is not None:
+            patients = scratch / f"{NAME}_patients.csv"
+            patients.write_text(writing.sheet_csv(study.cohort, []), encoding="utf-8")
         names = sorted(path.name for path in scratch.iterdir())
+    for pattern in _OPTIONAL:
+        for old in folder.glob(pattern):
+            if old.name not in names:
+                old.unlink()
     return [folder / name for name in names]
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from nnunet_plugins.comparison.tables import Sheet
-from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.definitions import check_metrics, metric_names
 from nnunet_plugins.evaluation.measuring import Scoring, more_of
 from nnunet_plugins.evaluation.more import MORE
@@ -16,56 +14,22 @@ from nnunet_plugins.evaluation.patients import find_patients
 from nnunet_plugins.readers import calls, design, several
 from nnunet_plugins.readers.cohort import cohort_sheet
 from nnunet_plugins.readers.confidence import Meaning, as_ratings
+from nnunet_plugins.readers.files import Files
 from nnunet_plugins.readers.findings import Finding
-from nnunet_plugins.readers.masks import (
-    METRICS,
+from nnunet_plugins.readers.mask_scoring import (
     MODEL,
     MaskScoring,
     copies,
     mask_folders,
-    of_masks,
     score_masks,
 )
+from nnunet_plugins.readers.masks import METRICS, of_masks
 from nnunet_plugins.readers.read_table import read_reads
 from nnunet_plugins.readers.reads import Reads
 from nnunet_plugins.readers.sheets import period_sheet, sheets_of
 
-#: Part of a study -> its name in the study's folder.
-NAMES = {
-    "table": "reads.csv", "truth": "truth.csv", "masks": "masks", "reference": "reference", "model": "model",
-    "images": "images", "cohort": "cohort.csv", "groups": "groups.csv", "dataset_json": "dataset.json",
-}  # fmt: skip
-
-
 #: With fewer readers, the interaction of reader and arm is hardly known.
 FEW_READERS = 4
-
-
-@dataclass(frozen=True)
-class Files:
-    """The files of a study; None for parts that it does not have.
-
-    Attributes:
-        table: CSV file of the reads.
-        truth: CSV file with the truth of each case.
-        masks: folder of READER/alone and READER/assisted.
-        reference: folder of the reference label maps.
-        model: folder of the model's label maps.
-        images: folder of the images.
-        cohort: CSV file of the patients.
-        groups: CSV file of cases and their patients.
-        dataset_json: nnU-Net's dataset.json, with the names of the labels.
-    """
-
-    table: Path | None = None
-    truth: Path | None = None
-    masks: Path | None = None
-    reference: Path | None = None
-    model: Path | None = None
-    images: Path | None = None
-    cohort: Path | None = None
-    groups: Path | None = None
-    dataset_json: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +66,7 @@ class ReaderStudy:
         sheets: all tables.
         warnings: what breaks the design.
         notes: what else a reader must know.
+        cohort: table of the patients, which is one of the sheets.
     """
 
     reads: Reads | None
@@ -110,37 +75,7 @@ class ReaderStudy:
     sheets: tuple[Sheet, ...]
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
-
-
-def find_files(source: Path, given: Files) -> Files:
-    """The parts of a study: those given, else those in its folder under the names in `NAMES`.
-
-    Args:
-        source: the table of reads, or the folder of the study.
-        given: parts that are elsewhere.
-
-    Raises:
-        UserError: the source does not exist, or has neither reads nor masks; masks without references.
-    """
-    if not source.exists():
-        raise UserError(
-            f"{source} does not exist; pass the table of reads or the folder of the study"
-        )
-    if source.is_dir():
-        inside = {part: source / name for part, name in NAMES.items() if (source / name).exists()}
-        files = replace(
-            given, **{part: path for part, path in inside.items() if getattr(given, part) is None}
-        )
-    else:
-        files = replace(given, table=source)
-    if files.table is None and files.masks is None:
-        raise UserError(
-            f"{source}: neither {NAMES['table']} nor {NAMES['masks']}/ in this folder; pass the table of "
-            "reads, or --masks"
-        )
-    if files.masks is not None and files.reference is None:
-        raise UserError(f"{files.masks}: the reference masks are not known; pass --reference DIR")
-    return files
+    cohort: Sheet | None = None
 
 
 def analyse_study(files: Files, choices: Choices) -> ReaderStudy:
@@ -195,10 +130,16 @@ def analyse_study(files: Files, choices: Choices) -> ReaderStudy:
     names = {one.reader for one in findings if one.table != calls.AGREEMENT} - {"all", MODEL}
     notes += _of_few(names, findings)
     sheets += sheets_of(findings)
-    if files.cohort is not None:
-        sheets.append(cohort_sheet(files.cohort, choices.by))
+    cohort = cohort_sheet(files.cohort, choices.by) if files.cohort is not None else None
+    sheets += [cohort] if cohort else []
     return ReaderStudy(
-        reads, scoring, tuple(findings), tuple(sheets), tuple(warnings), tuple(dict.fromkeys(notes))
+        reads,
+        scoring,
+        tuple(findings),
+        tuple(sheets),
+        tuple(warnings),
+        tuple(dict.fromkeys(notes)),
+        cohort,
     )
 
 

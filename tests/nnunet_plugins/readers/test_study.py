@@ -11,8 +11,10 @@ import pytest
 
 from nnunet_plugins.cli import main
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.readers.masks import mask_folders, of_masks, score_masks
-from nnunet_plugins.readers.study import Choices, Files, analyse_study, find_files
+from nnunet_plugins.readers.files import Files, find_files
+from nnunet_plugins.readers.mask_scoring import mask_folders, score_masks
+from nnunet_plugins.readers.masks import of_masks
+from nnunet_plugins.readers.study import Choices, analyse_study
 from tests.nnunet_plugins.readers.studies import (
     Study,
     rows,
@@ -159,7 +161,7 @@ def test_the_command_writes_everything(tmp_path, masks, capsys):
     assert max(len(line) for line in text.splitlines() if not line.startswith("written")) <= 100
     assert sorted(path.name for path in out.iterdir()) == [
         "readers.csv", "readers.html", "readers.md", "readers.tex", "readers_forest.pdf", "readers_masks_1.png",
-        "readers_masks_2.png",
+        "readers_masks_2.png", "readers_patients.csv",
     ]  # fmt: skip
     page = (out / "readers.html").read_text(encoding="utf-8")
     assert page.count("<img alt=") == 2
@@ -173,8 +175,10 @@ def test_the_command_writes_everything(tmp_path, masks, capsys):
         lines = list(csv.DictReader(file))
     accuracy = next(line for line in lines if line["measure"] == "accuracy")
     assert float(accuracy["value"]) == int(accuracy["k"]) / int(accuracy["n"])
+    (out / "readers_masks_3.png").write_bytes(b"of a reader who is gone")
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     assert main(command) == 0
+    del before["readers_masks_3.png"]
     assert before == {path.name: path.read_bytes() for path in out.iterdir()}
 
 
