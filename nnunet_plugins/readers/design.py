@@ -24,7 +24,7 @@ class Period:
         reader: name.
         reads: arm -> number of cases.
         dates: arm -> first and last date, '' if they are not recorded.
-        days: shortest and median number of days from reading a case alone to reading it assisted; None without dates.
+        days: shortest and median number of days between both reads of a case; None without dates.
     """
 
     reader: str
@@ -38,13 +38,13 @@ def periods(reads: Reads) -> list[Period]:
     found = []
     for reader in reads.readers:
         sessions = {arm: reads.session(reader, arm) for arm in reads.arms}
-        days = _days(reads, reader)
+        days = [abs(gap) for gap in _days(reads, reader).values()]
         found.append(
             Period(
                 reader,
                 {arm: len(session) for arm, session in sessions.items()},
                 {arm: _dates([*session.values()]) for arm, session in sessions.items()},
-                (min(days.values()), statistics.median(days.values())) if days else None,
+                (min(days), statistics.median(days)) if days else None,
             )
         )
     return found
@@ -78,6 +78,20 @@ def not_blind(reads: Reads, washout: float = WASHOUT) -> list[str]:
     return [*_washout(reads, washout), *_orders(reads), *_names(reads)]
 
 
+def crossed(reads: Reads, washout: float = WASHOUT) -> list[str]:
+    """Notes on readers who read cases assisted first and alone after the washout, as in a crossover design."""
+    found = []
+    for reader in reads.readers:
+        days = _days(reads, reader)
+        first = [case for case, gap in days.items() if gap <= -washout and gap < 0]
+        if first:
+            found.append(
+                f"{reader} read {len(first)} of {len(days)} cases assisted first, and alone after the washout (a "
+                "crossover)"
+            )
+    return found
+
+
 def not_known(reads: Reads) -> list[str]:
     """What cannot be checked, because it is not recorded."""
     found = []
@@ -109,12 +123,12 @@ def _washout(reads: Reads, washout: float) -> list[str]:
     found = []
     for reader in reads.readers:
         days = _days(reads, reader)
-        before = [case for case, gap in days.items() if gap <= 0]
+        before = [case for case, gap in days.items() if -washout < gap <= 0]
         soon = [case for case, gap in days.items() if 0 < gap < washout]
         if before:
             found.append(
-                f"NOT BLIND: {reader} read {len(before)} of {len(days)} cases assisted before reading them "
-                f"alone, or on the same day: {listed(before)}"
+                f"NOT BLIND: {reader} read {len(before)} of {len(days)} cases assisted shortly before "
+                f"reading them alone, or on the same day: {listed(before)}"
             )
         if soon:
             shortest = min(days[case] for case in soon)

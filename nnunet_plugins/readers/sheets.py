@@ -33,7 +33,7 @@ def period_sheet(periods: Sequence[Period], arms: Sequence[str]) -> Sheet:
     head = ("reader", *(f"reads {arm}" for arm in arms), *(f"dates {arm}" for arm in arms))
     return Sheet(
         "Reads", (*head, "days between, shortest", "median"), tuple(rows), 1,
-        ("Days between: from reading a case alone to reading it assisted.",) if len(arms) > 1 else (),
+        ("Days between: between both reads of a case.",) if len(arms) > 1 else (),
     )  # fmt: skip
 
 

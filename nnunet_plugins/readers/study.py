@@ -101,7 +101,12 @@ def analyse_study(files: Files, choices: Choices) -> ReaderStudy:
         findings += found
         sheets.append(period_sheet(design.periods(reads), reads.arms))
         warnings += [*design.missing(reads), *design.not_blind(reads, choices.washout)]
-        notes += [*reads.notes, *design.not_known(reads), *about]
+        notes += [
+            *reads.notes,
+            *design.crossed(reads, choices.washout),
+            *design.not_known(reads),
+            *about,
+        ]
     if files.masks is not None and files.reference is not None:
         folders = mask_folders(files.masks, reads.readers if reads else ())
         scoring = score_masks(

@@ -7,7 +7,7 @@ import pytest
 from dataset_conversion.errors import DatasetError
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.readers.confidence import as_ratings
-from nnunet_plugins.readers.design import missing, not_blind, not_known, periods
+from nnunet_plugins.readers.design import crossed, missing, not_blind, not_known, periods
 from nnunet_plugins.readers.read_table import read_reads
 from tests.nnunet_plugins.readers.studies import Study, rows, truth, write_csv
 
@@ -66,9 +66,24 @@ def test_washout_and_order_of_the_arms(tmp_path):
     table = changed(of("case_04", arm="assisted"), date="2024-01-08")
     (line,) = not_blind(read(tmp_path / "c", table))
     assert line.startswith(
-        "NOT BLIND: expert read 1 of 20 cases assisted before reading them alone, or on the same"
+        "NOT BLIND: expert read 1 of 20 cases assisted shortly before reading them"
     )
     assert line.endswith("case_04")
+
+
+def test_a_crossover_is_a_note(tmp_path):
+    other = {"alone": "assisted", "assisted": "alone"}
+    table = [
+        row | {"arm": other[row["arm"]]} if int(row["case"][-2:]) < 10 else row for row in rows()
+    ]
+    found = read(tmp_path / "a", table)
+    assert not not_blind(found)
+    assert periods(found)[0].days == (90, 90)
+    assert crossed(found)[0].startswith(
+        "resident read 10 of 20 cases assisted first, and alone after the washout"
+    )
+    assert not crossed(found, washout=91)
+    assert not_blind(found, washout=91)[0].startswith("NOT BLIND: resident read 10 of 20")
 
 
 def test_an_order_that_reveals_the_truth(tmp_path):
