@@ -6,8 +6,6 @@ semicolon or tab. The patients' names in it are used for grouping and are never 
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +16,7 @@ from dataset_conversion.cases.case import Case
 from dataset_conversion.datasets.patient_ids import joined
 from dataset_conversion.dicom.patients import spelling
 from dataset_conversion.errors import DatasetError, some, together
+from dataset_conversion.io.csv_rows import rows_of_csv
 from dataset_conversion.raw_format.raw_dataset import RawDataset
 
 NAMES = ("folder", "case", "file", "image", "scan", "id", "name", "source")
@@ -45,7 +44,7 @@ def read_groups(path: Path) -> dict[str, str]:
     Raises:
         DatasetError: unreadable, a column is missing, an incomplete row, or two patients for a name.
     """
-    rows = _rows(path)
+    rows = rows_of_csv(path, "table of groups", _EXAMPLE)
     if not rows:
         raise DatasetError(f"{path}: the table is empty; {_EXAMPLE}")
     number, header = rows[0]
@@ -241,44 +240,6 @@ def _places(case: Case, source: Path) -> list[tuple[Path, Path]]:
     """Return the paths of a case's sources, as given and below the source."""
     paths = [Path(where) for where in dict.fromkeys([case.where, *case.where.split(" and ")])]
     return [(p, p.relative_to(source) if p.is_relative_to(source) else Path(p.name)) for p in paths]
-
-
-def _rows(path: Path) -> list[tuple[int, list[str]]]:
-    """Return the number and the stripped cells of every row that is not blank."""
-    text = _text(path)
-    if "\n" not in text:  # as spreadsheets on old Macs end a line
-        text = text.replace("\r", "\n")
-    lines = [line for line in text.splitlines() if line.strip()]
-    separator = None
-    first = lines[0].strip().strip('"').casefold() if lines else ""
-    skip = 0
-    if first.startswith("sep=") and len(first) == 5:  # written by Excel
-        separator, skip = first[4], 1
-    head = lines[skip] if len(lines) > skip else ""
-    separator = separator or max(",;\t", key=head.count)
-    try:
-        reader = csv.reader(io.StringIO(text), delimiter=separator, strict=True)
-        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
-    except csv.Error as error:
-        raise DatasetError(f"{path}: cannot be read as CSV ({error}); save it again") from error
-    return [(number, row) for number, row in rows[skip:] if any(row)]
-
-
-def _text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DatasetError(
-            f"{path}: the table of groups cannot be read ({error.strerror or error}); {_EXAMPLE}"
-        ) from error
-    if content.startswith(b"PK") or content.startswith(b"\xd0\xcf\x11\xe0"):
-        raise DatasetError(f"{path}: is a spreadsheet; save it as CSV, and pass that")
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16", errors="replace")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("cp1252", errors="replace")
 
 
 def _columns(header: Sequence[str], path: Path) -> tuple[int, int]:

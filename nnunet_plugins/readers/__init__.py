@@ -1,0 +1,1 @@
+"""Reader studies: readers alone and assisted by a model, their calls, masks and minutes."""

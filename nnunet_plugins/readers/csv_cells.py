@@ -1,0 +1,70 @@
+"""Tables whose columns are known, with the place of every cell for messages."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataset_conversion.io.csv_rows import rows_of_csv
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.readers.reads import number
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A text with its place, for messages."""
+
+    text: str
+    where: str
+
+    @property
+    def number(self) -> float | None:
+        """The number, None for an empty cell.
+
+        Raises:
+            UserError: the text is not a number.
+        """
+        value = number(self.text) if self.text else None
+        if self.text and value is None:
+            raise UserError(
+                f"{self.where} is {self.text!r}; expected a number or an empty cell: correct it"
+            )
+        return value
+
+
+def table(
+    path: Path, what: str, example: str, required: Collection[str], optional: Collection[str]
+) -> list[dict[str, Cell]]:
+    """Rows as column -> cell; column names are in lower case.
+
+    Raises:
+        UserError: a column is missing, unknown or given twice, a row has too many cells, or a required cell is empty.
+    """
+    rows = rows_of_csv(path, what, example)
+    header = [cell.casefold() for cell in rows[0][1]] if rows else []
+    missing = [name for name in required if name not in header]
+    unknown = [name or "(empty)" for name in header if name not in (*required, *optional)]
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if missing or unknown or twice:
+        found = {"missing": missing, "unknown": unknown, "given twice": twice}
+        raise UserError(
+            f"{path}: columns "
+            + "; ".join(f"{about}: {', '.join(names)}" for about, names in found.items() if names)
+            + f"; required are {', '.join(required)}, allowed {', '.join(optional)}: rename or remove the others"
+        )
+    read = []
+    for line, cells in rows[1:]:
+        if len(cells) > len(header):
+            raise UserError(
+                f"{path}: row {line} has {len(cells)} cells, the header {len(header)}; correct the row"
+            )
+        cells = [*cells, *[""] * (len(header) - len(cells))]
+        row = {
+            name: Cell(cell, f"{path}: row {line}, {name}")
+            for name, cell in zip(header, cells, strict=True)
+        }
+        if empty := [name for name in required if not row[name].text]:
+            raise UserError(f"{row[empty[0]].where} is empty; complete the row")
+        read.append(row)
+    return read

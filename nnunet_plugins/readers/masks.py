@@ -1,0 +1,104 @@
+"""Masks: each reader and arm against the reference, alone against assisted, the model against the readers."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+from nnunet_plugins.comparison.case_values import MEAN, Case, gains, values_of
+from nnunet_plugins.comparison.statistics import interval, paired
+from nnunet_plugins.readers.accuracy import means
+from nnunet_plugins.readers.findings import GAIN, Finding, corrected
+from nnunet_plugins.readers.mask_scoring import MODEL, MaskScoring
+from nnunet_plugins.readers.reads import ALONE, ASSISTED
+from nnunet_plugins.readers.several import common_cases, stacked, together
+
+MASKS, GAINS, AGAINST_MODEL = (
+    "masks",
+    "masks, alone against assisted",
+    "masks, model against readers",
+)
+AGAINST = "model - alone"
+METRICS = ("dice", "precision", "recall")
+
+
+def of_masks(
+    found: MaskScoring, metrics: Sequence[str] = METRICS
+) -> tuple[list[Finding], list[str]]:
+    """Means, gains with Wilcoxon's test, and all readers together, for each metric and label; and notes."""
+    names = list(found.labels.values)
+    findings: list[Finding] = []
+    notes: list[str] = []
+    readers = list(dict.fromkeys(reader for reader, _ in found.scores if reader != MODEL))
+    for metric in metrics:
+        for label in [MEAN, *names] if len(names) > 1 else names:
+            cases = {key: values_of(scores, label, metric) for key, scores in found.scores.items()}
+            findings += [_mean(found, metric, label, key, values) for key, values in cases.items()]
+            for reader in readers:
+                alone, assisted = cases.get((reader, ALONE)), cases.get((reader, ASSISTED))
+                if alone and assisted:
+                    findings += _gain(found, GAINS, metric, label, reader, alone, assisted)
+                model = cases.get((MODEL, MODEL))
+                if alone and model:
+                    findings += _gain(found, AGAINST_MODEL, metric, label, reader, alone, model)
+            together_, why = _together(found, cases, readers, metric, label)
+            findings += together_
+            notes += [f"masks of all readers: {one}" for one in why]
+    return corrected(findings, lambda one: (one.table, one.measure)), list(dict.fromkeys(notes))
+
+
+def _mean(
+    found: MaskScoring, metric: str, label: str, key: tuple[str, str], values: Mapping[str, Case]
+) -> Finding:
+    known = {name: one.value for name, one in values.items() if one.value is not None}
+    numbers = [*known.values()]
+    low, high = interval(numbers, _patients(found, known)) or (None, None)
+    return Finding(
+        MASKS, metric, *key, statistics.fmean(numbers) if numbers else None, low, high, len(numbers),
+        sd=statistics.stdev(numbers) if len(numbers) > 1 else None, label=label, method="bootstrap interval",
+    )  # fmt: skip
+
+
+def _gain(
+    found: MaskScoring, table: str, metric: str, label: str, reader: str,
+    first: Mapping[str, Case], second: Mapping[str, Case],
+) -> list[Finding]:  # fmt: skip
+    """How much better the second is, in the cases that both have."""
+    both = [name for name in first if name in second]
+    better = gains({name: first[name] for name in both}, {name: second[name] for name in both})
+    if not better:
+        return []
+    finite = {name: gain for name, gain in better.items() if abs(gain) < float("inf")}
+    test = paired([*better.values()], _patients(found, better))
+    low, high = interval([*finite.values()], _patients(found, finite)) or (None, None)
+    return [
+        Finding(
+            table, metric, reader, GAIN if table == GAINS else AGAINST,
+            statistics.fmean(finite.values()) if finite else None, low, high, test.n,
+            better=test.wins, worse=test.losses, p=test.p, label=label,
+            method=f"Wilcoxon, {test.method}; bootstrap interval",
+        )
+    ]  # fmt: skip
+
+
+def _together(
+    found: MaskScoring,
+    cases: Mapping[tuple[str, str], Mapping[str, Case]],
+    readers: Sequence[str],
+    metric: str,
+    label: str,
+) -> tuple[list[Finding], list[str]]:
+    known = {
+        key: {name: one.value for name, one in values.items() if one.value is not None}
+        for key, values in cases.items()
+    }
+    shared, notes = common_cases(known, readers)
+    patients = _patients(found, dict.fromkeys(shared))
+    if len(set(patients or shared)) < 2:
+        return [], notes
+    values = means(stacked(known, readers, shared), patients)
+    return together(*values, readers, metric, len(shared), label=label, singles=False), notes
+
+
+def _patients(found: MaskScoring, cases: Mapping[str, object]) -> list[int] | None:
+    return [found.patients[case] for case in cases] if found.patients else None
