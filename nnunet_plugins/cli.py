@@ -31,6 +31,7 @@ from nnunet_plugins.commands import (
     profile,
     report,
     robustness,
+    rounds,
     study,
 )
 from nnunet_plugins.errors import UserError
@@ -49,6 +50,7 @@ COMMANDS = {
     "draw": draw,
     "ablation": ablation,
     "study": study,
+    "rounds": rounds,
     "evaluate": evaluate,
     "compare": compare,
     "export": export,
@@ -58,7 +60,7 @@ COMMANDS = {
     "demo": demo,
 }
 #: Commands during which nnU-Net or a shell command starts processes.
-START_PROCESSES = frozenset({"demo", "doctor", "plan", "study"})
+START_PROCESSES = frozenset({"demo", "doctor", "plan", "rounds", "study"})
 
 
 def parser() -> argparse.ArgumentParser:
