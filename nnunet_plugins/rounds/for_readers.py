@@ -57,8 +57,8 @@ def write_for_readers(rounds: Rounds, number: int) -> None:
     cases = chosen(rounds, number, proposals)
     if not cases:
         raise UserError(
-            f"{rounds.folder}: fewer patients have a reference than the {rounds.settings.folds} folds need, and every "
-            "case has one; begin again with rounds init --folds N"
+            f"{rounds.folder}: fewer patients have a reference than the {rounds.settings.folds} folds need, and "
+            "every case has one; begin again with rounds init --folds N"
         )
     rows: list[list[object]] = [["number", "case", "mask", "uncertainty"]]
     exported = {}

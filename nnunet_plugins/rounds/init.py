@@ -180,8 +180,8 @@ def _blind(patients: Mapping[str, int], chosen: Choices) -> set[str]:
     )
     if not 0 <= chosen.blind < len(order):
         raise UserError(
-            f"rounds: --anchoring-subset {chosen.blind}: allowed are 0 to {len(order) - 1}, as there are {len(order)} "
-            "patients"
+            f"rounds: --anchoring-subset {chosen.blind}: allowed are 0 to {len(order) - 1}, as "
+            f"there are {len(order)} patients"
         )
     drawn = set(order[: chosen.blind])
     return {case for case, patient in patients.items() if patient in drawn}

@@ -99,6 +99,6 @@ def doubts(rounds: Rounds, number: int, mask: Mask, others: Callable[[], list[st
             dice = agreement(theirs, mask.voxels, rounds.labels).mean or 0.0
             if dice >= MIXED_UP and dice > own:
                 return [
-                    f"has a Dice of {dice:.2f} to the proposal of {other}, and of {own:.2f} to that of its own case"
+                    f"has a Dice of {dice:.2f} to the proposal of {other}, and {own:.2f} to its own"
                 ]
     return []

@@ -124,8 +124,8 @@ class Training:
         folds = as_splits(folds_of(self.rounds, self.number), self.rounds.settings.folds)
         if not file.is_file() or read_any(file) != folds:
             raise UserError(
-                f"{file}: has other folds than the rounds, so cases would be predicted by a model that was trained on "
-                f"them; remove {self.root} and run rounds next again"
+                f"{file}: has other folds than the rounds, so cases would be predicted by a model that was trained "
+                f"on them; remove {self.root} and run rounds next again"
             )
 
     def fold(self, number: int) -> Path:
