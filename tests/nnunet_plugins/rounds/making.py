@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from nnunet_plugins.plans_file import unfinished_mark
 from nnunet_plugins.rounds.folder import Rounds
 from nnunet_plugins.rounds.init import Choices, begin
 from nnunet_plugins.rounds.training import PLANS
@@ -85,13 +86,17 @@ class Commands:
         self.before, self.ran = before, []
         self.lines: list[list[str]] = []
 
-    def __call__(self, command: list[str], log: Path, who: str, *, environment: dict[str, str], **_: Any) -> None:
+    def __call__(
+        self, command: list[str], log: Path, who: str, *, environment: dict[str, str], **_: Any
+    ) -> None:
         words = list(map(str, command))
         self.lines.append(words)
         self.ran.append(log.stem)
         preprocessed = Path(environment["nnUNet_preprocessed"]) / NAME
         raw = Path(environment["nnUNet_raw"]) / NAME
-        results = Path(environment["nnUNet_results"]) / NAME / f"ModularUNetTrainer__{PLANS}__3d_fullres"
+        results = (
+            Path(environment["nnUNet_results"]) / NAME / f"ModularUNetTrainer__{PLANS}__3d_fullres"
+        )
         if log.stem == "plan":
             self._plan(preprocessed, raw)
         elif log.stem.startswith("train"):
@@ -105,12 +110,16 @@ class Commands:
 
     def _plan(self, preprocessed: Path, raw: Path) -> None:
         preprocessed.mkdir(parents=True, exist_ok=True)
+        mark = unfinished_mark(preprocessed / f"{PLANS}.json")
+        mark.touch()
         for name in ("dataset.json", "splits_final.json"):
             self.before()
             shutil.copyfile(raw / name, preprocessed / name)
         for name in (f"{PLANS}.json", "dataset_fingerprint.json"):
             self.before()
             (preprocessed / name).write_text("{}")
+        self.before()
+        mark.unlink()
 
     def _train(self, fold: Path, raw: Path, cases: list[str]) -> None:
         (fold / "validation").mkdir(parents=True, exist_ok=True)
@@ -121,7 +130,9 @@ class Commands:
             with zipfile.ZipFile(fold / name, "w") as archive:
                 archive.writestr("data", "weights")
         for case in cases:
-            self._mask(raw / "imagesTr" / f"{case}_0000.nii.gz", fold / "validation" / f"{case}.nii.gz")
+            self._mask(
+                raw / "imagesTr" / f"{case}_0000.nii.gz", fold / "validation" / f"{case}.nii.gz"
+            )
         self.before()
         (fold / "validation" / "summary.json").write_text("{}")
 

@@ -46,30 +46,38 @@ def test_it_measures_what_the_reader_changed(rounds, tmp_path):
     assert found["changed_to_proposal"] == 8
     assert found["dice_to_proposal"] == pytest.approx(2 * 3 / (3 + 4))
     assert found["dice_to_proposal_by_label"]["disc"] is None
-    assert found["dice_to_before"] == 1.0 and found["changed_to_before"] == 0
-    assert found["minutes"] == 12.5 and found["shown"] and not found["confirmed"]
+    assert found["dice_to_before"] == 1.0
+    assert found["changed_to_before"] == 0
+    assert found["minutes"] == 12.5
+    assert found["shown"]
+    assert not found["confirmed"]
     assert found["file_sha256"] == digest(back / "a.nii.gz")
     ((folder, record),) = rounds.ingests(1)
-    assert record["reader"] == "R1" and record["cases"]["a"] == found
+    assert record["reader"] == "R1"
+    assert record["cases"]["a"] == found
     assert digest(folder / "masks" / "a.nii.gz") == found["mask_sha256"]
     assert taken.missing == ["b", "c", "d", "e", "f"]
-    assert rounds.references(2)["a"].saw_model and not rounds.references(1)["a"].saw_model
+    assert rounds.references(2)["a"].saw_model
+    assert not rounds.references(1)["a"].saw_model
 
 
 def test_the_same_files_again_change_nothing(rounds, tmp_path):
     back = save(rounds, 1, tmp_path / "back", {"a": box()})
     ingest(rounds.folder, back, "R1")
     again = ingest(rounds.folder, back, "R1")
-    assert again.known == ["a"] and not again.cases and len(rounds.ingests(1)) == 1
+    assert again.known == ["a"]
+    assert not again.cases
+    assert len(rounds.ingests(1)) == 1
 
 
 def test_a_second_mask_of_a_case_needs_a_confirmation(rounds, tmp_path):
     ingest(rounds.folder, save(rounds, 1, tmp_path / "one", {"a": box()}), "R1")
     other = save(rounds, 1, tmp_path / "two", {"a": box(at=3)})
-    with pytest.raises(REFUSED, match="a.nii.gz: replaces the mask that R1 returned.*--confirm a"):
+    with pytest.raises(REFUSED, match=r"a.nii.gz: replaces the mask that R1 returned.*--confirm a"):
         ingest(rounds.folder, other, "R2")
     ingest(rounds.folder, other, "R2", confirmed=["a"])
-    assert rounds.returned(1)["a"]["reader"] == "R2" and len(rounds.ingests(1)) == 2
+    assert rounds.returned(1)["a"]["reader"] == "R2"
+    assert len(rounds.ingests(1)) == 2
 
 
 @pytest.mark.parametrize(
@@ -100,7 +108,11 @@ def test_all_problems_are_named_together(rounds, tmp_path):
 
 def test_an_untouched_export_is_not_a_reading(rounds):
     case = next(iter(rounds.export(1)["cases"]))
-    refused(rounds, rounds.readers(1) / "masks", f"{case}.nii.gz: is the proposal as it was exported.*--confirm")
+    refused(
+        rounds,
+        rounds.readers(1) / "masks",
+        f"{case}.nii.gz: is the proposal as it was exported.*--confirm",
+    )
 
 
 def test_a_mask_of_another_patient_on_an_equal_grid_is_found(tmp_path, monkeypatch):
@@ -149,7 +161,8 @@ def test_a_mask_that_covers_a_part_of_the_grid_is_completed(rounds, tmp_path):
     (tmp_path / "back").mkdir()
     sitk.WriteImage(mask[2:7, 1:7, 1:3], str(tmp_path / "back" / "a.nii.gz"))
     taken = ingest(rounds.folder, tmp_path / "back", "R1")
-    assert taken.cases["a"]["changed_to_before"] == 0 and "covers" in taken.notes[0]
+    assert taken.cases["a"]["changed_to_before"] == 0
+    assert "covers" in taken.notes[0]
 
 
 def test_segments_are_read_by_name(tmp_path, monkeypatch):
@@ -164,7 +177,10 @@ def test_segments_are_read_by_name(tmp_path, monkeypatch):
     back.mkdir()
     (back / "a.seg.nrrd").write_bytes(names.replace(b"_Name:=X", b"_Name:=disc") + blank + data)
     found = ingest(made.folder, back, "R1").cases["a"]
-    assert found["dice_to_proposal_by_label"] == {"bone": 0.0, "disc": 0.0}  # the two names are exchanged
+    assert found["dice_to_proposal_by_label"] == {
+        "bone": 0.0,
+        "disc": 0.0,
+    }  # the two names are exchanged
     (back / "a.seg.nrrd").write_bytes(header.replace(b"_Name:=bone", b"_Name:=hip") + blank + data)
     with pytest.raises(REFUSED, match="'hip' is not a label"):
         ingest(made.folder, back, "R1")

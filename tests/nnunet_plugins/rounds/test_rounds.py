@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -37,7 +38,9 @@ def return_all(rounds: Rounds, number: int, folder: Path, at: int = 3, **options
     return ingest(rounds.folder, folder, "R1", **options)
 
 
-def test_each_case_is_proposed_by_a_model_that_was_not_trained_on_it(tmp_path, monkeypatch, commands):
+def test_each_case_is_proposed_by_a_model_that_was_not_trained_on_it(
+    tmp_path, monkeypatch, commands
+):
     rounds = begun(tmp_path, monkeypatch)
     next_round(rounds.folder)
     assert commands.ran == ["plan", "train_0", "train_1", "predict"]
@@ -66,7 +69,11 @@ def test_a_patient_keeps_its_fold_in_later_rounds(tmp_path, monkeypatch, command
         weights = Path(line[line.index("-pretrained_weights") + 1])
         assert weights.parts[-6].startswith("nnUNet_results") or f"fold_{fold}" in weights.parts
         assert "round_01" in weights.parts
-    assert commands.ran[4:] == ["preprocess", "train_0", "train_1"]  # no case is left without a reference
+    assert commands.ran[4:] == [
+        "preprocess",
+        "train_0",
+        "train_1",
+    ]  # no case is left without a reference
 
 
 def test_cases_of_the_anchoring_subset_come_first_empty_and_once(tmp_path, monkeypatch, commands):
@@ -77,7 +84,9 @@ def test_cases_of_the_anchoring_subset_come_first_empty_and_once(tmp_path, monke
     assert sorted(list(cases)[: len(blind)]) == sorted(blind)
     assert len(cases) == len(blind) + 2
     for case in cases:
-        mask = sitk.GetArrayFromImage(sitk.ReadImage(str(rounds.readers(1) / "masks" / f"{case}.nii.gz")))
+        mask = sitk.GetArrayFromImage(
+            sitk.ReadImage(str(rounds.readers(1) / "masks" / f"{case}.nii.gz"))
+        )
         assert mask.any() != (case in blind)
         assert cases[case]["shown"] == (case not in blind)
     return_all(rounds, 1, tmp_path / "back")
@@ -110,15 +119,21 @@ def test_the_dataset_states_which_references_saw_the_model(tmp_path, monkeypatch
     next_round(rounds.folder)
     return_all(rounds, 1, tmp_path / "back", confirmed=["f"])
     shown = sorted(case for case, one in rounds.export(1)["cases"].items() if one["shown"])
-    for name, place in (("dataset.json", ("nnunet_plugins", "rounds")), ("conversion.json", ("rounds",))):
+    for name, place in (
+        ("dataset.json", ("nnunet_plugins", "rounds")),
+        ("conversion.json", ("rounds",)),
+    ):
         content = json.loads((rounds.raw / name).read_text())
         for key in place:
             content = content[key]
         assert content["saw_model"] == shown
-    scores = evaluate(rounds.raw / "labelsTr", rounds.raw / "labelsTr", output=tmp_path / "scores.json")
-    assert f"{len(shown)} of 6 references were corrected from proposals of a model" in " ".join(scores.notes)
-    errors = [one for one in check(rounds.raw).findings if one.error]
-    assert not [one.text for one in errors if "conversion" in one.text]
+    scores = evaluate(
+        rounds.raw / "labelsTr", rounds.raw / "labelsTr", output=tmp_path / "scores.json"
+    )
+    assert f"{len(shown)} of 6 references were corrected from proposals of a model" in " ".join(
+        scores.notes
+    )
+    assert not [str(one) for one in check(rounds.raw).findings if "conversion" in str(one)]
 
 
 def test_a_finished_round_is_not_made_again(tmp_path, monkeypatch, commands):
@@ -129,7 +144,9 @@ def test_a_finished_round_is_not_made_again(tmp_path, monkeypatch, commands):
     assert commands.ran == ran
     save(rounds, 1, tmp_path / "back", {"a": box()})
     ingest(rounds.folder, tmp_path / "back", "R1")
-    with pytest.raises(UserError, match=r"5 cases of round 1 were not returned: b, c, d, e, f; ingest.*--partial"):
+    with pytest.raises(
+        UserError, match=r"5 cases of round 1 were not returned: b, c, d, e, f; ingest.*--partial"
+    ):
         next_round(rounds.folder)
     assert next_round(rounds.folder, partial=True)[1] == 2
 
@@ -147,6 +164,38 @@ class Killed(BaseException):
     """Ends a process at once."""
 
 
+class Moment:
+    """Ends a call before a file or folder is moved into place."""
+
+    def __init__(self, monkeypatch):
+        self.left = -1
+        for name in ("rename", "replace"):
+            monkeypatch.setattr(os, name, self._after(getattr(os, name)))
+
+    def _after(self, real):
+        def move(*arguments, **options):
+            self.pass_by()
+            return real(*arguments, **options)
+
+        return move
+
+    def pass_by(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise Killed
+
+    def spares(self, number: int, call) -> bool:
+        """Whether the call ends before the moment of this number comes."""
+        self.left = number
+        try:
+            call()
+        except Killed:
+            return False
+        finally:
+            self.left = -1
+        return True
+
+
 def test_interrupted_anywhere_and_run_again_it_ends_in_the_same_files(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "run_logged", Commands())
     rounds = begun(tmp_path, monkeypatch)
@@ -155,37 +204,39 @@ def test_interrupted_anywhere_and_run_again_it_ends_in_the_same_files(tmp_path, 
     next_round(rounds.folder)
     whole = tree(rounds.folder)
 
-    moves, left = 0, [0]
-
-    def count_down() -> None:
-        left[0] -= 1
-        if left[0] == 0:
-            raise Killed
-
-    import os
-
-    real = os.rename, os.replace
-
-    def rename(*arguments):
-        count_down()
-        real[0](*arguments)
-
-    monkeypatch.setattr(os, "rename", rename)
-    monkeypatch.setattr(training, "run_logged", Commands(count_down))
-    while True:
-        moves += 1
+    moment = Moment(monkeypatch)
+    monkeypatch.setattr(training, "run_logged", Commands(moment.pass_by))
+    for number in range(1, 100):
         shutil.rmtree(rounds.folder)
         shutil.copytree(kept, rounds.folder)
-        left[0] = moves
-        try:
-            next_round(rounds.folder)
-        except Killed:
-            left[0] = -1
-            next_round(rounds.folder)
-            assert tree(rounds.folder) == whole, moves
-            continue
-        break
-    assert moves > 20
+        if moment.spares(number, lambda: next_round(rounds.folder)):
+            break
+        next_round(rounds.folder)
+        assert tree(rounds.folder) == whole, number
+    assert number > 20
+
+
+def test_an_interrupted_ingest_takes_all_masks_or_none(tmp_path, monkeypatch, commands):
+    rounds = begun(tmp_path, monkeypatch)
+    next_round(rounds.folder)
+    kept = tmp_path / "kept"
+    shutil.copytree(rounds.folder, kept)
+    back = save(rounds, 1, tmp_path / "back", {"a": box(), "c": box(at=4)})
+    moment = Moment(monkeypatch)
+    for number in range(1, 100):
+        shutil.rmtree(rounds.folder)
+        shutil.copytree(kept, rounds.folder)
+        if moment.spares(number, lambda: ingest(rounds.folder, back, "R1")):
+            break
+        assert set(rounds.returned(1)) in (set(), {"a", "c"})
+        ingest(rounds.folder, back, "R1")
+        ((folder, record),) = rounds.ingests(1)
+        assert set(record["cases"]) == {"a", "c"}
+        assert len([*folder.glob("masks/*")]) == 2
+        assert (rounds.raw / "labelsTr" / "a.nii.gz").read_bytes() == rounds.references(2)[
+            "a"
+        ].file.read_bytes()
+    assert number > 4
 
 
 def test_the_curve_says_when_to_stop(tmp_path, monkeypatch, commands):
@@ -205,8 +256,10 @@ def test_the_curve_says_when_to_stop(tmp_path, monkeypatch, commands):
     assert "stop     the median Dice to the round before, 1.000, is not below 0.95" in text
     assert str(rounds.raw) in text
     one, two = curve_of(rounds)
-    assert sorted(one.minutes) == [10, 20] and one.complete
-    assert two.before == [1.0] * two.exported and two.readers == ("R2",)
+    assert sorted(one.minutes) == [10, 20]
+    assert one.complete
+    assert two.before == [1.0] * two.exported
+    assert two.readers == ("R2",)
     assert len(one.hidden) == len(two.hidden) > 0
     write_curve([one, two], tmp_path / "curve.png", 0.95)
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
@@ -222,7 +275,9 @@ def test_rounds_end_after_their_number(tmp_path, monkeypatch, commands):
 def test_a_changed_image_stops_the_rounds(tmp_path, monkeypatch, commands):
     rounds = begun(tmp_path, monkeypatch)
     rounds.image("c").write_bytes(b"other")
-    with pytest.raises(UserError, match=r"c_0000.nii.gz: is missing or has changed since rounds init"):
+    with pytest.raises(
+        UserError, match=r"c_0000.nii.gz: is missing or has changed since rounds init"
+    ):
         write_dataset(rounds, 1)
     assert not rounds.raw.exists()
 
@@ -239,5 +294,6 @@ def test_the_interval_of_a_difference_of_medians():
     shown, hidden = [0.9, 0.92, 0.94, 0.96], [0.7, 0.72, 0.74, 0.76]
     low, high = interval(shown, hidden)
     assert low < 0.2 < high
-    assert low >= 0.9 - 0.76 and high <= 0.96 - 0.70 + 1e-9
+    assert low >= 0.9 - 0.76
+    assert high <= 0.96 - 0.70 + 1e-9
     assert interval(shown, hidden[:2]) is None
