@@ -1,6 +1,6 @@
 """Whether references were drawn by readers who saw a model's proposal, as `rounds` records it in dataset.json.
 
-A model that is scored against such references agrees with them better than with references drawn without a model.
+Such references favour the models that proposed them, and those trained on them.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataset_conversion.json_text import parse_json
 ENTRY = "nnunet_plugins"  # in dataset.json
 KEY = "rounds"
 NOTE = (
-    "{} of {} references were corrected from proposals of a model (nnunet-plugins rounds, up to round {}): scores of "
-    "models are higher than against references drawn without a model"
+    "{} of {} references were corrected from proposals of a model (nnunet-plugins rounds, up to round {}): such "
+    "references favour the models that proposed them"
 )
 
 

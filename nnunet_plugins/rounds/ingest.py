@@ -6,15 +6,14 @@ import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dataset_conversion.errors import DatasetError, some, together
 from dataset_conversion.io.atomic_files import flush_folder
 from dataset_conversion.io.nifti_writer import write_image
-from dataset_conversion.io.volumes import read_header
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.evaluation.pairs import label_maps
 from nnunet_plugins.logged_commands import now
 from nnunet_plugins.rounds.agreement import agreement
@@ -22,7 +21,7 @@ from nnunet_plugins.rounds.dataset import write_dataset
 from nnunet_plugins.rounds.folder import ENDING, RECORD, Rounds, check_open, write_json
 from nnunet_plugins.rounds.minutes import read_minutes
 from nnunet_plugins.rounds.proposals import array_of
-from nnunet_plugins.rounds.returned import Mask, doubts, read_returned
+from nnunet_plugins.rounds.returned import Mask, Others, doubt, read_returned
 from nnunet_plugins.scratch import scratch_in
 from nnunet_plugins.study.locks import alone
 
@@ -128,6 +127,8 @@ def _take(
         DatasetError: some masks do not fit; the message names all of them.
     """
     taken = Ingested(number, {}, [], [], [])
+    exported, earlier = rounds.export(number)["cases"], rounds.returned(number)
+    references, others = rounds.references(number), Others(rounds, number)
     problems: list[str] = []
     with scratch_in(rounds.round(number)) as scratch:
         made = scratch / "ingest"
@@ -138,20 +139,33 @@ def _take(
             except (DatasetError, UserError) as error:
                 problems.append(str(error))
                 continue
-            before = rounds.returned(number).get(case)
+            before = earlier.get(case)
             if before and (before["file_sha256"], before["reader"]) == (mask.sha256, reader):
                 taken.known.append(case)
                 continue
             if case not in confirmed:
-                odd = doubts(rounds, number, mask, partial(_alike, rounds, number, case))
+                odd = [doubt(mask, exported[case]) or others.doubt(mask)]
                 if before:
                     odd.append(f"replaces the mask that {before['reader']} returned in this round")
-                problems += [f"{file}: {one}; if it is right, pass --confirm {case}" for one in odd]
+                problems += [
+                    f"{file}: {one}; if it is right, pass --confirm {case}" for one in odd if one
+                ]
+            proposal = rounds.proposals(number) / f"{case}{ENDING}"
             taken.cases[case] = {
-                **_measured(rounds, number, mask),
+                "file_sha256": mask.sha256,
+                "mask_sha256": write_image(mask.image, made / "masks" / f"{case}{ENDING}", scratch),
+                "shown": exported[case]["shown"],
                 "minutes": minutes.get(case),
                 "confirmed": case in confirmed,
-                "mask_sha256": write_image(mask.image, made / "masks" / f"{case}{ENDING}", scratch),
+                **_measured(
+                    "proposal", mask, proposal if proposal.is_file() else None, rounds.labels
+                ),
+                **_measured(
+                    "before",
+                    mask,
+                    references[case].file if case in references else None,
+                    rounds.labels,
+                ),
             }
             taken.notes.extend(f"{case}: {note}" for note in mask.notes)
         if problems:
@@ -166,28 +180,11 @@ def _take(
     return taken
 
 
-def _alike(rounds: Rounds, number: int, case: str) -> list[str]:
-    """The other cases with a proposal on a grid of the same size."""
-    size = read_header(rounds.image(case)).size
-    others = (one for one in rounds.export(number)["cases"] if one != case)
-    return [one for one in others if read_header(rounds.image(one)).size == size]
-
-
-def _measured(rounds: Rounds, number: int, mask: Mask) -> dict[str, Any]:
-    """What is recorded about a mask: voxels changed and Dice, against the proposal and the round before."""
-    found: dict[str, Any] = {
-        "file_sha256": mask.sha256,
-        "shown": rounds.export(number)["cases"][mask.case]["shown"],
+def _measured(name: str, mask: Mask, other: Path | None, labels: Labels) -> dict[str, Any]:
+    """Voxels changed and Dice, against the proposal or the round before; None without one."""
+    one = agreement(array_of(other), mask.voxels, labels) if other else None
+    return {
+        f"changed_to_{name}": one.changed if one else None,
+        f"dice_to_{name}": one.mean if one else None,
+        f"dice_to_{name}_by_label": one.dice if one else None,
     }
-    reference = rounds.references(number).get(mask.case)
-    proposal = rounds.proposals(number) / f"{mask.case}{ENDING}"
-    for name, file in (("proposal", proposal), ("before", reference.file if reference else None)):
-        one = (
-            agreement(array_of(file), mask.voxels, rounds.labels)
-            if file and file.is_file()
-            else None
-        )
-        found[f"changed_to_{name}"] = one.changed if one else None
-        found[f"dice_to_{name}"] = one.mean if one else None
-        found[f"dice_to_{name}_by_label"] = one.dice if one else None
-    return found

@@ -28,7 +28,7 @@ def write_curve(found: Sequence[Round], path: Path, stop_dice: float) -> None:
         stop_dice: drawn as a dashed line.
 
     Raises:
-        UserError: the file cannot be written, or is no figure.
+        UserError: the file cannot be written, or has another ending.
     """
     timed = any(one.minutes for one in found)
     with figure([path], (PAGE, 3.0), dpi=200) as drawing:
@@ -38,7 +38,7 @@ def write_curve(found: Sequence[Round], path: Path, stop_dice: float) -> None:
         left.axhline(stop_dice, color="black", linewidth=0.8, linestyle="--")
         left.set_ylabel("Dice")
         left.set_ylim(-0.02, 1.02)
-        left.legend(loc="lower right", fontsize=7)
+        drawing.legend(loc="outside upper center", ncols=len(DICE), fontsize=7, frameon=False)
         for axes in right:
             _series(axes, found, "minutes", LINES[0], 0.0, "")
             axes.set_ylabel("minutes per case")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,12 @@ from dataset_conversion.cases.mask_alignment import on_grid
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.atomic_files import digest
 from dataset_conversion.io.label_maps import by_name, read_mask
-from dataset_conversion.io.volumes import header_of, read_image
+from dataset_conversion.io.volumes import header_of, read_header, read_image
 from nnunet_plugins.export.segments import check_declared
-from nnunet_plugins.rounds.agreement import agreement
 from nnunet_plugins.rounds.folder import ENDING, Rounds
-from nnunet_plugins.rounds.proposals import array_of
+from nnunet_plugins.rounds.proposals import array_of, read_proposals
 
-#: Dice to the proposal of another case that is taken for a mix-up.
+#: Dice of the foreground to the proposal of another case from which on it is taken for that case's mask.
 MIXED_UP = 0.9
 
 
@@ -55,50 +55,70 @@ def read_returned(rounds: Rounds, case: str, file: Path) -> Mask:
         UserError: it holds values that are not declared.
     """
     image, _ = read_image(rounds.image(case))
-    found = read_mask(file, header_of(image))
-    found = by_name(found, rounds.named_labels, str(file))
-    values = [value for value in found.values if value != rounds.labels.ignore]
-    check_declared(values, rounds.labels, str(file))
     try:
+        found = by_name(read_mask(file, header_of(image)), rounds.named_labels, str(file))
+        values = [value for value in found.values if value != rounds.labels.ignore]
+        check_declared(values, rounds.labels, str(file))
         placed, note = on_grid(found.image, image, str(file))
     except DatasetError as error:
-        raise DatasetError(
-            f"{error}. If the file is of another case, give it that name; then return it again"
-        ) from error
+        # The options that these messages end with are those of convert.
+        raise DatasetError(str(error).partition(", or pass --")[0]) from error
     return Mask(case, placed, digest(file), (note,) if note else ())
 
 
-def doubts(rounds: Rounds, number: int, mask: Mask, others: Callable[[], list[str]]) -> list[str]:
-    """What is odd about a mask and may still be right; the user confirms it.
+def doubt(mask: Mask, exported: Mapping[str, Any]) -> str:
+    """What is odd about a mask and may still be right, which the user confirms; '' if nothing is.
+
+    Args:
+        mask: the mask.
+        exported: what was exported for its case.
+    """
+    if mask.sha256 == exported["sha256"]:
+        state = (
+            "proposal as it was exported" if exported["shown"] else "empty mask that was exported"
+        )
+        return f"is the {state}, not saved by a reader"
+    return "" if mask.voxels.any() else "is empty"
+
+
+class Others:
+    """The proposals of a round, in which a mask of another patient is recognised.
 
     Args:
         rounds: the rounds.
         number: of the round.
-        mask: the mask.
-        others: cases with a proposal on a grid of the same size.
     """
-    exported = rounds.export(number)["cases"][mask.case]
-    if mask.sha256 == exported["sha256"]:
-        state = (
-            "the proposal as it was exported"
-            if exported["shown"]
-            else "the empty mask that was exported"
-        )
-        return [f"is {state}, not saved by a reader"]
-    if not mask.voxels.any():
-        return ["is empty"]
-    proposal = rounds.proposals(number) / f"{mask.case}{ENDING}"
-    if not proposal.is_file():
-        return []
-    own = agreement(array_of(proposal), mask.voxels, rounds.labels).mean or 0.0
-    if own >= MIXED_UP:
-        return []
-    for other in others():
-        theirs = array_of(rounds.proposals(number) / f"{other}{ENDING}")
-        if theirs.shape == mask.voxels.shape and np.any(theirs):
-            dice = agreement(theirs, mask.voxels, rounds.labels).mean or 0.0
-            if dice >= MIXED_UP and dice > own:
-                return [
-                    f"has a Dice of {dice:.2f} to the proposal of {other}, and {own:.2f} to its own"
-                ]
-    return []
+
+    def __init__(self, rounds: Rounds, number: int) -> None:
+        self.rounds, self.number = rounds, number
+        self.proposals = read_proposals(rounds, number)
+
+    @cached_property
+    def sizes(self) -> dict[str, tuple[int, int, int]]:
+        """Case -> size of its grid (x, y, z)."""
+        return {case: read_header(self.rounds.image(case)).size for case in self.proposals}
+
+    def doubt(self, mask: Mask) -> str:
+        """The other case whose proposal a mask fits better than that of its own case; '' if there is none."""
+        if mask.case not in self.proposals:
+            return ""
+        drawn = mask.voxels > 0
+        count = int(np.count_nonzero(drawn))
+        own = self._dice(mask.case, drawn, count)
+        for case in self.proposals if own < MIXED_UP else ():
+            if case == mask.case or self.sizes[case] != mask.image.GetSize():
+                continue
+            # Dice is at most this; reading voxels takes longer.
+            total = count + self.proposals[case].foreground
+            if 2 * min(count, self.proposals[case].foreground) < MIXED_UP * total:
+                continue
+            dice = self._dice(case, drawn, count)
+            if dice >= MIXED_UP:
+                return f"fits the proposal of {case} (Dice {dice:.2f}), not its own ({own:.2f})"
+        return ""
+
+    def _dice(self, case: str, drawn: NDArray[np.bool_], count: int) -> float:
+        """Dice of all foreground."""
+        proposal = array_of(self.rounds.proposals(self.number) / f"{case}{ENDING}") > 0
+        total = count + int(np.count_nonzero(proposal))
+        return 2 * int(np.count_nonzero(proposal & drawn)) / total if total else 0.0

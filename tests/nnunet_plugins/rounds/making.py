@@ -76,7 +76,7 @@ def begun(tmp_path: Path, monkeypatch: Any, *, labelled: int = 4, unlabelled: in
 
 
 class Commands:
-    """Stands for nnU-Net's commands; writes their files, in two halves, and stops where it is told to.
+    """Stands for nnU-Net's commands; writes their files one after the other.
 
     Args:
         before: called before each file is written.

@@ -12,6 +12,8 @@ import pytest
 import SimpleITK as sitk
 
 from dataset_conversion.checks.dataset import check
+from dataset_conversion.datasets.nnunet_raw import convert
+from nnunet_plugins.cli import main
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.rounds import training
 from nnunet_plugins.rounds.curve import curve_of, interval, status_text
@@ -22,7 +24,7 @@ from nnunet_plugins.rounds.ingest import ingest
 from nnunet_plugins.rounds.next_round import next_round
 from nnunet_plugins.rounds.plot import write_curve
 from nnunet_plugins.rounds.proposals import entropy, read_proposals
-from tests.nnunet_plugins.rounds.making import Commands, begun, box, save
+from tests.nnunet_plugins.rounds.making import Commands, begun, box, save, write_source
 
 
 @pytest.fixture
@@ -198,7 +200,7 @@ class Moment:
 
 def test_interrupted_anywhere_and_run_again_it_ends_in_the_same_files(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "run_logged", Commands())
-    rounds = begun(tmp_path, monkeypatch)
+    rounds = begun(tmp_path, monkeypatch, labelled=3, unlabelled=1)
     kept = tmp_path / "kept"
     shutil.copytree(rounds.folder, kept)
     next_round(rounds.folder)
@@ -297,3 +299,79 @@ def test_the_interval_of_a_difference_of_medians():
     assert low >= 0.9 - 0.76
     assert high <= 0.96 - 0.70 + 1e-9
     assert interval(shown, hidden[:2]) is None
+
+
+def test_convert_raw_keeps_the_mark(tmp_path, monkeypatch, commands):
+    rounds = begun(tmp_path, monkeypatch)
+    next_round(rounds.folder)
+    save(rounds, 1, tmp_path / "back", {"a": box()})
+    ingest(rounds.folder, tmp_path / "back", "R1")
+    mark = json.loads((rounds.raw / "dataset.json").read_text())["nnunet_plugins"]["rounds"]
+    assert mark["saw_model"] == ["a"]
+    convert(rounds.raw, tmp_path / "other", 701)
+    (file,) = (tmp_path / "other").glob("Dataset701_*/dataset.json")
+    assert json.loads(file.read_text())["nnunet_plugins"]["rounds"] == mark
+
+
+def test_the_commands_print_what_comes_next(tmp_path, monkeypatch, commands, capsys):
+    monkeypatch.setenv("nnUNet_raw", str(tmp_path / "nnUNet_raw"))
+    write_source(tmp_path / "nnUNet_raw")
+    folder = str(tmp_path / "rounds")
+    init = [
+        "rounds",
+        "init",
+        folder,
+        "--dataset",
+        "700",
+        "--folds",
+        "2",
+        "--to",
+        "nii.gz",
+        "-device",
+        "cpu",
+    ]
+    assert main([*init, "--anchoring-subset", "1"]) == 0
+    assert "cases    6 of 5 patients" in capsys.readouterr().out
+    assert main(["rounds", "next", folder]) == 0
+    assert "round    1: 6 cases" in capsys.readouterr().out
+    rounds = Rounds.read(tmp_path / "rounds")
+    save(rounds, 1, tmp_path / "back", {"a": box(), "c": box(at=4)})
+    assert main(["rounds", "ingest", folder, str(tmp_path / "back"), "--reader", "R1"]) == 0
+    assert "round    1: 4 cases are still out" in capsys.readouterr().out
+    assert main(["rounds", "ingest", folder, str(tmp_path / "back"), "--reader", "R1"]) == 0
+    assert "2 masks were taken back before" in capsys.readouterr().out
+    assert main(["rounds", "status", folder]) == 0
+    assert (tmp_path / "rounds" / "curve.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"order": "best"}, "--order best: allowed: random, uncertain"),
+        ({"folds": 1}, "--folds 1: expected an integer of 2 or more"),
+        ({"stop_dice": 1.5}, "--stop-dice 1.5: expected a number above 0, at most 1"),
+        ({"blind": 5}, "--anchoring-subset 5: allowed are 0 to 4, as there are 5 patients"),
+        ({"labels": "missing.txt"}, "--labels missing.txt: allowed: all, none, or a text file"),
+        ({"network": "Unknown"}, "Unknown"),
+    ],
+)
+def test_choices_are_checked(tmp_path, monkeypatch, options, match):
+    with pytest.raises(UserError, match=match):
+        begun(tmp_path, monkeypatch, **options)
+    assert not (tmp_path / "rounds" / "rounds.json").exists()
+
+
+def test_patients_of_the_test_set_stay_out(tmp_path, monkeypatch):
+    source = write_source(tmp_path / "nnUNet_raw")
+    (source / "labelsTs").mkdir()
+    shutil.copyfile(source / "labelsTr" / "a.nii.gz", source / "labelsTs" / "f.nii.gz")
+    manifest = json.loads((source / "conversion.json").read_text())
+    manifest["patients"]["e"] = manifest["patients"]["f"]
+    (source / "conversion.json").write_text(json.dumps(manifest))
+    assert set(begun(tmp_path, monkeypatch).settings.cases) == {"a", "b", "c", "d"}
+
+
+def test_without_known_patients_there_are_no_rounds(tmp_path, monkeypatch):
+    (write_source(tmp_path / "nnUNet_raw") / "conversion.json").unlink()
+    with pytest.raises(UserError, match=r"patients of its cases are not known.*--groups FILE.csv"):
+        begun(tmp_path, monkeypatch)
