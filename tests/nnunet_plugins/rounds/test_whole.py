@@ -1,4 +1,4 @@
-"""A round with nnU-Net's own commands, killed while it trains and run again; the next one continues with its weights."""
+"""A round with nnU-Net's own commands, killed while it trains and run again."""
 
 from __future__ import annotations
 
@@ -49,8 +49,9 @@ def test_a_round_that_is_killed_goes_on(tmp_path, monkeypatch):
         )
         assert found.returncode == 0, found.stdout[-2000:] + found.stderr[-3000:]
 
-    done("init", folder, "--dataset", 700, "--groups", patients, "--folds", 2, "--order", "uncertain", "--to", "nii.gz",
-         "-device", "cpu", "--plan=--preset cpu --epochs 1 --iterations 1")  # fmt: skip
+    options = ["--folds", 2, "--order", "uncertain", "--to", "nii.gz", "-device", "cpu"]
+    plan = "--plan=--preset cpu --epochs 1 --iterations 1"
+    done("init", folder, "--dataset", 700, "--groups", patients, *options, plan)
     rounds = Rounds.read(folder)
     process = subprocess.Popen(command("next", folder), env=environ, start_new_session=True,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
