@@ -35,6 +35,7 @@ from nnunet_plugins.commands import (
     readers,
     report,
     robustness,
+    rounds,
     study,
 )
 from nnunet_plugins.errors import UserError
@@ -54,6 +55,7 @@ COMMANDS = {
     "ablation": ablation,
     "study": study,
     "predict": predict,
+    "rounds": rounds,
     "evaluate": evaluate,
     "compare": compare,
     "ensemble": ensemble,
@@ -66,7 +68,7 @@ COMMANDS = {
     "demo": demo,
 }
 #: Commands during which nnU-Net or a shell command starts processes.
-START_PROCESSES = frozenset({"demo", "doctor", "plan", "study"})
+START_PROCESSES = frozenset({"demo", "doctor", "plan", "rounds", "study"})
 
 
 def parser() -> argparse.ArgumentParser:

@@ -61,7 +61,11 @@ def find(source: Path, options: VolumeOptions, id: int, name: str,
     notes = _notes(source, entry, sum(one.subset != "test" and bool(one.mask) for one in files))
     content = Content(labels, len(channels))
     found = collect(_grouped(source, files), content, options, progress, problems)
-    return volume_dataset(id, name, found, options, channels, notes=notes)
+    # References that saw a model's proposal, see nnunet_plugins.rounds; cases keep their names.
+    ours = entry.get("nnunet_plugins")
+    rounds = ours.get("rounds") if isinstance(ours, dict) else None
+    settings = {"rounds": rounds} if rounds else {}
+    return volume_dataset(id, name, found, options, channels, notes=notes, settings=settings)
 
 
 def _ending(entry: Mapping[str, Any], path: Path) -> str:

@@ -91,6 +91,7 @@ class Description:
                 "steps": [described(step) for step in self.output.steps],
                 "left_right_axis": left_right[0] if len(left_right) == 1 else list(left_right),
                 "sided_labels": self.labels.sided(),
+                **{key: self.settings[key] for key in ("rounds",) if key in self.settings},
             },
         }
         return to_json(entry)

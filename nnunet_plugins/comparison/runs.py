@@ -18,6 +18,7 @@ from nnunet_plugins.evaluation.measuring import Scoring
 from nnunet_plugins.evaluation.pairs import Pair, find_pairs, label_maps
 from nnunet_plugins.evaluation.patients import find_patients, with_patients
 from nnunet_plugins.evaluation.saved import is_scores, read_scores
+from nnunet_plugins.evaluation.saw_model import saw_model_notes
 from nnunet_plugins.evaluation.scoring import evaluate, marked, score_pairs
 from nnunet_plugins.evaluation.summary import Scores
 from nnunet_plugins.evaluation.validation import (
@@ -234,7 +235,9 @@ def _model(folder: Path, options: Options) -> Run:
     reasons = [why_trained_on(fold, model.logs[fold.name]) for fold in model.folds]
     scores = marked(scores, "; ".join(filter(None, reasons)))
     notes += [*training_notes(model, facts), *_incomplete(model, scores)]
-    patients, more = find_patients([case.name for case in scores.cases], reference, options.groups)
+    names = [case.name for case in scores.cases]
+    notes += saw_model_notes(reference or folder, names)
+    patients, more = find_patients(names, reference, options.groups)
     scores = with_patients(scores, patients)
     notes += [*more, *patient_leaks(model, scores, None if options.groups else reference)]
     planned = resolve(model.plans, model.configuration)

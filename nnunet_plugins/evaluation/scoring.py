@@ -21,6 +21,7 @@ from nnunet_plugins.evaluation.measuring import Measuring, Scoring, more_of
 from nnunet_plugins.evaluation.pairs import Pair, find_pairs
 from nnunet_plugins.evaluation.parallel import each
 from nnunet_plugins.evaluation.patients import find_patients, with_patients
+from nnunet_plugins.evaluation.saw_model import saw_model_notes
 from nnunet_plugins.evaluation.structures import gaps, number_structures
 from nnunet_plugins.evaluation.summary import CaseScores, Scores, check_output
 from nnunet_plugins.evaluation.swapped_sides import swapped_notes
@@ -104,6 +105,7 @@ def evaluate(
     if labels is None:
         labels = _labels_of_files(pairs, jobs, predictions=not map)
     about = [*filter(None, [doubt_of(prediction, reference)]), *notes, *about]
+    about += saw_model_notes(reference, names)
     scoring = Scoring(
         tolerance=tolerance, pixels=pixels, metrics=metrics, instances=instances, instance_iou=instance_iou,
         connectivity=connectivity, map=map, jobs=jobs, progress=progress,

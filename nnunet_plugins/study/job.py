@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.logged_commands import now, run_logged
 from nnunet_plugins.plans_file import read_object
 from nnunet_plugins.study.finished import discard_damaged, is_finished
 from nnunet_plugins.study.folder import JOBS, Study, find_job, write_json
@@ -23,7 +23,6 @@ from nnunet_plugins.study.steps import commands_of
 
 #: A killed run's last processes end within three seconds.
 PATIENCE = 30.0
-TAIL = 12  # lines of a log in an error message
 
 
 def run_job(folder: Path, kind: str, name: str) -> None:
@@ -135,36 +134,7 @@ def _execute(
     Raises:
         UserError: it ended with another status than 0; the message has the end of the log.
     """
-    log = study.log(job)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, **study.environment(), **variables, "PYTHONUNBUFFERED": "1"}
-    with log.open("ab") as stream:
-        stream.write(f"\n## {now()} {os.uname().nodename}\n## {' '.join(command)}\n".encode())
-        stream.flush()
-        with subprocess.Popen(
-            command, cwd=study.folder, env=environment, stdin=subprocess.DEVNULL, stdout=stream,
-            stderr=subprocess.STDOUT, pass_fds=locks,
-        ) as process:  # fmt: skip
-            try:
-                status = process.wait()
-            except BaseException:
-                process.terminate()  # leaving the block waits for it
-                raise
-    if status:
-        raise UserError(
-            f"{job.kind}/{job.name}: {Path(command[0]).name} ended with status {status}; its log {log} ends "
-            f"with:\n{tail(log)}"
-        )
-
-
-def tail(log: Path, lines: int = TAIL) -> str:
-    """The last lines of a log that are not empty."""
-    if not log.is_file():
-        return ""
-    text = log.read_bytes()[-20_000:].decode("utf-8", "replace").replace("\r", "\n")
-    return "\n".join([line for line in text.splitlines() if line.strip()][-lines:])
-
-
-def now() -> str:
-    """Date and time with seconds and offset."""
-    return datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds")
+    run_logged(
+        command, study.log(job), f"{job.kind}/{job.name}", folder=study.folder,
+        environment={**study.environment(), **variables}, locks=locks,
+    )  # fmt: skip

@@ -6,10 +6,10 @@ import os
 import time
 from dataclasses import dataclass
 
+from nnunet_plugins.logged_commands import tail
 from nnunet_plugins.plans_file import read_object
 from nnunet_plugins.study.finished import finished_epochs
 from nnunet_plugins.study.folder import Study
-from nnunet_plugins.study.job import tail
 from nnunet_plugins.study.jobs import Job, jobs_of
 from nnunet_plugins.study.locks import is_held
 

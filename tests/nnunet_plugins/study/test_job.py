@@ -8,11 +8,12 @@ import sys
 import pytest
 
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.logged_commands import tail
 from nnunet_plugins.study import job as jobs
 from nnunet_plugins.study.finished import discard_damaged, is_finished
 from nnunet_plugins.study.folder import JOBS, PLANS, Study
 from nnunet_plugins.study.gpus import own_gpus
-from nnunet_plugins.study.job import run_job, tail
+from nnunet_plugins.study.job import run_job
 from nnunet_plugins.study.jobs import jobs_of
 from nnunet_plugins.study.listing import dry_run_text, status_text
 from nnunet_plugins.study.locks import alone

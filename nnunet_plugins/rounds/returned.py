@@ -1,0 +1,124 @@
+"""Reads and checks one mask that came back from a reader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from dataset_conversion.cases.mask_alignment import on_grid
+from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.atomic_files import digest
+from dataset_conversion.io.label_maps import by_name, read_mask
+from dataset_conversion.io.volumes import header_of, read_header, read_image
+from nnunet_plugins.export.segments import check_declared
+from nnunet_plugins.rounds.folder import ENDING, Rounds
+from nnunet_plugins.rounds.proposals import array_of, read_proposals
+
+#: Dice of the foreground to the proposal of another case from which on it is taken for that case's mask.
+MIXED_UP = 0.9
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A returned mask.
+
+    Attributes:
+        case: its name.
+        image: on the grid of the case's image.
+        sha256: of the returned file.
+        notes: on how it was placed on that grid.
+    """
+
+    case: str
+    image: sitk.Image
+    sha256: str
+    notes: tuple[str, ...]
+
+    @property
+    def voxels(self) -> NDArray[Any]:
+        """(z, y, x)."""
+        return sitk.GetArrayViewFromImage(self.image)  # type: ignore[no-any-return]
+
+
+def read_returned(rounds: Rounds, case: str, file: Path) -> Mask:
+    """Read a mask, with its segments by name, and place it on the grid of its image.
+
+    Raises:
+        DatasetError: it cannot be read, has other labels than the dataset, or is on the grid of another image.
+        UserError: it holds values that are not declared.
+    """
+    image, _ = read_image(rounds.image(case))
+    try:
+        found = by_name(read_mask(file, header_of(image)), rounds.named_labels, str(file))
+        values = [value for value in found.values if value != rounds.labels.ignore]
+        check_declared(values, rounds.labels, str(file))
+        placed, note = on_grid(found.image, image, str(file))
+    except DatasetError as error:
+        # The options that these messages end with are those of convert.
+        raise DatasetError(str(error).partition(", or pass --")[0]) from error
+    return Mask(case, placed, digest(file), (note,) if note else ())
+
+
+def doubt(mask: Mask, exported: Mapping[str, Any]) -> str:
+    """What is odd about a mask and may still be right, which the user confirms; '' if nothing is.
+
+    Args:
+        mask: the mask.
+        exported: what was exported for its case.
+    """
+    if mask.sha256 == exported["sha256"]:
+        state = (
+            "proposal as it was exported" if exported["shown"] else "empty mask that was exported"
+        )
+        return f"is the {state}, not saved by a reader"
+    return "" if mask.voxels.any() else "is empty"
+
+
+class Others:
+    """The proposals of a round, in which a mask of another patient is recognised.
+
+    Args:
+        rounds: the rounds.
+        number: of the round.
+    """
+
+    def __init__(self, rounds: Rounds, number: int) -> None:
+        self.rounds, self.number = rounds, number
+        self.proposals = read_proposals(rounds, number)
+
+    @cached_property
+    def sizes(self) -> dict[str, tuple[int, int, int]]:
+        """Case -> size of its grid (x, y, z)."""
+        return {case: read_header(self.rounds.image(case)).size for case in self.proposals}
+
+    def doubt(self, mask: Mask) -> str:
+        """The other case whose proposal a mask fits better than that of its own case; '' if there is none."""
+        if mask.case not in self.proposals:
+            return ""
+        drawn = mask.voxels > 0
+        count = int(np.count_nonzero(drawn))
+        own = self._dice(mask.case, drawn, count)
+        for case in self.proposals if own < MIXED_UP else ():
+            if case == mask.case or self.sizes[case] != mask.image.GetSize():
+                continue
+            # Dice is at most this; reading voxels takes longer.
+            total = count + self.proposals[case].foreground
+            if 2 * min(count, self.proposals[case].foreground) < MIXED_UP * total:
+                continue
+            dice = self._dice(case, drawn, count)
+            if dice >= MIXED_UP:
+                return f"fits the proposal of {case} (Dice {dice:.2f}), not its own ({own:.2f})"
+        return ""
+
+    def _dice(self, case: str, drawn: NDArray[np.bool_], count: int) -> float:
+        """Dice of all foreground."""
+        proposal = array_of(self.rounds.proposals(self.number) / f"{case}{ENDING}") > 0
+        total = count + int(np.count_nonzero(proposal))
+        return 2 * int(np.count_nonzero(proposal & drawn)) / total if total else 0.0
