@@ -185,8 +185,8 @@ def _contrasts(looked: Looked, channel: int) -> dict[str, str]:
 
 def _moved(looked: Looked, channel: int) -> dict[str, str]:
     return {
-        name: f"{name}: the edges of the image are one voxel beside those of the labels, {m.beside[channel]:.1f} times "
-        "as steep: is the mask moved by one slice?"
+        name: f"{name}: the edges of the image are one voxel beside those of the labels, {m.beside[channel]:.1f} "
+        "times as steep: is the mask moved by one slice?"
         for name, m in looked.measures.items()
         if len(m.beside) > channel and m.beside[channel] > _BESIDE
     }
