@@ -12,8 +12,8 @@ def edge_beside(image: np.ndarray, labels: np.ndarray) -> float:
     """Return how much steeper the image is one voxel beside the edges of the labels than at them.
 
     The steepness is the mean absolute difference of the two voxels of a face. Of the three axes and the two
-    directions, the largest ratio counts. Right masks have less than 1.4 (259 of 260 hippocampi of the Decathlon, whose
-    edges are faint); masks of a pelvis in CT that are moved by one slice have 1.6 to 1.8.
+    directions, the largest ratio counts. Right masks have less than 1.4 (259 of 260 hippocampi of the Decathlon,
+    whose edges are faint); masks of a pelvis in CT that are moved by one slice have 1.6 to 1.8.
 
     >>> image, slope = np.zeros((24, 24, 24)), np.arange(24)[:, None, None]
     >>> image[4:20, 4:20, 4:20] = 99
