@@ -51,7 +51,7 @@ def table(
         raise UserError(
             f"{path}: columns "
             + "; ".join(f"{about}: {', '.join(names)}" for about, names in found.items() if names)
-            + f"; required are {', '.join(required)}, allowed {', '.join(optional)}: rename or remove the others"
+            + f"; required are {', '.join(required)}, allowed {', '.join(optional)}: add, rename or remove columns"
         )
     read = []
     for line, cells in rows[1:]:
