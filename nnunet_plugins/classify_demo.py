@@ -10,7 +10,7 @@ from nnunet_plugins.demo import CONFIGURATION, ITERATIONS, NETWORK, PLANS, Demo,
 PATIENTS = 36
 SHARES = ("18", "6", "12")  # training, validation, test
 EXAMPLE = Example(
-    664, "SacroiliacDiagnosis", "hospital_diagnoses", "tilted DICOM series with masks, and diagnoses",
+    664, "SacroiliacMRI", "hospital_diagnoses", "tilted DICOM series with masks, and diagnoses",
     ("--keep-names", "--split", "2-fold"), epochs=4,
 )  # fmt: skip
 

@@ -90,7 +90,12 @@ def calibration_sheet(result: Result) -> Sheet:
         rows.append(("recalibrated", number(found.brier_after, 3), "", ""))
         notes.append(
             f"Recalibration, fitted on the validation set: intercept {fit.intercept:.2f}, slope {fit.slope:.2f} on "
-            "the logit. Calls and AUC do not change."
+            "the logit. "
+            + (
+                "Calls and AUC do not change."
+                if fit.slope > 0
+                else "THE SLOPE IS NOT POSITIVE: on the validation set, the score does not rise with the disease."
+            )
         )
     return Sheet(
         "Calibration",

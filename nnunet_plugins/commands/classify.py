@@ -119,7 +119,7 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
         "--external", metavar="DATASET", help=f"score another dataset instead: {_DATASET}"
     )
     parser.add_argument(
-        "--table", metavar="TABLE.csv", type=Path, help="cases and diagnoses of --external"
+        "--diagnoses", metavar="TABLE.csv", type=Path, help="cases and diagnoses of --external"
     )
     _add_masks(parser)
     parser.add_argument(
@@ -245,7 +245,7 @@ def _predict(arguments: argparse.Namespace) -> int:
         classifier = external_cases(
             classifier,
             _sources(arguments, arguments.external),
-            arguments.table,
+            arguments.diagnoses,
             arguments.label_column,
         )
         splits = ("external", NEW)

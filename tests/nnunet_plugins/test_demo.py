@@ -60,3 +60,27 @@ def test_epochs_are_reported_while_they_run_and_the_log_is_complete(tmp_path, mo
     assert (tmp_path / "logs" / "2_train.txt").read_text().count("\n") == 3
     with pytest.raises(UserError, match=r"predict ended with status 3; .*ends with:\nbad"):
         demo._step("predict", "python", "-c", "print('bad'); raise SystemExit(3)")
+
+
+def test_the_demo_goes_on_to_a_diagnosis(tmp_path, monkeypatch, capsys):
+    from nnunet_plugins.classify_demo import PATIENTS, DiagnosisDemo
+
+    steps, write = [], WRITERS["sij-mri"]
+    monkeypatch.setattr(DiagnosisDemo, "_step", lambda _, name, *command: steps.append(command))
+    monkeypatch.setitem(
+        WRITERS, "sij-mri", lambda folder, count, **options: write(folder, 4, **options)
+    )
+    DiagnosisDemo(tmp_path, "cpu", None, lambda _: None, "sij-mri").run()
+    for command in steps:
+        if command[0] == "nnunet-plugins":
+            parser().parse_args(list(command[1:]))
+    assert sum(command[0] == "nnUNetv2_train" for command in steps) == 2
+    diagnoses = (tmp_path / "hospital_diagnoses/diagnoses.csv").read_text().splitlines()
+    assert diagnoses[:3] == [
+        "case,patient,label",
+        "patient001,patient001,axSpA",
+        "patient002,patient002,other",
+    ]
+    assert PATIENTS == 36
+    assert main(["demo", "--classify", "-o", str(tmp_path), "-device", "cpu"]) == 2
+    assert "pass --dataset sij-mri" in capsys.readouterr().err

@@ -102,7 +102,7 @@ def auc_of_withheld(folder, phantoms, labels):
 
 
 @pytest.mark.integration
-def test_lesions_at_the_joints_are_told_from_scattered_ones(tmp_path, phantoms):
+def test_lesions_at_the_joints_and_scattered_ones_differ(tmp_path, phantoms):
     assert auc_of_withheld(tmp_path, phantoms, [1, 0] * 18) >= 0.8
 
 

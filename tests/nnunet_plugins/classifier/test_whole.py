@@ -91,7 +91,7 @@ def test_drawn_masks_mark_every_output_and_an_external_set_is_scored(world, monk
     rows = [f"case_{n:03d},Q{n},{n % 2}" for n in range(28, 40)]
     (root / "external.csv").write_text("case,patient,label\n" + "\n".join(rows))
     predict = ["classify", "predict", str(root / "clf"), "-o", str(root / "ext"), "-device", "cpu"]
-    external = ["--external", "702", "--table", str(root / "external.csv"), "--reference-masks"]
+    external = ["--external", "702", "--diagnoses", str(root / "external.csv"), "--reference-masks"]
     # The symbolic links lead to the images of the training.
     assert main([*predict, *external]) == 2
     assert "was trained on this dataset" in capsys.readouterr().err
