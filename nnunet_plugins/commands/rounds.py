@@ -165,7 +165,7 @@ def _next(arguments: argparse.Namespace) -> int:
 
 def _ingest(arguments: argparse.Namespace) -> int:
     from nnunet_plugins.rounds.ingest import ingest
-    from nnunet_plugins.text_table import number, ruled
+    from nnunet_plugins.text_table import count, number, ruled
 
     taken = ingest(
         arguments.folder, arguments.source, arguments.reader, minutes=arguments.minutes,
@@ -183,8 +183,8 @@ def _ingest(arguments: argparse.Namespace) -> int:
     for note in taken.notes:
         print(f"note     {note}")
     if taken.known:
-        print(f"known    {len(taken.known)} masks were taken back before")
-    print(f"round    {taken.round}: {len(taken.missing)} cases are still out")
+        print(f"known    {count(len(taken.known), 'mask')} taken back before")
+    print(f"round    {taken.round}: {count(len(taken.missing), 'case')} still out")
     print(
         f"next     nnunet-plugins rounds {'status' if taken.missing else 'next'} {arguments.folder}"
     )

@@ -129,6 +129,7 @@ def _take(
     taken = Ingested(number, {}, [], [], [])
     exported, earlier = rounds.export(number)["cases"], rounds.returned(number)
     references, others = rounds.references(number), Others(rounds, number)
+    cases_of = {one["file_sha256"]: case for case, one in earlier.items()}
     problems: list[str] = []
     with scratch_in(rounds.round(number)) as scratch:
         made = scratch / "ingest"
@@ -145,6 +146,8 @@ def _take(
                 continue
             if case not in confirmed:
                 odd = [doubt(mask, exported[case]) or others.doubt(mask)]
+                if cases_of.setdefault(mask.sha256, case) != case:
+                    odd.append(f"is the file that was returned for {cases_of[mask.sha256]}")
                 if before:
                     odd.append(f"replaces the mask that {before['reader']} returned in this round")
                 problems += [

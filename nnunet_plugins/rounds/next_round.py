@@ -43,7 +43,7 @@ def next_round(
                 return rounds, number - 1
             if missing and not partial:
                 raise UserError(
-                    f"{folder}: {len(missing)} cases of round {number - 1} were not returned: {some(missing)}; "
+                    f"{folder}: round {number - 1}: not returned: {some(missing)}; "
                     "ingest them, or pass --partial to go on without them"
                 )
         if rounds.settings.format == "seg.nrrd":

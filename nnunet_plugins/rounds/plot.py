@@ -38,7 +38,8 @@ def write_curve(found: Sequence[Round], path: Path, stop_dice: float) -> None:
         left.axhline(stop_dice, color="black", linewidth=0.8, linestyle="--")
         left.set_ylabel("Dice")
         left.set_ylim(-0.02, 1.02)
-        drawing.legend(loc="outside upper center", ncols=len(DICE), fontsize=7, frameon=False)
+        if left.get_legend_handles_labels()[0]:
+            drawing.legend(loc="outside upper center", ncols=len(DICE), fontsize=7, frameon=False)
         for axes in right:
             _series(axes, found, "minutes", LINES[0], 0.0, "")
             axes.set_ylabel("minutes per case")

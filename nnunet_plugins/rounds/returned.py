@@ -13,10 +13,10 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from dataset_conversion.cases.mask_alignment import on_grid
-from dataset_conversion.errors import DatasetError
+from dataset_conversion.errors import DatasetError, some
 from dataset_conversion.io.atomic_files import digest
 from dataset_conversion.io.label_maps import by_name, read_mask
-from dataset_conversion.io.volumes import header_of, read_header, read_image
+from dataset_conversion.io.volumes import Header, header_of, read_header, read_image
 from nnunet_plugins.export.segments import check_declared
 from nnunet_plugins.rounds.folder import ENDING, Rounds
 from nnunet_plugins.rounds.proposals import array_of, read_proposals
@@ -32,12 +32,14 @@ class Mask:
     Attributes:
         case: its name.
         image: on the grid of the case's image.
+        stored: size and affine of the returned file.
         sha256: of the returned file.
         notes: on how it was placed on that grid.
     """
 
     case: str
     image: sitk.Image
+    stored: Header
     sha256: str
     notes: tuple[str, ...]
 
@@ -63,7 +65,7 @@ def read_returned(rounds: Rounds, case: str, file: Path) -> Mask:
     except DatasetError as error:
         # The options that these messages end with are those of convert.
         raise DatasetError(str(error).partition(", or pass --")[0]) from error
-    return Mask(case, placed, digest(file), (note,) if note else ())
+    return Mask(case, placed, header_of(found.image), digest(file), (note,) if note else ())
 
 
 def doubt(mask: Mask, exported: Mapping[str, Any]) -> str:
@@ -82,7 +84,7 @@ def doubt(mask: Mask, exported: Mapping[str, Any]) -> str:
 
 
 class Others:
-    """The proposals of a round, in which a mask of another patient is recognised.
+    """The other cases, by whose grids and proposals a mask of another patient is recognised.
 
     Args:
         rounds: the rounds.
@@ -94,19 +96,23 @@ class Others:
         self.proposals = read_proposals(rounds, number)
 
     @cached_property
-    def sizes(self) -> dict[str, tuple[int, int, int]]:
-        """Case -> size of its grid (x, y, z)."""
-        return {case: read_header(self.rounds.image(case)).size for case in self.proposals}
+    def grids(self) -> dict[str, Header]:
+        """Case -> grid of its image."""
+        return {case: read_header(self.rounds.image(case)) for case in self.rounds.settings.cases}
 
     def doubt(self, mask: Mask) -> str:
-        """The other case whose proposal a mask fits better than that of its own case; '' if there is none."""
+        """The other case that a mask fits better than its own; '' if there is none."""
+        if mask.stored.size != self.grids[mask.case].size:
+            same = [case for case, grid in self.grids.items() if _equal(grid, mask.stored)]
+            if same:
+                return f"has the grid of {some(same)}, which is a part of that of its own case"
         if mask.case not in self.proposals:
             return ""
         drawn = mask.voxels > 0
         count = int(np.count_nonzero(drawn))
         own = self._dice(mask.case, drawn, count)
         for case in self.proposals if own < MIXED_UP else ():
-            if case == mask.case or self.sizes[case] != mask.image.GetSize():
+            if case == mask.case or self.grids[case].size != self.grids[mask.case].size:
                 continue
             # Dice is at most this; reading voxels takes longer.
             total = count + self.proposals[case].foreground
@@ -122,3 +128,7 @@ class Others:
         proposal = array_of(self.rounds.proposals(self.number) / f"{case}{ENDING}") > 0
         total = count + int(np.count_nonzero(proposal))
         return 2 * int(np.count_nonzero(proposal & drawn)) / total if total else 0.0
+
+
+def _equal(first: Header, second: Header) -> bool:
+    return first.size == second.size and np.allclose(first.matrix, second.matrix, rtol=0, atol=1e-3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from nnunet_plugins.errors import UserError
 from nnunet_plugins.rounds import training
 from nnunet_plugins.rounds.ingest import ingest
 from nnunet_plugins.rounds.next_round import next_round
-from tests.nnunet_plugins.rounds.making import Commands, begun, box, save, write
+from tests.nnunet_plugins.rounds.making import Commands, begun, box, save, write, write_source
 
 REFUSED = (UserError, DatasetError)
 
@@ -194,3 +195,32 @@ def test_records_hold_no_paths(rounds, tmp_path):
     assert np.array_equal(
         sitk.GetArrayFromImage(sitk.ReadImage(str(rounds.references(2)["a"].file))), box()
     )
+
+
+def test_masks_of_other_patients_are_found_without_proposals(tmp_path, monkeypatch):
+    """Images that begin at one point: the smaller grid is a part of the larger one."""
+    root = tmp_path / "nnUNet_raw"
+    source = write_source(root)
+    write(
+        np.zeros((4, 8, 7), np.float32), source / "imagesTr" / "b_0000.nii.gz", 0.0
+    )  # within the grid of a
+    made = begun(tmp_path, monkeypatch, labels="none")
+    next_round(made.folder)
+    back = tmp_path / "back"
+    write(box()[..., :7], back / "a.nii.gz", 0.0)
+    refused(made, back, "a.nii.gz: has the grid of b, which is a part of that of its own case")
+    write(box(), back / "a.nii.gz", 0.0)
+    assert not ingest(made.folder, back, "R1").missing.count("a")
+    (back / "a.nii.gz").rename(back / "c.nii.gz")
+    with pytest.raises(REFUSED, match=r"c.nii.gz: the mask is not aligned"):
+        ingest(made.folder, back, "R1")
+
+
+def test_one_file_is_not_of_two_cases(tmp_path, monkeypatch):
+    source = write_source(tmp_path / "nnUNet_raw")
+    shutil.copyfile(source / "imagesTr" / "a_0000.nii.gz", source / "imagesTr" / "b_0000.nii.gz")
+    made = begun(tmp_path, monkeypatch, labels="none")
+    next_round(made.folder)
+    back = save(made, 1, tmp_path / "back", {"a": box(), "b": box()})
+    shutil.copyfile(back / "a.nii.gz", back / "b.nii.gz")
+    refused(made, back, "b.nii.gz: is the file that was returned for a; if it is right")

@@ -147,7 +147,7 @@ def test_a_finished_round_is_not_made_again(tmp_path, monkeypatch, commands):
     save(rounds, 1, tmp_path / "back", {"a": box()})
     ingest(rounds.folder, tmp_path / "back", "R1")
     with pytest.raises(
-        UserError, match=r"5 cases of round 1 were not returned: b, c, d, e, f; ingest.*--partial"
+        UserError, match=r"round 1: not returned: b, c, d, e, f; ingest them.*--partial"
     ):
         next_round(rounds.folder)
     assert next_round(rounds.folder, partial=True)[1] == 2
@@ -337,9 +337,9 @@ def test_the_commands_print_what_comes_next(tmp_path, monkeypatch, commands, cap
     rounds = Rounds.read(tmp_path / "rounds")
     save(rounds, 1, tmp_path / "back", {"a": box(), "c": box(at=4)})
     assert main(["rounds", "ingest", folder, str(tmp_path / "back"), "--reader", "R1"]) == 0
-    assert "round    1: 4 cases are still out" in capsys.readouterr().out
+    assert "round    1: 4 cases still out" in capsys.readouterr().out
     assert main(["rounds", "ingest", folder, str(tmp_path / "back"), "--reader", "R1"]) == 0
-    assert "2 masks were taken back before" in capsys.readouterr().out
+    assert "2 masks taken back before" in capsys.readouterr().out
     assert main(["rounds", "status", folder]) == 0
     assert (tmp_path / "rounds" / "curve.png").is_file()
 
