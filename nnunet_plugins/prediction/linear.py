@@ -1,7 +1,7 @@
 """nnU-Net's linear interpolation of logits, value by value, and where it need not be computed.
 
 nnU-Net resamples logits with `skimage.transform.resize` of order 1, which calls `scipy.ndimage.zoom`, in float64, and
-rounds the result to float16. `blend` repeats that arithmetic at chosen voxels, to the last bit.
+rounds the result to float16. `blend` repeats that arithmetic at chosen voxels, with the same float16 values.
 
 An interpolated value is a mean of the values at the corners of a cell, with weights that add up to 1. If a class has
 the largest logit at all corners, by more than the rounding to float16, it has the largest one everywhere in the cell.
