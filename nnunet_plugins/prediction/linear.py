@@ -74,8 +74,8 @@ def nearest_axis(stored: int, samples: int) -> Axis:
 
 
 def _places(stored: int, samples: int) -> NDArray[np.float64]:
-    found: NDArray[np.float64] = (np.arange(samples) + 0.5) * (float(stored) / samples) - 0.5
-    return found
+    places = (np.arange(samples) + 0.5) * (float(stored) / samples) - 0.5
+    return np.asarray(places, np.float64)
 
 
 def linear_axes(resample: partial[Any], stored: Sequence[int], samples: Sequence[int],
