@@ -7,8 +7,8 @@
 The volume is a phantom of as many tissues as classes, and the network classifies by intensity, so that the label map
 has the smooth surfaces of a trained model's. The network costs little: the rest of the prediction is measured. Each
 command is a process. Its peak is the largest resident memory of any of its processes, as GNU time reports it, and
-that of all its processes together (proportional, sampled twice a second). The export, from logits to label map, is also
-measured alone, on the same logits; its time is that of the CPU, which other programs do not change much.
+that of all its processes together (proportional, sampled twice a second). The export, from logits to label map, is
+also measured alone, on the same logits; its time is that of the CPU, which other programs hardly change.
 """
 
 from __future__ import annotations

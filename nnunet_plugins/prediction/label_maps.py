@@ -22,7 +22,7 @@ from nnunet_plugins.prediction.linear import Axis, agreement, blend, linear_axes
 #: A logit's rounding to float16, relative, twice and a little more; and that of the smallest numbers.
 _ROUNDED, _SMALLEST = 2**-10 * 1.01, 1e-6
 _SLAB = 4_000_000  # voxels that are labelled at a time
-_POINTS = 500_000  # voxels that are interpolated at a time
+_POINTS = 100_000  # voxels that are interpolated at a time
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def _label(held: Tensor, codes: NDArray[Any], axes: Sequence[Axis], mark: int, t
     values = held.numpy()
     for begin in range(0, len(points[0]), _POINTS):
         some = [axis[begin : begin + _POINTS] for axis in points]
-        logits = np.stack([blend(one, axes, some) for one in values])
+        logits = blend(values, axes, some)
         out[tuple(some)] = labels.convert_logits_to_segmentation(logits)
 
 

@@ -1,7 +1,7 @@
 """nnU-Net's linear interpolation of logits, value by value, and where it need not be computed.
 
 nnU-Net resamples logits with `skimage.transform.resize` of order 1, which calls `scipy.ndimage.zoom`, in float64, and
-rounds the result to float16. `blend` repeats that arithmetic at chosen voxels, to the last bit.
+rounds the result to float16. `blend` repeats that arithmetic at chosen voxels, with the same float16 values.
 
 An interpolated value is a mean of the values at the corners of a cell, with weights that add up to 1. If a class has
 the largest logit at all corners, by more than the rounding to float16, it has the largest one everywhere in the cell.
@@ -74,8 +74,8 @@ def nearest_axis(stored: int, samples: int) -> Axis:
 
 
 def _places(stored: int, samples: int) -> NDArray[np.float64]:
-    found: NDArray[np.float64] = (np.arange(samples) + 0.5) * (float(stored) / samples) - 0.5
-    return found
+    places = (np.arange(samples) + 0.5) * (float(stored) / samples) - 0.5
+    return np.asarray(places, np.float64)
 
 
 def linear_axes(resample: partial[Any], stored: Sequence[int], samples: Sequence[int],
@@ -115,25 +115,35 @@ def blend(values: NDArray[Any], axes: Sequence[Axis], points: Sequence[Indices])
     """Interpolate at points, as `scipy.ndimage.zoom` does.
 
     Args:
-        values: (A, B, C), of any float type.
+        values: (heads, A, B, C), of any float type.
         axes: of the three axes.
-        points: index of each point along each axis, arrays of one shape.
+        points: three arrays (N,), the index of each point along each axis.
 
     Returns:
-        An array of the points' shape, of the values' type; computed in float64.
+        (heads, N), of the values' type; computed in float64.
     """
-    total = np.zeros(points[0].shape)
     chosen = [
         [(index[at], None if weight is None else weight[at]) for index, weight in axis.corners]
         for axis, at in zip(axes, points, strict=True)
     ]
-    for corner in product(*chosen):
-        part = values[tuple(index for index, _ in corner)].astype(np.float64)
-        for _, weight in corner:
-            if weight is not None:
+    corners = [
+        (
+            np.ravel_multi_index([index for index, _ in corner], values.shape[1:]),
+            [weight for _, weight in corner if weight is not None],
+        )
+        for corner in product(*chosen)
+    ]
+    found = np.empty((len(values), len(points[0])), values.dtype)
+    for one, target in zip(values, found, strict=True):
+        flat = one.reshape(-1)
+        total = np.zeros(len(target))
+        for index, weights in corners:
+            part = flat[index].astype(np.float64)
+            for weight in weights:
                 part *= weight
-        total += part
-    return total.astype(values.dtype)
+            total += part
+        target[...] = total
+    return found
 
 
 def agreement(codes: NDArray[Any], axes: Sequence[Axis], mark: int) -> NDArray[Any]:

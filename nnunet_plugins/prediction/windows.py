@@ -84,7 +84,7 @@ def _rows(predictor: Any, data: Tensor, weights: dict[str, Any]) -> Iterator[Ten
     starts = [start for start, _ in steps]
     for (start, windows), after in zip(steps, [*starts[1:], starts[-1] + depth], strict=True):
         _use(predictor, weights)
-        _add(predictor, padded, windows, start, total, count)
+        _add(predictor, padded, windows, total, count)
         done = after - start
         for row in range(max(begin - start, 0), min(end - start, done), _ROWS):
             part = slice(row, min(row + _ROWS, end - start, done))
@@ -123,7 +123,6 @@ def _add(
     predictor: Any,
     data: Tensor,
     windows: Sequence[Window],
-    start: int,
     total: Tensor,
     count: Tensor,
 ) -> None:
