@@ -52,7 +52,7 @@ class DeepLabV3(FullResolutionNetwork):
     """
 
     ranks = (2,)
-    former_names = (("head.0.", "decoder.seg_layers.0."),)
+    former_names: tuple[tuple[str, str], ...] = (("head.0.", "decoder.seg_layers.0."),)
     encoder_names = ("backbone", "pyramid")
     #: V3+: the map of the first stage is concatenated to the upsampled pyramid and refined (2018, fig. 2).
     low_level = False

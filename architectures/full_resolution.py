@@ -62,7 +62,7 @@ class FullResolutionNetwork(nn.Module):
         self.rank = plan.rank
         self.stride = tuple(int(s) for s in stride)
         self.decoder: Any = _Switch(plan.deep_supervision)
-        self.register_load_state_dict_pre_hook(_rename)
+        self.register_load_state_dict_pre_hook(_rename)  # type: ignore[no-untyped-call]
 
     def logits(self, x: Tensor) -> Tensor:
         """(B, input_channels, *S) -> (B, num_classes, *S), S a multiple of the stride."""

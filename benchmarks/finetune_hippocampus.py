@@ -3,9 +3,9 @@
     python benchmarks/finetune_hippocampus.py DATA -o FOLDER                     # small plan, for a CPU
     python benchmarks/finetune_hippocampus.py DATA -o FOLDER --preset none --epochs 200 -device cuda
 
-DATA holds imagesTr, labelsTr and groups.csv (case,patient). A model is trained on one half of the patients. On the other
-half, one fold is trained from these weights (all but the heads) and from random weights, with the same plans, seeds and
-number of epochs, and the validation cases are scored by nnU-Net. The difference of the means is paired by seed. Run again,
+DATA holds imagesTr, labelsTr and groups.csv (case,patient). A model is trained on one half of the patients. On the
+other half, one fold is trained from these weights (all but the heads) and from random weights, with the same plans,
+seeds and number of epochs, and nnU-Net scores the validation cases. The difference is paired by seed. Run again,
 the script continues where it was stopped.
 """
 

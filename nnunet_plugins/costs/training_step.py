@@ -165,7 +165,7 @@ class TrainingStep:
 
     def _loss(self) -> Any:
         setup = self.setup
-        labels = {"regions": setup.regions, "ignore_label": setup.ignore_label}
+        labels: dict[str, Any] = {"regions": setup.regions, "ignore_label": setup.ignore_label}
         terms = setup.training.get("loss", DEFAULT_LOSS)
         loss = build_loss(
             terms, batch_dice=setup.batch_dice, ddp=False, names=setup.names, **labels
@@ -175,7 +175,7 @@ class TrainingStep:
         kinds = [o.kind for o in setup.outputs_of(self.network)]
         extra = setup.training.get("output_weights", {})
         weights = output_weights(kinds, self.network.decoder, extra)
-        return OutputsLoss(loss, AttentionLoss(**labels), list(zip(kinds, weights, strict=True)))  # type: ignore[arg-type]
+        return OutputsLoss(loss, AttentionLoss(**labels), list(zip(kinds, weights, strict=True)))
 
     @cached_property
     def optimizer(self) -> torch.optim.Optimizer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from nnunet_plugins.training.resuming import ENTRY
@@ -18,6 +19,15 @@ class RecordingTrainer(SeededTrainer):
         """What was recorded when the training started; part of every checkpoint."""
         entry: dict[str, Any] = self.my_init_kwargs.setdefault(ENTRY, {})
         return entry
+
+    def save_checkpoint(self, filename: str) -> None:
+        """nnU-Net's checkpoint; one that was being written when a training was killed does not replace the former."""
+        if self.local_rank or self.disable_checkpointing:
+            super().save_checkpoint(filename)
+            return
+        partial = f"{filename}.partial"
+        super().save_checkpoint(partial)
+        os.replace(partial, filename)
 
     @property
     def _bare_network(self) -> Any:

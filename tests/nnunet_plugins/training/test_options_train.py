@@ -167,6 +167,30 @@ def test_frozen_then_slower_and_continued_without_the_source(
         assert second.logger.get_value(key, step=None) == whole.logger.get_value(key, step=None)
 
 
+@pytest.mark.integration
+def test_a_checkpoint_that_is_not_complete_does_not_replace_the_former(
+    data: tiny.Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = trainer(data, "KilledPlans", {})
+    made.initialize()
+    file = Path(made.output_folder) / "checkpoint_latest.pth"
+    made.save_checkpoint(str(file))
+    before = file.read_bytes()
+
+    def killed(content: Any, path: str) -> None:
+        Path(path).write_bytes(b"PK")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        made.save_checkpoint(str(file))
+    assert file.read_bytes() == before
+    monkeypatch.undo()
+    made.save_checkpoint(str(file))
+    assert torch.load(file, weights_only=False)["current_epoch"] == 1
+    assert not list(file.parent.glob("*.partial"))
+
+
 class _Whole(AccumulatingTrainer):
     """Only the step; the attributes are set by the test."""
 

@@ -1,0 +1,121 @@
+"""Weights of classes and of voxels near boundaries, against PyTorch and by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import maximum_filter, minimum_filter
+from torch import Tensor
+from torch.nn import functional as F
+from torch.testing import assert_close
+
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.training.losses import build_loss
+from nnunet_plugins.training.losses.boundary import BoundaryWeights
+
+NAMES = ["background", "bone", "disc"]
+
+
+def made(terms: dict[str, Any], **more: Any) -> Any:
+    options = {
+        "regions": False,
+        "ignore_label": None,
+        "batch_dice": False,
+        "ddp": False,
+        "names": NAMES,
+    }
+    return build_loss(terms, **options | more)
+
+
+def data(seed: int = 0, size: tuple[int, ...] = (7, 9)) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(2, 3, *size, generator=generator)
+    return logits, torch.randint(3, (2, 1, *size), generator=generator)
+
+
+def test_weights_of_ce_are_pytorchs() -> None:
+    logits, target = data()
+    loss = made({"ce": {"weight": 2, "classes": {"disc": 3, "background": 0.5}}})
+    weight = torch.tensor([0.5, 1.0, 3.0])
+    assert_close(loss(logits, target), 2 * F.cross_entropy(logits, target[:, 0], weight=weight))
+
+
+def test_ignored_voxels_do_not_count() -> None:
+    logits, target = data()
+    ignored = target.clone()
+    ignored[:, :, :3] = 3
+    loss = made({"ce": {"weight": 1, "classes": {"disc": 3}}}, ignore_label=3)
+    expected = F.cross_entropy(
+        logits, ignored[:, 0], weight=torch.tensor([1.0, 1, 3]), ignore_index=3
+    )
+    assert_close(loss(logits, ignored), expected)
+    everything = torch.full_like(target, 3)
+    assert (
+        made({"ce": {"weight": 1, "classes": {"disc": 3}}}, ignore_label=3)(logits, everything) == 0
+    )
+
+
+@pytest.mark.parametrize("regions", [False, True])
+def test_weights_of_bce_are_relative(regions: bool) -> None:
+    logits, target = data()
+    names = ["spine", "disc", "bone"] if regions else NAMES
+    hot = torch.zeros_like(logits).scatter_(1, target, 1)
+    options: dict[str, Any] = {"regions": regions, "names": names}
+    name = "ce" if regions else "bce"
+    loss = made({name: {"weight": 1, "classes": {names[1]: 4}}}, **options)
+    single = F.binary_cross_entropy_with_logits(logits, hot, reduction="none").mean((0, 2, 3))
+    expected = (single * torch.tensor([1.0, 4, 1])).sum() / 6
+    given = hot if regions else target
+    assert_close(loss(logits, given), expected)
+    equal = made({name: {"weight": 1, "classes": dict.fromkeys(names, 7)}}, **options)
+    assert_close(equal(logits, given), made({name: 1}, **options)(logits, given))
+
+
+def test_unknown_labels_and_no_weight_are_refused() -> None:
+    with pytest.raises(UserError, match="names 'hip'; the dataset has background, bone, disc"):
+        made({"ce": {"weight": 1, "classes": {"hip": 1}}})
+    with pytest.raises(UserError, match="leaves no class a weight"):
+        made({"ce": {"weight": 1, "classes": dict.fromkeys(NAMES, 0)}})
+
+
+@pytest.mark.parametrize("size", [(9, 8), (5, 8, 7)])
+def test_near_voxels_are_those_with_another_label_in_the_box(size: tuple[int, ...]) -> None:
+    """Against SciPy's filters, with anisotropic voxels."""
+    spacing = (3.0, 1.0, 0.7)[-len(size) :]
+    blocks = torch.zeros(1, 1, *size)
+    blocks[0, 0, ..., 5:] = 1
+    blocks[0, 0, :2] = 2
+    near = BoundaryWeights(distance=2.1, weight=5, spacing=spacing, size=size)
+    box = [2 * int(2.1 / s + 1e-6) + 1 for s in spacing]
+    values = blocks[0, 0].numpy()
+    expected = np.where(maximum_filter(values, box) != minimum_filter(values, box), 5, 1)
+    assert (near(blocks, None)[0, 0].numpy() == expected).all()
+    assert len(np.unique(expected)) == 2
+
+
+def test_ignored_voxels_make_no_boundary_and_coarse_targets_have_larger_voxels() -> None:
+    near = BoundaryWeights(distance=1, weight=3, spacing=[1.0], size=[8])
+    target = torch.tensor([[[1.0, 1, 1, 0, 0, 0, 0, 0]]])
+    valid = torch.tensor([[[1, 1, 1, 0, 1, 1, 1, 1]]]).bool()
+    assert near(target, valid)[valid].unique().tolist() == [1]
+    assert near(target, None)[0, 0].tolist() == [1, 1, 3, 3, 1, 1, 1, 1]
+    assert near(target[..., ::2], None).unique().tolist() == [1]
+
+
+def test_the_loss_is_the_weighted_mean_and_dice_is_unweighted() -> None:
+    logits, target = data()
+    near = BoundaryWeights(distance=1, weight=4, spacing=[1, 1], size=[7, 9])
+    weights = near(target, None)[:, 0]
+    single = F.cross_entropy(logits, target[:, 0], reduction="none")
+    assert_close(
+        made({"ce": 1}, near=near)(logits, target), (single * weights).sum() / weights.sum()
+    )
+    both = made({"ce": 1, "dice": 1}, near=near)(logits, target)
+    assert_close(
+        both - made({"ce": 1}, near=near)(logits, target), made({"dice": 1})(logits, target)
+    )
+    with pytest.raises(UserError, match="it needs ce, bce or focal"):
+        made({"dice": 1}, near=near)
