@@ -124,13 +124,13 @@ def choose(
         for count in range(1, min(most, len(members)) + 1)
         for group in itertools.combinations(members, count)
     ]
-    for member in members if most > 1 else ():
-        for case in cases:
-            member.probabilities(case)  # fail before the work
+    averaged = members if len(groups) > len(members) else ()
+    for member, case in itertools.product(averaged, cases):
+        member.probabilities(case)  # fail before the work
     scored: list[list[Dice]] = [[] for _ in groups]
     for case in progress(cases) if progress else cases:
         reference = read(true[case])
-        for member in members if len(groups) > len(members) else ():
+        for member in averaged:
             _check_probabilities(member, case)
         for group, found in zip(groups, scored, strict=True):
             found.append(dice(_labels(group, case, reference), reference.voxels, labels))

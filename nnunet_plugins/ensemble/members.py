@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,9 +67,12 @@ def read_members(paths: Sequence[Path], folds: Sequence[str] | None = None) -> l
         folds: names; None takes all folds with a validation.
 
     Raises:
-        UserError: not a model, a case in two folds, cases that were trained on, or models that differ in their cases,
-            labels or image formats.
+        UserError: not a model, a model twice, a case in two folds, cases that were trained on, or models that
+            differ in their cases, labels or image formats.
     """
+    twice = [path for path, n in Counter(path.resolve() for path in paths).items() if n > 1]
+    if twice:
+        raise UserError(f"{twice[0]}: given twice; an average needs different models")
     members = [_member(path, folds) for path in paths]
     first = members[0]
     for other in members[1:]:

@@ -95,7 +95,7 @@ def test_single_models_are_chosen_among_without_probabilities(tmp_path, referenc
 
 
 def test_postprocessing_is_applied_where_it_helps_only(tmp_path, references):
-    one = model(tmp_path, "A", slice(0, 0), 0.6, stray=True)
+    one = model(tmp_path, "A", slice(0, 0), 0.6, stray=True, npz=False)
     found = choose(read_members([one]), references)
     tries = {step.name: step.kept for step in found.steps}
     # Of the foreground, only one of the two structures would remain.
@@ -122,6 +122,7 @@ def test_mistakes(tmp_path, references, said):
     )
     use = ["ensemble", "-o", str(tmp_path / "out"), "--reference", str(references)]
     assert "fold_0 has no probabilities of its validation cases" in said(*use, str(good), str(bare))
+    assert "given twice" in said(*use, str(good), f"{good.parent}/./{good.name}")
     other = model(tmp_path, "C", slice(2, 4), 0.6)
     (other / "dataset.json").write_text(json.dumps(making.REGIONS))
     assert "an ensemble needs models of the same dataset" in said(*use, str(good), str(other))

@@ -54,6 +54,7 @@ def test_the_logits_of_every_network(name, rank, tmp_path):
     assert np.ptp(expected) > 0.05
 
 
+@pytest.mark.integration
 def test_a_network_that_cannot_be_exported_is_named_with_its_operator(tmp_path):
     network = nn.Sequential(nn.Conv3d(1, 2, 3), nn.AdaptiveAvgPool3d(2))
     said = r"Sequential: cannot be exported to ONNX: ONNX has no operator for aten\._adaptive_avg_pool3d"
@@ -61,6 +62,7 @@ def test_a_network_that_cannot_be_exported_is_named_with_its_operator(tmp_path):
         write_onnx(network, 1, (7, 7, 7), tmp_path / "network.onnx")
 
 
+@pytest.mark.integration
 def test_a_file_with_other_logits_is_refused(tmp_path, monkeypatch):
     true = onnx_network.run
     monkeypatch.setattr(onnx_network, "run", lambda *given: true(*given) + np.float32(2e-4))
