@@ -1,6 +1,7 @@
 """Parameters of a classifier.
 
-Paper 002 prints loss, epochs and learning rate; network, batch, augmentation and threshold are defaults of this package.
+Paper 002 prints loss, epochs and learning rate. Network, batch, augmentation and threshold are defaults of this
+package.
 """
 
 from __future__ import annotations
