@@ -32,7 +32,7 @@ class Evaluation:
     Attributes:
         name: of the classifier.
         results: one per split.
-        others: name and result of a second classifier, on the split of the first result.
+        other: name and result of a second classifier, on the split of the first result.
         comparison: with the second classifier.
         readers: of the first result's cases.
         paper: whether the paper's table is shown.

@@ -1,4 +1,8 @@
-"""Parameters of a classifier. What the paper does not print is a default of this package: see `OURS`."""
+"""Parameters of a classifier.
+
+Paper 002 prints loss, epochs and learning rate. Network, batch, augmentation and threshold are defaults of this
+package.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,6 @@ from typing import Any
 
 from nnunet_plugins.errors import UserError
 
-#: Parameters whose defaults are not printed in paper 002, and why they are what they are.
-OURS = {
-    "network": "not printed; DenseNet121 is MONAI's usual network for volumes",
-    "batch": "not printed",
-    "optimizer": "Adam as for the paper's segmentation; the classifier's is not printed",
-    "threshold": "Youden's index on the validation set; the paper's is not printed",
-    "augmentation": "not printed",
-    "selection": "the epoch with the highest validation AUC; not printed",
-}
 #: Voxels along an axis. With 6 or 7, oneDNN's gradient of the first kernel, 7 voxels wide, reads memory that is not
 #: initialised (torch 2.14, CPU).
 LEAST_SIZE = 8
