@@ -70,7 +70,7 @@ def prepare(model: Model, place: Path, output: Path, setting: Setting, *, resume
     extra = setting.probabilities or setting.entropy
     if series and (extra or setting.previous):
         raise UserError(
-            "predict: --save_probabilities, --save_entropy and -prev_stage_predictions are for image files; convert "
+            "--save_probabilities, --save_entropy and -prev_stage_predictions are for image files; convert "
             "the DICOM series first (nnunet-plugins convert --images-only)"
         )
     if setting.entropy and is_natural(Path(f"a{model.ending}")):
