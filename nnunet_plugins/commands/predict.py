@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if arguments.key:
         check_key(arguments.key, arguments.output)
-        write_key(arguments.key, {case.name: str(case.source.absolute()) for case in found.cases})
+        write_key(arguments.key, found.sources)
 
     def tell(note: str) -> None:
         print(remark("note  ", note), file=sys.stderr)

@@ -52,7 +52,7 @@ def find_cases(place: Path, model: Model) -> tuple[list[Case], list[str]]:
     if place.is_file():
         return [_single(place, model)], []
     if not place.is_dir():
-        raise UserError(f"predict: {place}: no such file or folder")
+        raise UserError(f"{place}: no such file or folder")
     files = [path for path in place.iterdir() if path.is_file() and not ignored(path.name)]
     folders = sorted(path for path in place.iterdir() if path.is_dir() and not ignored(path.name))
     if any(is_image(path) for path in files) or not (files or folders):
@@ -65,20 +65,20 @@ def find_cases(place: Path, model: Model) -> tuple[list[Case], list[str]]:
         notes += said
         if series is None:
             raise UserError(
-                f"predict: {folder}: no DICOM images, and no images named CASE_0000{model.ending}"
+                f"{folder}: no DICOM images, and no images named CASE_0000{model.ending}"
             )
         cases.append(Case(f"case_{digest_of(series.paths)[:8]}", dicom=folder))
     twice = {case.name for case in cases if [one.name for one in cases].count(case.name) > 1}
     if twice:
         where = ", ".join(str(case.dicom) for case in cases if case.name in twice)
-        raise UserError(f"predict: the same series is in several folders: {where}; keep one")
+        raise UserError(f"the same series is in several folders: {where}; keep one")
     return cases, list(dict.fromkeys(notes))
 
 
 def _single(path: Path, model: Model) -> Case:
     if not path.name.endswith(model.ending) or model.channels != 1:
         raise UserError(
-            f"predict: {path}: the model reads {model.channels} {model.ending} per case; pass a folder of "
+            f"{path}: the model reads {model.channels} {model.ending} per case; pass a folder of "
             f"CASE_0000{model.ending} and so on"
         )
     return Case(path.name.removesuffix(model.ending).removesuffix("_0000"), (path,))

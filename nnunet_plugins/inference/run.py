@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class Run:
         cases: to predict.
         done: number of cases that an earlier run has predicted.
         notes: what the user must know.
+        sources: name of every case -> its first file, or the folder of its series.
     """
 
     model: Model
@@ -43,6 +44,7 @@ class Run:
     cases: tuple[Case, ...]
     done: int = 0
     notes: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 def prepare(model: Model, place: Path, output: Path, setting: Setting, *, resume: bool = False) -> Run:  # fmt: skip
@@ -68,7 +70,7 @@ def prepare(model: Model, place: Path, output: Path, setting: Setting, *, resume
     extra = setting.probabilities or setting.entropy
     if series and (extra or setting.previous):
         raise UserError(
-            "predict: --save_probabilities, --save_entropy and -prev_stage_predictions are for image files; convert "
+            "--save_probabilities, --save_entropy and -prev_stage_predictions are for image files; convert "
             "the DICOM series first (nnunet-plugins convert --images-only)"
         )
     if setting.entropy and is_natural(Path(f"a{model.ending}")):
@@ -81,7 +83,8 @@ def prepare(model: Model, place: Path, output: Path, setting: Setting, *, resume
     todo = [case for case in cases if not (resume and _complete(case, model, output, setting))]
     images = [path for case in cases for path in case.images]
     notes += notes_on(images, model.orientation, model.folder)
-    return Run(model, setting, output, tuple(todo), len(cases) - len(todo), tuple(notes))
+    sources = {case.name: str(case.source.absolute()) for case in cases}
+    return Run(model, setting, output, tuple(todo), len(cases) - len(todo), tuple(notes), sources)
 
 
 def predict_all(run: Run, tell: Callable[[str], None]) -> Iterator[Result]:

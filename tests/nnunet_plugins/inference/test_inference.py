@@ -190,6 +190,15 @@ def test_options_are_checked_before_the_model_is_loaded(model, tmp_path, option,
     assert not (tmp_path / "out").exists()
 
 
+def test_a_run_that_is_continued_knows_the_sources_of_all_cases(model, tmp_path):
+    files = [image(tmp_path / "in" / f"c{n}_0000.nii.gz", SHAPE) for n in range(2)]
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "c0.nii.gz").touch()
+    found = prepare(model, tmp_path / "in", tmp_path / "out", Setting(), resume=True)
+    assert [case.name for case in found.cases] == ["c1"]
+    assert found.sources == {"c0": str(files[0]), "c1": str(files[1])}
+
+
 def test_the_folder_of_the_images_is_not_written_to(model, tmp_path):
     image(tmp_path / "c0_0000.nii.gz", SHAPE)
     with pytest.raises(UserError, match="the folder of the images"):
