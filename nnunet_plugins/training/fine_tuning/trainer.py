@@ -115,9 +115,10 @@ class FineTuningTrainer(RecordingTrainer):
         super().on_train_start()
         entry = self.procedure.get("pretrained", {})
         if self._loaded:
+            epochs = entry.get("freeze_epochs", 0)
+            frozen = f"frozen for {epochs} epochs, then " if epochs else ""
             self.print_to_log_file(
-                f"pretrained: frozen for {entry.get('freeze_epochs', 0)} epochs, then at "
-                f"{entry.get('lr_factor', 1):g} times the learning rate"
+                f"pretrained: {frozen}at {entry.get('lr_factor', 1):g} times the learning rate"
             )
 
     def on_train_epoch_start(self) -> None:
