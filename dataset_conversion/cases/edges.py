@@ -8,8 +8,8 @@ _VOXELS = 1 << 20  # looked at along each axis; further rows are skipped
 _FACES = 200  # fewer between two labels are left to chance
 
 
-def edge_beside(image: np.ndarray, labels: np.ndarray) -> float:
-    """Return how much steeper the image is one voxel beside the edges of the labels than at them.
+def edge_next_to(image: np.ndarray, labels: np.ndarray) -> float:
+    """Return how much steeper the image is one voxel next to the edges of the labels than at them.
 
     The steepness is the mean absolute difference of the two voxels of a face. Of the three axes and the two
     directions, the largest ratio counts. Right masks have less than 1.4 (259 of 260 hippocampi of the Decathlon,
@@ -19,7 +19,7 @@ def edge_beside(image: np.ndarray, labels: np.ndarray) -> float:
     >>> image[4:20, 4:20, 4:20] = 99
     >>> labels = (image > 0).astype(np.uint8)
     >>> moved = np.roll(labels, 1, axis=0)
-    >>> [round(edge_beside(image + slope, mask), 2) for mask in (labels, moved)]
+    >>> [round(edge_next_to(image + slope, mask), 2) for mask in (labels, moved)]
     [0.01, 99.0]
 
     Args:
@@ -38,8 +38,8 @@ def edge_beside(image: np.ndarray, labels: np.ndarray) -> float:
         edges = names[1:] != names[:-1]
         here = _mean(steps, edges)
         if here:
-            beside = max(_mean(steps[1:], edges[:-1]), _mean(steps[:-1], edges[1:]))
-            found = max(found, beside / here)
+            near = max(_mean(steps[1:], edges[:-1]), _mean(steps[:-1], edges[1:]))
+            found = max(found, near / here)
     return found
 
 

@@ -20,7 +20,7 @@ from dataset_conversion.errors import some
 _FEWEST = 3  # cases from which others can be told apart
 _SPREADS = 6.0  # robust standard deviations
 _CONTRAST = 0.75  # standard deviations of the values
-_BESIDE = 1.4  # see `edge_beside`
+_NEXT_TO = 1.4  # see `edge_next_to`
 _HU = 300.0
 _DENSE = 500.0  # HU; of bone
 _AIR = -300.0  # HU; lung is below
@@ -185,10 +185,10 @@ def _contrasts(looked: Looked, channel: int) -> dict[str, str]:
 
 def _moved(looked: Looked, channel: int) -> dict[str, str]:
     return {
-        name: f"{name}: the edges of the image are one voxel beside those of the labels, {m.beside[channel]:.1f} "
+        name: f"{name}: the edges of the image are one voxel next to those of the labels, {m.next_to[channel]:.1f} "
         "times as steep: is the mask moved by one slice?"
         for name, m in looked.measures.items()
-        if len(m.beside) > channel and m.beside[channel] > _BESIDE
+        if len(m.next_to) > channel and m.next_to[channel] > _NEXT_TO
     }
 
 

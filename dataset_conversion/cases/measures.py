@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dataset_conversion.cases.edges import edge_beside
+from dataset_conversion.cases.edges import edge_next_to
 from dataset_conversion.cases.label_box import label_box
 
 _SHELL = 2  # voxels around the labels
@@ -32,7 +32,7 @@ class Measures:
         contrast: mean of the labels minus that of a shell of 2 voxels around them, divided by the standard
             deviation of both together, for each channel; empty without labels.
         means: label value as text -> mean of each channel.
-        beside: `edge_beside` of each channel; empty without labels.
+        next_to: `edge_next_to` of each channel; empty without labels.
     """
 
     extent: float
@@ -42,12 +42,12 @@ class Measures:
     mask: str = ""
     contrast: tuple[float, ...] = ()
     means: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    beside: tuple[float, ...] = ()
+    next_to: tuple[float, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON's types."""
         return {**vars(self), "border": list(self.border), "contrast": list(self.contrast),
-                "beside": list(self.beside),
+                "next_to": list(self.next_to),
                 "means": {value: list(found) for value, found in self.means.items()}}  # fmt: skip
 
 
@@ -58,7 +58,7 @@ def from_dict(entry: Mapping[str, Any]) -> Measures:
         TypeError: they are not in the form that this version writes.
     """
     means = {str(value): tuple(found) for value, found in entry.get("means", {}).items()}
-    lists = {name: tuple(entry[name]) for name in ("border", "contrast", "beside") if name in entry}
+    lists = {name: tuple(entry[name]) for name in ("border", "contrast", "next_to") if name in entry}
     return Measures(**{**entry, **lists, "means": means})
 
 
@@ -106,7 +106,7 @@ def measure(images: Sequence[np.ndarray], mask: np.ndarray | None,
             str(value): tuple(_rounded(found[value]) for found in means)
             for value in np.flatnonzero(counts).tolist()
         },
-        tuple(_rounded(edge_beside(image[wide], mask[wide])) for image in images),
+        tuple(_rounded(edge_next_to(image[wide], mask[wide])) for image in images),
     )
 
 

@@ -33,8 +33,8 @@ def test_links_resolve(page: Path) -> None:
     assert not missing
 
 
-def test_readme_has_at_most_120_lines() -> None:
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
+def test_readme_has_at_most_130_lines() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 130
 
 
 def test_every_page_is_in_the_navigation() -> None:

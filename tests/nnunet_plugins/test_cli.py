@@ -271,7 +271,7 @@ def test_interruption_is_130(said, monkeypatch):
 def test_debug_shows_the_traceback():
     plain = python("-m", "nnunet_plugins", "env")
     assert plain.returncode == 2
-    assert plain.stderr.startswith("nnunet-plugins env: env: not set: nnUNet_raw")
+    assert plain.stderr.startswith("nnunet-plugins env: not set: nnUNet_raw")
     assert "Traceback" not in plain.stderr
     debug = python("-m", "nnunet_plugins", "--debug", "env")
     assert debug.returncode != 0
