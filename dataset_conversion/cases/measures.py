@@ -58,7 +58,9 @@ def from_dict(entry: Mapping[str, Any]) -> Measures:
         TypeError: they are not in the form that this version writes.
     """
     means = {str(value): tuple(found) for value, found in entry.get("means", {}).items()}
-    lists = {name: tuple(entry[name]) for name in ("border", "contrast", "next_to") if name in entry}
+    lists = {
+        name: tuple(entry[name]) for name in ("border", "contrast", "next_to") if name in entry
+    }
     return Measures(**{**entry, **lists, "means": means})
 
 
