@@ -40,16 +40,16 @@ def ruled(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
 def stacked(table: Sequence[Sequence[str]], *, left: int = 1, width: int = WIDTH) -> list[str]:
     """Lines of a ruled table; columns that do not fit into ``width`` form a further table below.
 
-    Every further table repeats the first column and the last column ``n``, which counts the cases of the columns
-    after it. Rows that consist of dashes only are left out.
+    Every further table repeats the columns that name a row, at most two, and the last column ``n``, which counts the
+    cases of the columns after it. Rows that consist of dashes only are left out.
 
     Args:
         table: columns, each beginning with its heading.
-        left: columns of the first table that are aligned to the left.
+        left: columns of the first table that are aligned to the left; they name a row.
         width: characters per line.
     """
-    first, *rest = table
-    parts: list[list[Sequence[str]]] = [[first]]
+    names, rest = table[: min(left, 2)], table[min(left, 2) :]
+    parts: list[list[Sequence[str]]] = [[*names]]
     counts: list[Sequence[str]] = []
     new_counts = False
     for column in rest:
@@ -58,16 +58,16 @@ def stacked(table: Sequence[Sequence[str]], *, left: int = 1, width: int = WIDTH
             continue
         new = [*counts, column] if new_counts else [column]
         together = sum(max(map(len, one)) + len(GAP) for one in [*parts[-1], *new]) - len(GAP)
-        if together > width and len(parts[-1]) > 1:
-            parts.append([first, *counts, column])
+        if together > width and len(parts[-1]) > len(names):
+            parts.append([*names, *counts, column])
         else:
             parts[-1] += new
         new_counts = False
     lines: list[str] = []
     for part in parts:
-        rows = [row for row in zip(*part, strict=True) if set(row[1:]) != {"-"}]
+        rows = [row for row in zip(*part, strict=True) if set(row[len(names) :]) != {"-"}]
         lines += [*([""] if lines else []), *ruled(rows, left=left)]
-        left = 1
+        left = len(names)
     return lines
 
 
