@@ -17,12 +17,11 @@ from nnunet_plugins.comparison.tables import legend, notes_of, sheets_of, warnin
 from nnunet_plugins.evaluation.patients import find_patients, with_patients
 from nnunet_plugins.evaluation.saved import read_scores
 from nnunet_plugins.evaluation.summary import Scores
-from nnunet_plugins.model_facts import without_seed
 from nnunet_plugins.model_folder import read_model
 from nnunet_plugins.study.folder import Study
 from nnunet_plugins.study.jobs import Job, jobs_of
 from nnunet_plugins.study.report import Part, write_study_report
-from nnunet_plugins.study.rows import table_of
+from nnunet_plugins.study.rows import base_of, row_of, table_of
 
 PARTS = {"validation": "score", "test": "test"}
 
@@ -62,7 +61,8 @@ def runs_of(study: Study, part: str) -> list[Run]:
 def _run(study: Study, part: str, jobs: Sequence[Job]) -> Run:
     row, seed = jobs[0].row, jobs[0].seed
     model = read_model(study.model(jobs[0]), [str(fold) for job in jobs for fold in job.folds])
-    facts = training_facts(model)
+    base = base_of(study.settings, row_of(study.settings, row))
+    facts = training_facts(model) | {"configuration": base}  # its copies are named by rows
     parts = [read_scores(study.scores(job)) for job in jobs]
     scores = _merged(parts)
     groups = Path(study.settings.data.groups) if study.settings.data.groups else None
@@ -79,7 +79,7 @@ def _run(study: Study, part: str, jobs: Sequence[Job]) -> Run:
         with_patients(scores, patients),
         facts,
         (*notes, *training_notes(model, facts)),
-        without_seed(study.rows()[jobs[0].run]["configuration"], seed),
+        base,
         seed,
         folds=folds,
     )
