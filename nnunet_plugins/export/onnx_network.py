@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from packaging.version import Version
+from torch import Tensor, nn
 
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.optional_imports import need
@@ -20,6 +21,8 @@ from nnunet_plugins.optional_imports import need
 INPUT, OUTPUT = "image", "logits"
 #: Largest difference of the logits, as a share of the largest logit if that is above 1.
 TOLERANCE = 1e-4
+#: Before, torch's exporter of torch.export fails on 3D networks, so the graph is traced.
+EXPORTER = Version("2.9")
 #: How torch names an operator that has no counterpart in ONNX.
 _OPERATOR = re.compile(r"No ONNX function found for <OpOverload\(op='([\w.:]+)'")
 
@@ -27,8 +30,7 @@ _OPERATOR = re.compile(r"No ONNX function found for <OpOverload\(op='([\w.:]+)'"
 def write_onnx(network: nn.Module, channels: int, patch: Sequence[int], path: Path) -> float:
     """Write a network for one patch size and return the largest difference of its logits to the original's.
 
-    The graph comes from torch.export, as torch deprecates tracing (TorchScript). The file is run in onnxruntime on
-    normal noise, which is what normalised images resemble.
+    The file is run in onnxruntime on normal noise, which is what normalised images resemble.
 
     Args:
         network: from (1, channels, *patch) to logits (1, K, *patch); it is set to evaluation mode.
@@ -44,17 +46,8 @@ def write_onnx(network: nn.Module, channels: int, patch: Sequence[int], path: Pa
     network = network.cpu().float().eval()
     image = torch.randn(1, channels, *patch, generator=torch.Generator().manual_seed(0))
     name = type(network).__name__
-    try:
-        with _silent(), torch.no_grad():
-            program = torch.onnx.export(
-                network, (image,), dynamo=True, input_names=[INPUT], output_names=[OUTPUT],
-                verbose=False,
-            )  # fmt: skip
-    except torch.onnx.OnnxExporterError as error:
-        raise UserError(f"{name}: cannot be exported to ONNX: {_reason(error)}") from error
-    if program is None:  # torch's type allows it for the deprecated exporter
-        raise UserError(f"{name}: torch {torch.__version__} returned no ONNX program; update torch")
-    program.save(str(path))
+    with _silent(), torch.no_grad():
+        _export(network, image, path)
     with torch.no_grad():
         expected = network(image).numpy()
     found = run(session(path), image.numpy())
@@ -66,6 +59,28 @@ def write_onnx(network: nn.Module, channels: int, patch: Sequence[int], path: Pa
             "doctor --report"
         )
     return difference
+
+
+def _export(network: nn.Module, image: Tensor, path: Path) -> None:
+    """Write the graph of torch.export; that of tracing where torch's exporter is young or fails.
+
+    Raises:
+        UserError: an operator has no counterpart in ONNX.
+    """
+    traced = Version(torch.__version__) < EXPORTER
+    reason: Exception | None = None
+    for dynamo in (False,) if traced else (True, False):
+        try:
+            torch.onnx.export(
+                network, (image,), str(path), dynamo=dynamo, input_names=[INPUT], output_names=[OUTPUT],
+                external_data=False, verbose=False,
+            )  # fmt: skip
+        except (torch.onnx.OnnxExporterError, RuntimeError) as error:
+            reason = reason or error
+        else:
+            return
+    text = f"{type(network).__name__}: cannot be exported to ONNX: "
+    raise UserError(text + _reason(reason or RuntimeError())) from reason
 
 
 def session(path: Path, providers: Sequence[str] = ("CPUExecutionProvider",)) -> object:

@@ -13,6 +13,7 @@ from nnunetv2.inference.sliding_window_prediction import (
     compute_gaussian,
     compute_steps_for_sliding_window,
 )
+from packaging.version import Version
 from torch import nn
 
 from nnunet_plugins.cli import main
@@ -28,6 +29,7 @@ from tests.nnunet_plugins.explain.test_networks import made
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
+TRACED = Version(torch.__version__) < onnx_network.EXPORTER
 
 
 @pytest.mark.integration
@@ -40,6 +42,8 @@ pytest.importorskip("onnxscript")
     ],
 )
 def test_the_logits_of_every_network(name, rank, tmp_path):
+    if TRACED and name in ("AttentionUNet25D", "SegNet"):
+        pytest.skip(f"torch {torch.__version__} traces; ONNX lacks adaptive or inverse pooling")
     network, size = made(name, rank)
     network.apply(network.initialize)
     with torch.no_grad():  # gates and attention start at 0
@@ -55,6 +59,7 @@ def test_the_logits_of_every_network(name, rank, tmp_path):
 
 
 @pytest.mark.integration
+@pytest.mark.skipif(TRACED, reason="tracing names operators in other words")
 def test_a_network_that_cannot_be_exported_is_named_with_its_operator(tmp_path):
     network = nn.Sequential(nn.Conv3d(1, 2, 3), nn.AdaptiveAvgPool3d(2))
     said = r"Sequential: cannot be exported to ONNX: ONNX has no operator for aten\._adaptive_avg_pool3d"
