@@ -37,7 +37,8 @@ def model(nnunet: Path) -> tuple[tiny.Tiny, Path]:
 
 
 @pytest.mark.parametrize(
-    ("name", "begin", "moments"), [("explain", start, 3), ("export", Forked, 20)]
+    ("name", "begin", "moments"),
+    [("explain", start, 3), ("export", Forked, 20), ("predict", start, 3)],
 )
 def test_killed_at_random_moments_and_run_again(name, begin, moments, model, tmp_path):
     data, folder = model
@@ -49,6 +50,8 @@ def test_killed_at_random_moments_and_run_again(name, begin, moments, model, tmp
     def command(out: Path) -> list[str]:
         if name == "explain":
             source = ["explain", str(folder), str(case), "--everywhere"]
+        elif name == "predict":
+            source = ["predict", str(case.parent), "--model", str(folder)]
         else:
             source = [
                 "export",
