@@ -195,11 +195,11 @@ def test_a_prediction_killed_at_random_moments_and_run_again(tmp_path, monkeypat
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
     (tmp_path / "scratch").mkdir()
     assert main(command("robustness", tmp_path, tmp_path / "imports")) == 0
-    killed_at_random(partial(command, "robustness", tmp_path), 20, tmp_path, Forked)
+    killed_at_random(partial(command, "robustness", tmp_path), 6, tmp_path, Forked)
     assert not list((tmp_path / "scratch").iterdir())
 
 
 @pytest.mark.integration
 @pytest.mark.parametrize("name", ["evaluate", "report", "export"])
-def test_killed_at_twenty_moments_and_run_again(name, few, tmp_path):
-    killed_at_random(partial(command, name, few), 20, tmp_path, start)
+def test_killed_at_random_moments_and_run_again(name, few, tmp_path):
+    killed_at_random(partial(command, name, few), 6, tmp_path, start)

@@ -38,7 +38,7 @@ def model(nnunet: Path) -> tuple[tiny.Tiny, Path]:
 
 @pytest.mark.parametrize(
     ("name", "begin", "moments"),
-    [("explain", start, 3), ("export", Forked, 20), ("predict", start, 3)],
+    [("explain", start, 3), ("export", Forked, 6), ("predict", start, 3)],
 )
 def test_killed_at_random_moments_and_run_again(name, begin, moments, model, tmp_path):
     data, folder = model
