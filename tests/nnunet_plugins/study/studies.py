@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from nnunet_plugins.environment import variables
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.study.engine import find_snakemake
 from nnunet_plugins.study.folder import Study
@@ -109,3 +110,19 @@ def repeated(study: Study) -> list[str]:
         elif word == "end":
             ended.add(job)
     return again
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "nnunet_plugins", "study", *map(str, arguments)]
+
+
+def environment(root: Path) -> dict[str, str]:
+    snakemake = Path(snakemake_or_skip()).parent
+    return {**os.environ, **variables(root, cpu=True), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",
+            "PATH": f"{os.environ['PATH']}:{snakemake}"}  # fmt: skip
+
+
+def done(arguments: list[str], environ: dict[str, str]) -> str:
+    found = subprocess.run(arguments, env=environ, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout[-3000:] + found.stderr[-3000:]
+    return found.stdout
