@@ -16,11 +16,11 @@ from nnunet_plugins.ensemble.averaging import averaged_labels
 from nnunet_plugins.ensemble.choose import FORMAT, FORMAT_VERSION
 from nnunet_plugins.ensemble.postprocessing import keep_largest
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.image_files import find_channels
 from nnunet_plugins.model_orientation import read, returned, turned
 from nnunet_plugins.natural_images import is_natural
 from nnunet_plugins.plans_file import read_object
 from nnunet_plugins.prediction import CHECKPOINT, READERS, Model, find_model, load, quiet
+from nnunet_plugins.prediction.inputs import find_inputs
 
 Progress = Callable[[list[Any]], Iterable[Any]]
 
@@ -115,19 +115,7 @@ def find_cases(folder: Path, model: Model) -> dict[str, list[Path]]:
             f"ensemble: {model.folder} reads {model.ending} images, for which predictions are not averaged here; use "
             "nnUNetv2_predict --save_probabilities and nnUNetv2_ensemble"
         )
-    ending = f"_0000{model.ending}"
-    paths = sorted(folder.glob(f"[!.]*{ending}")) if folder.is_dir() else []
-    found = {
-        name: find_channels(name, folder, model.ending, model.channels)
-        for name in (path.name[: -len(ending)] for path in paths)
-    }
-    missing = [path.name for files in found.values() for path in files if not path.is_file()]
-    if missing or not found:
-        raise UserError(
-            f"ensemble: {folder}: {'missing: ' + ', '.join(missing[:5]) if missing else 'no images'}; the models "
-            f"need {model.channels} per case, CASE{ending} and so on"
-        )
-    return found
+    return find_inputs(folder, model, "ensemble")
 
 
 def _predicted(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataset_conversion.datasets.hospital import FolderOptions
-from dataset_conversion.datasets.source_files import ignored
+from dataset_conversion.datasets.source_files import files_below
 from dataset_conversion.dicom.series import Series, find_series
 from dataset_conversion.errors import DatasetError, together
 from dataset_conversion.io.label_maps import is_slicer
@@ -103,7 +103,7 @@ def _own(source: Path, prediction: Header, series: str | None) -> Own:
         raise DatasetError(
             f"{source}: no such file or folder; run export where convert was run, or correct the paths in the key"
         )
-    files = [source] if source.is_file() else _files(source)
+    files = files_below(source, follow_links=True)
     volumes = dict(_volumes(files))
     others = [path for path in files if not is_volume(path)]
     for fits in (exact, resampled):
@@ -151,11 +151,3 @@ def _volumes(files: Sequence[Path]) -> Iterator[tuple[Path, Header]]:
         if is_volume(path) and not is_slicer(path):
             with contextlib.suppress(DatasetError):
                 yield path, read_header(path)
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and not any(map(ignored, path.relative_to(folder).parts))
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset_conversion.datasets.source_files import ignored
+from dataset_conversion.datasets.source_files import files_below, ignored
 from dataset_conversion.dicom.series import find_series
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.atomic_files import digest_of
@@ -61,7 +61,9 @@ def find_cases(place: Path, model: Model) -> tuple[list[Case], list[str]]:
     _check_series(model)
     cases, notes = [], []
     for folder in [place] if files else folders:
-        series, said = find_series(_files(folder), str(folder), modality=None)
+        series, said = find_series(
+            files_below(folder, follow_links=True), str(folder), modality=None
+        )
         notes += said
         if series is None:
             raise UserError(
@@ -95,11 +97,3 @@ def _check_series(model: Model) -> None:
             f"{model.folder}: the model reads {model.ending} images, which have no position in a patient; DICOM is "
             "for models of volumes (.nii.gz, .nrrd, .mha)"
         )
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and not any(map(ignored, path.relative_to(folder).parts))
-    )
