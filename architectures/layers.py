@@ -22,7 +22,8 @@ class Layers:
     Attributes:
         conv_op: ``nn.Conv2d`` or ``nn.Conv3d``; decides the rank.
         conv_bias: bias of the convolutions.
-        norm_op: normalisation class, or None.
+        norm_op: normalisation class, or None; instance normalisation is replaced by ``instance_norm``'s, which
+            computes the same.
         norm_op_kwargs: its arguments.
         dropout_op: dropout class, or None.
         dropout_op_kwargs: its arguments.
@@ -39,6 +40,9 @@ class Layers:
     nonlin: type[nn.Module] | None = None
     nonlin_kwargs: dict[str, Any] | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "norm_op", without_view(self.norm_op))
+
     @property
     def rank(self) -> int:
         """Number of spatial axes."""
@@ -53,8 +57,7 @@ class Layers:
         """The normalisation; the identity if there is none."""
         if self.norm_op is None:
             return nn.Identity()
-        layer: nn.Module = without_view(self.norm_op)(channels, **(self.norm_op_kwargs or {}))
-        return layer
+        return self.norm_op(channels, **(self.norm_op_kwargs or {}))
 
     def dropout(self) -> nn.Module:
         """The dropout; the identity if there is none."""

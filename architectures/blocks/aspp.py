@@ -12,7 +12,6 @@ from dynamic_network_architectures.building_blocks.helper import (
 )
 from torch import Tensor, nn
 
-from architectures.instance_norm import without_view
 from architectures.memory_format import convolve_first
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ class ASPP(nn.Module):
         def tail(outputs: int, normed: bool = True) -> list[nn.Module]:
             layers: list[nn.Module] = []
             if normed and norm_op is not None:
-                layers.append(without_view(norm_op)(outputs, **(norm_op_kwargs or {})))
+                layers.append(norm_op(outputs, **(norm_op_kwargs or {})))
             if nonlin is not None:
                 layers.append(nonlin(**(nonlin_kwargs or {})))
             return layers
@@ -121,9 +120,7 @@ class ASPP(nn.Module):
         local = (1 + len(self.dilations)) * inside
         self.merge = conv_op(local, channels, 1, bias=conv_bias)
         self.norm = (
-            nn.Identity()
-            if norm_op is None
-            else without_view(norm_op)(channels, **(norm_op_kwargs or {}))
+            nn.Identity() if norm_op is None else norm_op(channels, **(norm_op_kwargs or {}))
         )
         self.nonlin = nn.Sequential(*tail(channels, normed=False))
         self.behind = isinstance(self.norm, INSTANCE)

@@ -15,7 +15,6 @@ from dynamic_network_architectures.building_blocks.helper import (
 from dynamic_network_architectures.building_blocks.simple_conv_blocks import ConvDropoutNormReLU
 from torch import Tensor, nn
 
-from architectures.instance_norm import without_view
 from architectures.memory_format import convolve_first
 
 if TYPE_CHECKING:
@@ -70,7 +69,6 @@ class Inception(nn.Module):
             )
         wide = [k > 1 for k in maybe_convert_scalar_to_list(conv_op, kernel_size)]
         common = dict(block_kwargs or {})
-        common["norm_op"] = without_view(common.get("norm_op"))
 
         def share(part: float) -> int:
             return max(1, round(part * total))

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from architectures.instance_norm import without_view
 from architectures.memory_format import convolve
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ class LargeKernelGate(nn.Module):
         def normed(width: int) -> nn.Module:
             if norm_op is None:
                 return nn.Identity()
-            layer: nn.Module = without_view(norm_op)(width, **(norm_op_kwargs or {}))
+            layer: nn.Module = norm_op(width, **(norm_op_kwargs or {}))
             return layer
 
         grouped = {"padding": [k // 2 for k in kernel], "groups": shared, "bias": norm_op is None}

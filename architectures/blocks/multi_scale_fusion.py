@@ -12,7 +12,6 @@ from dynamic_network_architectures.building_blocks.simple_conv_blocks import (
 )
 from torch import Tensor, nn
 
-from architectures.instance_norm import without_view
 from architectures.memory_format import convolve_all
 
 if TYPE_CHECKING:
@@ -79,7 +78,6 @@ class MultiScaleFusion(nn.Module):
         if not scales or any(k < 1 or k % 2 == 0 for k in scales):
             raise ValueError(f"MFF: scales are {list(scales)}; expected one or more odd sizes")
         common = dict(block_kwargs or {})
-        common["norm_op"] = without_view(common.get("norm_op"))
         self.shared = ConvDropoutNormReLU(
             conv_op, input_channels, output_channels, kernel_size, stride, **common
         )

@@ -6,6 +6,7 @@ from torch import nn
 from architectures.aspp_unet import ASPPUNet
 from architectures.attention_unet_25d import AttentionUNet25D
 from architectures.deeplab import DeepLabV3
+from architectures.instance_norm import without_view
 from architectures.layers import Layers
 from architectures.modular_unet import ModularUNet
 from architectures.plan import Plan, argument_names
@@ -54,6 +55,7 @@ def test_layers_of_a_plan_are_its_own() -> None:
     given = arguments(3)
     plan = Plan.read(ModularUNet, given)
     assert plan.rank == 3
+    given["norm_op"] = without_view(given["norm_op"])
     assert plan.arguments() == {name: given[name] for name in Layers(conv_op=nn.Conv3d).arguments()}
     bare = plan.without_activation()
     assert (bare.dropout_op, bare.nonlin, bare.norm_op) == (None, None, plan.norm_op)
