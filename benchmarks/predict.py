@@ -2,6 +2,7 @@
 
     python benchmarks/predict.py --size 512 512 280 --classes 20 4
     python benchmarks/predict.py --size 256 256 140 --classes 20 4 -o benchmarks/results/predict_cpu.json
+    python benchmarks/predict.py --size 512 512 280 --classes 20 --resampling torch
     python benchmarks/predict.py -device cuda
 
 The volume is a phantom of as many tissues as classes, and the network classifies by intensity, so that the label map
@@ -51,7 +52,7 @@ def phantom(size: list[int], classes: int) -> np.ndarray:
     return image
 
 
-def write_model(folder: Path, classes: int) -> None:
+def write_model(folder: Path, classes: int, torch_resampling: bool) -> None:
     """A model whose logits are linear in the intensity: largest for the class of the nearest grey value."""
     architecture = {
         "network_class_name": "nnunet_plugins.networks.nnUNetPlain",
@@ -64,17 +65,19 @@ def write_model(folder: Path, classes: int) -> None:
         },
         "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
     }  # fmt: skip
-    default = "resample_data_or_seg_to_shape"
-    order = {"order_z": 0, "force_separate_z": None}
+    resample, order = "resample_data_or_seg_to_shape", {"order_z": 0, "force_separate_z": None}
+    data, logits = {"is_seg": False, "order": 3, **order}, {"is_seg": False, "order": 1, **order}
+    if torch_resampling:
+        resample = "resample_torch_fornnunet"
+        data = logits = {"is_seg": False, "memefficient_seg_resampling": False}
     configuration = {
         "data_identifier": "bench", "preprocessor_name": "DefaultPreprocessor", "batch_size": 2,
         "patch_size": PATCH, "median_image_size_in_voxels": PATCH, "spacing": PLANNED,
         "normalization_schemes": ["NoNormalization"], "use_mask_for_norm": [False],
         "batch_dice": False, "architecture": architecture,
-        "resampling_fn_data": default, "resampling_fn_data_kwargs": {"is_seg": False, "order": 3, **order},
-        "resampling_fn_seg": default, "resampling_fn_seg_kwargs": {"is_seg": True, "order": 1, **order},
-        "resampling_fn_probabilities": default,
-        "resampling_fn_probabilities_kwargs": {"is_seg": False, "order": 1, **order},
+        "resampling_fn_data": resample, "resampling_fn_data_kwargs": data,
+        "resampling_fn_seg": resample, "resampling_fn_seg_kwargs": {**logits, "is_seg": True},
+        "resampling_fn_probabilities": resample, "resampling_fn_probabilities_kwargs": logits,
     }  # fmt: skip
     plans = {
         "dataset_name": "Dataset999_Bench", "plans_name": "P", "image_reader_writer": "SimpleITKIO",
@@ -272,6 +275,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=3, default=[256, 256, 140], help="x y z")
     parser.add_argument("--classes", type=int, nargs="+", default=[20, 4])
     parser.add_argument("-device", default="cpu")
+    parser.add_argument("--resampling", choices=("default", "torch"), default="default")
     parser.add_argument("--export", nargs=5, help=argparse.SUPPRESS)
     parser.add_argument("--export-only", action="store_true", help="time the export alone")
     parser.add_argument("-o", dest="output", type=Path)
@@ -288,7 +292,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
             model = folder / f"{TRAINER}__P__3d_fullres"
-            write_model(model, classes)
+            write_model(model, classes, arguments.resampling == "torch")
             image = folder / "in" / "case_0000.nii.gz"
             image.parent.mkdir()
             volume = sitk.GetImageFromArray(phantom(arguments.size, classes))
@@ -324,8 +328,8 @@ def main() -> None:
         print(json.dumps(row), file=sys.stderr, flush=True)
     record = {
         "size": arguments.size, "spacing": SPACING, "planned_spacing": PLANNED, "patch": PATCH,
-        "device": arguments.device, "torch": torch.__version__, "threads": torch.get_num_threads(),
-        "cores": os.cpu_count(), "rows": found,
+        "resampling": arguments.resampling, "device": arguments.device, "torch": torch.__version__,
+        "threads": torch.get_num_threads(), "cores": os.cpu_count(), "rows": found,
     }  # fmt: skip
     text = json.dumps(record, indent=2)
     print(text)
