@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from architectures.memory_format import convolve, convolve_all
+from architectures.memory_format import by_planes, convolve, convolve_all
 
 from .conftest import CONV
 
@@ -40,6 +40,25 @@ def test_each_of_several_equals_its_convolution(rank: int) -> None:
             conv.zero_grad(set_to_none=True)
     for ours, plain in zip(*found, strict=True):
         assert_close(ours, plain, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("size", [5, (5, 3, 1), 7])
+def test_a_deep_kernel_plane_by_plane_equals_its_convolution(size: object, bias: bool) -> None:
+    conv = torch.nn.Conv3d(3, 4, size, padding="same", bias=bias)
+    conv.padding = tuple(k // 2 for k in conv.kernel_size)
+    x = torch.randn(2, 3, 4, 5, 6)  # thinner than the kernel of 5 or 7
+    for ours, plain in zip(
+        results(by_planes, conv, x), results(lambda c, v: c(v), conv, x), strict=True
+    ):
+        assert_close(ours, plain, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("change", [{"stride": 2}, {"groups": 2}, {"dilation": 2}, {"padding": 0}])
+def test_other_deep_convolutions_are_computed_as_they_are(change: dict[str, int]) -> None:
+    conv = torch.nn.Conv3d(4, 4, 5, **({"padding": 2} | change))
+    x = torch.randn(1, 4, 9, 9, 9)
+    assert_close(convolve(conv, x), conv(x), rtol=1e-4, atol=1e-4)
 
 
 def held_after_forward(apply: object, conv: torch.nn.Module, x: torch.Tensor) -> int:
