@@ -15,6 +15,8 @@ from nnunetv2.experiment_planning.plan_and_preprocess_api import (
     preprocess_dataset,
 )
 from nnunetv2.utilities.dataset_name_id_conversion import maybe_convert_to_dataset_name
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from dataset_conversion.raw_format.preprocessed import (
     drop_outdated_references,
@@ -40,8 +42,10 @@ from nnunet_plugins.planners.unfinished import (
     remove_leftovers,
     was_interrupted,
 )
-from nnunet_plugins.plans_file import MALFORMED, check_plans_name
+from nnunet_plugins.plans_file import MALFORMED, check_plans_name, read_object
 from nnunet_plugins.training.procedure import read_procedure
+from nnunet_plugins.training.weight_maps.files import check_present, prepare_maps
+from nnunet_plugins.training.weight_maps.trainer import has_map
 
 CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres")
 PROCEDURES = ("native", "paper", "printed")
@@ -203,6 +207,9 @@ def _plan(
             f"{dataset}: nnU-Net rejects the dataset: {reason}; see: nnunet-plugins check {identifier}"
         ) from error
     source = source_digest(raw)
+    cases = list(get_filenames_of_train_images_and_targets(str(raw)))
+    if has_map(training):
+        check_present(raw, cases, read_object(raw / "dataset.json")["file_ending"])
     with _set_aside(target, run.earlier):
         planner = _planner(request, dataset, name, training, inherited)
         try:
@@ -243,6 +250,16 @@ def _plan(
         data = target.parent / planned[configuration]["data_identifier"]
         if data.is_dir():
             remember_source(data, source)
+        if has_map(training):
+            manager = PlansManager(str(target))
+            prepare_maps(
+                cases,
+                raw=raw,
+                data=data,
+                plans=manager,
+                configuration=manager.get_configuration(configuration),
+                ending=planner.dataset_json["file_ending"],
+            )
 
 
 def _planner(

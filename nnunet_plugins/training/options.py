@@ -75,19 +75,27 @@ def early_stopping(value: Any) -> bool:
 
 
 VOXEL_WEIGHTS = (
-    'an object with "distance" in mm and "weight", both above 0: the weight in ce, bce and focal of voxels that are '
-    "within the distance of another label, along the axes; others have 1"
+    'an object with "distance" in mm and "weight", both above 0, the weight of voxels that are within the distance '
+    'of another label, along the axes; or with "map": true, for weights from the files of weightsTr in the dataset; '
+    "or with all three, whose weights are multiplied. They weight ce, bce and focal"
 )
 
 
 def voxel_weights(value: Any) -> bool:
-    """Whether ``value`` states weights of voxels near boundaries.
+    """Whether ``value`` states weights of voxels, near boundaries or from maps of the dataset.
 
     >>> voxel_weights({"distance": 2.0, "weight": 3}), voxel_weights({"distance": 2.0})
     (True, False)
+    >>> voxel_weights({"map": True}), voxel_weights({"map": False})
+    (True, False)
     """
-    return (
-        isinstance(value, Mapping)
-        and set(value) == {"distance", "weight"}
-        and all(number(0, above=True)(one) for one in value.values())
+    if not isinstance(value, Mapping) or value.get("map", True) is not True:
+        return False
+    near = {key: one for key, one in value.items() if key != "map"}
+    return bool(value) and (
+        not near
+        or (
+            set(near) == {"distance", "weight"}
+            and all(number(0, above=True)(one) for one in near.values())
+        )
     )

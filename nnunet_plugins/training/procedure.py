@@ -31,7 +31,11 @@ def _loss(value: Any) -> bool:
         return False
     if not all(_term(name, term) for name, term in value.items()):
         return False
-    return any(t["weight"] if isinstance(t, dict) else t for t in value.values())
+    return any(map(_weight, value.values()))
+
+
+def _weight(term: Any) -> float:
+    return float(term["weight"] if isinstance(term, dict) else term)
 
 
 def _classes(value: Any) -> bool:
@@ -56,10 +60,10 @@ WEIGHTED_OUTPUTS = ("auxiliary", "attention")
 #: background. 'ce' is binary cross-entropy for datasets with regions; 'bce' is binary cross-entropy per channel for
 #: labels too. With gamma between 0 and 1 the gradient of focal is infinite at p = 1.
 LOSS_TERMS: dict[str, dict[str, Check]] = {
-    "dice": {"background": boolean},
+    "dice": {"background": boolean, "classes": _classes},
     "ce": {"classes": _classes},
     "bce": {"classes": _classes},
-    "focal": {"alpha": number(0, 1), "gamma": number(1)},
+    "focal": {"alpha": number(0, 1), "gamma": number(1), "classes": _classes},
 }
 
 #: Key -> (test, allowed values). lr_schedule sets the rate of epoch e = 0, 1, ...: 'exponential' is
@@ -84,8 +88,8 @@ KEYS: dict[str, tuple[Check, str]] = {
     "loss": (
         _loss,
         'an object of terms dice, ce, bce, focal; each a weight of 0 or more, not all 0, or {"weight": weight} '
-        "with options; dice's: background, true or false; ce's and bce's: classes, an object of labels and their "
-        "weights of 0 or more; focal's: alpha from 0 to 1, gamma of 1 or more",
+        "with options; of each: classes, an object of labels and their weights of 0 or more; dice's: background, "
+        "true or false; focal's: alpha from 0 to 1, gamma of 1 or more",
     ),
     "output_weights": (
         _output_weights,
@@ -148,6 +152,11 @@ def read_procedure(configuration: Mapping[str, Any]) -> dict[str, Any]:
                 f"plans: training.lr_schedule is {schedule!r}, which requires training.{key}: {KEYS[key][1]}"
             )
     _check_epochs(entry)
+    loss = entry.get("loss", {"ce": 1})
+    if "voxel_weights" in entry and not any(_weight(loss[name]) for name in loss if name != "dice"):
+        raise UserError(
+            f"plans: training.voxel_weights has no effect on training.loss {loss}; it needs ce, bce or focal"
+        )
     return dict(entry)
 
 

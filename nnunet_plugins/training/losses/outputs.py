@@ -50,7 +50,12 @@ class OutputsLoss(nn.Module):
         self.attention = attention
         self.outputs = tuple(outputs)
 
-    def forward(self, outputs: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
+    def forward(
+        self,
+        outputs: Sequence[Tensor],
+        targets: Sequence[Tensor],
+        maps: Sequence[Tensor] | None = None,
+    ) -> Tensor:
         for name, given in (("outputs", outputs), ("targets", targets)):
             if isinstance(given, Tensor) or len(given) != len(self.outputs):
                 found = "one tensor" if isinstance(given, Tensor) else f"{len(given)} {name}"
@@ -64,9 +69,11 @@ class OutputsLoss(nn.Module):
             * (
                 self.attention(output, targets[0])
                 if kind == "attention"
-                else self.segmentation(output, target)
+                else self.segmentation(output, target, weight_map)
             )
-            for (kind, weight), output, target in zip(self.outputs, outputs, targets, strict=True)
+            for (kind, weight), output, target, weight_map in zip(
+                self.outputs, outputs, targets, maps or [None] * len(outputs), strict=True
+            )
             if weight != 0
         ]
         total: Tensor = reduce(torch.add, losses)
