@@ -94,7 +94,7 @@ class Request:
     trust: bool = False
 
     def name(self) -> str:
-        """Name of the plans: network, then preset, recipe, resampling and memory target, unless they are default."""
+        """Name of the plans: network, then preset, recipe, other weights, resampling and memory, unless default."""
         if self.plans_name:
             return self.plans_name
         parts = [self.network, "Plans"]
@@ -102,6 +102,7 @@ class Request:
         parts += ["ResEnc"] if residual else []
         parts += [self.preset.upper()] if self.preset else []
         parts += [self.recipe.capitalize()] if self.recipe != "native" else []
+        parts += ["Pretrained"] if "pretrained" in self.training else []
         parts += {"torch": ["TorchRes"], "auto": ["AutoRes"]}.get(self.resampling, [])
         parts += [f"_{self.gpu_memory:g}G"] if self.gpu_memory is not None else []
         return "".join(parts)
@@ -167,12 +168,21 @@ def plan(request: Request) -> Path:
     target = folder_of("nnUNet_preprocessed") / dataset / f"{name}.json"
     if target.exists() and not request.force and not is_unfinished(target):
         raise UserError(
-            f"{name}: plans of that name exist for {dataset}; choose another name with -p, or pass --force "
-            "to overwrite them and their preprocessed data"
+            f"{name}: plans of that name exist for {dataset}{_other_training(target, training)}; choose another name "
+            "with -p, or pass --force to overwrite them and their preprocessed data"
         )
     with alone(target) as run:
         _plan(request, training, dataset, target, run, inherited)
     return target
+
+
+def _other_training(plans: Path, training: dict[str, Any]) -> str:
+    """Which entries of the training differ in existing plans, as an addition to a message; '' if none do."""
+    found = read_object(plans).get("configurations", {}).values()
+    there = [one.get("training", {}) for one in found if "inherits_from" not in one]
+    keys = sorted({key for one in (training, *there) for key in one})
+    differ = [k for k in keys if there and all(one.get(k) != training.get(k) for one in there)]
+    return f", with other values of training.{', training.'.join(differ)}" if differ else ""
 
 
 def interrupted(request: Request) -> bool:

@@ -25,6 +25,10 @@ def number(least: float, most: float = sys.float_info.max, *, above: bool = Fals
     return check
 
 
+#: A weight of a loss; sums of larger ones would not be finite in every precision.
+weight = number(0, 1e6)
+
+
 def one_of(*names: str) -> Check:
     """One of ``names``."""
     return lambda v: v in names

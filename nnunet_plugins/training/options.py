@@ -75,9 +75,9 @@ def early_stopping(value: Any) -> bool:
 
 
 VOXEL_WEIGHTS = (
-    'an object with "distance" in mm and "weight", both above 0, the weight of voxels that are within the distance '
-    'of another label, along the axes; or with "map": true, for weights from the files of weightsTr in the dataset; '
-    "or with all three, whose weights are multiplied. They weight ce, bce and focal"
+    'an object with "distance" in mm and "weight", both above 0, at most 1e6: the weight in ce, bce and focal of voxels '
+    'that are within the distance of another label, along the axes; or with "map": true: their weights are files of '
+    "the dataset, in weightsTr; or with all three, whose weights are multiplied"
 )
 
 
@@ -96,6 +96,6 @@ def voxel_weights(value: Any) -> bool:
         not near
         or (
             set(near) == {"distance", "weight"}
-            and all(number(0, above=True)(one) for one in near.values())
+            and all(number(0, 1e6, above=True)(one) for one in near.values())
         )
     )

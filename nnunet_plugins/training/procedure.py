@@ -12,13 +12,13 @@ from typing import Any
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.training import options
 from nnunet_plugins.training.augmentation import problem
-from nnunet_plugins.training.checks import Check, axes, boolean, integer, number, one_of
+from nnunet_plugins.training.checks import Check, axes, boolean, integer, number, one_of, weight
 
 
 def _term(name: str, value: Any) -> bool:
     if not isinstance(value, dict):
-        return number(0)(value)
-    allowed = {"weight": number(0), **LOSS_TERMS[name]}
+        return weight(value)
+    allowed = {"weight": weight, **LOSS_TERMS[name]}
     return (
         "weight" in value
         and not set(value) - set(allowed)
@@ -42,14 +42,14 @@ def _classes(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and bool(value)
-        and all(isinstance(name, str) and number(0)(weight) for name, weight in value.items())
+        and all(isinstance(name, str) and weight(one) for name, one in value.items())
     )
 
 
 def _output_weights(value: Any) -> bool:
     if not isinstance(value, dict) or not value or set(value) - set(WEIGHTED_OUTPUTS):
         return False
-    return all(number(0, above=True)(weight) for weight in value.values())
+    return all(weight(one) and one > 0 for one in value.values())
 
 
 OPTIMIZERS = ("SGD", "Adam", "AdamW")
@@ -87,13 +87,13 @@ KEYS: dict[str, tuple[Check, str]] = {
     "momentum": (lambda v: number(0)(v) and v < 1, "a number of 0 or more, below 1 (SGD's)"),
     "loss": (
         _loss,
-        'an object of terms dice, ce, bce, focal; each a weight of 0 or more, not all 0, or {"weight": weight} '
-        "with options; of each: classes, an object of labels and their weights of 0 or more; dice's: background, "
+        'an object of terms dice, ce, bce, focal; each a weight from 0 to 1e6, not all 0, or {"weight": weight} '
+        "with options; of each: classes, an object of labels and their weights from 0 to 1e6; dice's: background, "
         "true or false; focal's: alpha from 0 to 1, gamma of 1 or more",
     ),
     "output_weights": (
         _output_weights,
-        'an object of "auxiliary" and "attention", one or both, with weights above 0',
+        'an object of "auxiliary" and "attention", one or both, with weights above 0, at most 1e6',
     ),
     "oversample_foreground": (number(0, 1), "a share from 0 to 1"),
     "mirror_axes": (axes, "a list of axes of the patch, 0 to 2, each once; [] for none"),

@@ -23,6 +23,7 @@ from nnunet_plugins.training.resuming import (
     ENTRY,
     check_data,
     check_fold,
+    check_folds,
     check_same,
     fold_record,
 )
@@ -125,9 +126,11 @@ class PluginTrainer(
         """Check the preprocessed cases, record the start in debug.json, and log network and procedure.
 
         Raises:
-            UserError: the preprocessed cases are incomplete, or of an earlier version of the dataset.
+            UserError: the preprocessed cases are incomplete, or of an earlier version of the dataset; other folds
+                of the model were trained with other plans.
         """
         if self.local_rank == 0:
+            check_folds(Path(self.output_folder_base), self.fold, self.my_init_kwargs)
             data = Path(self.preprocessed_dataset_folder)
             check_complete(data.parent, self.plans_manager.plans_name)
             check_current(data)

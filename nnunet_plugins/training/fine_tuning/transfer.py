@@ -94,10 +94,15 @@ def choose(
             problems.append(f"{name} is {list(other.shape)}, here {list(mine.shape)}")
     if problems:
         more = f", and {len(problems) - _MOST} more" if len(problems) > _MOST else ""
+        fix = (
+            "Plan with the network of the checkpoint, which takes over its topology: nnunet-plugins plan DATASET "
+            "--network NAME --pretrained SOURCE"
+        )
+        if source.nnssl and not any(one.startswith(encoder) for one in problems):
+            fix = 'Its encoder fits: set pretrained.what to "encoder", as nnssl does'
         raise UserError(
             f"{source}: {len(problems)} of {len(wanted)} weights do not fit {type(network).__name__} "
-            f"({what}): {'; '.join(problems[:_MOST])}{more}. Plan with the network of the checkpoint, which takes "
-            "over its topology: nnunet-plugins plan DATASET --network NAME --pretrained SOURCE"
+            f"({what}): {'; '.join(problems[:_MOST])}{more}. {fix}"
         )
     left = [name for name in own if name not in chosen and not name.startswith(_ALIAS)]
     return Transfer(chosen, tuple(adapted), tuple(left))

@@ -41,7 +41,7 @@ class CrossEntropy(nn.Module):
     """Cross-entropy of labels: mean over the valid voxels, 0 if there are none.
 
     Args:
-        classes: weight of each class; the mean is then weighted, as in torch's ``cross_entropy``.
+        classes: weight of each class; the mean is then weighted, as in torch's ``cross_entropy``; 0 without weights.
     """
 
     classes: Tensor | None
@@ -52,12 +52,12 @@ class CrossEntropy(nn.Module):
 
     def forward(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
         labels = target[:, 0].long()
-        classes = None if self.classes is None else self.classes.to(logits)
-        if valid is None:
-            return F.cross_entropy(logits, labels, weight=classes)
-        weights = valid[:, 0].to(logits)
-        if classes is not None:
-            weights = weights * classes[labels]
+        if valid is None and self.classes is None:
+            return F.cross_entropy(logits, labels)
+        weights = torch.ones_like(logits[:, 0]) if valid is None else valid[:, 0].to(logits)
+        if self.classes is not None:
+            weights = weights * self.classes.to(logits)[labels]
+        # Not PyTorch's weighted mean, which is NaN where all weights are 0.
         losses = F.cross_entropy(logits, labels, reduction="none")
         return _over(losses * weights, weights)
 
@@ -161,4 +161,5 @@ def _mean(losses: Tensor, valid: Tensor | None) -> Tensor:
 
 def _over(losses: Tensor, weights: Tensor) -> Tensor:
     """Sum of losses per sum of weights; 0 if all weights are 0."""
-    return losses.sum() / weights.sum().clamp(min=1e-8)
+    total = weights.sum()
+    return losses.sum() / torch.where(total > 0, total, 1)

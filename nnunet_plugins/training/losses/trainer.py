@@ -65,4 +65,12 @@ class LossTrainer(RecordingTrainer):
     def _voxel_weights(self) -> BoundaryWeights | None:
         entry, plan = self.procedure.get("voxel_weights", {}), self.configuration_manager
         near = {key: entry[key] for key in ("distance", "weight") if key in entry}
-        return BoundaryWeights(**near, spacing=plan.spacing, size=plan.patch_size) if near else None
+        if not near:
+            return None
+        if near["distance"] < min(plan.spacing):
+            raise UserError(
+                f"plans: training.voxel_weights.distance is {near['distance']:g} mm, but the voxels of "
+                f"{self.configuration_name} are {' x '.join(f'{s:g}' for s in plan.spacing)} mm, so none is within "
+                "it of another label; allowed: the smallest of these sizes or more"
+            )
+        return BoundaryWeights(**near, spacing=plan.spacing, size=plan.patch_size)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
 FOLDER = "weightsTr"
+_MOST = 1e6  # as for other weights of the loss
 #: In the folder of a configuration's cases, which nnU-Net removes when it preprocesses again.
 PREPROCESSED = Path("nnunet_plugins", "weights")
 
@@ -169,13 +170,15 @@ def _preprocessed(
         if not np.isfinite(found).all()
         else f"negative values, down to {found.min():g}"
         if found.min() < 0
+        else f"values up to {found.max():g}"
+        if found.max() > _MOST
         else "no value above 0"
         if found.max() == 0
         else ""
     )
     if wrong:
         raise UserError(
-            f"{path}: the weight map has {wrong}; weights are finite numbers of 0 or more, some above 0"
+            f"{path}: the weight map has {wrong}; weights are finite numbers from 0 to {_MOST:g}, some above 0"
         )
     cropped = found[(slice(None), *(slice(*ends) for ends in properties["bbox_used_for_cropping"]))]
     now = [properties["spacing"][axis] for axis in order]

@@ -119,5 +119,5 @@ def test_nnssl_checkpoints_name_their_encoder() -> None:
     given = theirs.state_dict()
     assert found.weights
     assert all(torch.equal(value, given[key]) for key, value in found.weights.items())
-    with pytest.raises(UserError, match=r"decoder\.stages.* is missing"):
+    with pytest.raises(UserError, match=r"decoder\.stages.* is missing.*set pretrained.what to"):
         chosen(mine, Source(Path("a.pth"), "", 64 * "0", named, nnssl=plan))

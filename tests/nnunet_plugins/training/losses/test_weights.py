@@ -58,6 +58,17 @@ def test_ignored_voxels_do_not_count() -> None:
     )
 
 
+@pytest.mark.parametrize("term", ["ce", "focal"])
+def test_a_batch_of_classes_without_weight_has_no_loss(term: str) -> None:
+    """PyTorch's weighted mean would be NaN, and so would all weights of the network after a step."""
+    logits, target = data()
+    logits.requires_grad_()
+    loss = made({term: {"weight": 1, "classes": {"background": 0}}})(logits, 0 * target)
+    loss.backward()
+    assert loss == 0
+    assert torch.equal(logits.grad, torch.zeros_like(logits))
+
+
 @pytest.mark.parametrize("regions", [False, True])
 def test_weights_of_bce_are_relative(regions: bool) -> None:
     logits, target = data()
