@@ -12,18 +12,20 @@ from typing import Any
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.training import options
 from nnunet_plugins.training.augmentation import problem
-from nnunet_plugins.training.checks import Check, axes, boolean, integer, number, one_of, weight
+from nnunet_plugins.training.checks import (
+    Check,
+    axes,
+    boolean,
+    fields,
+    integer,
+    number,
+    one_of,
+    weight,
+)
 
 
 def _term(name: str, value: Any) -> bool:
-    if not isinstance(value, dict):
-        return weight(value)
-    allowed = {"weight": weight, **LOSS_TERMS[name]}
-    return (
-        "weight" in value
-        and not set(value) - set(allowed)
-        and all(allowed[k](v) for k, v in value.items())
-    )
+    return weight(value) or fields({"weight": weight}, LOSS_TERMS[name])(value)
 
 
 def _loss(value: Any) -> bool:
@@ -47,9 +49,8 @@ def _classes(value: Any) -> bool:
 
 
 def _output_weights(value: Any) -> bool:
-    if not isinstance(value, dict) or not value or set(value) - set(WEIGHTED_OUTPUTS):
-        return False
-    return all(weight(one) and one > 0 for one in value.values())
+    some = fields({}, dict.fromkeys(WEIGHTED_OUTPUTS, number(0, 1e6, above=True)))
+    return some(value) and bool(value)
 
 
 OPTIMIZERS = ("SGD", "Adam", "AdamW")

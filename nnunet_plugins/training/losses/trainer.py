@@ -41,6 +41,10 @@ class LossTrainer(RecordingTrainer):
             **labels,
         )
         kinds = [output.kind for output in self._bare_network.outputs]
+        for kind in sorted(set(self.procedure.get("output_weights", {})) - set(kinds)):
+            self.print_to_log_file(
+                f"training.output_weights names {kind}, an output that this network does not have"
+            )
         if not self.enable_deep_supervision:
             extra = sorted(set(kinds) - {"logits"})
             if extra:
@@ -56,10 +60,6 @@ class LossTrainer(RecordingTrainer):
             self.procedure.get("output_weights", {}),
             keep_all=self.is_ddp and not self._do_i_compile(),
         )
-        for kind in sorted(set(self.procedure.get("output_weights", {})) - set(kinds)):
-            self.print_to_log_file(
-                f"training.output_weights names {kind}, an output that this network does not have"
-            )
         return OutputsLoss(loss, AttentionLoss(**labels), list(zip(kinds, weights, strict=True)))
 
     def _voxel_weights(self) -> BoundaryWeights | None:
