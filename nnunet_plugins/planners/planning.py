@@ -43,9 +43,9 @@ from nnunet_plugins.planners.unfinished import (
     was_interrupted,
 )
 from nnunet_plugins.plans_file import MALFORMED, check_plans_name, read_object
+from nnunet_plugins.training.options import has_map
 from nnunet_plugins.training.procedure import read_procedure
 from nnunet_plugins.training.weight_maps.files import check_present, prepare_maps
-from nnunet_plugins.training.weight_maps.trainer import has_map
 
 CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres")
 PROCEDURES = ("native", "paper", "printed")

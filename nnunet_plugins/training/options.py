@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from nnunet_plugins.training.checks import fields, integer, number, one_of
@@ -77,3 +78,8 @@ def voxel_weights(value: Any) -> bool:
     (True, False)
     """
     return _weights(value) and bool(value) and ("distance" in value) == ("weight" in value)
+
+
+def has_map(training: Mapping[str, Any]) -> bool:
+    """Whether a ``training`` entry weights voxels by maps of the dataset."""
+    return bool(training.get("voxel_weights", {}).get("map"))

@@ -58,7 +58,7 @@ def choose(
         labels: of the dataset; compared with those of the source for ``all``.
 
     Raises:
-        UserError: a weight is missing or has another shape, or ``all`` with other labels.
+        UserError: a weight is missing, has another shape or is not finite, or ``all`` with other labels.
     """
     own: dict[str, Tensor] = network.state_dict()
     theirs = _named_like(network, source)
@@ -103,6 +103,12 @@ def choose(
         raise UserError(
             f"{source}: {len(problems)} of {len(wanted)} weights do not fit {type(network).__name__} "
             f"({what}): {'; '.join(problems[:_MOST])}{more}. {fix}"
+        )
+    broken = [name for name, one in chosen.items() if not one.isfinite().all()]
+    if broken:
+        raise UserError(
+            f"{source}: {len(broken)} of {len(chosen)} weights hold NaN or infinite values, {broken[0]} first: its "
+            "training has diverged; choose another checkpoint"
         )
     left = [name for name in own if name not in chosen and not name.startswith(_ALIAS)]
     return Transfer(chosen, tuple(adapted), tuple(left))

@@ -15,14 +15,10 @@ from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
+from nnunet_plugins.training.options import has_map
 from nnunet_plugins.training.recording import RecordingTrainer
 from nnunet_plugins.training.resuming import check_data
 from nnunet_plugins.training.weight_maps.files import PREPROCESSED, MappedCases, prepare_maps
-
-
-def has_map(training: Any) -> bool:
-    """Whether a ``training`` entry weights voxels by a map of the dataset."""
-    return bool(training.get("voxel_weights", {}).get("map"))
 
 
 class WithMap(BasicTransform):  # type: ignore[misc]

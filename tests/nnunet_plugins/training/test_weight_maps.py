@@ -14,6 +14,7 @@ import torch
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.planners import planning
 from nnunet_plugins.training.weight_maps.files import PREPROCESSED, MappedCases, prepare_maps
 from nnunet_plugins.training.weight_maps.trainer import MapLoss, WithMap
 from tests.nnunet_plugins import tiny
@@ -212,3 +213,41 @@ def test_maps_train_two_steps_and_prediction_needs_none(
     shutil.rmtree(data.raw / "weightsTr")
     model = tiny.model_folder(data, configuration, "ModularUNetTrainer", "ownPlans")
     assert tiny.predict(model, data, tmp_path).shape == (16, 32, 32)
+
+
+@pytest.mark.integration
+def test_plan_requires_all_maps_and_prepares_them(
+    nnunet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, dataset = tiny.write_raw("labels", 768)
+    folders = [nnunet / root / name for root in ("nnUNet_raw", "nnUNet_preprocessed")]
+    data = tiny.Tiny(name, "Mapped", *folders)
+
+    def preprocess(_: int, plans: str, chosen: list[str], **__: Any) -> None:
+        manager = PlansManager(str(data.preprocessed / f"{plans}.json"))
+        cases = [f"case{i}" for i in range(tiny.CASES)]
+        for configuration in chosen:
+            tiny.preprocess(manager, configuration, *folders, cases, dataset)
+
+    monkeypatch.setenv("nnUNet_n_proc_DA", "1")
+    monkeypatch.setattr(
+        planning,
+        "extract_fingerprint_dataset",
+        lambda *_, **__: tiny.write_fingerprint(data.preprocessed, (16, 32, 32), (1, 1, 1)),
+    )
+    monkeypatch.setattr(planning, "preprocess_dataset", preprocess)
+    request = planning.Request(
+        "768",
+        "ModularUNet",
+        "Mapped",
+        preset="cpu",
+        configurations=("3d_fullres",),
+        training=TRAINING,
+    )
+    with pytest.raises(UserError, match="weightsTr: no weight map for case0, case1, case2"):
+        planning.plan(request)
+    assert not (data.preprocessed / "Mapped.json").exists()
+    write_maps(data)
+    planning.plan(request)
+    found = data.preprocessed / "Mapped_3d_fullres" / PREPROCESSED
+    assert len(list(found.glob("*.b2nd"))) == tiny.CASES

@@ -94,6 +94,14 @@ def test_another_topology_is_refused_with_names() -> None:
         chosen(made("MAGUNet"), source(made("ResEncM")))
 
 
+def test_weights_of_a_diverged_training_are_refused() -> None:
+    theirs = made("UNet")
+    with torch.no_grad():
+        next(theirs.encoder.parameters()).flatten()[0] = torch.nan
+    with pytest.raises(UserError, match=r"1 of \d+ weights hold NaN or infinite values, encoder"):
+        chosen(made("UNet"), source(theirs))
+
+
 def test_all_requires_the_same_labels() -> None:
     mine = made("UNet")
     given = {"dataset_json": {"labels": {"background": 0, "bone": 1, "disc": 2}}}
