@@ -180,7 +180,8 @@ def _preprocessed(
         raise UserError(
             f"{path}: the weight map has {wrong}; weights are finite numbers from 0 to {_MOST:g}, some above 0"
         )
-    cropped = found[(slice(None), *(slice(*ends) for ends in properties["bbox_used_for_cropping"]))]
+    box = (slice(None), *(slice(*ends) for ends in properties["bbox_used_for_cropping"]))
+    cropped = found[box]
     now = [properties["spacing"][axis] for axis in order]
     target = [*now[: len(now) - len(configuration.spacing)], *configuration.spacing]
     # As probabilities: linear, so that no weight becomes negative.
