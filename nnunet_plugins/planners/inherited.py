@@ -157,7 +157,7 @@ def _of_nnssl(source: Source, what: str) -> tuple[dict[str, Any], Any, Any, int]
         raise UserError(
             f'{who}, of which only the encoder can be loaded: set pretrained.what to "encoder", not {what!r}'
         )
-    used = next(iter(plans.get("configurations", {}).values()), {})
+    used: dict[str, Any] = next(iter(plans.get("configurations", {}).values()), {})
     patch = source.nnssl.get("recommended_downstream_patchsize") or used.get("patch_size")
     if not patch:
         raise UserError(f"{who}: it records no patch (recommended_downstream_patchsize)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -72,7 +73,7 @@ class OutputsLoss(nn.Module):
                 else self.segmentation(output, target, weight_map)
             )
             for (kind, weight), output, target, weight_map in zip(
-                self.outputs, outputs, targets, maps or [None] * len(outputs), strict=True
+                self.outputs, outputs, targets, maps or repeat(None, len(outputs)), strict=True
             )
             if weight != 0
         ]
