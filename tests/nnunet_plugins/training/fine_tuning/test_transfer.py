@@ -97,7 +97,7 @@ def test_another_topology_is_refused_with_names() -> None:
 def test_weights_of_a_diverged_training_are_refused() -> None:
     theirs = made("UNet")
     with torch.no_grad():
-        next(theirs.encoder.parameters()).flatten()[0] = torch.nan
+        next(theirs.encoder.parameters()).fill_(torch.nan)
     with pytest.raises(UserError, match=r"\d+ of \d+ weights hold NaN or infinite values, encoder"):
         chosen(made("UNet"), source(theirs))
 
