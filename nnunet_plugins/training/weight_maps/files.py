@@ -1,6 +1,6 @@
-"""Weight maps of a dataset, ``weightsTr/CASE.nii.gz`` beside ``labelsTr``, preprocessed like images.
+"""Weight maps of a dataset, ``weightsTr/CASE.nii.gz`` next to ``labelsTr``, preprocessed like images.
 
-A map is data of the training alone: it is no image channel, so neither plans nor prediction know of it.
+A map is data of the training alone, not an image channel, so neither plans nor prediction know of it.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def prepare_maps(
         A digest of the maps.
 
     Raises:
-        UserError: a map is missing, on another grid, or has values that are no weights.
+        UserError: a map is missing, on another grid, or has values that are not weights.
     """
     cases, folder = sorted(cases), data / PREPROCESSED
     here = raw is not None and raw.is_dir()

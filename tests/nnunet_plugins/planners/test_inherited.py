@@ -121,7 +121,7 @@ def test_nnssl_networks_that_cannot_be_loaded_are_named(
         inherit({"source": str(file), "what": what}, trust=False)
 
 
-def test_nnssl_networks_with_an_encoder_of_ours(tmp_path: Path) -> None:
+def test_nnssl_networks_with_our_encoder(tmp_path: Path) -> None:
     """NoSkipResEncL has that of ResEncL; without a recommended patch that of the pretraining is used."""
     used = {"pretrain_plan": {"configurations": {"onemmiso": {"patch_size": [64, 64, 64]}}}}
     file = tmp_path / "nnssl.pth"

@@ -238,7 +238,7 @@ def test_a_fold_with_other_plans_does_not_join_the_model(data: Tiny) -> None:
         data.preprocessed / "TinyPlans.json",
         lambda plans: plans["configurations"]["2d"]["training"].update(change),
     )
-    trainer(data).on_train_start()  # a folder without a checkpoint is no trained fold
+    trainer(data).on_train_start()  # a folder without a checkpoint does not count
     (model / "plans.json").write_text(json.dumps(first.plans_manager.plans))
     (model / "fold_1" / "checkpoint_final.pth").touch()
     with pytest.raises(

@@ -94,7 +94,7 @@ def test_a_map_is_prepared_like_its_image(data: tiny.Tiny) -> None:
         (lambda v: 0 * v, "has no value above 0"),
     ],
 )
-def test_values_that_are_no_weights_are_refused(
+def test_values_that_are_not_weights_are_refused(
     data: tiny.Tiny, change: Callable[[np.ndarray], Any], message: str
 ) -> None:
     write_maps(data, change)
