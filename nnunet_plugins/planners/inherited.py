@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
 from architectures.nnunet_networks import RESIDUAL_BLOCKS
 from nnunet_plugins.errors import UserError
@@ -19,7 +20,10 @@ from nnunet_plugins.training.fine_tuning.transfer import choose, differing
 
 _NNSSL_BATCH = 2
 _STAGES = 6
-#: nnssl's ResEncL, whose arguments its checkpoints do not repeat: nnU-Net's ResEncL for isotropic images.
+#: nnssl's networks whose arguments its checkpoints do not repeat (architecture_registry.py in nnssl) -> what of them
+#: the networks here have: NoSkipResEncL has the encoder of ResEncL and a decoder without skip connections.
+_NNSSL = {"ResEncL": ("encoder", "all_but_heads", "all"), "NoSkipResEncL": ("encoder",)}
+#: Their arguments: nnU-Net's ResEncL for isotropic images.
 _RESENC_L = {
     "n_stages": _STAGES,
     "features_per_stage": [32, 64, 128, 256, 320, 320],
@@ -83,9 +87,10 @@ class Inherited:
             dataset: content of dataset.json.
         """
         channels = len(dataset.get("channel_names", dataset.get("modality")))
+        labels = LabelManager(dataset["labels"], dataset.get("regions_class_order"))
         with torch.device("meta"):
             mine, other = (
-                build(network, architecture, n, len(dataset["labels"]), True, patch)
+                build(network, architecture, n, labels.num_segmentation_heads, True, patch)
                 for n in (channels, channels + 1)
             )
         choose(
@@ -115,9 +120,9 @@ def inherit(entry: Mapping[str, Any], *, trust: bool) -> tuple[dict[str, Any], I
     recorded = {**entry, "source": str(path), "sha256": source.sha256}
     if trust:
         recorded["trusted"] = source.sha256
-    kwargs, imported, patch, batch = _of_nnssl(source) if source.nnssl else _of_plans(source)
-    kwargs = {key: value for key, value in kwargs.items() if key != "input_size"}
     what = entry.get("what", "all_but_heads")
+    kwargs, imported, patch, batch = _of_nnssl(source, what) if source.nnssl else _of_plans(source)
+    kwargs = {key: value for key, value in kwargs.items() if key != "input_size"}
     return recorded, Inherited(source, what, kwargs, tuple(imported), tuple(patch), batch)
 
 
@@ -134,16 +139,26 @@ def _of_plans(source: Source) -> tuple[dict[str, Any], Any, Any, int]:
         ) from error
 
 
-def _of_nnssl(source: Source) -> tuple[dict[str, Any], Any, Any, int]:
-    made = source.nnssl.get("architecture_plans") or {}
-    name = made.get("arch_class_name")
+def _of_nnssl(source: Source, what: str) -> tuple[dict[str, Any], Any, Any, int]:
+    made, plans = (source.nnssl.get(key) or {} for key in ("architecture_plans", "pretrain_plan"))
+    name = str(made.get("arch_class_name"))
     kwargs, imported = made.get("arch_kwargs"), made.get("arch_kwargs_requiring_import")
-    if not kwargs and name == "ResEncL":
-        kwargs, imported = _RESENC_L, _IMPORTED
-    patch = source.nnssl.get("recommended_downstream_patchsize")
-    if not kwargs or not patch:
+    who = f"{source}: nnssl checkpoint of the network {name}"
+    if name.startswith("Primus"):
         raise UserError(
-            f"{source}: nnssl checkpoint of the network {name!r}, whose arguments or patch it does not record; known "
-            "without them: ResEncL"
+            f"{who}, a transformer whose weights no network here has; known: {', '.join(_NNSSL)}, and networks with "
+            "nnU-Net's encoder whose arguments the checkpoint records"
         )
-    return kwargs, imported or _IMPORTED, patch, _NNSSL_BATCH
+    if not kwargs and name not in _NNSSL:
+        raise UserError(
+            f"{who}, whose arguments it does not record; known without them: {', '.join(_NNSSL)}"
+        )
+    if not kwargs and what not in _NNSSL[name]:
+        raise UserError(
+            f'{who}, of which only the encoder can be loaded: set pretrained.what to "encoder", not {what!r}'
+        )
+    used: dict[str, Any] = next(iter(plans.get("configurations", {}).values()), {})
+    patch = source.nnssl.get("recommended_downstream_patchsize") or used.get("patch_size")
+    if not patch:
+        raise UserError(f"{who}: it records no patch (recommended_downstream_patchsize)")
+    return kwargs or _RESENC_L, imported or _IMPORTED, patch, _NNSSL_BATCH

@@ -15,6 +15,8 @@ from nnunetv2.experiment_planning.plan_and_preprocess_api import (
     preprocess_dataset,
 )
 from nnunetv2.utilities.dataset_name_id_conversion import maybe_convert_to_dataset_name
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 from dataset_conversion.raw_format.preprocessed import (
     drop_outdated_references,
@@ -40,8 +42,10 @@ from nnunet_plugins.planners.unfinished import (
     remove_leftovers,
     was_interrupted,
 )
-from nnunet_plugins.plans_file import MALFORMED, check_plans_name
+from nnunet_plugins.plans_file import MALFORMED, check_plans_name, read_object
+from nnunet_plugins.training.options import has_map
 from nnunet_plugins.training.procedure import read_procedure
+from nnunet_plugins.training.weight_maps.files import check_present, prepare_maps
 
 CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres")
 PROCEDURES = ("native", "paper", "printed")
@@ -90,7 +94,7 @@ class Request:
     trust: bool = False
 
     def name(self) -> str:
-        """Name of the plans: network, then preset, recipe, resampling and memory target, unless they are default."""
+        """Name of the plans: network, then preset, recipe, other weights, resampling and memory, unless default."""
         if self.plans_name:
             return self.plans_name
         parts = [self.network, "Plans"]
@@ -98,6 +102,7 @@ class Request:
         parts += ["ResEnc"] if residual else []
         parts += [self.preset.upper()] if self.preset else []
         parts += [self.recipe.capitalize()] if self.recipe != "native" else []
+        parts += ["Pretrained"] if "pretrained" in self.training else []
         parts += {"torch": ["TorchRes"], "auto": ["AutoRes"]}.get(self.resampling, [])
         parts += [f"_{self.gpu_memory:g}G"] if self.gpu_memory is not None else []
         return "".join(parts)
@@ -163,12 +168,21 @@ def plan(request: Request) -> Path:
     target = folder_of("nnUNet_preprocessed") / dataset / f"{name}.json"
     if target.exists() and not request.force and not is_unfinished(target):
         raise UserError(
-            f"{name}: plans of that name exist for {dataset}; choose another name with -p, or pass --force "
-            "to overwrite them and their preprocessed data"
+            f"{name}: plans of that name exist for {dataset}{_other_training(target, training)}; choose another name "
+            "with -p, or pass --force to overwrite them and their preprocessed data"
         )
     with alone(target) as run:
         _plan(request, training, dataset, target, run, inherited)
     return target
+
+
+def _other_training(plans: Path, training: dict[str, Any]) -> str:
+    """Which entries of the training differ in existing plans, as an addition to a message; '' if none do."""
+    found = read_object(plans).get("configurations", {}).values()
+    there = [one.get("training", {}) for one in found if "inherits_from" not in one]
+    keys = sorted({key for one in (training, *there) for key in one})
+    differ = [k for k in keys if there and all(one.get(k) != training.get(k) for one in there)]
+    return f", with other values of training.{', training.'.join(differ)}" if differ else ""
 
 
 def interrupted(request: Request) -> bool:
@@ -203,6 +217,9 @@ def _plan(
             f"{dataset}: nnU-Net rejects the dataset: {reason}; see: nnunet-plugins check {identifier}"
         ) from error
     source = source_digest(raw)
+    cases = list(get_filenames_of_train_images_and_targets(str(raw)))
+    if has_map(training):
+        check_present(raw, cases, read_object(raw / "dataset.json")["file_ending"])
     with _set_aside(target, run.earlier):
         planner = _planner(request, dataset, name, training, inherited)
         try:
@@ -243,6 +260,16 @@ def _plan(
         data = target.parent / planned[configuration]["data_identifier"]
         if data.is_dir():
             remember_source(data, source)
+        if has_map(training):
+            manager = PlansManager(str(target))
+            prepare_maps(
+                cases,
+                raw=raw,
+                data=data,
+                plans=manager,
+                configuration=manager.get_configuration(configuration),
+                ending=planner.dataset_json["file_ending"],
+            )
 
 
 def _planner(

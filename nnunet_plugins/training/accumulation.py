@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -61,8 +62,9 @@ class AccumulatingTrainer(RecordingTrainer):
         for data, target in parts_of(batch, count):
             data = data.to(self.device, non_blocking=True)
             move = [one.to(self.device, non_blocking=True) for one in _listed(target)]
-            # As nnU-Net: half precision on CUDA only.
-            with torch.autocast(self.device.type, enabled=self.device.type == "cuda"):
+            # As nnU-Net: half precision on CUDA only. MPS has no autocast, not even one that is switched off.
+            cuda = self.device.type == "cuda"
+            with torch.autocast("cuda") if cuda else nullcontext():
                 loss = self.loss(self.network(data), move if isinstance(target, list) else move[0])
             loss = loss / count
             (loss if self.grad_scaler is None else self.grad_scaler.scale(loss)).backward()

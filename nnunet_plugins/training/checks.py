@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 Check = Callable[[Any], bool]
@@ -23,6 +23,10 @@ def number(least: float, most: float = sys.float_info.max, *, above: bool = Fals
         return (least < value if above else least <= value) and value <= most
 
     return check
+
+
+#: A weight of a loss; sums of larger ones would not be finite in every precision.
+weight = number(0, 1e6)
 
 
 def one_of(*names: str) -> Check:
@@ -52,5 +56,24 @@ def limits(least: float, *, above: bool = False) -> Check:
         if not isinstance(value, (list, tuple)) or len(value) != 2:
             return False
         return all(number(least, above=above)(v) for v in value) and value[0] <= value[1]
+
+    return check
+
+
+def fields(required: Mapping[str, Check], optional: Mapping[str, Check]) -> Check:
+    """An object with all ``required`` keys and some of the ``optional`` ones, each with a value that its test allows.
+
+    >>> stops = fields({"patience": integer(1)}, {"min_epochs": integer(1)})
+    >>> stops({"patience": 50, "min_epochs": 200}), stops({"min_epochs": 200}), stops({"patience": 0})
+    (True, False, False)
+    """
+    known = {**required, **optional}
+
+    def check(value: Any) -> bool:
+        return (
+            isinstance(value, Mapping)
+            and set(required) <= set(value) <= set(known)
+            and all(known[key](one) for key, one in value.items())
+        )
 
     return check

@@ -34,30 +34,22 @@ class _StoppedError(Exception):
 class EarlyStoppingTrainer(RecordingTrainer):
     """Ends the training as nnU-Net does after its last epoch: with checkpoint_final and the validation.
 
-    The decision follows from the logged values, so a training that is continued stops at the same epoch. One that
-    has stopped is not continued.
+    The decision is made before each epoch and follows from the logged values. So a training that is continued stops
+    at the same epoch, even if it was killed before it wrote checkpoint_final; one that has stopped is not continued.
     """
 
     def on_epoch_start(self) -> None:
-        """nnU-Net's start of an epoch, unless the training had already stopped before ``--c``."""
-        if "stopped_early" in self._started:
-            raise _StoppedError
-        super().on_epoch_start()
-
-    def on_epoch_end(self) -> None:
-        """nnU-Net's end of an epoch; then decide."""
-        super().on_epoch_end()
+        """nnU-Net's start of an epoch, unless the training is over."""
         entry = self.procedure.get("early_stopping")
-        if entry is None or self.current_epoch >= self.num_epochs:
-            return
-        averages = self.logger.get_value("ema_fg_dice", step=None)[: self.current_epoch]
-        if is_over(averages, **entry):
-            self._started["stopped_early"] = self.current_epoch
-            self.print_to_log_file(
-                f"early stopping after {self.current_epoch} of {self.num_epochs} epochs: no better moving average of "
-                f"the pseudo-Dice for {entry['patience']} epochs; the best is in checkpoint_best.pth"
-            )
-            raise _StoppedError
+        if entry is not None:
+            averages = self.logger.get_value("ema_fg_dice", step=None)[: self.current_epoch]
+            if is_over(averages, **entry):
+                self.print_to_log_file(
+                    f"early stopping after {self.current_epoch} of {self.num_epochs} epochs: no better moving "
+                    f"average of the pseudo-Dice for {entry['patience']} epochs; the best is in checkpoint_best.pth"
+                )
+                raise _StoppedError
+        super().on_epoch_start()
 
     def run_training(self) -> None:
         """nnU-Net's training, which may end before its last epoch."""

@@ -12,18 +12,20 @@ from typing import Any
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.training import options
 from nnunet_plugins.training.augmentation import problem
-from nnunet_plugins.training.checks import Check, axes, boolean, integer, number, one_of
+from nnunet_plugins.training.checks import (
+    Check,
+    axes,
+    boolean,
+    fields,
+    integer,
+    number,
+    one_of,
+    weight,
+)
 
 
 def _term(name: str, value: Any) -> bool:
-    if not isinstance(value, dict):
-        return number(0)(value)
-    allowed = {"weight": number(0), **LOSS_TERMS[name]}
-    return (
-        "weight" in value
-        and not set(value) - set(allowed)
-        and all(allowed[k](v) for k, v in value.items())
-    )
+    return weight(value) or fields({"weight": weight}, LOSS_TERMS[name])(value)
 
 
 def _loss(value: Any) -> bool:
@@ -31,21 +33,24 @@ def _loss(value: Any) -> bool:
         return False
     if not all(_term(name, term) for name, term in value.items()):
         return False
-    return any(t["weight"] if isinstance(t, dict) else t for t in value.values())
+    return any(map(_weight, value.values()))
+
+
+def _weight(term: Any) -> float:
+    return float(term["weight"] if isinstance(term, dict) else term)
 
 
 def _classes(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and bool(value)
-        and all(isinstance(name, str) and number(0)(weight) for name, weight in value.items())
+        and all(isinstance(name, str) and weight(one) for name, one in value.items())
     )
 
 
 def _output_weights(value: Any) -> bool:
-    if not isinstance(value, dict) or not value or set(value) - set(WEIGHTED_OUTPUTS):
-        return False
-    return all(number(0, above=True)(weight) for weight in value.values())
+    some = fields({}, dict.fromkeys(WEIGHTED_OUTPUTS, number(0, 1e6, above=True)))
+    return some(value) and bool(value)
 
 
 OPTIMIZERS = ("SGD", "Adam", "AdamW")
@@ -56,10 +61,10 @@ WEIGHTED_OUTPUTS = ("auxiliary", "attention")
 #: background. 'ce' is binary cross-entropy for datasets with regions; 'bce' is binary cross-entropy per channel for
 #: labels too. With gamma between 0 and 1 the gradient of focal is infinite at p = 1.
 LOSS_TERMS: dict[str, dict[str, Check]] = {
-    "dice": {"background": boolean},
+    "dice": {"background": boolean, "classes": _classes},
     "ce": {"classes": _classes},
     "bce": {"classes": _classes},
-    "focal": {"alpha": number(0, 1), "gamma": number(1)},
+    "focal": {"alpha": number(0, 1), "gamma": number(1), "classes": _classes},
 }
 
 #: Key -> (test, allowed values). lr_schedule sets the rate of epoch e = 0, 1, ...: 'exponential' is
@@ -83,13 +88,13 @@ KEYS: dict[str, tuple[Check, str]] = {
     "momentum": (lambda v: number(0)(v) and v < 1, "a number of 0 or more, below 1 (SGD's)"),
     "loss": (
         _loss,
-        'an object of terms dice, ce, bce, focal; each a weight of 0 or more, not all 0, or {"weight": weight} '
-        "with options; dice's: background, true or false; ce's and bce's: classes, an object of labels and their "
-        "weights of 0 or more; focal's: alpha from 0 to 1, gamma of 1 or more",
+        'an object of terms dice, ce, bce, focal; each a weight from 0 to 1e6, not all 0, or {"weight": weight} '
+        "with options; of each: classes, an object of labels and their weights from 0 to 1e6; dice's: background, "
+        "true or false; focal's: alpha from 0 to 1, gamma of 1 or more",
     ),
     "output_weights": (
         _output_weights,
-        'an object of "auxiliary" and "attention", one or both, with weights above 0',
+        'an object of "auxiliary" and "attention", one or both, with weights above 0, at most 1e6',
     ),
     "oversample_foreground": (number(0, 1), "a share from 0 to 1"),
     "mirror_axes": (axes, "a list of axes of the patch, 0 to 2, each once; [] for none"),
@@ -148,6 +153,11 @@ def read_procedure(configuration: Mapping[str, Any]) -> dict[str, Any]:
                 f"plans: training.lr_schedule is {schedule!r}, which requires training.{key}: {KEYS[key][1]}"
             )
     _check_epochs(entry)
+    loss = entry.get("loss", {"ce": 1})
+    if "voxel_weights" in entry and not any(_weight(loss[name]) for name in loss if name != "dice"):
+        raise UserError(
+            f"plans: training.voxel_weights has no effect on training.loss {loss}; it needs ce, bce or focal"
+        )
     return dict(entry)
 
 

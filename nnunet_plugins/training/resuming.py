@@ -13,7 +13,7 @@ from typing import Any
 
 from dataset_conversion.io.atomic_files import digest_json
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.plans_file import resolve
+from nnunet_plugins.plans_file import read_object, resolve
 
 #: Our entry of a checkpoint's init_args.
 ENTRY = "nnunet_plugins"
@@ -62,10 +62,35 @@ def check_same(started: Mapping[str, Any], now: Mapping[str, Any], checkpoint: s
         return  # not of nnU-Net v2, which reports it
     found = [*_of_plans(started, now), *_of_dataset(started, now)]
     if found:
-        more = f"; and {len(found) - _MOST} more" if len(found) > _MOST else ""
         raise UserError(
-            f"{checkpoint}: the training started with other values: {'; '.join(found[:_MOST])}{more}. Restore "
+            f"{checkpoint}: the training started with other values: {_listed(found)}. Restore "
             "them in the plans or the dataset to continue, or train without --c, which starts again"
+        )
+
+
+def check_folds(model: Path, fold: int | str, now: Mapping[str, Any]) -> None:
+    """Raise UserError if other folds in a model folder were trained with other plans or another dataset.
+
+    nnU-Net replaces the folder's plans.json, so plans that were made again under the same name would describe folds
+    that were trained otherwise, and a prediction with all folds would mix them.
+
+    Args:
+        model: folder of the model in nnUNet_results.
+        fold: the fold that starts.
+        now: the trainer's arguments: plans, configuration, dataset_json.
+    """
+    others = sorted(
+        {file.parent.name for file in model.glob("fold_*/checkpoint_*.pth")} - {f"fold_{fold}"}
+    )
+    files = {"plans": model / "plans.json", "dataset_json": model / "dataset.json"}
+    if not others or not all(file.is_file() for file in files.values()):
+        return
+    started = {key: read_object(file) for key, file in files.items()}
+    found = [*_of_plans(started, now), *_of_dataset(started, now)]
+    if found:
+        raise UserError(
+            f"{model}: {', '.join(others)} there were trained with other values: {_listed(found)}. Train this fold "
+            "with plans of another name (nnunet-plugins plan -p NAME), or move the folder away"
         )
 
 
@@ -107,6 +132,11 @@ def check_data(started: Any, now: str | None, data: Path) -> None:
             f"{data}: the cases have been preprocessed from another version of the dataset since the training "
             "started; train without --c, which starts again"
         )
+
+
+def _listed(differences: Sequence[str]) -> str:
+    more = f"; and {len(differences) - _MOST} more" if len(differences) > _MOST else ""
+    return "; ".join(differences[:_MOST]) + more
 
 
 def _of_plans(started: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

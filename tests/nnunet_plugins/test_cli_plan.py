@@ -147,6 +147,7 @@ def test_a_dataset_is_found_by_id_and_name(root, begun, dataset, number):
         ((*MAG, "--gpu-memory", "24"), "MAGUNetPlans_24G"),
         ((*MAG, "--gpu-memory", "0.5"), "MAGUNetPlans_0.5G"),
         ((*MAG, "-p", "Mine"), "Mine"),
+        ((*MAG, "--training", '{"seed": 1}'), "MAGUNetPlans"),
     ],
 )
 def test_existing_plans_are_overwritten_only_with_force(said, root, begun, arguments, name):

@@ -58,7 +58,7 @@ def choose(
         labels: of the dataset; compared with those of the source for ``all``.
 
     Raises:
-        UserError: a weight is missing or has another shape, or ``all`` with other labels.
+        UserError: a weight is missing, has another shape or is not finite, or ``all`` with other labels.
     """
     own: dict[str, Tensor] = network.state_dict()
     theirs = _named_like(network, source)
@@ -94,10 +94,21 @@ def choose(
             problems.append(f"{name} is {list(other.shape)}, here {list(mine.shape)}")
     if problems:
         more = f", and {len(problems) - _MOST} more" if len(problems) > _MOST else ""
+        fix = (
+            "Plan with the network of the checkpoint, which takes over its topology: nnunet-plugins plan DATASET "
+            "--network NAME --pretrained SOURCE"
+        )
+        if source.nnssl and not any(one.startswith(encoder) for one in problems):
+            fix = 'Its encoder fits: set pretrained.what to "encoder", as nnssl does'
         raise UserError(
             f"{source}: {len(problems)} of {len(wanted)} weights do not fit {type(network).__name__} "
-            f"({what}): {'; '.join(problems[:_MOST])}{more}. Plan with the network of the checkpoint, which takes "
-            "over its topology: nnunet-plugins plan DATASET --network NAME --pretrained SOURCE"
+            f"({what}): {'; '.join(problems[:_MOST])}{more}. {fix}"
+        )
+    broken = [name for name, one in chosen.items() if not one.isfinite().all()]
+    if broken:
+        raise UserError(
+            f"{source}: {len(broken)} of {len(chosen)} weights hold NaN or infinite values, {broken[0]} first: its "
+            "training has diverged; choose another checkpoint"
         )
     left = [name for name in own if name not in chosen and not name.startswith(_ALIAS)]
     return Transfer(chosen, tuple(adapted), tuple(left))

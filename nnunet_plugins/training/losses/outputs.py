@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -50,7 +51,12 @@ class OutputsLoss(nn.Module):
         self.attention = attention
         self.outputs = tuple(outputs)
 
-    def forward(self, outputs: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
+    def forward(
+        self,
+        outputs: Sequence[Tensor],
+        targets: Sequence[Tensor],
+        maps: Sequence[Tensor] | None = None,
+    ) -> Tensor:
         for name, given in (("outputs", outputs), ("targets", targets)):
             if isinstance(given, Tensor) or len(given) != len(self.outputs):
                 found = "one tensor" if isinstance(given, Tensor) else f"{len(given)} {name}"
@@ -64,9 +70,11 @@ class OutputsLoss(nn.Module):
             * (
                 self.attention(output, targets[0])
                 if kind == "attention"
-                else self.segmentation(output, target)
+                else self.segmentation(output, target, weight_map)
             )
-            for (kind, weight), output, target in zip(self.outputs, outputs, targets, strict=True)
+            for (kind, weight), output, target, weight_map in zip(
+                self.outputs, outputs, targets, maps or repeat(None, len(outputs)), strict=True
+            )
             if weight != 0
         ]
         total: Tensor = reduce(torch.add, losses)

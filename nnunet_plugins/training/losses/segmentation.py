@@ -13,7 +13,12 @@ from torch import Tensor, nn
 
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.training.losses.targets import SMOOTH, split_target
-from nnunet_plugins.training.losses.terms import BinaryCrossEntropy, CrossEntropy, Focal
+from nnunet_plugins.training.losses.terms import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    DiceOfClasses,
+    Focal,
+)
 from nnunet_plugins.training.procedure import read_procedure
 
 #: nnU-Net's loss; 'ce' is binary cross-entropy for datasets with regions.
@@ -60,32 +65,34 @@ def build_loss(
         options: dict[str, Any] = dict(value) if isinstance(value, Mapping) else {"weight": value}
         weight = options.pop("weight")
         classes = options.pop("classes", None)
+        whole = regions or name != "dice" or bool(options.get("background", False))
         if classes is not None:
-            classes = _per_channel(name, classes, names)
+            classes = _per_channel(name, classes, names if whole else names[1:])
         if weight == 0:
             continue
         module: nn.Module
         if name == "dice":
+            plain = torch.sigmoid if regions else softmax_helper_dim1
             module = MemoryEfficientSoftDiceLoss(
-                apply_nonlin=torch.sigmoid if regions else softmax_helper_dim1,
+                apply_nonlin=plain if classes is None else None,
                 batch_dice=batch_dice,
-                do_bg=regions or bool(options.get("background", False)),
+                do_bg=whole or classes is not None,
                 smooth=SMOOTH,
                 ddp=ddp,
             )
             if compiled:
                 module.compile()
+            if classes is not None:
+                module = DiceOfClasses(
+                    module, [*([] if whole else [0.0]), *classes], regions=regions
+                )
         elif name == "focal":
-            module = Focal(regions=regions, **options)
+            module = Focal(regions=regions, classes=classes, **options)
         elif name == "bce" or regions:
             module = BinaryCrossEntropy(regions=regions, classes=classes)
         else:
             module = CrossEntropy(classes)
         weights[name], modules[name] = weight, module
-    if near is not None and not set(modules) - {"dice"}:
-        raise UserError(
-            f"plans: training.voxel_weights has no effect on training.loss {dict(terms)}; it needs ce, bce or focal"
-        )
     return SegmentationLoss(modules, weights, regions=regions, ignore_label=ignore_label, near=near)
 
 
@@ -107,7 +114,8 @@ class SegmentationLoss(nn.Module):
     """Weighted sum of terms, each ``term(logits, target, valid)``, in fp32.
 
     Shapes: logits (B, C, *S); target (B, 1, *S) labels, or (B, C, *S) regions of 0 and 1, with the ignored
-    voxels as a last channel if there is an ignore label; -> scalar.
+    voxels as a last channel if there is an ignore label; weight_map (B, 1, *S) weights of the voxels in all terms but
+    Dice, or None; -> scalar.
 
     Args:
         terms: name -> module.
@@ -133,7 +141,7 @@ class SegmentationLoss(nn.Module):
         self.ignore_label = ignore_label
         self.near = near
 
-    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+    def forward(self, logits: Tensor, target: Tensor, weight_map: Tensor | None = None) -> Tensor:
         channels = 1
         if self.regions:
             channels = logits.shape[1] + (self.ignore_label is not None)
@@ -149,8 +157,10 @@ class SegmentationLoss(nn.Module):
         logits = logits.float()
         target, valid = split_target(target, regions=self.regions, ignore_label=self.ignore_label)
         voxels = valid
-        if self.near is not None:
-            voxels = self.near(target, valid) * (1.0 if valid is None else valid)
+        near = None if self.near is None else self.near(target, valid)
+        for weights in (near, weight_map):
+            if weights is not None:
+                voxels = weights if voxels is None else weights * voxels
         losses = [
             self.weights[name] * term(logits, target, valid if name == "dice" else voxels)
             for name, term in self.terms.items()

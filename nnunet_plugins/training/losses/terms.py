@@ -1,4 +1,4 @@
-"""Terms of the segmentation loss besides Dice, each ``term(logits, target, valid)`` -> scalar.
+"""Terms of the segmentation loss, each ``term(logits, target, valid)`` -> scalar.
 
 Shapes: logits (B, C, *S); target (B, 1, *S) labels or (B, C, *S) regions; valid (B, 1, *S) mask, or weights of the
 voxels, or None.
@@ -13,27 +13,51 @@ from torch import Tensor, nn, zeros_like
 from torch.nn import functional as F
 
 
+class DiceOfClasses(nn.Module):
+    """Minus the mean of the soft Dice of each class, weighted by ``classes``: -1 at best, like nnU-Net's.
+
+    Args:
+        dice: nnU-Net's Dice of probabilities, without nonlinearity, the background included.
+        classes: weight of each channel of the logits; those of weight 0 are not computed.
+        regions: the target holds regions, not labels.
+    """
+
+    def __init__(self, dice: nn.Module, classes: Sequence[float], *, regions: bool) -> None:
+        super().__init__()
+        self.dice, self.regions = dice, regions
+        self.shares = [weight / sum(classes) for weight in classes]
+
+    def forward(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
+        chances = logits.sigmoid() if self.regions else logits.softmax(1)
+        total = logits.new_zeros(())
+        for i, share in enumerate(self.shares):
+            if share:
+                inside = target[:, i : i + 1] if self.regions else target == i
+                total = total + share * self.dice(chances[:, i : i + 1], inside, valid)
+        return total
+
+
 class CrossEntropy(nn.Module):
     """Cross-entropy of labels: mean over the valid voxels, 0 if there are none.
 
     Args:
-        classes: weight of each class; the mean is then weighted, as in torch's ``cross_entropy``.
+        classes: weight of each class; the mean is then weighted, as in torch's ``cross_entropy``; 0 without weights.
     """
 
     classes: Tensor | None
 
     def __init__(self, classes: Sequence[float] | None = None) -> None:
         super().__init__()
-        self.register_buffer("classes", None if classes is None else torch.tensor(classes), False)
+        self.register_buffer("classes", _weights(classes, relative=False), False)
 
     def forward(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
         labels = target[:, 0].long()
-        classes = None if self.classes is None else self.classes.to(logits)
-        if valid is None:
-            return F.cross_entropy(logits, labels, weight=classes)
-        weights = valid[:, 0].to(logits)
-        if classes is not None:
-            weights = weights * classes[labels]
+        if valid is None and self.classes is None:
+            return F.cross_entropy(logits, labels)
+        weights = torch.ones_like(logits[:, 0]) if valid is None else valid[:, 0].to(logits)
+        if self.classes is not None:
+            weights = weights * self.classes.to(logits)[labels]
+        # Not PyTorch's weighted mean, which is NaN where all weights are 0.
         losses = F.cross_entropy(logits, labels, reduction="none")
         return _over(losses * weights, weights)
 
@@ -53,8 +77,7 @@ class BinaryCrossEntropy(nn.Module):
     def __init__(self, *, regions: bool, classes: Sequence[float] | None = None) -> None:
         super().__init__()
         self.regions = regions
-        weights = None if classes is None else torch.tensor(classes) * len(classes) / sum(classes)
-        self.register_buffer("classes", weights, False)
+        self.register_buffer("classes", _weights(classes, relative=True), False)
 
     def forward(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
         if not self.regions:
@@ -63,7 +86,7 @@ class BinaryCrossEntropy(nn.Module):
             return F.binary_cross_entropy_with_logits(logits, target.float())
         losses = F.binary_cross_entropy_with_logits(logits, target.float(), reduction="none")
         if self.classes is not None:
-            losses = losses * self.classes.to(logits).view(-1, *[1] * (logits.ndim - 2))
+            losses = losses * _per_channel(self.classes, logits)
         return _mean(losses if self.regions else losses.mean(1, keepdim=True), valid)
 
 
@@ -79,22 +102,50 @@ class Focal(nn.Module):
         regions: the target holds regions, not labels.
         alpha: weight of the foreground, 0 to 1.
         gamma: focusing exponent, at least 1.
+        classes: weight of each class, besides alpha; for labels the mean is then weighted, as in
+            :class:`CrossEntropy`, for regions they are relative to their mean.
     """
 
-    def __init__(self, *, regions: bool, alpha: float = 0.5, gamma: float = 2.0) -> None:
+    classes: Tensor | None
+
+    def __init__(
+        self,
+        *,
+        regions: bool,
+        alpha: float = 0.5,
+        gamma: float = 2.0,
+        classes: Sequence[float] | None = None,
+    ) -> None:
         super().__init__()
         # Imported late: `import monai` takes seconds, and few losses are focal.
         from monai.losses import FocalLoss
 
         self.regions = regions
         self.focal = FocalLoss(alpha=alpha, gamma=gamma, use_softmax=not regions, reduction="none")
+        self.register_buffer("classes", _weights(classes, relative=regions), False)
 
     def forward(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
         if self.regions:
-            losses = self.focal(logits, target).mean(1, keepdim=True)
-        else:  # all channels are 0 except that of the true class
-            losses = self.focal(logits, _one_hot(target, logits)).sum(1, keepdim=True)
+            losses = self.focal(logits, target)
+            if self.classes is not None:
+                losses = losses * _per_channel(self.classes, logits)
+            return _mean(losses.mean(1, keepdim=True), valid)
+        # All channels are 0 except that of the true class.
+        losses = self.focal(logits, _one_hot(target, logits)).sum(1, keepdim=True)
+        if self.classes is not None:
+            classes = self.classes.to(logits)[target.long()]
+            valid = classes if valid is None else classes * valid
         return _mean(losses, valid)
+
+
+def _weights(classes: Sequence[float] | None, *, relative: bool) -> Tensor | None:
+    if classes is None:
+        return None
+    return torch.tensor(classes) * (len(classes) / sum(classes) if relative else 1.0)
+
+
+def _per_channel(classes: Tensor, logits: Tensor) -> Tensor:
+    return classes.to(logits).view(-1, *[1] * (logits.ndim - 2))
 
 
 def _one_hot(target: Tensor, logits: Tensor) -> Tensor:
@@ -110,4 +161,5 @@ def _mean(losses: Tensor, valid: Tensor | None) -> Tensor:
 
 def _over(losses: Tensor, weights: Tensor) -> Tensor:
     """Sum of losses per sum of weights; 0 if all weights are 0."""
-    return losses.sum() / weights.sum().clamp(min=1e-8)
+    total = weights.sum()
+    return losses.sum() / torch.where(total > 0, total, 1)

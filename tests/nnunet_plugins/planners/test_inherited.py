@@ -99,12 +99,44 @@ def test_nnssl_checkpoints_state_their_topology(tmp_path: Path) -> None:
     assert "trusted" not in entry
     assert found.patch == (160, 160, 160)
     assert found.arch_kwargs["n_blocks_per_stage"] == [1, 3, 4, 6, 6, 6]
-    plan_of["architecture_plans"]["arch_class_name"] = "PrimusM"
+
+
+@pytest.mark.parametrize(
+    ("changes", "what", "message"),
+    [
+        ({"arch_class_name": "PrimusM"}, "encoder", "of the network PrimusM, a transformer whose weights no"),
+        ({"arch_class_name": "PrimusL", "arch_kwargs": {"depth": 24}}, "encoder", "PrimusL, a transformer"),
+        ({"arch_class_name": "NoSkipResEncL"}, "all_but_heads", "only the encoder can be loaded: set pretrained"),
+        ({"arch_class_name": "SwinUNETR"}, "encoder", "it does not record; known without them: ResEncL"),
+        ({"arch_class_name": None}, "encoder", "of the network None, whose arguments"),
+    ],
+)  # fmt: skip
+def test_nnssl_networks_that_cannot_be_loaded_are_named(
+    tmp_path: Path, changes: dict[str, Any], what: str, message: str
+) -> None:
+    plan_of = {"architecture_plans": changes, "recommended_downstream_patchsize": [160] * 3}
+    file = tmp_path / "nnssl.pth"
     torch.save({"network_weights": {}, "nnssl_adaptation_plan": plan_of}, file)
-    with pytest.raises(
-        UserError, match="of the network 'PrimusM', whose arguments or patch it does not record"
+    with pytest.raises(UserError, match=message):
+        inherit({"source": str(file), "what": what}, trust=False)
+
+
+def test_nnssl_networks_with_our_encoder(tmp_path: Path) -> None:
+    """NoSkipResEncL has that of ResEncL; without a recommended patch that of the pretraining is used."""
+    used = {"pretrain_plan": {"configurations": {"onemmiso": {"patch_size": [64, 64, 64]}}}}
+    file = tmp_path / "nnssl.pth"
+    for made in (
+        {"arch_class_name": "NoSkipResEncL"},
+        {"arch_class_name": "ResidualEncoderUNet", "arch_kwargs": {"n_stages": 3}},
     ):
-        inherit({"source": str(file)}, trust=False)
+        content = {
+            "network_weights": {},
+            "nnssl_adaptation_plan": {"architecture_plans": made, **used},
+        }
+        torch.save(content, file)
+        found = inherit({"source": str(file), "what": "encoder"}, trust=False)[1]
+        assert found.patch == (64, 64, 64)
+        assert found.arch_kwargs["n_stages"] == (3 if "arch_kwargs" in made else 6)
 
 
 def test_a_checkpoint_without_plans_is_refused(tmp_path: Path) -> None:

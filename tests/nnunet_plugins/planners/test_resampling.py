@@ -111,6 +111,8 @@ def test_a_choice_that_is_not_possible_stops(root, option, message):
         planning.plan(Request("1", "MAGUNet", **option))
 
 
-def test_plans_with_another_resampling_have_another_name():
+def test_plans_with_another_resampling_or_other_weights_have_another_name():
     names = {Request("1", "UNet", resampling=one).name() for one in resampling.CHOICES}
     assert names == {"UNetPlans", "UNetPlansTorchRes", "UNetPlansAutoRes"}
+    pretrained = Request("1", "UNet", training={"pretrained": {"source": "model.zip"}})
+    assert pretrained.name() == "UNetPlansPretrained"

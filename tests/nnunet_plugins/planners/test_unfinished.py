@@ -106,8 +106,14 @@ def test_a_finished_run_leaves_no_mark(plan: Callable[..., Path]) -> None:
     assert not is_unfinished(target)
     assert not list(target.parent.glob("*.old"))
     assert recorded_source(target.parent / f"{NAME}_2d")
-    with pytest.raises(UserError, match="plans of that name exist"):
+    content = json.loads(target.read_text())
+    for one in content["configurations"].values():
+        one["training"] = planning.Request("751", "ModularUNet", preset="cpu").procedure()
+    target.write_text(json.dumps(content))
+    with pytest.raises(UserError, match="plans of that name exist for Dataset751_Tiny; choose"):
         plan()
+    with pytest.raises(UserError, match=r"Tiny, with other values of training\.seed; choose"):
+        plan(training={"seed": 1})
 
 
 @pytest.mark.parametrize("again", [{}, {"force": True}], ids=["plain", "force"])

@@ -47,6 +47,7 @@ VALUES = {
             {"dice": {"weight": 1, "background": True}}, {"dice": {"weight": 1, "background": False}},
             {"focal": {"weight": 2.5, "alpha": 0.25, "gamma": 1}, "dice": 0},
             {"ce": {"weight": 1, "classes": {"disc": 2, "bone": 0}}},
+            {"dice": {"weight": 1, "classes": {"disc": 2}}}, {"focal": {"weight": 1, "classes": {"disc": 2}}},
             {"focal": {"weight": 0, "gamma": 2}, "dice": 1}, {"dice": 1, "ce": 1, "bce": 1, "focal": 1},
         ],
         [
@@ -60,7 +61,9 @@ VALUES = {
             {"dice": {"background": True}}, {"dice": {"weight": 1, "background": 1}},
             {"ce": {"weight": 1, "background": True}}, {"ce": [1]},
             {"ce": {"weight": 1, "classes": {}}}, {"ce": {"weight": 1, "classes": {"disc": -1}}},
-            {"dice": {"weight": 1, "classes": {"disc": 1}}}, {"ce": {"weight": 1, "classes": [1, 2]}},
+            {"dice": {"weight": 1, "classes": {"disc": -1}}}, {"ce": {"weight": 1, "classes": [1, 2]}},
+            {"focal": {"weight": 1, "classes": {"disc": math.nan}}}, {"ce": 1e300}, {"dice": {"weight": 1e7}},
+            {"ce": {"weight": 1, "classes": {"disc": 1e300}}},
             {"ce": {"weight": {"weight": 1}}}, {"focal": {"weight": math.nan}},
         ],
     ),
@@ -73,10 +76,15 @@ VALUES = {
         ],
     ),
     "voxel_weights": (
-        [{"distance": 2, "weight": 3}, {"distance": 0.5, "weight": 0.5}],
+        [
+            {"distance": 2, "weight": 3}, {"distance": 0.5, "weight": 0.5}, {"map": True},
+            {"map": True, "distance": 2, "weight": 3},
+        ],
         [
             {}, {"distance": 2}, {"distance": 0, "weight": 1}, {"distance": 2, "weight": -1}, 2, None,
-            {"distance": 2, "weight": 3, "sigma": 1}, {"distance": math.inf, "weight": 1},
+            {"distance": 2, "weight": 3, "sigma": 1}, {"distance": math.inf, "weight": 1}, {"map": False},
+            {"map": 1}, {"map": "weightsTr"}, {"map": True, "distance": 2}, {"maps": True},
+            {"distance": 1, "weight": 1e300},
         ],
     ),
     "accumulate": COUNT,

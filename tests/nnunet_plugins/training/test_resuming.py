@@ -16,7 +16,7 @@ import torch
 from dataset_conversion.raw_format.preprocessed import remember_source, source_digest
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.plans_file import unfinished_mark
-from nnunet_plugins.training.resuming import check_same
+from nnunet_plugins.training.resuming import check_folds, check_same
 from tests.contract.making import DATASET, plans
 from tests.nnunet_plugins import tiny
 from tests.nnunet_plugins.tiny import Tiny
@@ -223,6 +223,32 @@ def test_training_on_unfinished_plans_is_refused(data: Tiny) -> None:
     unfinished_mark(data.preprocessed / "TinyPlans.json").touch()
     with pytest.raises(UserError, match=r"TinyPlans are not finished: .*run it again"):
         trainer(data).on_train_start()
+
+
+def test_a_fold_with_other_plans_does_not_join_the_model(data: Tiny) -> None:
+    """nnU-Net would replace the plans of the fold that is there."""
+    first = trainer(data)
+    model = Path(first.output_folder_base)
+    (model / "fold_1").mkdir(parents=True)
+    for name, content in (("plans", first.plans_manager.plans), ("dataset", first.dataset_json)):
+        (model / f"{name}.json").write_text(json.dumps(content))
+    check_folds(model, 0, first.my_init_kwargs)
+    change = {"weight_decay": 0.1}
+    edit(
+        data.preprocessed / "TinyPlans.json",
+        lambda plans: plans["configurations"]["2d"]["training"].update(change),
+    )
+    trainer(data).on_train_start()  # a folder without a checkpoint does not count
+    (model / "plans.json").write_text(json.dumps(first.plans_manager.plans))
+    (model / "fold_1" / "checkpoint_final.pth").touch()
+    with pytest.raises(
+        UserError, match=r"fold_1 there were trained with other values: training\.weight_decay not"
+    ):
+        trainer(data).on_train_start()
+    file = model / "fold_1" / "checkpoint_final.pth"
+    file.rename(model / "fold_0" / file.name)  # the fold itself may be trained again
+    trainer(data).on_train_start()
+    shutil.rmtree(model)
 
 
 @pytest.mark.integration

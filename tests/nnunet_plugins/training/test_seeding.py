@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,7 @@ from nnunetv2.run.run_training import get_trainer_from_args, maybe_load_checkpoi
 from nnunet_plugins.planners.derived import add_derived
 from nnunet_plugins.training.seeding import SeededBatches, own_random_numbers
 from tests.nnunet_plugins import tiny
+from tests.nnunet_plugins.processes import ROOT
 
 SHORT = {
     "epochs": 2,
@@ -125,28 +130,70 @@ def test_the_number_of_workers_does_not_matter(
         assert equal(first, trained(data, base, 1)), f"{workers} workers"
 
 
+#: Trains until it hangs: in a step of the second epoch, or while a half of its checkpoint is written.
+HANGS = """
+import sys, time
+from pathlib import Path
+import torch
+from tests.nnunet_plugins.tiny import Tiny
+from tests.nnunet_plugins.training.test_seeding import trainer
+
+moment, name, raw, preprocessed = sys.argv[1:]
+made = trainer(Tiny(name, "TinyPlans", Path(raw), Path(preprocessed)), "2d", 3, epochs=3)
+step, save = made.train_step, torch.save
+
+def hang():
+    print("hangs", flush=True)
+    time.sleep(600)
+
+def train_step(batch):
+    if moment == "step" and made.current_epoch == 1:
+        hang()
+    return step(batch)
+
+def half(content, file):
+    if moment == "checkpoint" and made.current_epoch == 1:
+        Path(file).write_bytes(b"PK")
+        hang()
+    save(content, file)
+
+made.train_step, torch.save = train_step, half
+made.run_training()
+"""
+
+
 @pytest.mark.integration
-@pytest.mark.parametrize("workers", ["0", "2"])
-def test_an_interrupted_training_ends_like_one_that_was_not(
-    data: tiny.Tiny, monkeypatch: pytest.MonkeyPatch, workers: str
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="no SIGKILL")
+@pytest.mark.parametrize(("workers", "moment"), [("0", "step"), ("2", "checkpoint")])
+def test_a_killed_training_ends_like_one_that_was_not(
+    data: tiny.Tiny, monkeypatch: pytest.MonkeyPatch, workers: str, moment: str
 ) -> None:
+    """Weights, log and learning rates; the process and its workers get SIGKILL."""
     monkeypatch.setenv("nnUNet_n_proc_DA", workers)
     whole = trainer(data, "2d", 3, epochs=3)
     whole.run_training()
     shutil.rmtree(whole.output_folder)
 
-    stopped = trainer(data, "2d", 3, epochs=3)
-    step = stopped.train_step
-
-    def interrupted(batch: Any) -> Any:
-        if stopped.current_epoch == 1:
-            raise KeyboardInterrupt
-        return step(batch)
-
-    stopped.train_step = interrupted
-    with pytest.raises(KeyboardInterrupt):
-        stopped.run_training()
-    assert not equal(weights(whole), weights(stopped))
+    command = [
+        sys.executable,
+        "-c",
+        HANGS,
+        moment,
+        data.name,
+        str(data.raw),
+        str(data.preprocessed),
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True, cwd=ROOT
+    ) as killed:
+        assert killed.stdout is not None
+        reached = "hangs\n" in iter(killed.stdout.readline, "")
+        os.killpg(killed.pid, signal.SIGKILL)
+    assert reached
+    assert killed.returncode == -signal.SIGKILL
+    files = {file.name for file in Path(whole.output_folder).iterdir()}
+    assert "checkpoint_latest.pth" in files
+    assert "checkpoint_final.pth" not in files
     random.seed(), np.random.seed(), torch.seed()
 
     continued = trainer(data, "2d", 3, epochs=3, again=True)
@@ -156,6 +203,8 @@ def test_an_interrupted_training_ends_like_one_that_was_not(
     for key in ("train_losses", "val_losses", "lrs", "ema_fg_dice"):
         logs = [one.logger.local_logger.my_fantastic_logging[key] for one in (whole, continued)]
         assert logs[0] == logs[1], key
+    left = {file.name for file in Path(whole.output_folder).glob("*.partial")}
+    assert not left
 
 
 def test_without_a_seed_nnunet_loads_the_data_itself(

@@ -94,6 +94,14 @@ def test_another_topology_is_refused_with_names() -> None:
         chosen(made("MAGUNet"), source(made("ResEncM")))
 
 
+def test_weights_of_a_diverged_training_are_refused() -> None:
+    theirs = made("UNet")
+    with torch.no_grad():
+        next(theirs.encoder.parameters()).fill_(torch.nan)
+    with pytest.raises(UserError, match=r"\d+ of \d+ weights hold NaN or infinite values, encoder"):
+        chosen(made("UNet"), source(theirs))
+
+
 def test_all_requires_the_same_labels() -> None:
     mine = made("UNet")
     given = {"dataset_json": {"labels": {"background": 0, "bone": 1, "disc": 2}}}
@@ -119,5 +127,5 @@ def test_nnssl_checkpoints_name_their_encoder() -> None:
     given = theirs.state_dict()
     assert found.weights
     assert all(torch.equal(value, given[key]) for key, value in found.weights.items())
-    with pytest.raises(UserError, match=r"decoder\.stages.* is missing"):
+    with pytest.raises(UserError, match=r"decoder\.stages.* is missing.*set pretrained.what to"):
         chosen(mine, Source(Path("a.pth"), "", 64 * "0", named, nnssl=plan))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ class Recorder(nn.Module):
         super().__init__()
         self.asked: list[tuple[Tensor, Tensor]] = []
 
-    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+    def forward(self, output: Tensor, target: Tensor, weight_map: Any = None) -> Tensor:
         self.asked.append((output, target))
         return output.sum()
 

@@ -58,6 +58,17 @@ def test_ignored_voxels_do_not_count() -> None:
     )
 
 
+@pytest.mark.parametrize("term", ["ce", "focal"])
+def test_a_batch_of_classes_without_weight_has_no_loss(term: str) -> None:
+    """PyTorch's weighted mean would be NaN, and so would all weights of the network after a step."""
+    logits, target = data()
+    logits.requires_grad_()
+    loss = made({term: {"weight": 1, "classes": {"background": 0}}})(logits, 0 * target)
+    loss.backward()
+    assert loss == 0
+    assert torch.equal(logits.grad, torch.zeros_like(logits))
+
+
 @pytest.mark.parametrize("regions", [False, True])
 def test_weights_of_bce_are_relative(regions: bool) -> None:
     logits, target = data()
@@ -117,5 +128,90 @@ def test_the_loss_is_the_weighted_mean_and_dice_is_unweighted() -> None:
     assert_close(
         both - made({"ce": 1}, near=near)(logits, target), made({"dice": 1})(logits, target)
     )
-    with pytest.raises(UserError, match="it needs ce, bce or focal"):
-        made({"dice": 1}, near=near)
+
+
+def dice_of_each(logits: Tensor, target: Tensor) -> Tensor:
+    """Soft Dice of each class, mean over the samples."""
+    chances, hot = logits.softmax(1), torch.zeros_like(logits).scatter_(1, target, 1)
+    overlap = 2 * (chances * hot).sum((2, 3))
+    return (overlap / (chances + hot).sum((2, 3))).mean(0)
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_dice_is_the_weighted_mean_over_the_classes(background: bool) -> None:
+    logits, target = data()
+    each = dice_of_each(logits, target)
+    options = {"weight": 1, "background": background}
+    loss = made({"dice": options | {"classes": {"disc": 3}}})
+    shares = torch.tensor([float(background), 1, 3])
+    expected = -(each * shares).sum() / shares.sum()
+    assert_close(loss(logits, target), expected, rtol=1e-4, atol=1e-5)
+    for batch in (False, True):  # equal weights are none
+        plain = made({"dice": options}, batch_dice=batch)(logits, target)
+        equal = made({"dice": options | {"classes": {"bone": 1, "disc": 1}}}, batch_dice=batch)(
+            logits, target
+        )
+        assert_close(plain, equal)
+
+
+def test_dice_of_regions_and_ignored_voxels_with_weights() -> None:
+    logits, target = data()
+    regions = torch.stack([target[:, 0] > 0, target[:, 0] == 2, target[:, 0] == 0], 1).float()
+    ignored = torch.zeros_like(regions[:, :1])
+    ignored[:, :, :3] = 1
+    names = ["spine", "disc", "rest"]
+    options: dict[str, Any] = {"regions": True, "names": names, "ignore_label": 3}
+    loss = made({"dice": {"weight": 1, "classes": {"spine": 0, "disc": 2, "rest": 0}}}, **options)
+    single = made({"dice": 1}, regions=True)
+    cut = slice(3, None)
+    assert_close(
+        loss(logits, torch.cat([regions, ignored], 1)),
+        single(logits[:, 1:2, cut], regions[:, 1:2, cut]),
+    )
+
+
+def test_dice_without_background_has_no_weight_for_it() -> None:
+    with pytest.raises(UserError, match="names 'background'; the dataset has bone, disc"):
+        made({"dice": {"weight": 1, "classes": {"background": 1}}})
+
+
+@pytest.mark.parametrize("regions", [False, True])
+def test_focal_weights_multiply_the_loss_of_their_class(regions: bool) -> None:
+    """Without focusing and with alpha 1/2, focal is half of the cross-entropy, whose weights are tested above."""
+    logits, target = data()
+    given = torch.zeros_like(logits).scatter_(1, target, 1) if regions else target
+    options: dict[str, Any] = {"regions": regions}
+    name = "bce" if regions else "ce"
+    classes = {"disc": 3, "bone": 0.5}
+    focal = made({"focal": {"weight": 1, "classes": classes}}, **options)
+    focal.terms["focal"].focal.gamma = 0
+    entropy = made({name: {"weight": 0.5, "classes": classes}}, **options)
+    assert_close(focal(logits, given), entropy(logits, given))
+    equal = made({"focal": {"weight": 1, "classes": dict.fromkeys(NAMES, 5)}}, **options)
+    assert_close(equal(logits, given), made({"focal": 1}, **options)(logits, given))
+
+
+@pytest.mark.parametrize("term", ["ce", "bce", "focal"])
+def test_a_map_weights_the_mean_over_the_voxels(term: str) -> None:
+    """Weights of 0 and 1 are the loss of the voxels of 1 alone; Dice does not change."""
+    logits, target = data()
+    weights = torch.zeros(2, 1, 7, 9)
+    weights[:, :, :4] = 2
+    loss = made({term: 1})
+    assert_close(loss(logits, target, weights), loss(logits[:, :, :4], target[:, :, :4]))
+    assert_close(loss(logits, target, torch.full_like(weights, 7)), loss(logits, target))
+    assert loss(logits, target, torch.zeros_like(weights)) == 0
+    dice = made({"dice": 1})
+    assert_close(dice(logits, target, weights), dice(logits, target))
+
+
+def test_a_map_counts_besides_boundaries_and_ignored_voxels() -> None:
+    logits, target = data()
+    target[:, :, 0] = 3
+    weights = torch.rand(2, 1, 7, 9)
+    near = BoundaryWeights(distance=1, weight=4, spacing=[1, 1], size=[7, 9])
+    valid = target != 3
+    total = (weights * valid * near(target.where(valid, 0), valid))[:, 0]
+    single = F.cross_entropy(logits, target[:, 0].clamp(max=2), reduction="none")
+    loss = made({"ce": 1}, near=near, ignore_label=3)
+    assert_close(loss(logits, target, weights), (single * total).sum() / total.sum())
