@@ -6,12 +6,11 @@ folder of its own because nnU-Net names that folder after it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnunet_plugins.atomic_files import placed
+from nnunet_plugins.atomic_files import write_json
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.plans_file import check_plans, check_plans_name, read_object, resolve
 from nnunet_plugins.training.procedure import read_procedure
@@ -105,6 +104,5 @@ def add_derived(file: Path, base: str, trainings: Sequence[Mapping[str, Any]]) -
             )
     if new:
         content = plans | {"configurations": plans["configurations"] | new}
-        with placed(file) as temporary:
-            temporary.write_text(json.dumps(content, indent=4), encoding="utf-8")
+        write_json(file, content, indent=4)
     return names

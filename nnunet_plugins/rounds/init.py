@@ -10,13 +10,14 @@ from typing import Any
 
 from dataset_conversion.errors import some
 from dataset_conversion.io.atomic_files import digest
+from nnunet_plugins.atomic_files import write_json
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.patients import find_patients
 from nnunet_plugins.networks import find
 from nnunet_plugins.nnunet_folders import find_dataset, folder_of
 from nnunet_plugins.optional_imports import need
 from nnunet_plugins.plans_file import read_object
-from nnunet_plugins.rounds.folder import ENDING, Rounds, write_json
+from nnunet_plugins.rounds.folder import ENDING, Rounds
 from nnunet_plugins.rounds.folds import mixed
 from nnunet_plugins.rounds.settings import FILE, Case, Settings
 

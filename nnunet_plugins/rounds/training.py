@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nnunet_plugins.atomic_files import write_json
 from nnunet_plugins.environment import variables
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.logged_commands import run_logged
 from nnunet_plugins.plans_file import read_any, unfinished_mark
-from nnunet_plugins.rounds.folder import Rounds, write_json
+from nnunet_plugins.rounds.folder import Rounds
 from nnunet_plugins.rounds.folds import as_splits, folds_of
 from nnunet_plugins.study.steps import ours, program
 
