@@ -66,6 +66,12 @@ def some(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
+def short(value: object) -> str:
+    """Return a value as Python writes it, cut to 80 characters."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 @contextmanager
 def reading(path: Path | str) -> Iterator[None]:
     """Report an error of the operating system as one of a file that is read."""

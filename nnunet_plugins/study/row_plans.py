@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Any
 
+from dataset_conversion.io.atomic_files import digest_json
 from nnunet_plugins.atomic_files import write_json
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.papers.tables import Row
@@ -21,8 +20,7 @@ from nnunet_plugins.training.procedure import read_procedure
 
 def digest_of(plans: dict[str, Any], configuration: str) -> str:
     """Digest of a configuration with what it inherits."""
-    text = json.dumps(resolve(plans, configuration), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return digest_json(resolve(plans, configuration))[:16]
 
 
 def write_rows(study: Study) -> dict[str, Any]:
