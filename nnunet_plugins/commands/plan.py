@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +92,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan, preprocess, and print the command that trains."""
-    from dataset_conversion.json_text import parse_json
     from nnunet_plugins.api import plan
     from nnunet_plugins.networks import find
     from nnunet_plugins.nnunet_folders import folder_of
@@ -102,6 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_plugins.planners.presets import PRESETS
     from nnunet_plugins.planners.request import Request
     from nnunet_plugins.planners.resampling import in_words
+    from nnunet_plugins.plans_file import read_object
 
     training = _object("--training", arguments.training, '{"epochs": 50}')
     if arguments.pretrained is not None:
@@ -142,7 +141,7 @@ def run(arguments: argparse.Namespace) -> int:
         arch_kwargs=options,
         **asked,
     )
-    plans = parse_json(target.read_text(encoding="utf-8"))
+    plans = read_object(target)
     print(_table(plans))
     print(f"\nplans  {target}")
     for line in in_words(plans):
@@ -192,7 +191,7 @@ def _object(option: str, text: str, example: str) -> dict[str, Any]:
 
     try:
         found = parse_json(text)
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise UserError(f"{option}: not JSON ({error}); e.g. '{example}'") from error
     if not isinstance(found, dict):
         raise UserError(f"{option} {text}: expected an object, e.g. '{example}'")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +10,13 @@ from typing import Any
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from architectures.suggestions import nearest_first
-from dataset_conversion.json_text import parse_json
 from nnunet_plugins.atomic_files import write_json
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.nnunet_folders import find_dataset, folder_of
 from nnunet_plugins.papers.library import find_table
 from nnunet_plugins.papers.tables import Table
 from nnunet_plugins.planners.row_configuration import Made, row_configuration
-from nnunet_plugins.plans_file import NOT_PLANS, check_plans_name, read_object, resolve
+from nnunet_plugins.plans_file import NOT_PLANS, check_plans_name, read_any, read_object, resolve
 
 #: Default plans that rows inherit from: those of nnU-Net's U-Net under our name, or nnU-Net's own. With --paper those
 #: of the paper's recipe come first.
@@ -141,10 +139,7 @@ def _read_plans(
             f"nnunet-plugins plan {int(folder.name[7:10])} --network ModularUNet"
         )
     file = folder / f"{found}.json"
-    try:
-        plans = parse_json(file.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise UserError(f"{file}: not JSON ({error}); plan again") from error
+    plans = read_any(file)
     if not isinstance(plans, dict) or not isinstance(plans.get("configurations"), dict):
         raise UserError(f"{file}: not plans, no configurations; name others with -p")
     return plans | {"plans_name": found}  # the file may be a renamed copy
