@@ -57,13 +57,20 @@ def together(problems: Iterable[str]) -> DatasetError:
     return DatasetError(f"{len(found)} problems:\n{shown}{more}")
 
 
-def some(names: Sequence[str]) -> str:
-    """Return the first five names and the number of the others.
+def some(items: Sequence[object], most: int = 5) -> str:
+    """Return the first items and the number of the others.
 
     >>> some(["a", "b", "c", "d", "e", "f"])
     'a, b, c, d, e and 1 more'
     """
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    rest = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(map(str, items[:most])) + rest
+
+
+def short(value: object) -> str:
+    """Return a value as Python writes it, cut to 80 characters."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dataset_conversion.errors import DatasetError
+from dataset_conversion.errors import DatasetError, short
 from dataset_conversion.json_text import parse_json
 from dataset_conversion.side_words import has_side
 
@@ -239,14 +239,9 @@ def _value(name: object, value: object) -> Value:
     if isinstance(value, list) and value and name != "regions_class_order":
         return tuple(v for item in value for v in values_of(_value("regions_class_order", item)))
     raise DatasetError(
-        f"{_short(name)} has the value {_short(value)}; expected an integer from 0 to 65535, or for a region a "
+        f"{short(name)} has the value {short(value)}; expected an integer from 0 to 65535, or for a region a "
         "list of them"
     )
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.scratch import scratch_in
@@ -32,6 +34,25 @@ def placed(target: Path) -> Iterator[Path]:
             yield folder / target.name
     except OSError as error:
         raise UserError(f"{target}: cannot be written ({error})") from error
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a text file.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    with placed(target) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(target: Path, content: Any, *, indent: int = 1) -> None:
+    """Write a JSON file in ASCII: nnU-Net opens its files in the platform's encoding.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    write_text(target, json.dumps(content, indent=indent) + "\n")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,6 +14,8 @@ from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.validation import FOLDER, has_validation, is_fold
 from nnunet_plugins.plans_file import read_object
 from nnunet_plugins.training_log import TrainingLog, read_training_log
+
+FINAL = "checkpoint_final.pth"
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,22 @@ def scored_folds(model: ModelFolder, asked: Sequence[str] | None) -> tuple[Model
         raise UserError(f"{what}: no predictions of validation cases; {fix}")
     note = f"{what} (no predictions of validation cases) and left out; scored: {', '.join(f.name for f in there)}"
     return replace(model, folds=tuple(there)), [note]
+
+
+def is_trained(fold: Path) -> bool:
+    """Whether a fold is trained and validated; nnU-Net writes the summary last."""
+    return (fold / FINAL).is_file() and (fold / "validation" / "summary.json").is_file()
+
+
+def checkpoints_of(fold: Path) -> list[Path]:
+    """The checkpoints of a fold; those that are incomplete are removed, as nnU-Net writes them in place."""
+    found = []
+    for file in fold.glob("checkpoint_*.pth"):
+        if zipfile.is_zipfile(file):
+            found.append(file)
+        else:
+            file.unlink()
+    return found
 
 
 def stored_references(dataset: str) -> Path | None:

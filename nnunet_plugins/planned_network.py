@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from dataset_conversion.errors import short
 from nnunet_plugins.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,14 +45,14 @@ def check_names(architecture: Any, where: str = "plans") -> None:
     nnunet_plugins.planned_network.NotAllowedError: plans: arch_kwargs.nonlin is 'subprocess.getoutput'; allowed: ...
     """
     if not isinstance(architecture, Mapping):
-        raise UserError(f"{where}: architecture is {_short(architecture)}; expected an object")
+        raise UserError(f"{where}: architecture is {short(architecture)}; expected an object")
     kwargs = architecture.get("arch_kwargs")
     if not isinstance(kwargs, Mapping):
-        raise UserError(f"{where}: arch_kwargs is {_short(kwargs)}; expected an object")
+        raise UserError(f"{where}: arch_kwargs is {short(kwargs)}; expected an object")
     imported = architecture.get("_kw_requires_import")
     if not isinstance(imported, list) or not all(isinstance(key, str) for key in imported):
         raise UserError(
-            f"{where}: _kw_requires_import is {_short(imported)}; expected a list of arguments"
+            f"{where}: _kw_requires_import is {short(imported)}; expected a list of arguments"
         )
     for key in imported:
         if key not in kwargs:
@@ -83,7 +84,6 @@ def build_planned(
     *,
     deep_supervision: bool,
     initialized: bool = True,
-    where: str = "plans",
 ) -> nn.Module:
     """Build the network that an ``architecture`` entry names, with nnU-Net's own function.
 
@@ -92,7 +92,7 @@ def build_planned(
     """
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
-    check_names(architecture, where)
+    check_names(architecture)
     network: nn.Module = get_network_from_plans(
         architecture["network_class_name"],
         architecture["arch_kwargs"],
@@ -120,7 +120,7 @@ def _check(name: Any, where: str, *, moved: bool = False) -> None:
         if _is_layer(found):
             return
     raise NotAllowedError(
-        f"{where} is {_short(name)}; allowed: networks and layers of {', '.join(PACKAGES)}, since building another "
+        f"{where} is {short(name)}; allowed: networks and layers of {', '.join(PACKAGES)}, since building another "
         "one could run any code; correct the entry, or create the plans again: nnunet-plugins plan DATASET "
         "--network NAME --force"
     )
@@ -152,8 +152,3 @@ def _is_layer(found: Any) -> bool:
     return (
         isinstance(found, type) and issubclass(found, nn.Module) and _in(found.__module__, _MODULES)
     )
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

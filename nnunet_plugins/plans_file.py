@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dataset_conversion.errors import short
 from dataset_conversion.json_text import parse_json
 from nnunet_plugins.errors import UserError
 
@@ -93,11 +94,11 @@ def check_plans(content: Any, where: object) -> dict[str, Any]:
         raise UserError(f"{where}: not nnU-Net plans: 'configurations' or 'plans_name' is missing")
     for key in ("plans_name", "dataset_name"):
         if not isinstance(content.get(key, ""), str):
-            raise UserError(f"{where}: {key} is {_short(content[key])}; expected a string")
+            raise UserError(f"{where}: {key} is {short(content[key])}; expected a string")
     for name, entry in entries.items():
         who = f"{where}: configuration {name!r}"
         if not isinstance(entry, dict):
-            raise UserError(f"{who} is {_short(entry)}; expected an object, as nnU-Net writes it")
+            raise UserError(f"{who} is {short(entry)}; expected an object, as nnU-Net writes it")
         found = resolve(content, name)
         if not found:
             raise UserError(f"{who}: its parent (inherits_from) is missing or inherits from it")
@@ -109,20 +110,15 @@ def _check(found: Mapping[str, Any], who: str) -> None:
     patch, batch = found.get("patch_size"), found.get("batch_size")
     if not isinstance(patch, list) or len(patch) not in (2, 3) or not all(map(_is_count, patch)):
         raise UserError(
-            f"{who}: patch_size is {_short(patch)}; expected 2 or 3 integers of 1 or more"
+            f"{who}: patch_size is {short(patch)}; expected 2 or 3 integers of 1 or more"
         )
     if not _is_count(batch):
-        raise UserError(f"{who}: batch_size is {_short(batch)}; expected an integer of 1 or more")
+        raise UserError(f"{who}: batch_size is {short(batch)}; expected an integer of 1 or more")
     for part in (found, found.get("architecture")):
         for key, kind in _TYPES.items():
             if isinstance(part, dict) and key in part and not isinstance(part[key], kind):
                 expected = "an object" if kind is dict else "a string"
-                raise UserError(f"{who}: {key} is {_short(part[key])}; expected {expected}")
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+                raise UserError(f"{who}: {key} is {short(part[key])}; expected {expected}")
 
 
 def _is_count(value: Any) -> bool:

@@ -31,7 +31,7 @@ def test_wheel_holds_the_rooms_and_not_the_tests(wheel: Path) -> None:
     assert "nnunet_plugins/export/terminology.csv" in names
     for template in ("page.html", "style.css", "viewer.js"):
         assert f"nnunet_plugins/reports/templates/{template}" in names
-    assert "nnunet_plugins/reports/templates/table.html" in names
+    assert "nnunet_plugins/reports/templates/base.html" in names
     assert "nnunet_plugins/readers/templates/readers.html" in names
     for file in ("Snakefile", "templates/study.html"):
         assert f"nnunet_plugins/study/{file}" in names

@@ -109,7 +109,7 @@ def match(images: Sequence[Item], masks: Sequence[Item],
     found: list[Match] = []
     problems: list[str] = []
     for own, drawn in groups.values():
-        pairs = _paired(own, drawn, names)
+        pairs = _paired(own, drawn)
         if pairs is None:
             problems.append(_problem(own, drawn))
         else:
@@ -149,7 +149,7 @@ def without_channel(images: Sequence[Item], masks: Sequence[Item], names: Names)
             for image, name in zip(images, plain, strict=True)]  # fmt: skip
 
 
-def _paired(images: Sequence[Item], masks: Sequence[Item], names: Names) -> list[Match] | None:
+def _paired(images: Sequence[Item], masks: Sequence[Item]) -> list[Match] | None:
     """Pair the images and masks that have a name in common; None if that is not unique."""
     if not masks:
         return [Match(image, None) for image in images]

@@ -77,7 +77,7 @@ def find_series(files: Sequence[Path], who: str, *, modality: str | None = "CT",
         DatasetError: no volume or several match, the slices do not form a regular volume,
             attributes cannot be read, or the files belong to several patients.
     """
-    slices, notes = _read(files, who)
+    slices, notes = _read(files)
     text, joined = split_text(description)
     parts = separate(slices, joined)
     scouts = [part for part in parts if part.first.localizer]
@@ -110,7 +110,7 @@ def read_series_and_notes(series: Series, who: str) -> tuple[sitk.Image, tuple[s
     return without_padding(read_pixels(series.slices, series.affine, who), series.slices)
 
 
-def _read(files: Sequence[Path], who: str) -> tuple[list[Slice], list[str]]:
+def _read(files: Sequence[Path]) -> tuple[list[Slice], list[str]]:
     """Read all headers; return the images, and notes on objects that are not read."""
     slices: list[Slice] = []
     others: list[NonImage] = []

@@ -38,6 +38,11 @@ def to_json(value: Any) -> str:
     return json.dumps(value, indent=2) + "\n"
 
 
+def text_of(path: Path) -> str | None:
+    """Return the text of a file; None if there is no file."""
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
 def write_text(path: Path, text: str, scratch: Path) -> None:
     """Write a text file under a temporary name in `scratch`, then move it into place."""
     temporary = scratch / path.name

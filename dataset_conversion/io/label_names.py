@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from dataset_conversion.errors import DatasetError
+from dataset_conversion.errors import DatasetError, some
 from dataset_conversion.labels import BACKGROUND, Labels, folded, values_of
 
 HIGHEST = 65535  # value of a label
@@ -108,9 +108,7 @@ def listed(names: Iterable[str], most: int = 20) -> str:
     >>> listed(["a", "b", "c"], 2)
     "'a', 'b' and 1 more"
     """
-    found = list(names)
-    more = f" and {len(found) - most} more" if len(found) > most else ""
-    return ", ".join(repr(name) for name in found[:most]) + more
+    return some([repr(name) for name in names], most)
 
 
 def labels_of(segments: Iterable[Mapping[str, int]], drop: tuple[int, ...] = (),

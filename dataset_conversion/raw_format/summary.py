@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dataset_conversion.errors import some
 from dataset_conversion.io.geometry import in_mm
 from dataset_conversion.labels import Labels
 from dataset_conversion.raw_format.manifest import Record
@@ -141,10 +142,7 @@ def by_note(notes: Mapping[str, Sequence[str]]) -> list[str]:
     for name, found in sorted(notes.items()):
         for note in found:
             cases.setdefault(note, []).append(name)
-    return [
-        f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}: {note}"
-        for note, names in cases.items()
-    ]
+    return [f"{some(names, 3)}: {note}" for note, names in cases.items()]
 
 
 def listed(counts: Mapping[str, int]) -> str:

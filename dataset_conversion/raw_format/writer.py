@@ -10,7 +10,14 @@ from typing import Any
 from dataset_conversion.cases.case import Case, unique
 from dataset_conversion.cases.preprocess import Prepared
 from dataset_conversion.errors import DatasetError, together
-from dataset_conversion.io.atomic_files import check_space, digest, digest_json, to_json, write_text
+from dataset_conversion.io.atomic_files import (
+    check_space,
+    digest,
+    digest_json,
+    text_of,
+    to_json,
+    write_text,
+)
 from dataset_conversion.io.nifti_writer import write_image
 from dataset_conversion.io.orientation import stored_code
 from dataset_conversion.parallel import Progress, Run, gather
@@ -99,7 +106,7 @@ class Conversion:
         if not any(name.startswith("labelsTr/") for r in done.values() for name in r.files):
             raise together([*self.problems, "no training case is left; nothing was written"])
         splits = self._splits(done)
-        if (place.target / SPLITS).exists() and splits != _text(place.target / SPLITS):
+        if (place.target / SPLITS).exists() and splits != text_of(place.target / SPLITS):
             notes.append(
                 f"{SPLITS} has changed: before planning again, remove the copy in nnUNet_preprocessed, "
                 "or nnU-Net stops without a message"
@@ -279,10 +286,10 @@ class Conversion:
         """Return whether the finished dataset is, to the byte, what would be written now."""
         target = self.place.target
         return (
-            _text(target / DATASET) == self._dataset(kept)
-            and _text(target / SPLITS) == self._splits(kept)
+            text_of(target / DATASET) == self._dataset(kept)
+            and text_of(target / SPLITS) == self._splits(kept)
             and (target / PREVIEW).exists()
-            and _text(target / MANIFEST) == self._manifest(target, kept)
+            and text_of(target / MANIFEST) == self._manifest(target, kept)
         )
 
     def _bytes(self, case: Case) -> int:
@@ -318,7 +325,3 @@ class Conversion:
             orientation=self.dataset.output.orientation,
             steps=tuple(self.dataset.output.changes()),
         )
-
-
-def _text(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.is_file() else None

@@ -20,11 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         description="List the rows of the papers' tables with their published scores.",
     )
     shown.add_argument(
-        "--table",
-        metavar="T",
+        "--table", metavar="T",
         help="yan2025-mag-unet.4: only Table 4 of that paper, with the options of its rows; yan2025-mag-unet: all "
         "tables of that paper",
-    )
+    )  # fmt: skip
     shown.add_argument("--json", action="store_true", help="print JSON")
     plans = actions.add_parser(
         "plans",
@@ -34,31 +33,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     plans.add_argument("dataset", help="dataset id or name, in nnUNet_preprocessed")
     plans.add_argument(
-        "--table",
-        metavar="T",
-        required=True,
+        "--table", metavar="T", required=True,
         help="e.g. yan2025-mag-unet.4; see `nnunet-plugins ablation list`",
-    )
+    )  # fmt: skip
     plans.add_argument(
         "--rows", metavar="ROW", nargs="+", help="only these rows of the table (default: all)"
     )
     plans.add_argument(
-        "-p",
-        dest="plans_name",
-        metavar="PLANS",
+        "-p", dest="plans_name", metavar="PLANS",
         help="existing plans (default: ModularUNetPlans, else nnUNetPlans)",
-    )
+    )  # fmt: skip
     plans.add_argument(
-        "-c",
-        dest="configuration",
-        metavar="CONFIGURATION",
+        "-c", dest="configuration", metavar="CONFIGURATION",
         help="configuration that the rows inherit from (default: that of the paper, 2d or 3d_fullres)",
-    )
+    )  # fmt: skip
     plans.add_argument(
-        "--paper",
-        action="store_true",
+        "--paper", action="store_true",
         help="use the topology, batch size and procedure of the paper instead of those of the plans",
-    )
+    )  # fmt: skip
     plans.add_argument("--force", action="store_true", help="overwrite plans of the same name")
 
 

@@ -9,10 +9,9 @@ import os
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare DATASET [-j N] [--allow-empty]."""
     parser.add_argument(
-        "dataset",
-        metavar="DATASET",
+        "dataset", metavar="DATASET",
         help="folder of a dataset, or the id of a dataset in nnUNet_raw",
-    )
+    )  # fmt: skip
     parser.add_argument(
         "-j", "--jobs", type=int, default=min(8, os.cpu_count() or 1), metavar="N",
         help="number of cases to check in parallel (default: %(default)s)",

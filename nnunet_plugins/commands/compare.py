@@ -5,90 +5,66 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nnunet_plugins.commands.evaluate import GROUPS
 from nnunet_plugins.commands.picture_arguments import add_pictures, check_pictures, draw_pictures
+from nnunet_plugins.commands.scoring_arguments import add_groups, add_jobs, add_references, progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare RUN RUN ... and the options."""
     parser.add_argument(
-        "runs",
-        metavar="RUN",
-        nargs="+",
+        "runs", metavar="RUN", nargs="+",
         help="a .json of evaluate, a folder of predictions (with its .json, or --reference), or a model folder of "
         "nnU-Net (the validation of its folds); NAME=RUN gives it a name; runs are compared with the first",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "-o",
-        metavar="FILE",
-        type=Path,
+        "-o", metavar="FILE", type=Path,
         help="output file: .md, .tex (booktabs), or with full precision, medians and their intervals: .csv, and "
         ".json, which also has the limits of agreement of volumes",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "--table",
-        metavar="T",
+        "--table", metavar="T",
         help="arrange the runs as a paper's table, e.g. yan2025-mag-unet.4, next to the published numbers; a run "
         "belongs to the row that `ablation plans` named its configuration after, or pass ROW=RUN",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "--spread",
-        choices=("cases", "folds"),
-        default="cases",
+        "--spread", choices=("cases", "folds"), default="cases",
         help="with --table: what our ± is over, the cases or the means of the folds, as in most papers (needs model "
         "folders; default: %(default)s)",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "--external",
-        metavar="ROW=FILE.json",
-        nargs="+",
-        default=[],
+        "--external", metavar="ROW=FILE.json", nargs="+", default=[],
         help="with --table: scores of a row's external test set, from `nnunet-plugins evaluate`",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "--seconds",
-        metavar="ROW=S",
-        nargs="+",
-        default=[],
+        "--seconds", metavar="ROW=S", nargs="+", default=[],
         help="with --table: measured time of the prediction of an image; nnU-Net does not record it",
-    )
-    parser.add_argument(
-        "--reference",
-        metavar="REF",
-        type=Path,
-        help="folder of the reference label maps (default for model folders: where nnU-Net keeps them)",
-    )
-    parser.add_argument("--fold", metavar="F", nargs="+", help="of model folders (default: all)")
+    )  # fmt: skip
+    add_references(parser)
     parser.add_argument(
         "--metrics", metavar="NAME", nargs="+", help="e.g. dice nsd assd_mm (default: dice hd95_mm)"
     )
-    parser.add_argument("--groups", metavar="FILE.csv", type=Path, help=GROUPS)
+    add_groups(parser)
     parser.add_argument(
         "--common", action="store_true", help="compare on the cases that all runs have"
     )
     parser.add_argument(
-        "--strict",
-        action="store_true",
+        "--strict", action="store_true",
         help="stop with an error at an unfair comparison instead of marking it",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "--tolerance",
-        metavar="MM",
-        action="append",
-        default=[],
+        "--tolerance", metavar="MM", action="append", default=[],
         help="of NSD; per structure as LABEL=MM, FILE.json or FILE.csv; can be repeated (default: 2)",
-    )
+    )  # fmt: skip
     parser.add_argument("--pixels", action="store_true", help="distances in voxels as well as mm")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the bootstrap")
-    parser.add_argument("-j", metavar="N", type=int, help="number of processes for scoring")
+    add_jobs(parser)
     add_pictures(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the tables and write them to a file."""
     from nnunet_plugins.api import compare
-    from nnunet_plugins.atomic_files import placed
-    from nnunet_plugins.commands.evaluate import cores, progress
+    from nnunet_plugins.atomic_files import write_text
     from nnunet_plugins.comparison import table_formats as writing
     from nnunet_plugins.comparison.as_json import comparison_json
     from nnunet_plugins.comparison.paper import paper_sheet
@@ -123,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         pixels=arguments.pixels or bool(table and table.pooled),
         seed=arguments.seed,
         groups=arguments.groups,
-        jobs=cores() if arguments.j is None else arguments.j,
+        jobs=arguments.j,
         progress=progress,
     )
     warnings, notes = warnings_of(found), notes_of(found)
@@ -142,8 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             form = {".md": writing.markdown, ".tex": writing.latex}[target.suffix]
             content = form(sheets, warnings, notes)
-        with placed(target) as temporary:
-            temporary.write_text(content, encoding="utf-8")
+        write_text(target, content)
         print(f"written: {target}")
         if target.suffix == ".tex" and (note := writing.latex_note(content)):
             print(f"note: {note}")

@@ -7,10 +7,9 @@ import os
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare [--report]."""
     parser.add_argument(
-        "--report",
-        action="store_true",
+        "--report", action="store_true",
         help="print a block for a bug report: versions, machine, variables, failures; without paths and names",
-    )
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -5,32 +5,23 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nnunet_plugins.commands.model_arguments import add_plans
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare WHAT [-p NAME] [-c NAME] [--network NAME] [-o FILE]."""
-    parser.add_argument(
-        "what",
-        metavar="PLANS|DATASET",
-        help="plans file, model folder, or id or name of a planned dataset",
-    )
-    parser.add_argument(
-        "-p", dest="plans_name", metavar="NAME", help="select the dataset's plans of this name"
-    )
+    add_plans(parser)
     parser.add_argument(
         "-c", dest="configuration", metavar="NAME", help="default: 3d_fullres if planned"
     )
     parser.add_argument(
-        "--network",
-        metavar="NAME",
+        "--network", metavar="NAME",
         help="network to build on the plans' topology; default: the plans' own",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "-o",
-        dest="output",
-        type=Path,
-        metavar="FILE",
+        "-o", dest="output", type=Path, metavar="FILE",
         help=".svg, .png or .pdf (default: NETWORK_CONFIGURATION.svg in this folder)",
-    )
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -6,10 +6,9 @@ import argparse
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare [--root DIR] [--cpu]."""
     parser.add_argument(
-        "--root",
-        metavar="DIR",  # not a Path: Path("") would be ".", but an empty root is a mistake
+        "--root", metavar="DIR",
         help="folder for nnUNet_raw, nnUNet_preprocessed and nnUNet_results (default: keep the current values)",
-    )
+    )  # fmt: skip
     parser.add_argument(
         "--cpu", action="store_true", help="add settings for a small machine without a GPU"
     )

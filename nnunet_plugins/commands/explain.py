@@ -16,12 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare MODEL CASE and the options."""
     add_model(parser)
     parser.add_argument(
-        "case",
-        metavar="CASE",
-        type=Path,
-        nargs="?",
+        "case", metavar="CASE", type=Path, nargs="?",
         help="the case's image (with several channels, CASE_0000)",
-    )
+    )  # fmt: skip
     parser.add_argument(
         "-o", dest="output", metavar="DIR", type=Path, default=Path("explain"),
         help="folder for maps, figure and JSON (default: %(default)s)",

@@ -1,9 +1,20 @@
-"""Arguments of the commands that predict with a trained model."""
+"""Arguments of the commands that take plans or a trained model."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+
+
+def add_plans(parser: argparse.ArgumentParser) -> None:
+    """Declare PLANS|DATASET [-p NAME]."""
+    parser.add_argument(
+        "what", metavar="PLANS|DATASET",
+        help="plans file, model folder, or id or name of a planned dataset",
+    )  # fmt: skip
+    parser.add_argument(
+        "-p", dest="plans_name", metavar="NAME", help="select the dataset's plans of this name"
+    )
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:

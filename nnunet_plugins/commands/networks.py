@@ -54,13 +54,10 @@ ROWS = PROPOSED + OWN + OTHERS
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare --paper and --json."""
     parser.add_argument(
-        "--paper",
-        nargs="?",
-        const=True,
-        metavar="KEY",
+        "--paper", nargs="?", const=True, metavar="KEY",
         help="list the papers' own topologies with their parameters here and as published; with KEY, e.g. "
         "yan2025-mag-unet, those of one paper",
-    )
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -11,42 +11,30 @@ def add_pictures(parser: argparse.ArgumentParser) -> None:
     """Declare --panels and --curves, and how panels are drawn."""
     pictures = parser.add_argument_group("pictures (.png, .pdf or .svg)")
     pictures.add_argument(
-        "--panels",
-        metavar="FILE",
-        type=Path,
+        "--panels", metavar="FILE", type=Path,
         help="image, reference and the prediction of every run side by side, one line per case; the slice is chosen "
         "by the reference",
-    )
+    )  # fmt: skip
     pictures.add_argument(
-        "--curves",
-        metavar="FILE",
-        type=Path,
+        "--curves", metavar="FILE", type=Path,
         help="training and validation loss of the model folders",
-    )
+    )  # fmt: skip
     pictures.add_argument(
-        "--images",
-        metavar="DIR",
-        type=Path,
+        "--images", metavar="DIR", type=Path,
         help="images of the panels (default for model folders: imagesTr of the dataset in nnUNet_raw)",
-    )
+    )  # fmt: skip
     pictures.add_argument(
-        "--case",
-        metavar="CASE",
-        nargs="+",
-        default=[],
+        "--case", metavar="CASE", nargs="+", default=[],
         help="in the panels (default: up to four, evenly spread over the names)",
-    )
+    )  # fmt: skip
     pictures.add_argument(
-        "--plane",
-        choices=("axial", "coronal", "sagittal"),
-        default="",
+        "--plane", choices=("axial", "coronal", "sagittal"), default="",
         help="of the panels (default: that of the finest voxels)",
-    )
+    )  # fmt: skip
     pictures.add_argument(
-        "--masked",
-        action="store_true",
+        "--masked", action="store_true",
         help="panels show the image times the mask, as in yan2025-mag-unet, instead of coloured labels",
-    )
+    )  # fmt: skip
 
 
 def check_pictures(arguments: argparse.Namespace) -> None:

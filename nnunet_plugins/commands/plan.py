@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nnunet_plugins.planners.planning import Request
+    from nnunet_plugins.planners.request import Request
 
 _LIMITS = (15, 24, 24, 31)  # characters of the columns of the recipe's table
 
@@ -19,25 +18,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``nnunet-plugins plan``; those of nnU-Net have the same names."""
     parser.add_argument("dataset", help="dataset id or name, in nnUNet_raw")
     parser.add_argument(
-        "--network",
-        required=True,
-        metavar="NAME",
+        "--network", required=True, metavar="NAME",
         help="e.g. MAGUNet; see `nnunet-plugins networks`",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "-p",
-        dest="plans_name",
-        metavar="NAME",
+        "-p", dest="plans_name", metavar="NAME",
         help="name of the plans (default: from network, preset and recipe, e.g. MAGUNetPlans)",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "-c",
-        dest="configurations",
-        nargs="+",
-        metavar="CONFIGURATION",
-        default=["2d", "3d_fullres", "3d_lowres"],
+        "-c", dest="configurations", nargs="+", metavar="CONFIGURATION", default=["2d", "3d_fullres", "3d_lowres"],
         help="configurations to preprocess (default: 2d 3d_fullres 3d_lowres, as far as planned)",
-    )
+    )  # fmt: skip
     parser.add_argument(
         "-np", dest="processes", type=int, metavar="N", help="worker processes (default: nnU-Net's)"
     )
@@ -48,46 +39,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--batch-size", type=int, metavar="N", help="batch size (default: what fits the memory)"
     )
     parser.add_argument(
-        "--preset",
-        metavar="NAME",
+        "--preset", metavar="NAME",
         help="cpu: a small plan for trials without a GPU, not for results; M, L, XL: residual encoders for 8, 24, "
         "40 GB",
-    )
+    )  # fmt: skip
     parser.add_argument(
         "--encoder", choices=("plain", "residual"), help="nnU-Net's U-Net or its residual encoder"
     )
     parser.add_argument(
-        "--recipe",
-        choices=("native", "paper", "printed"),
-        default="native",
+        "--recipe", choices=("native", "paper", "printed"), default="native",
         help="the experiment: native for nnU-Net's (default); paper for that of the paper that proposes the network: "
         "topology, voxel size, patch, normalisation, augmentation, procedure; printed for that of its text, where "
         "the authors' code differs",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "--resampling",
-        choices=("nnunet", "torch", "auto"),
-        default="nnunet",
+        "--resampling", choices=("nnunet", "torch", "auto"), default="nnunet",
         help="functions that resample: nnU-Net's default; torch: nnU-Net's own with torch, faster and smaller; auto: "
         "torch for label maps and logits, where 99.9 %% of the labels agree (default: %(default)s)",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "--arch-kwargs",
-        metavar="JSON",
-        default="{}",
+        "--arch-kwargs", metavar="JSON", default="{}",
         help='further arguments of the network as JSON, e.g. \'{"size": "L"}\' for MedNeXt',
-    )
+    )  # fmt: skip
     parser.add_argument("--verbose", action="store_true", help="show nnU-Net's output")
     parser.add_argument("--force", action="store_true", help="overwrite plans of the same name")
     procedure = parser.add_argument_group("training procedure (written into the plans)")
     procedure.add_argument("--epochs", type=int, metavar="N", help="default: 1000")
     procedure.add_argument(
-        "--iterations",
-        dest="iterations_per_epoch",
-        type=int,
-        metavar="N",
+        "--iterations", dest="iterations_per_epoch", type=int, metavar="N",
         help="per epoch (default: 250)",
-    )
+    )  # fmt: skip
     procedure.add_argument("--initial-lr", type=float, metavar="LR", help="default: 0.01")
     procedure.add_argument("--weight-decay", type=float, metavar="W", help="default: 3e-5")
     procedure.add_argument("--optimizer", metavar="NAME", help="SGD (default), Adam or AdamW")
@@ -95,34 +76,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, metavar="N", help="repeatable training (default: none, as in nnU-Net)"
     )
     procedure.add_argument(
-        "--pretrained",
-        metavar="SOURCE",
+        "--pretrained", metavar="SOURCE",
         help="start with the weights of a model folder, checkpoint or zip, all but the heads, and take over its "
         "topology, patch and batch",
-    )
+    )  # fmt: skip
     procedure.add_argument(
-        "--trust",
-        action="store_true",
+        "--trust", action="store_true",
         help="read a checkpoint of --pretrained that is more than plain data, which can run code of its author",
-    )
+    )  # fmt: skip
     procedure.add_argument(
-        "--training",
-        metavar="JSON",
-        default="{}",
+        "--training", metavar="JSON", default="{}",
         help="further keys as JSON, e.g. '{\"mirror_axes\": [0]}'",
-    )
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan, preprocess, and print the command that trains."""
-    from dataset_conversion.json_text import parse_json
     from nnunet_plugins.api import plan
     from nnunet_plugins.networks import find
     from nnunet_plugins.nnunet_folders import folder_of
     from nnunet_plugins.planners.folds import advised_fold
-    from nnunet_plugins.planners.planning import Request, interrupted
+    from nnunet_plugins.planners.planning import interrupted
     from nnunet_plugins.planners.presets import PRESETS
+    from nnunet_plugins.planners.request import Request
     from nnunet_plugins.planners.resampling import in_words
+    from nnunet_plugins.plans_file import read_object
 
     training = _object("--training", arguments.training, '{"epochs": 50}')
     if arguments.pretrained is not None:
@@ -163,7 +141,7 @@ def run(arguments: argparse.Namespace) -> int:
         arch_kwargs=options,
         **asked,
     )
-    plans = parse_json(target.read_text(encoding="utf-8"))
+    plans = read_object(target)
     print(_table(plans))
     print(f"\nplans  {target}")
     for line in in_words(plans):
@@ -213,7 +191,7 @@ def _object(option: str, text: str, example: str) -> dict[str, Any]:
 
     try:
         found = parse_json(text)
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise UserError(f"{option}: not JSON ({error}); e.g. '{example}'") from error
     if not isinstance(found, dict):
         raise UserError(f"{option} {text}: expected an object, e.g. '{example}'")

@@ -16,10 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-c", dest="configuration", metavar="NAME", help="default: all that both have"
     )
     parser.add_argument(
-        "--trust",
-        action="store_true",
+        "--trust", action="store_true",
         help="load a checkpoint as a pickle, which can run code of its author",
-    )
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.epilog = (
         "Exit status: 0 if a comparison is fair, 1 if it is not, 2 if there is nothing to compare."

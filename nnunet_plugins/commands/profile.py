@@ -6,42 +6,26 @@ import argparse
 import json
 from typing import Any
 
+from nnunet_plugins.commands.model_arguments import add_plans
 from nnunet_plugins.text_table import columns, remark
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare WHAT [--network NAME ...] [-c NAME ...] [--gpu NAME | --measure] [--json]."""
+    add_plans(parser)
     parser.add_argument(
-        "what",
-        metavar="PLANS|DATASET",
-        help="plans file, model folder, or id or name of a planned dataset",
-    )
-    parser.add_argument(
-        "--network",
-        nargs="+",
-        metavar="NAME",
-        default=[],
+        "--network", nargs="+", metavar="NAME", default=[],
         help="networks to build on the plans' topology, or 'all'; default: the plans' own",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "-p", dest="plans_name", metavar="NAME", help="select the dataset's plans of this name"
-    )
-    parser.add_argument(
-        "-c",
-        dest="configurations",
-        nargs="+",
-        default=[],
-        metavar="CONFIGURATION",
+        "-c", dest="configurations", nargs="+", default=[], metavar="CONFIGURATION",
         help="default: all",
-    )
+    )  # fmt: skip
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
-        "--gpu",
-        "--card",
-        dest="gpu",
-        metavar="NAME",
+        "--gpu", "--card", dest="gpu", metavar="NAME",
         help="estimate step times for this GPU, e.g. RTX3090",
-    )
+    )  # fmt: skip
     where.add_argument("--measure", action="store_true", help="measure real steps on this machine")
     parser.add_argument("--json", action="store_true", help="print JSON")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nnunet_plugins.commands.scoring_arguments import add_jobs, progress
+
 _FILES = {
     "truth": "CSV file with the columns case, truth and, where patients have several cases, patient (default: the "
     "column truth of the table)",
@@ -20,60 +22,47 @@ _FILES = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare SOURCE and the options."""
     parser.add_argument(
-        "source",
-        metavar="TABLE|DIR",
-        type=Path,
+        "source", metavar="TABLE|DIR", type=Path,
         help="CSV file of the reads with the columns case, reader, arm (alone, assisted) and, where known, date, "
         "order, call, confidence, minutes, truth, comment; or a folder that holds it as reads.csv, and, as far as "
         "there are any, truth.csv, masks, reference, model, images, cohort.csv, groups.csv and dataset.json",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "-o",
-        metavar="DIR",
-        type=Path,
+        "-o", metavar="DIR", type=Path,
         help="folder for readers.md, readers.tex, readers.csv (full precision), readers.html and the pictures",
-    )
+    )  # fmt: skip
     for name, about in _FILES.items():
         kind = "DIR" if about.startswith("folder") else "FILE.csv"
         parser.add_argument(f"--{name}", metavar=kind, type=Path, help=about)
     parser.add_argument(
-        "-djfile",
-        metavar="FILE",
-        type=Path,
+        "-djfile", metavar="FILE", type=Path,
         help="nnU-Net's dataset.json with the names of the labels",
-    )
+    )  # fmt: skip
     parser.add_argument(
         "--positive", metavar="WORD", help="what means positive in call and truth, e.g. axSpA"
     )
     parser.add_argument(
-        "--confidence",
-        choices=("disease", "call"),
+        "--confidence", choices=("disease", "call"),
         help="disease: from surely negative to surely positive (default, if the confidences follow the calls); "
         "call: in the reader's own call",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "--washout",
-        metavar="DAYS",
-        type=float,
-        default=28.0,
+        "--washout", metavar="DAYS", type=float, default=28.0,
         help="between two reads of a case (default: %(default)g)",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "--by",
-        metavar="COLUMN",
-        default="group",
+        "--by", metavar="COLUMN", default="group",
         help="of the cohort, with two groups (default: group)",
-    )
+    )  # fmt: skip
     parser.add_argument(
         "--metrics", metavar="NAME", nargs="+", help="of masks (default: dice precision recall)"
     )
     parser.add_argument("--title", metavar="TEXT", default="Reader study", help="of the page")
-    parser.add_argument("-j", metavar="N", type=int, help="number of processes for scoring")
+    add_jobs(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the tables and write the files."""
-    from nnunet_plugins.commands.evaluate import cores, progress
     from nnunet_plugins.comparison import table_formats as writing
     from nnunet_plugins.readers.files import Files, find_files
     from nnunet_plugins.readers.masks import METRICS
@@ -92,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
             washout=arguments.washout,
             metrics=arguments.metrics or METRICS,
             by=arguments.by,
-            jobs=cores() if arguments.j is None else arguments.j,
+            jobs=arguments.j,
             progress=progress,
         ),
     )

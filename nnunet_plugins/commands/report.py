@@ -5,58 +5,49 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nnunet_plugins.commands.evaluate import GROUPS, add_scoring
+from nnunet_plugins.commands.scoring_arguments import (
+    add_groups,
+    add_jobs,
+    add_references,
+    add_scoring,
+    progress,
+    scoring,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare RUN and the options."""
     parser.add_argument(
-        "run",
-        metavar="RUN",
-        type=Path,
+        "run", metavar="RUN", type=Path,
         help="a model folder of nnU-Net (the validation of its folds), or a folder of predictions with --reference",
-    )
+    )  # fmt: skip
     parser.add_argument(
         "-o", metavar="FILE.html", type=Path, default=Path("report.html"),
         help="the page (default: %(default)s)",
     )  # fmt: skip
+    add_references(parser)
     parser.add_argument(
-        "--reference",
-        metavar="REF",
-        type=Path,
-        help="folder of the reference label maps (default for model folders: where nnU-Net keeps them)",
-    )
-    parser.add_argument(
-        "--images",
-        metavar="DIR",
-        type=Path,
+        "--images", metavar="DIR", type=Path,
         help="folder of the images, as CASE_0000.nii.gz or CASE.nii.gz (default for model folders: imagesTr of the "
         "dataset in nnUNet_raw); without images the pictures show labels only",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "--model",
-        metavar="MODEL",
-        type=Path,
+        "--model", metavar="MODEL", type=Path,
         help="model folder that the predictions come from, for the sections on plan and training",
-    )
-    parser.add_argument("--fold", metavar="F", nargs="+", help="of model folders (default: all)")
+    )  # fmt: skip
     parser.add_argument(
-        "--worst",
-        metavar="N",
-        type=int,
-        default=6,
+        "--worst", metavar="N", type=int, default=6,
         help="number of worst cases with pictures (default: 6)",
-    )
+    )  # fmt: skip
     parser.add_argument("--case", metavar="CASE", help="shown in 3D (default: the worst)")
     parser.add_argument("--title", metavar="TEXT", default="", help="heading (default: RUN's name)")
-    parser.add_argument("--groups", metavar="FILE.csv", type=Path, help=GROUPS)
+    add_groups(parser)
     add_scoring(parser)
-    parser.add_argument("-j", metavar="N", type=int, help="number of processes for scoring")
+    add_jobs(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the page and print notes on what it lacks."""
-    from nnunet_plugins.commands.evaluate import cores, progress, scoring
     from nnunet_plugins.comparison.runs import Options
     from nnunet_plugins.reports.niivue import HOW_TO_GET, find_niivue
     from nnunet_plugins.reports.report import PageOptions, check_output, write_report
@@ -67,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.reference,
         arguments.fold,
         groups=arguments.groups,
-        jobs=cores() if arguments.j is None else arguments.j,
+        jobs=arguments.j,
         progress=progress,
         **scoring(arguments),
     )

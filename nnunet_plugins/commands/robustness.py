@@ -37,11 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, (metavar, about) in WAYS.items():
         ways.add_argument(f"--{name}", type=float, nargs="+", metavar=metavar, help=about)
     parser.add_argument(
-        "--axis",
-        choices=("x", "y", "z"),
-        default="z",
+        "--axis", choices=("x", "y", "z"), default="z",
         help="axis of the body, LPS (default: %(default)s)",
-    )
+    )  # fmt: skip
     parser.add_argument(
         "--window", type=float, nargs=2, metavar=("LOW", "HIGH"),
         help="values that become grey 0 and 255 (default: each volume's minimum and maximum)",
@@ -50,11 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, default=0, help="seed of the random numbers (default: %(default)s)"
     )
     parser.add_argument(
-        "--show",
-        metavar="CASE",
-        default="",
+        "--show", metavar="CASE", default="",
         help="also write robustness_CASE.png: its images under every condition, and their predictions",
-    )
+    )  # fmt: skip
     add_weights(parser)
 
 

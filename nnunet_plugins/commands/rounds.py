@@ -24,10 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     following.add_argument("folder", metavar="DIR", type=Path)
     following.add_argument(
-        "--partial",
-        action="store_true",
+        "--partial", action="store_true",
         help="go on although cases of the last round were not returned",
-    )
+    )  # fmt: skip
     taking = actions.add_parser(
         "ingest",
         help="take back what a reader returned",
@@ -66,23 +65,18 @@ def _add_init(parser: argparse.ArgumentParser) -> None:
         help="patients whose reader never sees a proposal (default: 0)",
     )  # fmt: skip
     parser.add_argument(
-        "--groups",
-        metavar="FILE.csv",
-        type=Path,
+        "--groups", metavar="FILE.csv", type=Path,
         help="cases and their patients, for data not converted here",
-    )
+    )  # fmt: skip
     parser.add_argument(
         "--network", metavar="NAME", default="ModularUNet", help="default: %(default)s"
     )
     parser.add_argument("-c", dest="configuration", metavar="CONFIGURATION", default="3d_fullres")
     parser.add_argument("--folds", type=int, metavar="N", default=5, help="default: 5")
     parser.add_argument(
-        "--seed",
-        type=int,
-        metavar="N",
-        default=0,
+        "--seed", type=int, metavar="N", default=0,
         help="of folds, order and trainings (default: 0)",
-    )
+    )  # fmt: skip
     parser.add_argument(
         "--fine-tune", action="store_true",
         help="start each training with the weights of the round before (default: random weights)",
@@ -97,13 +91,9 @@ def _add_init(parser: argparse.ArgumentParser) -> None:
         help="masks for 3D Slicer (seg.nrrd, default) or ITK-SNAP (nii.gz)",
     )  # fmt: skip
     parser.add_argument(
-        "--rounds",
-        dest="most_rounds",
-        type=int,
-        metavar="N",
-        default=5,
+        "--rounds", dest="most_rounds", type=int, metavar="N", default=5,
         help="stop after N (default: 5)",
-    )
+    )  # fmt: skip
     parser.add_argument(
         "--stop-dice", type=float, metavar="DICE", default=0.95,
         help="stop when the median Dice to the round before reaches this (default: 0.95)",

@@ -21,30 +21,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     run.add_argument("folder", metavar="DIR", type=Path)
     run.add_argument(
-        "--executor",
-        metavar="NAME",
-        default="local",
+        "--executor", metavar="NAME", default="local",
         help="local (default), or an installed executor plugin of Snakemake, e.g. slurm",
-    )
+    )  # fmt: skip
     run.add_argument(
         "--jobs", metavar="N", type=int, default=1, help="jobs at a time (default: %(default)s)"
     )
     run.add_argument("--until", metavar="KIND", help="stop after jobs of this kind, e.g. plan")
     run.add_argument(
-        "--dry-run",
-        action="store_true",
+        "--dry-run", action="store_true",
         help="list the jobs that are left with their resources and estimated hours; run nothing",
-    )
+    )  # fmt: skip
     run.add_argument(
         "--gpu", metavar="NAME", help="GPU to estimate the hours of a dry run for, e.g. A100"
     )
     run.add_argument(
-        "--snakemake",
-        type=shlex.split,
-        metavar="OPTIONS",
-        default=[],
+        "--snakemake", type=shlex.split, metavar="OPTIONS", default=[],
         help="options of snakemake as one text: --snakemake='--default-resources slurm_partition=gpu'",
-    )
+    )  # fmt: skip
     status = actions.add_parser(
         "status",
         help="what is done, running, failed, left",
@@ -62,34 +56,28 @@ def _add_init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="DIR", type=Path, help="folder of the study")
     parser.add_argument("--dataset", type=int, metavar="ID", help="dataset id in nnUNet_raw")
     parser.add_argument(
-        "--source",
-        metavar="FOLDER",
+        "--source", metavar="FOLDER",
         help="convert this folder first, as `nnunet-plugins convert` does",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "--format",
-        metavar="NAME",
+        "--format", metavar="NAME",
         help="of the source, e.g. hospital-ct (default: that of the paper)",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "--paper",
-        metavar="KEY",
+        "--paper", metavar="KEY",
         help="the experiment of a paper, e.g. 003: its data, recipe, folds and the table that compares its network",
-    )
+    )  # fmt: skip
     parser.add_argument("--networks", nargs="+", metavar="NAME", help="one row per network")
     parser.add_argument("--table", metavar="T", help="the rows of a paper's table, e.g. 001.4")
     parser.add_argument("--rows", nargs="+", metavar="ROW", help="only these rows of the table")
     parser.add_argument(
-        "--no-baselines",
-        action="store_true",
+        "--no-baselines", action="store_true",
         help="only the named rows; without it, nnU-Net's own networks nnUNetPlain and ResEncM come first",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "-c",
-        dest="configuration",
-        metavar="CONFIGURATION",
+        "-c", dest="configuration", metavar="CONFIGURATION",
         help="default: the table's, or 3d_fullres",
-    )
+    )  # fmt: skip
     parser.add_argument(
         "--folds", nargs="+", metavar="F", help="default: those of the paper, or 0 to 4"
     )
@@ -111,12 +99,9 @@ def _add_init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cpus", type=int, metavar="N", help="cores per job")
     parser.add_argument("--force", action="store_true", help="overwrite study.yaml")
     parser.add_argument(
-        "--convert",
-        type=shlex.split,
-        metavar="OPTIONS",
-        default=[],
+        "--convert", type=shlex.split, metavar="OPTIONS", default=[],
         help="further options of convert as one text: --convert='--labels labels.json'",
-    )
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:

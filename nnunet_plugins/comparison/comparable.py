@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dataset_conversion.errors import some
 from nnunet_plugins.comparison.runs import Run
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.definitions import METRICS, check_metrics
@@ -36,7 +37,7 @@ def same_cases(runs: Sequence[Run], *, common: bool) -> tuple[list[Run], list[st
     names = [{case.name for case in run.scores.cases} for run in runs]
     shared, every = set.intersection(*names), set.union(*names)
     gaps = [
-        f"{run.name} lacks {len(every - own)} of {len(every)} cases: {_listed(sorted(every - own))}"
+        f"{run.name} lacks {len(every - own)} of {len(every)} cases: {some(sorted(every - own))}"
         for run, own in zip(runs, names, strict=True)
         if every - own
     ]
@@ -115,8 +116,3 @@ def check_measured(
             "--tolerance"
         )
     return chosen, []
-
-
-def _listed(names: Sequence[str], most: int = 5) -> str:
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest

@@ -23,6 +23,22 @@ def box_of_both(a: NDArray[Any], b: NDArray[Any]) -> Box:
     return box
 
 
+def box_of(mask: NDArray[np.bool_], margin: Sequence[int]) -> Box | None:
+    """The box of a mask, enlarged by voxels of each axis within the image; None if the mask is empty.
+
+    >>> box_of(np.array([[False, False], [False, True]]), margin=(1, 0))
+    (slice(0, 2, None), slice(1, 2, None))
+    """
+    axes = range(mask.ndim)
+    spans = [np.flatnonzero(mask.any(tuple(a for a in axes if a != axis))) for axis in axes]
+    if not spans[0].size:
+        return None
+    return tuple(
+        slice(max(0, int(span[0]) - more), min(size, int(span[-1]) + 1 + more))
+        for span, more, size in zip(spans, margin, mask.shape, strict=True)
+    )
+
+
 def boxes_of(image: NDArray[Any], codes: int) -> list[Box | None]:
     """Code -> the box around its voxels, None if it does not occur.
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from nnunet_plugins.atomic_files import placed_in
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.boxes import box_of
 from nnunet_plugins.evaluation.cases import LabelMap, check_geometry, read, with_axes_of
 from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.evaluation.pairs import Pair
@@ -192,7 +193,8 @@ def _case(pair: Pair, labels: Labels, files: dict[str, Path]) -> dict[str, tuple
             raise UserError(f"{path}: holds values outside of 0 to 1; are these logits?")
         probability = probability.clip(0, 1)
         inside = np.isin(reference, labels.values[name])
-        box = _near(inside | np.isin(other, labels.values[name]))
+        either = inside | np.isin(other, labels.values[name])
+        box = box_of(either, [MARGIN] * either.ndim) or slice(0, 0)
         found[name] = (
             _counted(probability, inside, counted, ...),
             _counted(probability, inside, counted, box),
@@ -204,15 +206,6 @@ def _counted(probability: Any, inside: Any, counted: Any, at: Any) -> Curve:
     """Bins of the voxels at an index, without ignored ones."""
     p, y = probability[at], inside[at]
     return bins_of(p, y) if counted is None else bins_of(p[counted[at]], y[counted[at]])
-
-
-def _near(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
-    """The box of a mask, enlarged by MARGIN; empty if the mask is."""
-    axes = range(mask.ndim)
-    spans = [np.flatnonzero(mask.any(tuple(a for a in axes if a != axis))) for axis in axes]
-    if not len(spans[0]):
-        return (slice(0, 0),)
-    return tuple(slice(max(0, int(s[0]) - MARGIN), int(s[-1]) + 1 + MARGIN) for s in spans)
 
 
 def _channels(path: Path, count: int, labels: Labels) -> dict[int, str]:

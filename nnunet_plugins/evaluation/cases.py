@@ -11,7 +11,7 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
-from dataset_conversion.errors import DatasetError
+from dataset_conversion.errors import DatasetError, some
 from dataset_conversion.io.orientation import oriented_to
 from dataset_conversion.io.volumes import stored_values
 from nnunet_plugins.errors import UserError
@@ -237,8 +237,7 @@ def without_ending(name: str) -> str:
 
 def listed(items: Sequence[Any]) -> str:
     """The first items, and the number of the others."""
-    rest = f" and {len(items) - NAMED} more" if len(items) > NAMED else ""
-    return ", ".join(map(str, items[:NAMED])) + rest
+    return some(items, NAMED)
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
+from nnunet_plugins.evaluation.cases import listed
 from nnunet_plugins.evaluation.instance_scores import QUALITY
 from nnunet_plugins.evaluation.summary import Scores
 from nnunet_plugins.text_table import WIDTH, number, ruled, stacked
@@ -102,11 +103,9 @@ def _offsets(scores: Scores) -> list[str]:
     lines = []
     for name, found in scores.instance_summary.items():
         shifted = found.get("numbering", {}).get("cases_with_constant_offset", {})
-        shown = ", ".join(f"{case} {offset:+d}" for case, offset in list(shifted.items())[:10])
-        rest = f" and {len(shifted) - 10} more" if len(shifted) > 10 else ""
-        lines += (
-            [f"all {name} numbered too high (+) or too low (-): {shown}{rest}"] if shifted else []
-        )
+        if shifted:
+            shown = listed([f"{case} {offset:+d}" for case, offset in shifted.items()])
+            lines.append(f"all {name} numbered too high (+) or too low (-): {shown}")
     return ["", *lines] if lines else []
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nnunet_plugins.atomic_files import placed
+from nnunet_plugins.atomic_files import write_text
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.aggregates import (
     AGGREGATES,
@@ -200,8 +200,7 @@ class Scores:
 
         check_output(path)
         content = scores_csv(self) if path.suffix.lower() == ".csv" else self.to_json()
-        with placed(path) as temporary:
-            temporary.write_text(content, encoding="utf-8")
+        write_text(path, content)
 
 
 def check_output(path: Path) -> None:

@@ -9,6 +9,7 @@ import SimpleITK as sitk
 from dataset_conversion.io.label_maps import read_mask
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import PIXELS, read
+from nnunet_plugins.image_files import is_flat
 from nnunet_plugins.natural_images import is_natural
 
 _HIGHEST = 65535
@@ -21,7 +22,7 @@ def read_label_file(path: Path) -> tuple[sitk.Image, list[str]]:
         UserError: a 2D or natural image that is not a label map.
         DatasetError: a volume that is not a label map.
     """
-    if not is_natural(path) and not path.name.lower().endswith(".gipl") and _axes(path) != 2:
+    if not is_natural(path) and not path.name.lower().endswith(".gipl") and not is_flat(path):
         return read_mask(path).image, []
     found = read(path)
     if found.voxels.max(initial=0) > _HIGHEST:
@@ -53,14 +54,3 @@ def check_placed(paths: list[Path]) -> None:
             f"export: {natural[0].name} has no position in a patient, so it cannot be placed on a series or an "
             "image; pass --to seg.nrrd or stl, without --dicom and --key"
         )
-
-
-def _axes(path: Path) -> int:
-    """The number of axes in a header; 0 if ITK cannot read it: `read_mask` has the message."""
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError:
-        return 0
-    return int(reader.GetDimension())

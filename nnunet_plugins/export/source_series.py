@@ -107,8 +107,9 @@ class Source:
         return headers, notes
 
 
-def find_source(folder: Path, *, prediction: sitk.Image | None = None, modality: str | None = None,
-                wanted: str | None = None) -> Source:  # fmt: skip
+def find_source(
+    folder: Path, *, prediction: sitk.Image | None = None, wanted: str | None = None
+) -> Source:
     """Find the one series in a folder, or among several the one whose grid contains a prediction.
 
     Raises:
@@ -124,7 +125,7 @@ def find_source(folder: Path, *, prediction: sitk.Image | None = None, modality:
         return is_part(header.matrix, header.size, series.affine, series.size)
 
     found, notes = find_series(
-        files, str(folder), modality=modality, description=wanted,
+        files, str(folder), modality=None, description=wanted,
         fits=None if prediction is None else fits,
     )  # fmt: skip
     if found is None:

@@ -73,36 +73,26 @@ def _row(
 
 _TWO_CLASSES = {
     "unet": {
-        "bce": "0.8874 0.9718 0.9402 0.9366 0.9384",
-        "dice": "0.8822 0.9694 0.9242 0.9474 0.9353",
-        "focal": "0.8788 0.9694 0.9347 0.9318 0.9332",
-        "bce-dice": "0.8818 0.9702 0.9359 0.9342 0.9351",
+        "bce": "0.8874 0.9718 0.9402 0.9366 0.9384", "dice": "0.8822 0.9694 0.9242 0.9474 0.9353",
+        "focal": "0.8788 0.9694 0.9347 0.9318 0.9332", "bce-dice": "0.8818 0.9702 0.9359 0.9342 0.9351",
     },
     "resunet": {
-        "bce": "0.8797 0.9692 0.9295 0.9383 0.9338",
-        "dice": "0.8803 0.9696 0.9325 0.9358 0.9341",
-        "focal": "0.8711 0.9667 0.9232 0.9342 0.9286",
-        "bce-dice": "0.8791 0.9693 0.9331 0.9338 0.9334",
+        "bce": "0.8797 0.9692 0.9295 0.9383 0.9338", "dice": "0.8803 0.9696 0.9325 0.9358 0.9341",
+        "focal": "0.8711 0.9667 0.9232 0.9342 0.9286", "bce-dice": "0.8791 0.9693 0.9331 0.9338 0.9334",
     },
     "attention": {
-        "bce": "0.8739 0.9679 0.9305 0.9300 0.9303",
-        "dice": "0.8798 0.9690 0.9255 0.9428 0.9339",
-        "focal": "0.8707 0.9667 0.9240 0.9327 0.9283",
-        "bce-dice": "0.8796 0.9696 0.9363 0.9311 0.9337",
+        "bce": "0.8739 0.9679 0.9305 0.9300 0.9303", "dice": "0.8798 0.9690 0.9255 0.9428 0.9339",
+        "focal": "0.8707 0.9667 0.9240 0.9327 0.9283", "bce-dice": "0.8796 0.9696 0.9363 0.9311 0.9337",
     },
     "transunet": {
-        "bce": "0.8842 0.9709 0.9381 0.9349 0.9365",
-        "dice": "0.8852 0.9706 0.9307 0.9438 0.9371",
-        "focal": "0.8781 0.9689 0.9311 0.9346 0.9328",
-        "bce-dice": "0.8844 0.9707 0.9350 0.9383 0.9366",
+        "bce": "0.8842 0.9709 0.9381 0.9349 0.9365", "dice": "0.8852 0.9706 0.9307 0.9438 0.9371",
+        "focal": "0.8781 0.9689 0.9311 0.9346 0.9328", "bce-dice": "0.8844 0.9707 0.9350 0.9383 0.9366",
     },
     "proposed": {
-        "bce": "0.8849 0.9715 0.9450 0.9291 0.9369",
-        "dice": "0.8974 0.9742 0.9417 0.9470 0.9444",
-        "focal": "0.8716 0.9677 0.9350 0.9228 0.9288",
-        "bce-dice": "0.8928 0.9733 0.9448 0.9384 0.9416",
+        "bce": "0.8849 0.9715 0.9450 0.9291 0.9369", "dice": "0.8974 0.9742 0.9417 0.9470 0.9444",
+        "focal": "0.8716 0.9677 0.9350 0.9228 0.9288", "bce-dice": "0.8928 0.9733 0.9448 0.9384 0.9416",
     },
-}
+}  # fmt: skip
 _FOUR_CLASSES = {
     "unet": "0.8328 0.9710 0.9146 0.8983 0.9063",
     "resunet": "0.8229 0.9690 0.9000 0.9005 0.9001",
@@ -111,17 +101,12 @@ _FOUR_CLASSES = {
     "proposed": "0.8425 0.9726 0.9170 0.9080 0.9124",
 }
 _RUNS = (
-    "0.8891 0.9722 0.9415 0.9373 0.9394",
-    "0.8905 0.9726 0.9413 0.9391 0.9402",
-    "0.8906 0.9728 0.9457 0.9350 0.9403",
-    "0.8880 0.9724 0.9480 0.9300 0.9387",
-    "0.8869 0.9721 0.9487 0.9281 0.9381",
-    "0.8895 0.9729 0.9515 0.9285 0.9396",
-    "0.8899 0.9728 0.9478 0.9323 0.9399",
-    "0.8896 0.9724 0.9425 0.9370 0.9397",
-    "0.8875 0.9722 0.9479 0.9295 0.9384",
-    "0.8895 0.9721 0.9381 0.9413 0.9397",
-)
+    "0.8891 0.9722 0.9415 0.9373 0.9394", "0.8905 0.9726 0.9413 0.9391 0.9402",
+    "0.8906 0.9728 0.9457 0.9350 0.9403", "0.8880 0.9724 0.9480 0.9300 0.9387",
+    "0.8869 0.9721 0.9487 0.9281 0.9381", "0.8895 0.9729 0.9515 0.9285 0.9396",
+    "0.8899 0.9728 0.9478 0.9323 0.9399", "0.8896 0.9724 0.9425 0.9370 0.9397",
+    "0.8875 0.9722 0.9479 0.9295 0.9384", "0.8895 0.9721 0.9381 0.9413 0.9397",
+)  # fmt: skip
 
 
 def _headline(row: str) -> Footnote:
@@ -136,16 +121,10 @@ _TABLES = (
     _table(
         2,
         "losses, background and foreground",
-        rows=tuple(
-            _row(model, loss, suffix=f", {_LOSS_NAMES[loss]}")
-            for model in _TWO_CLASSES
-            for loss in _LOSSES
-        ),
+        rows=tuple(_row(model, loss, suffix=f", {_LOSS_NAMES[loss]}") for model in _TWO_CLASSES for loss in _LOSSES),
         footnotes=(
             _headline("proposed-dice"),
-            Footnote(
-                "BCE is trained as cross-entropy: behind a softmax over two classes they are the same."
-            ),
+            Footnote("BCE is trained as cross-entropy: behind a softmax over two classes they are the same."),
         ),
     ),
     _table(
@@ -154,19 +133,11 @@ _TABLES = (
         rows=(
             _row("unet", "dice", key="unet"),
             _row(
-                "unet",
-                "dice",
-                "0.8941 0.9732 0.9382 0.9468 0.9424",
-                suffix=" + Inception module",
-                key="inception",
+                "unet", "dice", "0.8941 0.9732 0.9382 0.9468 0.9424", suffix=" + Inception module", key="inception",
                 options={"stem": "inception"},
             ),
             _row(
-                "unet",
-                "dice",
-                "0.8716 0.9669 0.9240 0.9340 0.9289",
-                suffix=" + Dual-Output mechanism",
-                key="dual",
+                "unet", "dice", "0.8716 0.9669 0.9240 0.9340 0.9289", suffix=" + Dual-Output mechanism", key="dual",
                 options={"auxiliary": True},
             ),
             _row("proposed", "dice", key="proposed"),
@@ -178,12 +149,8 @@ _TABLES = (
         "attention on the skips",
         rows=tuple(
             _row(
-                model,
-                loss,
-                printed,
-                suffix=f" + {block.upper()}" if block else "",
-                key=f"{model}-{block}" if block else model,
-                options={"skip": block} if block else None,
+                model, loss, printed, suffix=f" + {block.upper()}" if block else "",
+                key=f"{model}-{block}" if block else model, options={"skip": block} if block else None,
             )
             for model, block, loss, printed in (
                 ("unet", "", "bce", ""),
@@ -200,9 +167,7 @@ _TABLES = (
         ),
         footnotes=(
             _headline("proposed"),
-            Footnote(
-                "Every row uses the loss that was best for it, so rows differ by more than the attention."
-            ),
+            Footnote("Every row uses the loss that was best for it, so rows differ by more than the attention."),
             Footnote(
                 "The text calls 0.9474 the highest precision of all models; five of the ten runs without SE have "
                 "more (Table 7).",
@@ -216,19 +181,13 @@ _TABLES = (
         rows=(
             _row("proposed", "dice", key="none", training={"augmentation": "none"}),
             _row(
-                "proposed",
-                "dice",
-                "0.8667 0.9647 0.9127 0.9404 0.9259",
-                suffix=" + Data Augmentation",
-                key="augmented",
-                training=AUGMENTED,
+                "proposed", "dice", "0.8667 0.9647 0.9127 0.9404 0.9259", suffix=" + Data Augmentation",
+                key="augmented", training=AUGMENTED,
             ),
         ),
         footnotes=(
             _headline("none"),
-            Footnote(
-                "The ranges of rotation, shift and zoom are not printed; the row uses 10 degrees and 10 %."
-            ),
+            Footnote("The ranges of rotation, shift and zoom are not printed; the row uses 10 degrees and 10 %."),
         ),
     ),
     _table(
@@ -236,10 +195,7 @@ _TABLES = (
         "proposed model compared with other networks",
         rows=tuple(
             _row(
-                model,
-                "dice",
-                key=model,
-                further={"HD px": 8.5621, "ASSD px": 0.7059} if model == "proposed" else {},
+                model, "dice", key=model, further={"HD px": 8.5621, "ASSD px": 0.7059} if model == "proposed" else {},
             )
             for model in _TWO_CLASSES
         ),
@@ -265,9 +221,7 @@ _TABLES = (
             for i, printed in enumerate(_RUNS, 1)
         ),
         footnotes=(
-            Footnote(
-                "The rows are identical: nnU-Net draws new weights and batches in each training."
-            ),
+            Footnote("The rows are identical: nnU-Net draws new weights and batches in each training."),
             Footnote(
                 "The data split is fixed according to the text of the table; according to the section on the data "
                 "the validation set is drawn again in each run."
@@ -291,13 +245,9 @@ _TABLES = (
             for model, printed in _FOUR_CLASSES.items()
             for loss in _LOSSES
         ),
-        footnotes=(
-            Footnote(
-                "Twenty models were trained; the paper prints those with cross-entropy and Dice."
-            ),
-        ),
+        footnotes=(Footnote("Twenty models were trained; the paper prints those with cross-entropy and Dice."),),
     ),
-)
+)  # fmt: skip
 
 
 _READ = (
@@ -340,32 +290,19 @@ PAPER = Paper(
     topologies=(
         # Only 9,728 statistics: one of the bottleneck's two convolutions has no normalisation.
         _topology(
-            "U-Net",
-            "UNet",
-            [2, 2, 2, 2, 1],
-            (31_040_386, 9_728),
-            _SAME,
-            bottleneck="conv",
+            "U-Net", "UNet", [2, 2, 2, 2, 1], (31_040_386, 9_728), _SAME, bottleneck="conv",
             bottleneck_kwargs={"dropout": 0.5},
         ),
         _topology("ResUNet", "ResUNet", [2] * 5, (32_443_970, 17_664), _SAME),
         _topology(
-            "Attention U-Net",
-            "AttentionUNet",
-            [2] * 5,
-            (31_741_638, 11_776),
-            _SAME,
-            skip_kwargs={"reduction": 1},
+            "Attention U-Net", "AttentionUNet", [2] * 5, (31_741_638, 11_776), _SAME, skip_kwargs={"reduction": 1},
         ),
         _topology(
-            "TransUNet",
-            "TransUNet",
-            [2, 2, 2, 2, 1],
-            (23_969_282, 9_728),
+            "TransUNet", "TransUNet", [2, 2, 2, 2, 1], (23_969_282, 9_728),
             f"{_SAME} Of the transformer the count identifies only heads x key dimension = 512: 8 heads of 64 here.",
             **_TRANSFORMER,
         ),
         _topology("Proposed Model", _DUAL, [2] * 5, (31_463_140, 12_256), _READ),
     ),
     tables=_TABLES,
-)
+)  # fmt: skip

@@ -6,12 +6,11 @@ folder of its own because nnU-Net names that folder after it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnunet_plugins.atomic_files import placed
+from nnunet_plugins.atomic_files import write_json
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.plans_file import check_plans, check_plans_name, read_object, resolve
 from nnunet_plugins.training.procedure import read_procedure
@@ -41,15 +40,14 @@ def derived_name(base: str, training: Mapping[str, Any]) -> str:
 
 
 def derive(
-    plans: Mapping[str, Any], base: str, training: Mapping[str, Any], name: str | None = None
+    plans: Mapping[str, Any], base: str, training: Mapping[str, Any]
 ) -> tuple[str, dict[str, Any]]:
-    """Return name and entry of a configuration with other training entries.
+    """Return name (see `derived_name`) and entry of a configuration with other training entries.
 
     Args:
         plans: content of a plans file.
         base: a configuration in it.
         training: entries that replace or extend those of ``base``, e.g. ``{"seed": 2}``.
-        name: name of the configuration; None for that of `derived_name`.
 
     Raises:
         UserError: the plans have no such configuration, an entry is not allowed, or ``base`` refines another
@@ -69,9 +67,7 @@ def derive(
             "repeat its first stage or another configuration"
         )
     entry = read_procedure({"training": {**inherited.get("training", {}), **training}})
-    if name is not None:
-        check_plans_name(name)
-    return name or derived_name(base, training), {"inherits_from": base, "training": entry}
+    return derived_name(base, training), {"inherits_from": base, "training": entry}
 
 
 def add_derived(file: Path, base: str, trainings: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -105,6 +101,5 @@ def add_derived(file: Path, base: str, trainings: Sequence[Mapping[str, Any]]) -
             )
     if new:
         content = plans | {"configurations": plans["configurations"] | new}
-        with placed(file) as temporary:
-            temporary.write_text(json.dumps(content, indent=4), encoding="utf-8")
+        write_json(file, content, indent=4)
     return names

@@ -14,7 +14,7 @@ from nnunet_plugins.papers.recipe import Recipe
 from nnunet_plugins.papers.topologies import Topology
 from nnunet_plugins.planners.folds import training_cases
 from nnunet_plugins.planners.plan_words import in_words
-from nnunet_plugins.planners.planning import Request
+from nnunet_plugins.planners.request import Request
 from nnunet_plugins.plans_file import read_object
 
 #: Item -> entries of the procedure that it shows.

@@ -7,7 +7,6 @@ linearly, the default by cubic splines, so a model is trained and predicted with
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import islice
@@ -19,7 +18,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects, gaussian_filter
 
-from nnunet_plugins.atomic_files import placed
+from nnunet_plugins.atomic_files import write_json
 from nnunet_plugins.image_files import read_labels_on
 from nnunet_plugins.plans_file import read_object
 
@@ -54,8 +53,7 @@ def write_resampling(file: Path, choice: str, labels: Path) -> None:
         for kind in kinds:
             entry[f"resampling_fn_{kind}"] = _TORCH
             entry[f"resampling_fn_{kind}_kwargs"] = torch_arguments(kind == "seg")
-    with placed(file) as temporary:
-        temporary.write_text(json.dumps(plans, indent=4), encoding="utf-8")
+    write_json(file, plans, indent=4)
 
 
 def torch_arguments(is_seg: bool) -> dict[str, Any]:

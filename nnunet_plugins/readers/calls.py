@@ -80,8 +80,8 @@ def of_agreement(reads: Reads) -> list[Finding]:
     ]
 
 
-def difference_interval(better: int, worse: int, n: int, level: float = LEVEL) -> Interval:
-    """Interval of the difference of two paired proportions, (better - worse) / n.
+def difference_interval(better: int, worse: int, n: int) -> Interval:
+    """95 % interval of the difference of two paired proportions, (better - worse) / n.
 
     Adjusted Wald interval: one half is added to each cell of the table of pairs (Agresti and Min 2005, doi
     10.1002/sim.1781).
@@ -90,7 +90,6 @@ def difference_interval(better: int, worse: int, n: int, level: float = LEVEL) -
         better: pairs in which the second alone is a success.
         worse: pairs in which the first alone is a success.
         n: all pairs.
-        level: confidence level.
 
     >>> low, high = difference_interval(5, 1, 58)
     >>> round(low, 3), round(high, 3)
@@ -98,7 +97,7 @@ def difference_interval(better: int, worse: int, n: int, level: float = LEVEL) -
     """
     b, c, total = better + 0.5, worse + 0.5, n + 2.0
     middle = (b - c) / total
-    half = stats.norm.isf((1 - level) / 2) * math.sqrt(b + c - (b - c) ** 2 / total) / total
+    half = stats.norm.isf((1 - LEVEL) / 2) * math.sqrt(b + c - (b - c) ** 2 / total) / total
     return float(max(-1.0, middle - half)), float(min(1.0, middle + half))
 
 

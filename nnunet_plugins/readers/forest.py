@@ -11,7 +11,7 @@ from nnunet_plugins.figures import PAGE, figure
 from nnunet_plugins.readers import several
 from nnunet_plugins.readers.findings import GAIN, Finding, in_percent
 from nnunet_plugins.readers.sheets import title_of
-from nnunet_plugins.reports.charts import svg
+from nnunet_plugins.reports.charts import forest_axes, forest_height, forest_row, svg
 from nnunet_plugins.reports.colours import LINES
 
 ALPHA = 0.05
@@ -21,7 +21,7 @@ _COLUMNS = 2
 def forests(findings: Sequence[Finding]) -> list[tuple[str, str]]:
     """Title and SVG of one chart per measure and label that has differences."""
     return [
-        (title, svg(partial(_draw, found=found), _tall(found), f"forest {title}"))
+        (title, svg(partial(_draw, found=found), forest_height(len(found)), f"forest {title}"))
         for title, found in _charts(findings)
     ]
 
@@ -36,7 +36,7 @@ def draw_forests(paths: Sequence[Path], findings: Sequence[Finding]) -> bool:
     if not charts:
         return False
     lines = [charts[start : start + _COLUMNS] for start in range(0, len(charts), _COLUMNS)]
-    heights = [max(_tall(found) for _, found in line) for line in lines]
+    heights = [max(forest_height(len(found)) for _, found in line) for line in lines]
     texts = [name for title, found in charts for name in (title, *(one.reader for one in found))]
     with figure(paths, (PAGE, 0.8 * sum(heights)), texts) as drawing:
         grid = drawing.subplots(len(lines), _COLUMNS, squeeze=False, height_ratios=heights)
@@ -65,30 +65,18 @@ def _charts(findings: Sequence[Finding]) -> list[tuple[str, list[Finding]]]:
     ]
 
 
-def _tall(found: Sequence[Finding]) -> float:
-    return 1.1 + 0.34 * len(found)
-
-
 def _draw(axes: Any, found: Sequence[Finding]) -> None:
     """One chart; a filled point is significant, for readers after Holm's correction."""
     scale = 100 if in_percent(found[0].measure) else 1
-    axes.axvline(0, color="black", linewidth=0.8)
+    unit = ", percentage points" if scale == 100 else ""
+    title = f"{title_of(found[0].measure).removesuffix(' %')}{unit}: assisted - alone"
+    forest_axes(axes, [one.table if one.reader == "all" else one.reader for one in found], title)
     for row, one in enumerate(found):
         together = one.reader == "all"
-        colour = LINES[1] if together else LINES[0]
         p = one.p if together else one.p_holm
         low, high = one.interval or (0.0, 0.0)
-        filled = p is not None and p < ALPHA and several.TOO_SHORT not in one.method
-        axes.plot((scale * low, scale * high), (row, row), "-", color=colour, linewidth=1.6)
-        axes.plot(
-            scale * (one.value or 0.0), row, "D" if together else "o", color=colour, markersize=6,
-            markerfacecolor=colour if filled else "white",
+        forest_row(
+            axes, row, scale * (one.value or 0.0), (scale * low, scale * high),
+            filled=p is not None and p < ALPHA and several.TOO_SHORT not in one.method,
+            colour=LINES[1] if together else LINES[0], marker="D" if together else "o",
         )  # fmt: skip
-    names = [one.table if one.reader == "all" else one.reader for one in found]
-    axes.set_yticks(range(len(found)), names)
-    axes.set_ylim(len(found) - 0.4, -0.6)
-    unit = ", percentage points" if scale == 100 else ""
-    axes.set_xlabel(f"{title_of(found[0].measure).removesuffix(' %')}{unit}: assisted - alone")
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-    axes.tick_params(axis="y", length=0)
-    axes.locator_params(axis="x", nbins=6)

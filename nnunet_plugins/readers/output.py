@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from pathlib import Path
 from typing import Any
 
-from nnunet_plugins import __version__
 from nnunet_plugins.atomic_files import placed_in
 from nnunet_plugins.comparison import table_formats as writing
 from nnunet_plugins.errors import UserError
@@ -19,12 +17,12 @@ from nnunet_plugins.readers.forest import draw_forests, forests
 from nnunet_plugins.readers.mask_scoring import MODEL
 from nnunet_plugins.readers.reads import ALONE, ASSISTED
 from nnunet_plugins.readers.study import ReaderStudy
-from nnunet_plugins.reports import report as pages
+from nnunet_plugins.reports.pages import picture, render
 from nnunet_plugins.reports.panels import panels
 from nnunet_plugins.scratch import scratch_in
 from nnunet_plugins.text_table import count
 
-_TEMPLATES = Path(__file__).with_name("templates")
+_TEMPLATE = Path(__file__).with_name("templates") / "readers.html"
 NAME = "readers"
 #: Files that not every study has.
 _OPTIONAL = (f"{NAME}_masks_*.png", f"{NAME}_forest.pdf", f"{NAME}_patients.csv")
@@ -62,29 +60,20 @@ def write_study(folder: Path, study: ReaderStudy, files: Files, title: str) -> l
 
 
 def _page(study: ReaderStudy, title: str, pictures: list[dict[str, str]]) -> str:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=FileSystemLoader([_TEMPLATES, pages.TEMPLATES]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
     measures = {one.measure for one in study.findings}
-    text: str = environment.get_template("readers.html").render(
+    return render(
+        _TEMPLATE,
         title=title,
         lead=_lead(study),
-        style=Markup((pages.TEMPLATES / "style.css").read_text(encoding="utf-8")),
         warnings=study.warnings,
         charts=[(name, Markup(chart)) for name, chart in forests(study.findings)],
         turned=any(name in METRICS and METRICS[name].better != "higher" for name in measures),
         sheets=study.sheets,
         notes=study.notes,
         pictures=pictures,
-        version=__version__,
     )
-    return text
 
 
 def _lead(study: ReaderStudy) -> str:
@@ -116,10 +105,9 @@ def _pictures(folder: Path, study: ReaderStudy, files: Files) -> list[dict[str, 
                     path, arms, references=files.reference, images=files.images, dataset=declared
                 )
         except UserError as error:
-            made.append({"title": reader, "source": "", "missing": str(error)})
-            continue
-        data = base64.b64encode(path.read_bytes()).decode("ascii")
-        made.append({"title": reader, "source": f"data:image/png;base64,{data}", "missing": ""})
+            made.append(picture(reader, str(error)))
+        else:
+            made.append(picture(reader, path))
     return made
 
 

@@ -148,6 +148,33 @@ def _lines(
     return svg(draw, 3.2, salt)
 
 
+def forest_height(rows: int) -> float:
+    """Height of a forest plot in inches."""
+    return 1.1 + 0.34 * rows
+
+
+def forest_axes(axes: Any, names: Sequence[str], title: str) -> None:
+    """The axes of a forest plot: one named row per difference, and a line at 0."""
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlabel(title)
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.locator_params(axis="x", nbins=6)
+
+
+def forest_row(
+    axes: Any, row: int, value: float, interval: tuple[float, float] | None, *, filled: bool, colour: str = LINES[0],
+    marker: str = "o",
+) -> None:  # fmt: skip
+    """A difference with its interval."""
+    if interval is not None:
+        axes.plot(interval, (row, row), "-", color=colour, linewidth=1.6)
+    inside = colour if filled else "white"
+    axes.plot(value, row, marker, color=colour, markersize=6, markerfacecolor=inside)
+
+
 def svg(draw: Callable[[Any], None], tall: float, salt: str) -> str:
     """The svg element; equal input gives equal text."""
     import matplotlib

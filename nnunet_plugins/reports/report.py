@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nnunet_plugins.atomic_files import placed
+from nnunet_plugins.atomic_files import write_text
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.definitions import EMPTY_RULE
 from nnunet_plugins.evaluation.instance_table import (
@@ -18,16 +17,17 @@ from nnunet_plugins.evaluation.instance_table import (
 )
 from nnunet_plugins.evaluation.units import title_of, tolerance_of
 from nnunet_plugins.optional_imports import installed_version
-from nnunet_plugins.reports import agreement, charts, checklists, facts
+from nnunet_plugins.reports import agreement, charts, checklists, facts, pages
 from nnunet_plugins.reports.niivue import HOW_TO_GET, as_script, find_niivue, pack_case
 from nnunet_plugins.reports.overlays import KINDS, draw_planes, legend_swatch
+from nnunet_plugins.reports.pages import in_base64, raw, render
 from nnunet_plugins.reports.sources import Source
 from nnunet_plugins.reports.volumes import CaseVolumes, Coding, load_case
 from nnunet_plugins.text_table import count, number
 
 MOST_BYTES = 25_000_000
 WORST = 6
-TEMPLATES = Path(__file__).with_name("templates")
+TEMPLATES = pages.TEMPLATES
 _SECTIONS = (
     ("scores", "Scores"), ("distribution", "Distribution"), ("volumes", "Volumes"), ("cases", "Worst cases"),
     ("view", "3D"), ("training", "Training"), ("plan", "Plan"), ("environment", "Environment"),
@@ -68,8 +68,7 @@ def write_report(path: Path, source: Source, options: PageOptions | None = None)
             f"report: the page would have {size / 1e6:.1f} MB, allowed are {MOST_BYTES / 1e6:g}; "
             "pass a smaller --worst"
         )
-    with placed(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def check_output(path: Path) -> None:
@@ -88,9 +87,6 @@ def page(source: Source, options: PageOptions) -> str:
     Raises:
         UserError: the case to show in 3D has no files, or a case cannot be read.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-
     scores = source.scores
     if options.case is not None and options.case not in source.cases:
         raise UserError(
@@ -108,22 +104,12 @@ def page(source: Source, options: PageOptions) -> str:
         ("loss by epoch", charts.losses(source.logs)),
         ("pseudo-Dice by epoch", charts.pseudo_dice(source.logs)),
     ]
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    own = {
-        name: Markup((TEMPLATES / name).read_text(encoding="utf-8"))
-        for name in ("style.css", "viewer.js")
-    }
-    return environment.get_template("page.html").render(
+    return render(
+        TEMPLATES / "page.html",
         title=options.title or source.name,
         lead=options.lead or ("On training cases: " if scores.trained_on else "")
         + f"{count(len(scores.cases), 'case')}, {count(len(scores.labels.values), 'label')}, "
         f"mean foreground Dice {number(scores.mean_foreground_dice, 4)}",
-        style=own["style.css"],
         sections=_SECTIONS,
         notes=[*source.notes, *scores.notes],
         trained_on=scores.trained_on,
@@ -152,10 +138,7 @@ def page(source: Source, options: PageOptions) -> str:
         others=_all_cases(ranked) if len(ranked) > 1 else ([], []),
         training=facts.training_rows(source),
         curves=_charts(curves),
-        progress=[
-            (fold, base64.b64encode(file.read_bytes()).decode("ascii"))
-            for fold, file in source.progress.items()
-        ],
+        progress=[(fold, in_base64(file)) for fold, file in source.progress.items()],
         plan=facts.plan_rows(source),
         environment=facts.environment_rows(source),
         claim=claim,
@@ -164,7 +147,7 @@ def page(source: Source, options: PageOptions) -> str:
         reloaded_count=checklists.answered(reloaded),
         commands=list(options.commands.items()),
         version=installed_version("nnunet-plugins") or facts.NOT_RECORDED,
-        viewer_script=own["viewer.js"],
+        viewer_script=raw(TEMPLATES / "viewer.js"),
         viewer=_viewer(source, options.case or next((c.name for c, _ in ranked if c.name in source.cases), None)),
     )  # fmt: skip
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_plugins.comparison.known_cases import marked_by_model
-from nnunet_plugins.comparison.runs import Options, load, training_facts, training_notes
+from nnunet_plugins.comparison.runs import Options, load
+from nnunet_plugins.comparison.training_notes import training_facts, training_notes
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import ENDINGS
 from nnunet_plugins.evaluation.pairs import label_maps

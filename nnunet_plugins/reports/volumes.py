@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dataset_conversion.io.geometry import oriented
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.boxes import box_of
 from nnunet_plugins.evaluation.cases import (
     check_geometry,
     check_known,
@@ -163,13 +164,8 @@ def box_around(
     >>> box_around(mask, spacing=(2.0, 1.0), margin=2.0)
     (slice(2, 5, None), slice(2, 7, None))
     """
-    result = []
-    for axis, n in enumerate(mask.shape):
-        inside = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
-        steps = round(margin / spacing[axis])
-        first, last = (int(inside[0]), int(inside[-1])) if inside.size else (0, n)
-        result.append(slice(max(0, first - steps), min(n, last + 1 + steps)))
-    return tuple(result)
+    found = box_of(mask, [round(margin / step) for step in spacing])
+    return found or tuple(slice(0, size) for size in mask.shape)
 
 
 def _read_image(path: Path) -> sitk.Image:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dataset_conversion.io.atomic_files import digest, link, to_json
+from dataset_conversion.io.atomic_files import digest, link, text_of, to_json
 from dataset_conversion.raw_format.manifest import FILE as MANIFEST
 from dataset_conversion.raw_format.manifest import FORMAT as MANIFEST_FORMAT
 from dataset_conversion.raw_format.manifest import read_manifest, versions
@@ -33,7 +33,7 @@ def write_dataset(rounds: Rounds, number: int) -> Path:
         MANIFEST: to_json(_manifest(rounds, number, references)),
     }
     target = rounds.raw
-    if all(_text(target / name) == text for name, text in texts.items()):
+    if all(text_of(target / name) == text for name, text in texts.items()):
         return target
     target.parent.mkdir(exist_ok=True)
     with scratch_in(rounds.folder) as scratch:
@@ -113,7 +113,3 @@ def _manifest(rounds: Rounds, number: int, references: Mapping[str, Reference]) 
         "cases": cases,
         KEY: {**_mark(number, references), "references": drawn},
     }
-
-
-def _text(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.is_file() else None

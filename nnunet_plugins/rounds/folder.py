@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +9,6 @@ from typing import Any
 
 from dataset_conversion.datasets.dataset_json import labels_in
 from dataset_conversion.labels import Labels as NamedLabels
-from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels, read_labels
 from nnunet_plugins.plans_file import read_object
@@ -161,12 +158,6 @@ class Rounds:
     def named_labels(self) -> NamedLabels:
         """The labels, as masks are read."""
         return labels_in(self.dataset_json, Path(self.settings.source) / "dataset.json")
-
-
-def write_json(file: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file that appears complete or not at all."""
-    with placed(file) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def check_open(rounds: Rounds) -> int:

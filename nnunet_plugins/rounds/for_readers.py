@@ -12,10 +12,11 @@ import numpy as np
 from dataset_conversion.io.atomic_files import digest
 from dataset_conversion.io.geometry import like
 from dataset_conversion.io.volumes import read_image
+from nnunet_plugins.atomic_files import write_json
 from nnunet_plugins.csv_table import csv_text
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.export.run import Request, export_case
-from nnunet_plugins.rounds.folder import ENDING, RECORD, Rounds, write_json
+from nnunet_plugins.rounds.folder import ENDING, RECORD, Rounds
 from nnunet_plugins.rounds.folds import mixed
 from nnunet_plugins.rounds.proposals import Proposal, read_proposals
 from nnunet_plugins.scratch import scratch_in

@@ -12,13 +12,14 @@ from typing import Any
 from dataset_conversion.errors import DatasetError, some, together
 from dataset_conversion.io.atomic_files import flush_folder
 from dataset_conversion.io.nifti_writer import write_image
+from nnunet_plugins.atomic_files import write_json
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.evaluation.pairs import label_maps
 from nnunet_plugins.logged_commands import now
 from nnunet_plugins.rounds.agreement import agreement
 from nnunet_plugins.rounds.dataset import write_dataset
-from nnunet_plugins.rounds.folder import ENDING, RECORD, Rounds, check_open, write_json
+from nnunet_plugins.rounds.folder import ENDING, RECORD, Rounds, check_open
 from nnunet_plugins.rounds.minutes import read_minutes
 from nnunet_plugins.rounds.proposals import array_of
 from nnunet_plugins.rounds.returned import Mask, Others, doubt, read_returned

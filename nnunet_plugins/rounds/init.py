@@ -10,13 +10,14 @@ from typing import Any
 
 from dataset_conversion.errors import some
 from dataset_conversion.io.atomic_files import digest
+from nnunet_plugins.atomic_files import write_json
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.patients import find_patients
 from nnunet_plugins.networks import find
 from nnunet_plugins.nnunet_folders import find_dataset, folder_of
 from nnunet_plugins.optional_imports import need
 from nnunet_plugins.plans_file import read_object
-from nnunet_plugins.rounds.folder import ENDING, Rounds, write_json
+from nnunet_plugins.rounds.folder import ENDING, Rounds
 from nnunet_plugins.rounds.folds import mixed
 from nnunet_plugins.rounds.settings import FILE, Case, Settings
 
@@ -63,7 +64,7 @@ def begin(folder: Path, chosen: Choices) -> tuple[Rounds, list[str]]:
             f"{source}: has no conversion.json, so the patients of its cases are not known and could be on both "
             "sides of a fold; pass --groups FILE.csv with a column case and a column patient"
         )
-    images, more = _without_test_patients(source, images, patients, chosen.groups)
+    images, more = _without_test_patients(source, images, chosen.groups)
     known = _references(source, images, chosen.labels)
     blind = _blind({case: patients[case] for case in images}, chosen)
     cases = {
@@ -128,7 +129,7 @@ def _pool(source: Path, channels: int) -> tuple[dict[str, list[str]], list[str]]
 
 
 def _without_test_patients(
-    source: Path, images: Mapping[str, list[str]], patients: Mapping[str, int], groups: Path | None
+    source: Path, images: Mapping[str, list[str]], groups: Path | None
 ) -> tuple[dict[str, list[str]], list[str]]:
     """The cases without those of patients in the test set, and a note on them."""
     tested = [path.name.removesuffix(ENDING) for path in (source / "labelsTs").glob(f"*{ENDING}")]

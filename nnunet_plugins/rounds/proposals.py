@@ -12,9 +12,10 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from nnunet_plugins.atomic_files import write_json
 from nnunet_plugins.plans_file import read_object
 from nnunet_plugins.rounds.agreement import agreement
-from nnunet_plugins.rounds.folder import ENDING, Rounds, write_json
+from nnunet_plugins.rounds.folder import ENDING, Rounds
 from nnunet_plugins.rounds.folds import folds_of
 from nnunet_plugins.rounds.training import Training
 from nnunet_plugins.scratch import scratch_in

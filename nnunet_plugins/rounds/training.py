@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nnunet_plugins.atomic_files import write_json
 from nnunet_plugins.environment import variables
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.logged_commands import run_logged
+from nnunet_plugins.model_folder import FINAL, checkpoints_of, is_trained
 from nnunet_plugins.plans_file import read_any, unfinished_mark
-from nnunet_plugins.rounds.folder import Rounds, write_json
+from nnunet_plugins.rounds.folder import Rounds
 from nnunet_plugins.rounds.folds import as_splits, folds_of
 from nnunet_plugins.study.steps import ours, program
 
 PLANS = "RoundsPlans"
-FINAL = "checkpoint_final.pth"
 #: Files next to the preprocessed data that later rounds take over when they continue with the weights.
 _PLANNED = (f"{PLANS}.json", "dataset_fingerprint.json")
 
@@ -132,20 +132,10 @@ class Training:
         """Folder of a fold."""
         return self.model / f"fold_{number}"
 
-    def is_trained(self, fold: int) -> bool:
-        """Whether a fold is trained and validated; nnU-Net writes the summary last."""
-        summary = self.fold(fold) / "validation" / "summary.json"
-        return (self.fold(fold) / FINAL).is_file() and summary.is_file()
-
     def _train(self, fold: int) -> None:
-        if self.is_trained(fold):
+        if is_trained(self.fold(fold)):
             return
-        asked, checkpoints = self.rounds.settings, []
-        for file in self.fold(fold).glob("checkpoint_*.pth"):
-            if zipfile.is_zipfile(file):  # nnU-Net writes it in place
-                checkpoints.append(file)
-            else:
-                file.unlink()
+        asked, checkpoints = self.rounds.settings, checkpoints_of(self.fold(fold))
         start = ["--c"] if checkpoints else []
         if not checkpoints and self.before is not None:
             start = ["-pretrained_weights", str(self.before.fold(fold) / FINAL)]
@@ -160,7 +150,7 @@ class Training:
         self._run(
             f"train_{fold}", [*command, *start, *(["--npz"] if self._uncertain else [])], workers
         )
-        if not self.is_trained(fold):
+        if not is_trained(self.fold(fold)):
             raise UserError(
                 f"rounds: the training of fold {fold} ended without its results; log: {self._log('train')}"
             )

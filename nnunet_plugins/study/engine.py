@@ -11,9 +11,10 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+from nnunet_plugins.atomic_files import write_json
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.plans_file import read_object
-from nnunet_plugins.study.folder import JOBS, Study, write_json
+from nnunet_plugins.study.folder import JOBS, Study
 from nnunet_plugins.study.jobs import PLANNED, as_json, jobs_of
 from nnunet_plugins.study.locks import alone
 from nnunet_plugins.study.planned import check_planned, described_rows

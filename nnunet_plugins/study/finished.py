@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import zipfile
 from pathlib import Path
 
 from nnunet_plugins.evaluation.saved import is_scores
+from nnunet_plugins.model_folder import checkpoints_of, is_trained
 from nnunet_plugins.study.folder import Study
 from nnunet_plugins.study.jobs import Job
 from nnunet_plugins.study.steps import commands_of, predictions
@@ -17,11 +17,7 @@ def is_finished(study: Study, job: Job) -> bool:
     if job.kind == "plan":
         return not commands_of(study, job)
     if job.kind == "train":
-        fold = study.fold(job)
-        # nnU-Net writes the summary last.
-        return (fold / "checkpoint_final.pth").is_file() and (
-            fold / "validation" / "summary.json"
-        ).is_file()
+        return is_trained(study.fold(job))
     if job.kind in ("score", "test"):
         return is_scores(study.scores(job))
     dataset = f"Dataset{study.settings.data.dataset:03}_*/dataset.json"
@@ -31,9 +27,7 @@ def is_finished(study: Study, job: Job) -> bool:
 def discard_damaged(study: Study, job: Job) -> None:
     """Remove what an interrupted job has left incomplete and the next attempt would take for complete."""
     if job.kind == "train":
-        for checkpoint in study.fold(job).glob("checkpoint_*.pth"):
-            if not zipfile.is_zipfile(checkpoint):  # nnU-Net writes it in place
-                checkpoint.unlink()
+        checkpoints_of(study.fold(job))
     elif job.kind == "test" and not is_finished(study, job):
         shutil.rmtree(predictions(study, job), ignore_errors=True)
 

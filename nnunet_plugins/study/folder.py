@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.environment import variables
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.nnunet_folders import find_dataset, folder_of
@@ -124,12 +122,6 @@ class Study:
     def log(self, job: Job) -> Path:
         """Output of a job's commands, of all attempts."""
         return self.folder / "logs" / job.kind / f"{job.name}.txt"
-
-
-def write_json(file: Path, content: object) -> None:
-    """Write a JSON file that appears complete or not at all."""
-    with placed(file) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def find_job(jobs: list[Job], kind: str, name: str) -> Job:

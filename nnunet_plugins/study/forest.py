@@ -11,8 +11,7 @@ from nnunet_plugins.comparison.case_values import gains, values
 from nnunet_plugins.comparison.compare import ALPHA, Comparison, Line
 from nnunet_plugins.comparison.statistics import interval
 from nnunet_plugins.evaluation.definitions import METRICS
-from nnunet_plugins.reports.charts import svg
-from nnunet_plugins.reports.colours import LINES
+from nnunet_plugins.reports.charts import forest_axes, forest_height, forest_row, svg
 
 
 @dataclass(frozen=True)
@@ -68,29 +67,17 @@ def forest(found: Sequence[Gain], metric: str, baseline: str) -> str | None:
     about = METRICS[metric]
     unit = "" if about.unit == "1" else f", {about.unit}"
 
+    sign = "" if about.better == "higher" else ", sign turned"
+    title = (
+        f"gain in {about.title.removesuffix(' mm')}{unit}{sign}\nover {baseline}; right is better"
+    )
+
     def draw(axes: Any) -> None:
-        axes.axvline(0, color="black", linewidth=0.8)
+        forest_axes(axes, [one.line.run for one in shown], title)
         for row, one in enumerate(shown):
-            _draw(axes, row, one)
-        axes.set_yticks(range(len(shown)), [one.line.run for one in shown])
-        axes.set_ylim(len(shown) - 0.4, -0.6)
-        sign = "" if about.better == "higher" else ", sign turned"
-        axes.set_xlabel(
-            f"gain in {about.title.removesuffix(' mm')}{unit}{sign}\nover {baseline}; right is better"
-        )
-        axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-        axes.tick_params(axis="y", length=0)
-        axes.locator_params(axis="x", nbins=6)
+            spread = one.line.spread
+            if spread is not None:
+                axes.barh(row, 2 * spread, 0.62, -spread, color="#555555", alpha=0.15)
+            forest_row(axes, row, one.mean or 0.0, one.ci, filled=one.survives)
 
-    return svg(draw, 1.1 + 0.34 * len(shown), f"forest {metric}")
-
-
-def _draw(axes: Any, row: int, one: Gain) -> None:
-    if one.line.spread is not None:
-        axes.barh(row, 2 * one.line.spread, 0.62, -one.line.spread, color="#555555", alpha=0.15)
-    if one.ci is not None:
-        axes.plot(one.ci, (row, row), "-", color=LINES[0], linewidth=1.6)
-    axes.plot(
-        one.mean, row, "o", color=LINES[0], markersize=6,
-        markerfacecolor=LINES[0] if one.survives else "white",
-    )  # fmt: skip
+    return svg(draw, forest_height(len(shown)), f"forest {metric}")

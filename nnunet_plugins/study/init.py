@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset_conversion.datasets.registry import CONVERTERS
-from nnunet_plugins.atomic_files import placed
+from nnunet_plugins.atomic_files import write_text
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.papers.library import find_paper, find_table
 from nnunet_plugins.papers.tables import Table
@@ -197,8 +197,7 @@ def write_study(folder: Path, content: dict[str, Any], *, force: bool = False) -
     settings = parse_settings(text)
     for name in settings.row_names:
         row_of(settings, name)
-    with placed(file) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(file, text)
     return settings
 
 

@@ -9,11 +9,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from nnunet_plugins.atomic_files import write_json
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.logged_commands import now, run_logged
 from nnunet_plugins.plans_file import read_object
 from nnunet_plugins.study.finished import discard_damaged, is_finished
-from nnunet_plugins.study.folder import JOBS, Study, find_job, write_json
+from nnunet_plugins.study.folder import JOBS, Study, find_job
 from nnunet_plugins.study.gpus import own_gpus
 from nnunet_plugins.study.jobs import Job, jobs_of
 from nnunet_plugins.study.locks import alone

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import resource
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from nnunet_plugins import __version__
+from nnunet_plugins.optional_imports import installed_version
 from nnunet_plugins.study.folder import Study
 from nnunet_plugins.study.gpus import described
 from nnunet_plugins.study.jobs import Job
@@ -24,7 +24,8 @@ def origin(study: Study, job: Job) -> dict[str, Any]:
         "processor": _processor(),
         "device": study.settings.resources.device,
         "python": platform.python_version(),
-        "versions": {"nnunet-plugins": __version__} | _versions(),
+        "versions": {"nnunet-plugins": __version__}
+        | {name: its for name in PACKAGES if (its := installed_version(name))},
         "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6, 2),
     }
     if "SLURM_JOB_ID" in os.environ:
@@ -33,16 +34,6 @@ def origin(study: Study, job: Job) -> dict[str, Any]:
         found["gpus"] = described()
     row = study.rows().get(job.run)
     return found | ({"configuration": row["configuration"], "digest": row["digest"]} if row else {})
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _processor() -> str:

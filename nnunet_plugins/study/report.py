@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_plugins import __version__
-from nnunet_plugins.atomic_files import placed
+from nnunet_plugins.atomic_files import placed, write_text
 from nnunet_plugins.comparison.compare import Comparison
 from nnunet_plugins.comparison.tables import (
     Sheet,
@@ -21,8 +19,8 @@ from nnunet_plugins.comparison.tables import (
 )
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.definitions import METRICS
-from nnunet_plugins.reports import report as pages
 from nnunet_plugins.reports.loss_curves import loss_curves
+from nnunet_plugins.reports.pages import picture, render
 from nnunet_plugins.reports.panels import panels
 from nnunet_plugins.study.costs import cost_table, training_table
 from nnunet_plugins.study.folder import Study
@@ -31,7 +29,7 @@ from nnunet_plugins.study.jobs import Job, jobs_of, trained_folds
 from nnunet_plugins.study.settings import FILE
 from nnunet_plugins.study.steps import predictions
 
-_TEMPLATES = Path(__file__).with_name("templates")
+_TEMPLATE = Path(__file__).with_name("templates") / "study.html"
 TITLES = {"validation": "Validation cases", "test": "Test set"}
 NAME = "report.html"
 FIGURES = "figures"
@@ -52,29 +50,18 @@ def write_study_report(study: Study, parts: list[Part]) -> Path:
     Raises:
         UserError: it cannot be written.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        loader=FileSystemLoader([_TEMPLATES, pages.TEMPLATES]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    text = environment.get_template("study.html").render(
+    text = render(
+        _TEMPLATE,
         title=study.folder.name,
         lead=_lead(study, parts),
-        style=Markup((pages.TEMPLATES / "style.css").read_text(encoding="utf-8")),
         parts=[_part(study, part) for part in parts],
         pictures=_pictures(study, parts),
         costs=cost_table(study),
         budget=cost_sheet(parts[0].found.runs) if parts else None,
         trainings=training_table(study),
         settings=(study.folder / FILE).read_text(encoding="utf-8"),
-        version=__version__,
     )
-    with placed(study.folder / NAME) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(study.folder / NAME, text)
     return study.folder / NAME
 
 
@@ -102,8 +89,7 @@ def _part(study: Study, part: Part) -> dict[str, Any]:
     for table in found.tables if len(found.runs) > 1 else ():
         chart = forest(gains_of(found, table.metric, label), table.metric, found.runs[0].name)
         if chart:
-            with placed(study.folder / FIGURES / f"{part.name}_{table.metric}.svg") as path:
-                path.write_text(chart, encoding="utf-8")
+            write_text(study.folder / FIGURES / f"{part.name}_{table.metric}.svg", chart)
             charts.append((METRICS[table.metric].title, Markup(chart)))
     return {
         "name": part.name,
@@ -132,15 +118,13 @@ def _pictures(study: Study, parts: list[Part]) -> list[dict[str, str]]:
 
 
 def _picture(title: str, target: Path, draw: Callable[[Path], Any]) -> dict[str, str]:
-    kind = {".svg": "image/svg+xml", ".png": "image/png"}[target.suffix]
     try:
         with placed(target) as path:
             draw(path)
     except UserError as error:
         target.unlink(missing_ok=True)  # of an earlier state of the study
-        return {"title": title, "source": "", "missing": str(error)}
-    data = base64.b64encode(target.read_bytes()).decode("ascii")
-    return {"title": title, "source": f"data:{kind};base64,{data}", "missing": ""}
+        return picture(title, str(error))
+    return picture(title, target)
 
 
 def _folds(study: Study) -> Mapping[str, list[Path]]:

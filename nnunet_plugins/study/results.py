@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nnunet_plugins.atomic_files import placed
+from nnunet_plugins.atomic_files import write_text
 from nnunet_plugins.comparison import table_formats as writing
 from nnunet_plugins.comparison.as_json import comparison_json
 from nnunet_plugins.comparison.compare import Comparison, compare
 from nnunet_plugins.comparison.paper import paper_sheet
-from nnunet_plugins.comparison.runs import Run, training_facts, training_notes
+from nnunet_plugins.comparison.runs import Run
 from nnunet_plugins.comparison.tables import legend, notes_of, sheets_of, warnings_of
+from nnunet_plugins.comparison.training_notes import training_facts, training_notes
 from nnunet_plugins.evaluation.patients import find_patients, with_patients
 from nnunet_plugins.evaluation.saved import read_scores
 from nnunet_plugins.evaluation.summary import Scores
@@ -118,7 +119,6 @@ def _write(study: Study, part: Part) -> list[str]:
     written = []
     for ending, text in formats.items():
         file = study.folder / "tables" / f"{part.name}.{ending}"
-        with placed(file) as temporary:
-            temporary.write_text(text(), encoding="utf-8")
+        write_text(file, text())
         written.append(str(file.relative_to(study.folder)))
     return written

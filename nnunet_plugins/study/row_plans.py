@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Any
 
+from dataset_conversion.io.atomic_files import digest_json
+from nnunet_plugins.atomic_files import write_json
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.papers.tables import Row
-from nnunet_plugins.planners.ablation_plans import Made, native_plans, row_configuration
+from nnunet_plugins.planners.ablation_plans import native_plans
+from nnunet_plugins.planners.row_configuration import Made, row_configuration
 from nnunet_plugins.plans_file import read_object, resolve
-from nnunet_plugins.study.folder import Study, write_json
+from nnunet_plugins.study.folder import Study
 from nnunet_plugins.study.jobs import run_name, trained_folds
 from nnunet_plugins.study.planned import described_rows
 from nnunet_plugins.study.rows import base_of, is_published, row_of, table_of
@@ -19,8 +20,7 @@ from nnunet_plugins.training.procedure import read_procedure
 
 def digest_of(plans: dict[str, Any], configuration: str) -> str:
     """Digest of a configuration with what it inherits."""
-    text = json.dumps(resolve(plans, configuration), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return digest_json(resolve(plans, configuration))[:16]
 
 
 def write_rows(study: Study) -> dict[str, Any]:

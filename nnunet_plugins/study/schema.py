@@ -8,6 +8,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from architectures.suggestions import nearest_first
+from dataset_conversion.errors import short
 from nnunet_plugins.errors import UserError
 
 _Entry = TypeVar("_Entry")
@@ -39,7 +40,7 @@ def read_entry(kind: type[_Entry], content: Any, where: str) -> _Entry:
     nnunet_plugins.errors.UserError: budget: unknown key 'epoch'; nearest: 'epochs'; known: epochs
     """
     if not isinstance(content, Mapping):
-        raise UserError(f"{where}: is {_short(content)}; expected keys {', '.join(_keys(kind))}")
+        raise UserError(f"{where}: is {short(content)}; expected keys {', '.join(_keys(kind))}")
     known = _keys(kind)
     for key in content:
         if key not in known:
@@ -77,16 +78,16 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         return _one_of(inner, value, where)
     if origin is tuple:
         if not isinstance(value, list):
-            raise UserError(f"{where}: is {_short(value)}; expected a list, e.g. [0, 1]")
+            raise UserError(f"{where}: is {short(value)}; expected a list, e.g. [0, 1]")
         return tuple(_value(inner[0], one, f"{where}[{i}]") for i, one in enumerate(value))
     if origin is dict:
         if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-            raise UserError(f"{where}: is {_short(value)}; expected keys with values")
+            raise UserError(f"{where}: is {short(value)}; expected keys with values")
         return value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not kind:
-        raise UserError(f"{where}: is {_short(value)}; expected {_NAMES.get(kind, kind)}")
+        raise UserError(f"{where}: is {short(value)}; expected {_NAMES.get(kind, kind)}")
     return value
 
 
@@ -104,9 +105,4 @@ def _one_of(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
             if len(plain) == 1:
                 raise
     expected = " or ".join(_NAMES.get(kind, str(kind)) for kind in plain)
-    raise UserError(f"{where}: is {_short(value)}; expected {expected}")
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    raise UserError(f"{where}: is {short(value)}; expected {expected}")

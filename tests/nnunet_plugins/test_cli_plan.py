@@ -81,6 +81,7 @@ def test_plan_without_variables_names_the_fix(said, root, monkeypatch, unset):
         ),
         ((*MAG, "--preset", "gpu"), "--preset gpu: allowed: cpu"),
         ((*MAG, "--training", "{"), "--training: not JSON"),
+        ((*MAG, "--training", "[" * 100 + "]" * 100), "--training: not JSON (nested more than 64"),
         ((*MAG, "--training", "[1]"), "--training [1]: expected an object"),
         ((*MAG, "--training", '{"epoch": 3}'), "unknown keys 'epoch'; known: epochs"),
         ((*MAG, "--training", '{"loss": 1}'), "training.loss is 1; allowed: "),

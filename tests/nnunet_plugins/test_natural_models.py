@@ -85,12 +85,7 @@ def model(
                 for i in range(channels)
             }
         file.write_text(json.dumps(content))
-    trainer = tiny.trainer_of(data, "2d", "MAGUNetTrainer")
-    trainer.initialize()
-    folder = Path(trainer.output_folder_base)
-    trainer.save_checkpoint(str(Path(trainer.output_folder) / "checkpoint_final.pth"))
-    (folder / "plans.json").write_text(json.dumps(trainer.plans_manager.plans))
-    (folder / "dataset.json").write_text(json.dumps(trainer.dataset_json))
+    folder = tiny.untrained(data, "2d", "MAGUNetTrainer")
     root = tmp_path_factory.mktemp(request.param)
     for name in ("images", "labels"):
         (root / name).mkdir()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nnunet_plugins.cli import main
-from nnunet_plugins.comparison.runs import training_facts, training_notes
+from nnunet_plugins.comparison.training_notes import training_facts, training_notes
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.model_folder import read_model
 from nnunet_plugins.networks import NETWORKS, build, public_name

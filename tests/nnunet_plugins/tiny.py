@@ -265,6 +265,17 @@ def trainer_of(tiny: Tiny, configuration: str, trainer: str = "MAGUNetTrainer") 
     )
 
 
+def untrained(tiny: Tiny, configuration: str, name: str) -> Path:
+    """A model folder with random weights."""
+    trainer = trainer_of(tiny, configuration, name)
+    trainer.initialize()
+    trainer.save_checkpoint(str(Path(trainer.output_folder) / "checkpoint_final.pth"))
+    folder = Path(trainer.output_folder_base)
+    (folder / "plans.json").write_text(json.dumps(trainer.plans_manager.plans))
+    (folder / "dataset.json").write_text(json.dumps(trainer.dataset_json))
+    return folder
+
+
 def model_folder(
     tiny: Tiny, configuration: str, trainer: str = "MAGUNetTrainer", plans: str = "TinyPlans"
 ) -> Path:

@@ -32,13 +32,7 @@ def model(nnunet: Path) -> tuple[tiny.Tiny, Path]:
 def flat(nnunet: Path) -> tuple[tiny.Tiny, Path]:
     """An untrained model, which is sufficient for maps."""
     data = tiny.make("regions", 751, network="AttentionUNet25D", training=SHORT)
-    trainer = tiny.trainer_of(data, "2d", "AttentionUNet25DTrainer")
-    trainer.initialize()
-    folder = Path(trainer.output_folder_base)
-    trainer.save_checkpoint(str(Path(trainer.output_folder) / "checkpoint_final.pth"))
-    (folder / "plans.json").write_text(json.dumps(trainer.plans_manager.plans))
-    (folder / "dataset.json").write_text(json.dumps(trainer.dataset_json))
-    return data, folder
+    return data, tiny.untrained(data, "2d", "AttentionUNet25DTrainer")
 
 
 def image_of(data: tiny.Tiny, folder: Path) -> Path:

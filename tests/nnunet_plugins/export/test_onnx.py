@@ -105,17 +105,6 @@ def test_later_regions_overwrite_earlier_ones():
     assert decided(logits, None).tolist() == [0, 0, 0, 0]
 
 
-def untrained(data: tiny.Tiny, configuration: str, name: str = "UNetTrainer") -> Path:
-    """A model folder with random weights."""
-    trainer = tiny.trainer_of(data, configuration, name)
-    trainer.initialize()
-    trainer.save_checkpoint(str(Path(trainer.output_folder) / "checkpoint_final.pth"))
-    folder = Path(trainer.output_folder_base)
-    (folder / "plans.json").write_text(json.dumps(trainer.plans_manager.plans))
-    (folder / "dataset.json").write_text(json.dumps(trainer.dataset_json))
-    return folder
-
-
 @pytest.mark.integration
 @pytest.mark.parametrize(
     ("kind", "number", "configuration"), [("labels", 771, "3d_fullres"), ("regions", 772, "2d")]
@@ -125,7 +114,7 @@ def test_a_server_that_follows_the_json_predicts_as_nnunet(
 ):
     torch.manual_seed(0)
     data = tiny.make(kind, number, spacing=(2.0, 1.0, 1.0), network="UNet")
-    folder, out = untrained(data, configuration), tmp_path / "onnx"
+    folder, out = tiny.untrained(data, configuration, "UNetTrainer"), tmp_path / "onnx"
     assert main(["export", "--to", "onnx", "--model", str(folder), "-o", str(out)]) == 0
     assert {path.name for path in out.iterdir()} == {"fold_0.onnx", "model.json"}
     assert "fold_0.onnx" in capsys.readouterr().out

@@ -20,7 +20,6 @@ from nnunet_plugins.networks import public_name
 from nnunet_plugins.papers import library
 from nnunet_plugins.papers.library import RECIPES, find_table, find_topology
 from nnunet_plugins.papers.tables import Row
-from nnunet_plugins.planners import ablation_plans
 from nnunet_plugins.planners.ablation_plans import write_plans
 from tests.nnunet_plugins import tiny
 from tests.nnunet_plugins.training.test_matrix import SHORT
@@ -42,6 +41,13 @@ def _only_the_base_plans(request: pytest.FixtureRequest) -> Any:
     if "data" in request.fixturenames:
         for made in request.getfixturevalue("data").preprocessed.glob("*Plans_*.json"):
             made.unlink()
+
+
+def save(data: tiny.Tiny, content: dict[str, Any], name: str) -> str:
+    """Write plans under a name, which is returned."""
+    file = data.preprocessed / f"{name}.json"
+    file.write_text(json.dumps(content | {"plans_name": name}))
+    return name
 
 
 def write(data: tiny.Tiny, table: str, **options: Any) -> tuple[dict[str, Any], Any]:
@@ -99,10 +105,8 @@ def test_blocks_of_the_planned_network_are_not_inherited(
     for plan in base["configurations"].values():
         plan["architecture"]["network_class_name"] = public_name("MAGUNet")
         plan["architecture"]["arch_kwargs"] |= {"skip": "lgag", "pool": "max", "deep_levels": 1}
-    (data.preprocessed / "MAGPlans_0.json").write_text(
-        json.dumps(base | {"plans_name": "MAGPlans_0"})
-    )
-    plans, _ = write(data, "yan2025-mag-unet.1", rows=["unet", "segnet"], plans_name="MAGPlans_0")
+    name = save(data, base, "MAGPlans_0")
+    plans, _ = write(data, "yan2025-mag-unet.1", rows=["unet", "segnet"], plans_name=name)
     kept = plans["configurations"]["3d_fullres_unet"]["architecture"]["arch_kwargs"]
     assert "skip" not in kept
     assert (kept["pool"], kept["deep_levels"]) == ("max", 1)
@@ -138,10 +142,7 @@ def test_rows_without_a_procedure_keep_that_of_nnunet(
 ) -> None:
     for plan in base["configurations"].values():
         plan.pop("training", None)
-    (data.preprocessed / "StockPlans_0.json").write_text(
-        json.dumps(base | {"plans_name": "StockPlans_0"})
-    )
-    plans, _ = write(data, "jing2025-se-unet.2", plans_name="StockPlans_0")
+    plans, _ = write(data, "jing2025-se-unet.2", plans_name=save(data, base, "StockPlans_0"))
     assert set(plans["configurations"]["3d_fullres_se"]) == {"inherits_from", "architecture"}
 
 
@@ -158,26 +159,19 @@ def test_the_papers_own_topology_and_procedure(published: tuple[dict[str, Any], 
     assert any("--network InceptionDualUNet --recipe paper" in note for note in written.notes)
 
 
-def _as_paper(base: dict[str, Any], folder: Path) -> None:
-    """Plans as `plan --network ASPPUNet --recipe paper` makes them, with a batch and procedure of its own."""
-    content = copy.deepcopy(base) | {"plans_name": "ASPPUNetPlansPaper"}
-    content["recipe"] = "cai2023-aspp-unet"
+@pytest.fixture
+def nnunets_own(data: tiny.Tiny, base: dict[str, Any]) -> Iterator[None]:
+    """nnU-Net's plans in one dataset with those that `plan --network ASPPUNet --recipe paper` makes."""
+    save(data, base, "ModularUNetPlans")
+    content = copy.deepcopy(base) | {"recipe": "cai2023-aspp-unet"}
     for name, plan in content["configurations"].items():
         plan["data_identifier"] = f"ASPPUNetPlansPaper_{name}"
         plan["batch_size"], plan["training"] = 7, {"epochs": 50, "iterations_per_epoch": 828}
-    (folder / "ASPPUNetPlansPaper.json").write_text(json.dumps(content))
-
-
-@pytest.fixture
-def nnunets_own(data: tiny.Tiny, base: dict[str, Any]) -> Iterator[None]:
-    """nnU-Net's plans and those of a paper in one dataset."""
-    _as_paper(base, data.preprocessed)
-    own = data.preprocessed / "ModularUNetPlans.json"
-    own.write_text(json.dumps(base | {"plans_name": "ModularUNetPlans"}))
+    save(data, content, "ASPPUNetPlansPaper")
     yield
-    own.unlink(missing_ok=True)
-    for file in data.preprocessed.glob("ASPPUNetPlansPaper*.json"):
-        file.unlink()
+    for name in ("ModularUNetPlans", "ASPPUNetPlansPaper"):
+        for file in data.preprocessed.glob(f"{name}*.json"):
+            file.unlink()
 
 
 @pytest.mark.usefixtures("nnunets_own")
@@ -297,8 +291,8 @@ def test_nothing_is_written_if_one_row_cannot_be_built(
 def test_a_failure_to_write_leaves_nothing(
     data: tiny.Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ablation_plans.os, "replace", fail)
-    with pytest.raises(OSError, match="on purpose"):
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(UserError, match=r"cannot be written .*on purpose"):
         write(data, "jing2025-se-unet.2")
     assert [p.name for p in data.preprocessed.glob("TinyPlans*.*")] == ["TinyPlans.json"]
 
@@ -335,13 +329,12 @@ def test_default_plans_are_ours_rather_than_nnunets_own(
     data: tiny.Tiny, base: dict[str, Any]
 ) -> None:
     for name in ("nnUNetPlans", "ModularUNetPlans"):
-        file = data.preprocessed / f"{name}.json"
-        file.write_text(json.dumps(base | {"plans_name": name}))
+        save(data, base, name)
         try:
             written = write_plans("760", "jing2025-se-unet.2")
         finally:
             if name == "ModularUNetPlans":
-                file.unlink()
+                (data.preprocessed / "ModularUNetPlans.json").unlink()
                 (data.preprocessed / "nnUNetPlans.json").unlink()
         assert written.file.stem == f"{name}_jing2025-se-unet.2"
 
@@ -350,13 +343,11 @@ def test_plans_of_another_kind_of_network_are_rejected(
     data: tiny.Tiny, base: dict[str, Any]
 ) -> None:
     base["configurations"]["3d_fullres"]["architecture"]["network_class_name"] = "their.Primus"
-    (data.preprocessed / "PrimusPlans_0.json").write_text(
-        json.dumps(base | {"plans_name": "PrimusPlans_0"})
-    )
+    name = save(data, base, "PrimusPlans_0")
     with pytest.raises(
         UserError, match=r"the plans are for their\.Primus; rows require the topology"
     ):
-        write(data, "yan2025-mag-unet.4", plans_name="PrimusPlans_0")
+        write(data, "yan2025-mag-unet.4", plans_name=name)
 
 
 @pytest.mark.parametrize(

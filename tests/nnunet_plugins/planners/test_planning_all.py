@@ -65,7 +65,9 @@ def check(
 
 
 @contextmanager
-def replaced(dataset: Path, shape: Any, spacing: Any) -> Iterator[None]:
+def replaced(
+    dataset: Path, shape: Any, spacing: Any, preprocess: Any = lambda *_, **__: None
+) -> Iterator[None]:
     """Replace nnU-Net's fingerprint and preprocessing, which start pools."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("nnUNet_n_proc_DA", "1")
@@ -74,7 +76,7 @@ def replaced(dataset: Path, shape: Any, spacing: Any) -> Iterator[None]:
             "extract_fingerprint_dataset",
             lambda *_, **__: tiny.write_fingerprint(dataset, shape, spacing),
         )
-        patch.setattr(planning, "preprocess_dataset", lambda *_, **__: None)
+        patch.setattr(planning, "preprocess_dataset", preprocess)
         yield
 
 

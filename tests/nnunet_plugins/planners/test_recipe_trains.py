@@ -14,6 +14,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from nnunet_plugins.planners import planning
 from nnunet_plugins.planners.planning import Request
 from tests.nnunet_plugins import tiny
+from tests.nnunet_plugins.planners.test_planning_all import replaced
 
 SHAPE, SPACING = (1, 40, 60), (4.0, 1.5, 1.0)  # one slice of 60 x 60 mm
 TWO_STEPS = {"epochs": 1, "iterations_per_epoch": 2, "validation_iterations_per_epoch": 1}
@@ -38,14 +39,7 @@ def planned(
         cases = [f"case{i}" for i in range(tiny.CASES)]
         tiny.preprocess(manager, configuration, raw, preprocessed, cases, dataset)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("nnUNet_n_proc_DA", "1")
-        patch.setattr(
-            planning,
-            "extract_fingerprint_dataset",
-            lambda *_, **__: tiny.write_fingerprint(preprocessed, shape, spacing),
-        )
-        patch.setattr(planning, "preprocess_dataset", preprocess)
+    with replaced(preprocessed, shape, spacing, preprocess):
         request = Request(
             str(identifier),
             network,
