@@ -85,7 +85,9 @@ class Report:
         lines = [f"  note: {note}" for note in self.notes]
         lines += [f"  left out: {problem}" for problem in self.problems]
         if self.problems and self.dry_run and not self.keep_going:
-            lines.append("  the conversion stops at these problems; --keep-going leaves such cases out")
+            lines.append(
+                "  the conversion stops at these problems; --keep-going leaves such cases out"
+            )
         return lines
 
 

@@ -77,7 +77,7 @@ def _add_init(parser: argparse.ArgumentParser) -> None:
         help="the experiment of a paper, e.g. 003: its data, recipe, folds and the table that compares its network",
     )
     parser.add_argument("--networks", nargs="+", metavar="NAME", help="one row per network")
-    parser.add_argument("--table", metavar="T", help="the rows of a paper's table, e.g. yan2025-mag-unet.4")
+    parser.add_argument("--table", metavar="T", help="the rows of a paper's table, e.g. 001.4")
     parser.add_argument("--rows", nargs="+", metavar="ROW", help="only these rows of the table")
     parser.add_argument(
         "--no-baselines",
