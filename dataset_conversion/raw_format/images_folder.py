@@ -44,9 +44,7 @@ class ImagesReport(Report):
             f"  orientations: {listed(self.orientations)}; written as {self.orientation}",
         ]
         lines += [f"  done to each case: {step}" for step in self.steps]
-        lines += [f"  note: {note}" for note in self.notes]
-        lines += [f"  left out: {problem}" for problem in self.problems]
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.remarks()])
 
 
 @dataclass(frozen=True)
@@ -192,4 +190,5 @@ def _report(work: _Work, done: Mapping[str, Prepared], problems: Sequence[str]) 
         orientation=output.orientation,
         steps=tuple(output.changes()),
         dry_run=work.run.dry_run,
+        keep_going=work.run.keep_going,
     )

@@ -37,6 +37,7 @@ class Report:
         orientation: of the written files.
         steps: descriptions of what is done to each case.
         dry_run: nothing was written.
+        keep_going: problems do not stop the conversion.
     """
 
     dataset: Path
@@ -55,6 +56,7 @@ class Report:
     orientation: str = "LPS"
     steps: tuple[str, ...] = ()
     dry_run: bool = False
+    keep_going: bool = False
 
     def __str__(self) -> str:
         """Return the text for the terminal."""
@@ -77,9 +79,17 @@ class Report:
         lines.append(f"  spacings of the sources (x, y, z in mm): {listed(self.spacings)}")
         lines.append(f"  orientations: {listed(self.orientations)}; written as {self.orientation}")
         lines += [f"  done to each case: {step}" for step in self.steps]
-        lines += [f"  note: {note}" for note in self.notes]
+        return "\n".join([*lines, *self.remarks()])
+
+    def remarks(self) -> list[str]:
+        """Return the lines of notes and problems."""
+        lines = [f"  note: {note}" for note in self.notes]
         lines += [f"  left out: {problem}" for problem in self.problems]
-        return "\n".join(lines)
+        if self.problems and self.dry_run and not self.keep_going:
+            lines.append(
+                "  the conversion stops at these problems; --keep-going leaves such cases out"
+            )
+        return lines
 
 
 def counted(number: int, what: str) -> str:

@@ -322,6 +322,7 @@ class Conversion:
             notes=all_notes,
             problems=tuple(self.problems),
             dry_run=self.run.dry_run,
+            keep_going=self.run.keep_going,
             orientation=self.dataset.output.orientation,
             steps=tuple(self.dataset.output.changes()),
         )

@@ -94,7 +94,7 @@ def _channels(source: Path) -> int:
     if content.get("file_ending") != ENDING or "dataset" in content:
         raise UserError(
             f"{source}: rounds need cases in imagesTr and imagesTs as {ENDING}; bring the dataset in with "
-            "nnunet-plugins convert raw"
+            "nnunet-plugins convert nnunet"
         )
     return len(content.get("channel_names", {}))
 

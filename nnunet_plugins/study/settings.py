@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -178,12 +179,30 @@ def parse_settings(text: str) -> Settings:
 
     yaml = need("yaml", "study", "study.yaml")
     try:
+        twice = _twice(yaml.compose(text, yaml.SafeLoader))
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise UserError(f"not YAML ({' '.join(str(error).split())})") from error
+    if twice:
+        raise UserError(f"{twice[0]!r} is given twice in one entry; keep one of them")
     settings = read_entry(Settings, content, "")
     _check(settings)
     return settings
+
+
+def _twice(root: Any) -> list[str]:
+    """Keys that an entry of a YAML document has twice; YAML takes the last one."""
+    found, left, seen = [], [root], set()
+    while left:
+        node = left.pop()
+        children = getattr(node, "value", None)
+        if id(node) in seen or not isinstance(children, list):
+            continue
+        seen.add(id(node))  # a document may refer to itself
+        keys = [str(child[0].value) for child in children if isinstance(child, tuple)]
+        found += [key for key in keys if keys.count(key) > 1]
+        left += [child[1] if isinstance(child, tuple) else child for child in children]
+    return found
 
 
 def _check(settings: Settings) -> None:
@@ -195,6 +214,13 @@ def _check(settings: Settings) -> None:
         raise UserError(
             f"budget.recipe: is {settings.budget.recipe!r}; allowed: {', '.join(RECIPES)}"
         )
+    for name in ("epochs", "iterations", "batch_size"):
+        value = getattr(settings.budget, name)
+        if value is not None and value < 1:
+            raise UserError(f"budget.{name}: is {value}; expected 1 or more")
+    memory = settings.budget.gpu_memory
+    if memory is not None and not 0 < memory < math.inf:
+        raise UserError(f"budget.gpu_memory: is {memory}; expected GB above 0")
     if (data.source is None) != (data.format is None):
         raise UserError("data: source and format belong together; give both or neither")
     if resources.device not in DEVICES:

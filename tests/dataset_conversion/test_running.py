@@ -103,7 +103,15 @@ def test_a_dry_run_reports_all_bad_cases(tmp_path):
     report = dataset(case("a", 1), bad("b", 2), bad("c", 3)).write(tmp_path, run=Run(dry_run=True))
     assert len(report.problems) == 2
     assert "left out: /src/b: label values [60]" in str(report)
+    assert str(report).endswith("stops at these problems; --keep-going leaves such cases out")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_that_keeps_going_does_not_stop(tmp_path):
+    run = Run(dry_run=True, keep_going=True)
+    report = dataset(case("a", 1), bad("b", 2)).write(tmp_path, run=run)
+    assert "left out: /src/b" in str(report)
+    assert "stops" not in str(report)
 
 
 def test_a_dry_run_does_not_change_a_finished_dataset(tmp_path):

@@ -88,6 +88,12 @@ def test_rows_of_their_own_and_every_value_survive_the_file():
         ("budget: {recipe: papers}", r"budget.recipe: is 'papers'; allowed: native, paper"),
         ("test: {", r"not YAML"),
         ("budget: {training: 3}", r"budget.training: is 3; expected keys with values"),
+        ("budget: {epochs: 0}", r"budget.epochs: is 0; expected 1 or more"),
+        ("budget: {batch_size: -2}", r"budget.batch_size: is -2; expected 1 or more"),
+        ("budget: {gpu_memory: .nan}", r"budget.gpu_memory: is nan; expected GB above 0"),
+        ("rows: [SEUNet]", r"'rows' is given twice in one entry"),
+        ("budget: {epochs: 1, iterations: 2, epochs: 3}", r"'epochs' is given twice"),
+        ("budget: {training: &a {b: *a}, epochs: 0}", r"budget.epochs: is 0"),
     ],
 )
 def test_what_is_not_understood_is_named(more, message):
