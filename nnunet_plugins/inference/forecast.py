@@ -20,6 +20,7 @@ from nnunet_plugins.inference.setting import Setting
 from nnunet_plugins.inference.worker import Ready
 from nnunet_plugins.plans_file import read_object
 from nnunet_plugins.prediction.model import Model
+from nnunet_plugins.prediction.outputs import ONLY_LABELS
 
 _DEFAULT = "resample_data_or_seg_to_shape"
 
@@ -90,8 +91,10 @@ def _bytes(
     logits = entry.get("resampling_fn_probabilities", _DEFAULT) == _DEFAULT
     rest = 8 * channels * stored + 2 * image
     folds = max(1, len(model.folds))
-    if setting.probabilities or setting.entropy or not logits:
-        after = rest + 4 * heads * stored + 16 * image
+    outputs = setting.outputs
+    if outputs != ONLY_LABELS or not logits:
+        votes = 2 * heads * stored + folds * image if outputs.disagreement else 0
+        after = rest + 4 * heads * stored + 16 * image + votes
     else:
         after = rest + min(8 * folds * heads * slab, 4 * heads * stored + 8 * heads * slab)
     return max(before, after)
@@ -142,8 +145,8 @@ def lines(
         shown.append(f"faster, at some cost of accuracy: {', '.join(faster)}")
     if available is not None and memory > available:
         fixes = []
-        if setting.probabilities or setting.entropy:
-            fixes.append("omit --save_probabilities and --save_entropy")
+        if setting.outputs != ONLY_LABELS:
+            fixes.append("omit --save_probabilities, --save_entropy and --save_disagreement")
         fixes.append("pass fewer folds with -f")
         fixes.append("plan with --resampling torch, which needs no copies in float64")
         shown.append(

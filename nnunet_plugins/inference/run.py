@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from nnunet_plugins import __version__
 from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.inference.cases import Case, find_cases
@@ -18,10 +15,8 @@ from nnunet_plugins.inference.setting import Setting
 from nnunet_plugins.inference.worker import Ready, Result, work
 from nnunet_plugins.model_orientation import notes_on
 from nnunet_plugins.natural_images import is_natural
-from nnunet_plugins.plans_file import read_object
 from nnunet_plugins.prediction.model import Model
-
-RECORD = "nnunet_plugins_predict.json"
+from nnunet_plugins.prediction.record import Record, weights_of
 
 
 @dataclass(frozen=True)
@@ -31,7 +26,7 @@ class Run:
     Attributes:
         model: the model folder.
         setting: how it is predicted.
-        output: folder of the label maps.
+        record: of the folder of the label maps.
         cases: to predict.
         done: number of cases that an earlier run has predicted.
         notes: what the user must know.
@@ -40,7 +35,7 @@ class Run:
 
     model: Model
     setting: Setting
-    output: Path
+    record: Record
     cases: tuple[Case, ...]
     done: int = 0
     notes: tuple[str, ...] = ()
@@ -66,25 +61,24 @@ def prepare(model: Model, place: Path, output: Path, setting: Setting, *, resume
     if output.resolve() == place.resolve():
         raise UserError(f"-o {output}: the folder of the images; choose another")
     cases, notes = find_cases(place, model)
-    series = [case for case in cases if case.dicom is not None]
-    extra = setting.probabilities or setting.entropy
-    if series and (extra or setting.previous):
+    maps = setting.outputs.maps
+    if maps and is_natural(Path(f"a{model.ending}")):
         raise UserError(
-            "--save_probabilities, --save_entropy and -prev_stage_predictions are for image files; convert "
-            "the DICOM series first (nnunet-plugins convert --images-only)"
+            f"--save_{maps[0]}: for models of volumes; this one reads {model.ending} images"
         )
-    if setting.entropy and is_natural(Path(f"a{model.ending}")):
+    if setting.outputs.disagreement and len(model.folds) < 2:
         raise UserError(
-            f"--save_entropy: for models of volumes; this one reads {model.ending} images"
+            f"--save_disagreement: compares folds, and only fold {model.folds[0]} is used; select several with -f"
         )
     _check_cascade(model, cases, setting)
-    if resume:
-        _check_record(output / RECORD, _record(model, setting))
-    todo = [case for case in cases if not (resume and _complete(case, model, output, setting))]
+    _check_targets(model, cases, output, setting)
+    options = {**weights_of(model), "mirroring": setting.mirroring, "step_size": setting.step_size}
+    record = Record.continued(output, options) if resume else Record(output, options)
+    todo = [case for case in cases if not _complete(case, model, record, setting)]
     images = [path for case in cases for path in case.images]
     notes += notes_on(images, model.orientation, model.folder)
     sources = {case.name: str(case.source.absolute()) for case in cases}
-    return Run(model, setting, output, tuple(todo), len(cases) - len(todo), tuple(notes), sources)
+    return Run(model, setting, record, tuple(todo), len(cases) - len(todo), tuple(notes), sources)
 
 
 def predict_all(run: Run, tell: Callable[[str], None]) -> Iterator[Result]:
@@ -99,14 +93,20 @@ def predict_all(run: Run, tell: Callable[[str], None]) -> Iterator[Result]:
     """
     if not run.cases:
         return
-    _write_settings(run)
-    answers = work(run.model, run.setting, run.cases, run.output)
-    for answer in answers:
+    record = run.record
+    record.write()
+    for name in ("plans.json", "dataset.json"):  # for nnU-Net's postprocessing and ensembling
+        with placed(record.folder / name) as path:
+            shutil.copyfile(run.model.folder / name, path)
+    for answer in work(run.model, run.setting, run.cases, record.folder):
         if isinstance(answer, Ready):
             for line in _forecast(run, answer):
                 tell(line)
-        else:
-            yield answer
+            continue
+        if not answer.failure:
+            record = record.with_case(answer.case)
+            record.write()
+        yield answer
 
 
 def _forecast(run: Run, ready: Ready) -> list[str]:
@@ -132,45 +132,20 @@ def _check_cascade(model: Model, cases: Sequence[Case], setting: Setting) -> Non
         )
 
 
-def _complete(case: Case, model: Model, output: Path, setting: Setting) -> bool:
-    """Whether a case has all its files: each appears complete, and the label map last."""
-    names = [f"{case.name}{model.ending}"]
-    names += [f"{case.name}.npz", f"{case.name}.pkl"] if setting.probabilities else []
-    names += [f"{case.name}_entropy{model.ending}"] if setting.entropy else []
-    return all((output / name).is_file() for name in names)
+def _check_targets(model: Model, cases: Sequence[Case], output: Path, setting: Setting) -> None:
+    """Check that no input is overwritten."""
+    if setting.previous is not None and setting.previous.resolve() == output.resolve():
+        raise UserError(f"-o {output}: the label maps of the previous stage; choose another folder")
+    given = {path.resolve() for case in cases for path in case.images}
+    for case in cases:
+        for name in setting.outputs.files(case.name, model.ending):
+            if (output / name).resolve() in given:
+                raise UserError(
+                    f"-o {output}: {name} would overwrite an image; choose another folder"
+                )
 
 
-def _record(model: Model, setting: Setting) -> dict[str, Any]:
-    """What decides the label maps; without paths."""
-    return {
-        "format": "nnunet-plugins predict",
-        "computed_with": {"nnunet-plugins": __version__},
-        "model": model.folder.absolute().name,
-        "folds": list(model.folds),
-        "checkpoint": model.checkpoint,
-        "mirroring": setting.mirroring,
-        "step_size": setting.step_size,
-    }
-
-
-def _check_record(path: Path, now: dict[str, Any]) -> None:
-    """Check that a run is continued with the options that it was begun with."""
-    if not path.is_file():
-        return
-    before = read_object(path)
-    changed = [key for key in now if key != "computed_with" and before.get(key) != now[key]]
-    if changed:
-        shown = ", ".join(f"{key} {before.get(key)!r}, now {now[key]!r}" for key in changed)
-        raise UserError(
-            f"--continue_prediction: {path.parent} was begun with other options ({shown}); use the same, or choose "
-            "another folder with -o"
-        )
-
-
-def _write_settings(run: Run) -> None:
-    """Write the options, and the plans and dataset.json that nnU-Net's postprocessing and ensembling read."""
-    with placed(run.output / RECORD) as path:
-        path.write_text(json.dumps(_record(run.model, run.setting), indent=2), encoding="utf-8")
-    for name in ("plans.json", "dataset.json"):
-        with placed(run.output / name) as path:
-            shutil.copyfile(run.model.folder / name, path)
+def _complete(case: Case, model: Model, record: Record, setting: Setting) -> bool:
+    """Whether a case was predicted with these options and has all its files."""
+    names = setting.outputs.files(case.name, model.ending)
+    return case.name in record.done and all((record.folder / name).is_file() for name in names)

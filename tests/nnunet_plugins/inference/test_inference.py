@@ -20,7 +20,8 @@ from nnunet_plugins.inference.forecast import Forecast, forecast, lines
 from nnunet_plugins.inference.run import prepare
 from nnunet_plugins.inference.setting import Setting
 from nnunet_plugins.inference.worker import Ready, Result, death, work
-from nnunet_plugins.prediction import load
+from nnunet_plugins.prediction import find_model, load
+from nnunet_plugins.prediction.outputs import Outputs
 from tests.contract import making
 from tests.nnunet_plugins.prediction.models import image, labels_in, make_model, nnunet_predicts
 
@@ -134,7 +135,8 @@ def test_a_series_gets_a_label_map_on_its_own_grid(nnunet, tmp_path, shared_data
     }
     (model.folder / "dataset.json").write_text(json.dumps(dataset))
     model = replace(model, dataset=dataset)
-    setting = Setting("cpu", step_size=1)
+    outputs = Outputs(probabilities=True, entropy=True)
+    setting = Setting("cpu", step_size=1, outputs=outputs)
     predict_one(
         load(model, "cpu", step_size=1), model, Case("s", dicom=series), tmp_path / "out", setting
     )
@@ -150,6 +152,13 @@ def test_a_series_gets_a_label_map_on_its_own_grid(nnunet, tmp_path, shared_data
     )  # fmt: skip
     labels = sitk.GetArrayFromImage(sitk.DICOMOrient(found, "RAS"))
     np.testing.assert_array_equal(labels, wanted)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*outputs.files("s", ".nii.gz")}
+    values = np.load(tmp_path / "out" / "s.npz")["probabilities"]
+    np.testing.assert_array_equal(values.argmax(0), sitk.GetArrayFromImage(found))
+    entropy = sitk.ReadImage(str(tmp_path / "out" / "s_entropy.nii.gz"))
+    np.testing.assert_allclose(entropy.GetDirection(), grid.GetDirection(), atol=1e-5)
+    expected = -(values * np.log(np.maximum(values, 1e-30))).sum(0)
+    np.testing.assert_allclose(sitk.GetArrayFromImage(entropy), expected, atol=1e-5)
 
 
 def test_the_forecast_counts_windows_and_grows_with_image_and_outputs(model, tmp_path):
@@ -161,7 +170,9 @@ def test_the_forecast_counts_windows_and_grows_with_image_and_outputs(model, tmp
     assert other.windows == 3 * 3 * 7
     assert forecast(small, model, Setting(step_size=1), entry).windows == 2**3
     assert other.memory > one.memory
-    assert forecast(small, model, Setting(entropy=True), entry).memory >= one.memory
+    assert (
+        forecast(small, model, Setting(outputs=Outputs(entropy=True)), entry).memory >= one.memory
+    )
     flat = forecast(small, model, Setting(), making.configuration(2))
     assert flat.windows == 16 * 3 * 3
     assert forecast(Case("s", dicom=tmp_path), model, Setting(), entry) is None
@@ -169,7 +180,9 @@ def test_the_forecast_counts_windows_and_grows_with_image_and_outputs(model, tmp
 
 def test_the_forecast_names_what_makes_it_fit():
     ready = Ready(10**9, 2.0, 8, {})
-    said = lines([Forecast("c1", 3e9, 100)], ready, Setting(probabilities=True), 2 * 10**9)
+    said = lines(
+        [Forecast("c1", 3e9, 100)], ready, Setting(outputs=Outputs(probabilities=True)), 2 * 10**9
+    )
     assert "4.0 GB of memory for c1, about 27 min" in said[0]
     assert "--disable_tta" in said[1]
     assert "omit --save_probabilities" in said[2]
@@ -181,6 +194,7 @@ def test_the_forecast_names_what_makes_it_fit():
     [
         ({"step_size": 0.0}, "-step_size 0: expected more than 0"),
         ({"previous": Path("none")}, "no label map of c0"),
+        ({"outputs": Outputs(disagreement=True)}, "only fold 0 is used"),
     ],
 )
 def test_options_are_checked_before_the_model_is_loaded(model, tmp_path, option, message):
@@ -192,11 +206,29 @@ def test_options_are_checked_before_the_model_is_loaded(model, tmp_path, option,
 
 def test_a_run_that_is_continued_knows_the_sources_of_all_cases(model, tmp_path):
     files = [image(tmp_path / "in" / f"c{n}_0000.nii.gz", SHAPE) for n in range(2)]
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "c0.nii.gz").touch()
-    found = prepare(model, tmp_path / "in", tmp_path / "out", Setting(), resume=True)
+    out = tmp_path / "out"
+    first = prepare(model, tmp_path / "in", out, Setting())
+    assert [case.name for case in first.cases] == ["c0", "c1"]
+    first.record.with_case("c0").write()
+    for name in ("c0", "c1"):  # c1 is of another model
+        (out / f"{name}.nii.gz").touch()
+    found = prepare(model, tmp_path / "in", out, Setting(), resume=True)
     assert [case.name for case in found.cases] == ["c1"]
     assert found.sources == {"c0": str(files[0]), "c1": str(files[1])}
+
+
+def test_a_run_is_not_continued_with_weights_of_another_training(model, tmp_path):
+    image(tmp_path / "in" / "c0_0000.nii.gz", SHAPE)
+    out, again = tmp_path / "out", tmp_path / "again" / model.folder.name
+    prepare(model, tmp_path / "in", out, Setting()).record.with_case("c0").write()
+    (out / "c0.nii.gz").touch()
+    shutil.copytree(model.folder, again)
+    same = prepare(find_model(again), tmp_path / "in", out, Setting(), resume=True)
+    assert not same.cases
+    with (again / "fold_0" / "checkpoint_final.pth").open("ab") as stream:
+        stream.write(b"1")
+    with pytest.raises(UserError, match="was begun with other options"):
+        prepare(find_model(again), tmp_path / "in", out, Setting(), resume=True)
 
 
 def test_the_folder_of_the_images_is_not_written_to(model, tmp_path):

@@ -10,8 +10,9 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from nnunet_plugins.prediction import load
+from nnunet_plugins.prediction import find_model, load
 from nnunet_plugins.prediction.bounded import Job, predict_bounded
+from nnunet_plugins.prediction.outputs import Outputs
 from tests.contract import making
 
 from .models import (
@@ -98,7 +99,7 @@ def test_probabilities_are_those_of_nnunet(nnunet, dataset, tmp_path):
     model = make_model(tmp_path / "model", dataset=dataset, folds=2)
     case = image(tmp_path / "case_0000.nii.gz")
     wanted = nnunet_predicts(model, [case], tmp_path / "nnunet" / "case", save_probabilities=True)
-    job = Job((case,), tmp_path / "ours" / "case", probabilities=True, entropy=True)
+    job = Job((case,), tmp_path / "ours" / "case", outputs=Outputs(True, True))
     found = labels_in(predict_bounded(load(model, "cpu"), model, job))
     np.testing.assert_array_equal(found, wanted)
     theirs, ours = (
@@ -118,6 +119,29 @@ def test_probabilities_are_those_of_nnunet(nnunet, dataset, tmp_path):
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize("entropy", [False, True])
+@pytest.mark.parametrize("kind", ["3d", "regions", "torch"])
+def test_disagreement_is_the_share_of_folds_whose_own_label_map_differs(
+    nnunet, kind, entropy, tmp_path
+):
+    model = make_model(tmp_path / "model", **{**CASES[kind], "folds": 3, "mirror": None})
+    case = image(tmp_path / "case_0000.nii.gz")
+    outputs = Outputs(entropy=entropy, disagreement=True)
+    job = Job((case,), tmp_path / "ours" / "case", outputs=outputs)
+    found = labels_in(predict_bounded(load(model, "cpu"), model, job))
+    final = nnunet_predicts(model, [case], tmp_path / "nnunet" / "case")
+    np.testing.assert_array_equal(found, final)
+    apart = [
+        nnunet_predicts(find_model(model.folder, [fold]), [case], tmp_path / fold / "case") != final
+        for fold in model.folds
+    ]
+    wanted = np.mean(apart, 0)
+    assert wanted.max() > 0
+    shown = labels_in(tmp_path / "ours" / "case_disagreement.nii.gz")
+    np.testing.assert_allclose(shown, wanted, atol=1e-6)
+
+
+@pytest.mark.integration
 def test_an_image_in_another_orientation_is_predicted_in_the_models(nnunet, tmp_path):
     model = make_model(tmp_path / "model")
     model = replace(model, dataset=model.dataset | {"nnunet_plugins": {"orientation": "LPS"}})
@@ -128,7 +152,7 @@ def test_an_image_in_another_orientation_is_predicted_in_the_models(nnunet, tmp_
     predictor = load(model, "cpu")
     found = []
     for one in (case, turned):
-        job = Job((one,), one.parent / "out" / "case", probabilities=True)
+        job = Job((one,), one.parent / "out" / "case", outputs=Outputs(probabilities=True))
         predict_bounded(predictor, model, job)
         labels = sitk.ReadImage(str(one.parent / "out" / "case.nii.gz"))
         assert labels.GetDirection() == sitk.ReadImage(str(one)).GetDirection()
