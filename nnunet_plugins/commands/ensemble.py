@@ -50,8 +50,10 @@ def run(arguments: argparse.Namespace) -> int:
                 "ensemble: --choice predicts: nnunet-plugins ensemble --choice FILE -i IMAGES -o OUT"
             )
         return _predict(arguments)
-    if not arguments.models or arguments.images is not None:
-        raise UserError("ensemble: expected MODEL folders, or --choice FILE with -i IMAGES")
+    if not arguments.models or arguments.images is not None or arguments.save_disagreement:
+        raise UserError(
+            "ensemble: expected MODEL folders, or --choice FILE with -i IMAGES (and --save_disagreement)"
+        )
     if arguments.members < 1:
         raise UserError(f"--members {arguments.members}: expected 1 or more")
     return _choose(arguments)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nnunet_plugins.atomic_files import placed
@@ -15,7 +16,8 @@ from nnunet_plugins.inference.setting import Setting
 from nnunet_plugins.inference.worker import Ready, Result, work
 from nnunet_plugins.model_orientation import notes_on
 from nnunet_plugins.natural_images import is_natural
-from nnunet_plugins.prediction.model import Model
+from nnunet_plugins.plans_file import read_object
+from nnunet_plugins.prediction.model import READERS, Model
 from nnunet_plugins.prediction.record import Record, weights_of
 
 
@@ -66,6 +68,9 @@ def prepare(model: Model, place: Path, output: Path, setting: Setting, *, resume
         raise UserError(
             f"--save_{maps[0]}: for models of volumes; this one reads {model.ending} images"
         )
+    _check_reader(
+        model, setting, turned=model.orientation is not None or any(c.dicom for c in cases)
+    )
     if setting.outputs.disagreement and len(model.folds) < 2:
         raise UserError(
             f"--save_disagreement: compares folds, and only fold {model.folds[0]} is used; select several with -f"
@@ -106,6 +111,8 @@ def predict_all(run: Run, tell: Callable[[str], None]) -> Iterator[Result]:
         if not answer.failure:
             record = record.with_case(answer.case)
             record.write()
+        elif (record.folder / f"{answer.case}{run.model.ending}").exists():
+            answer = replace(answer, note="its label map in the folder is of an earlier run")
         yield answer
 
 
@@ -132,17 +139,33 @@ def _check_cascade(model: Model, cases: Sequence[Case], setting: Setting) -> Non
         )
 
 
+def _check_reader(model: Model, setting: Setting, *, turned: bool) -> None:
+    """Check that values of voxels can be put on the image's grid: nnU-Net's readers that reorient hide their axes."""
+    outputs = setting.outputs
+    reader = str(read_object(model.folder / "plans.json").get("image_reader_writer", READERS[0]))
+    if reader not in READERS and (outputs.maps or (outputs.probabilities and turned)):
+        raise UserError(
+            f"{model.folder}: reads images with {reader}, which changes the order of the voxels; maps and "
+            f"probabilities can be written for {', '.join(READERS)}: omit --save_probabilities, --save_entropy and "
+            "--save_disagreement"
+        )
+
+
 def _check_targets(model: Model, cases: Sequence[Case], output: Path, setting: Setting) -> None:
-    """Check that no input is overwritten."""
+    """Check that no input is overwritten, and no file is written twice."""
     if setting.previous is not None and setting.previous.resolve() == output.resolve():
         raise UserError(f"-o {output}: the label maps of the previous stage; choose another folder")
     given = {path.resolve() for case in cases for path in case.images}
-    for case in cases:
-        for name in setting.outputs.files(case.name, model.ending):
-            if (output / name).resolve() in given:
-                raise UserError(
-                    f"-o {output}: {name} would overwrite an image; choose another folder"
-                )
+    names = [
+        name for case in cases for name in setting.outputs.files(case.name, model.ending)
+    ]  # fmt: skip
+    for name, count in Counter(names).items():
+        if (output / name).resolve() in given:
+            raise UserError(f"-o {output}: {name} would overwrite an image; choose another folder")
+        if count > 1:
+            raise UserError(
+                f"{name}: the label map of one case and a map of another one; rename a case"
+            )
 
 
 def _complete(case: Case, model: Model, record: Record, setting: Setting) -> bool:

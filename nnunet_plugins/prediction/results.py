@@ -54,7 +54,8 @@ class Results:
             grid = sitk.ReadImage(str(file))
 
         def placed(values: NDArray[np.float32]) -> sitk.Image:
-            one = sitk.GetImageFromArray(values.transpose(axes).reshape(grid.GetSize()[::-1]))
+            there = values.transpose(axes)
+            one = sitk.GetImageFromArray(there if grid.GetDimension() == 3 else there[0])
             one.CopyInformation(grid)
             return back(one, True) if back else one
 

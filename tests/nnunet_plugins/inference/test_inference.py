@@ -231,10 +231,33 @@ def test_a_run_is_not_continued_with_weights_of_another_training(model, tmp_path
         prepare(find_model(again), tmp_path / "in", out, Setting(), resume=True)
 
 
-def test_the_folder_of_the_images_is_not_written_to(model, tmp_path):
+def test_no_input_is_overwritten(model, tmp_path):
     image(tmp_path / "c0_0000.nii.gz", SHAPE)
     with pytest.raises(UserError, match="the folder of the images"):
         prepare(model, tmp_path, tmp_path, Setting())
+    alone = image(tmp_path / "single" / "c1.nii.gz", SHAPE)
+    with pytest.raises(UserError, match=r"c1\.nii\.gz would overwrite an image"):
+        prepare(model, alone, alone.parent, Setting())
+    previous = tmp_path / "previous"
+    image(previous / "c0.nii.gz", SHAPE)
+    with pytest.raises(UserError, match="label maps of the previous stage"):
+        prepare(model, tmp_path, previous, Setting(previous=previous))
+    image(tmp_path / "c0_entropy_0000.nii.gz", SHAPE)
+    with pytest.raises(UserError, match="the label map of one case and a map of another"):
+        prepare(model, tmp_path, tmp_path / "out", Setting(outputs=Outputs(entropy=True)))
+
+
+def test_maps_need_a_reader_that_keeps_the_order_of_the_voxels(model, tmp_path):
+    shutil.copytree(model.folder, tmp_path / "model")
+    plans = json.loads((tmp_path / "model" / "plans.json").read_text())
+    plans["image_reader_writer"] = "NibabelIOWithReorient"
+    (tmp_path / "model" / "plans.json").write_text(json.dumps(plans))
+    image(tmp_path / "in" / "c0_0000.nii.gz", SHAPE)
+    other = find_model(tmp_path / "model")
+    with pytest.raises(UserError, match="reads images with NibabelIOWithReorient"):
+        prepare(other, tmp_path / "in", tmp_path / "out", Setting(outputs=Outputs(entropy=True)))
+    outputs = Outputs(probabilities=True)
+    assert prepare(other, tmp_path / "in", tmp_path / "out", Setting(outputs=outputs)).cases
 
 
 @pytest.mark.parametrize(
