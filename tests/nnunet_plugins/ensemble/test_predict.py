@@ -72,3 +72,9 @@ def test_two_networks_with_different_plans(nnunet, tmp_path, capsys):
     (tmp_path / "ensemble.json").write_text(json.dumps(choice | {"keep_largest_component_of": []}))
     assert main(command) == 2
     assert "begun with other options (largest_component_of" in capsys.readouterr().err
+
+    content = json.loads((models[1] / "dataset.json").read_text())
+    swapped = content | {"labels": {"background": 0, "disc": 1, "bone": 2}}
+    (models[1] / "dataset.json").write_text(json.dumps(swapped))
+    assert main(command) == 2
+    assert "an ensemble needs models of the same dataset" in capsys.readouterr().err
