@@ -5,11 +5,14 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from dataset_conversion.errors import DatasetError
 from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.image_files import stored_orientation
 from nnunet_plugins.inference.cases import Case, find_cases
 from nnunet_plugins.inference.forecast import available_memory, forecast, lines
 from nnunet_plugins.inference.setting import Setting
@@ -80,7 +83,7 @@ def prepare(model: Model, place: Path, output: Path, setting: Setting, *, resume
     options = {**weights_of(model), "mirroring": setting.mirroring, "step_size": setting.step_size}
     record = Record.continued(output, options) if resume else Record(output, options)
     todo = [case for case in cases if not _complete(case, model, record, setting)]
-    images = [path for case in cases for path in case.images]
+    images = [path for case in cases for path in case.images if _readable(path)]
     notes += notes_on(images, model.orientation, model.folder)
     sources = {case.name: str(case.source.absolute()) for case in cases}
     return Run(model, setting, record, tuple(todo), len(cases) - len(todo), tuple(notes), sources)
@@ -117,11 +120,20 @@ def predict_all(run: Run, tell: Callable[[str], None]) -> Iterator[Result]:
 
 
 def _forecast(run: Run, ready: Ready) -> list[str]:
-    found = [
-        one for case in run.cases
-        if (one := forecast(case, run.model, run.setting, ready.plan))
-    ]  # fmt: skip
+    found = []
+    for case in run.cases:
+        with suppress(UserError, DatasetError):  # the case fails, and states why
+            found.append(forecast(case, run.model, run.setting, ready.plan))
     return lines(found, ready, run.setting, available_memory())
+
+
+def _readable(image: Path) -> bool:
+    """Whether the header of an image can be read; otherwise its case fails, and the others are predicted."""
+    try:
+        stored_orientation(image)
+    except UserError:
+        return False
+    return True
 
 
 def _check_cascade(model: Model, cases: Sequence[Case], setting: Setting) -> None:

@@ -34,7 +34,7 @@ def find_inputs(folder: Path, model: Model, command: str = "robustness") -> dict
     odd = []
     for path in sorted(folder.iterdir()):
         match = named.fullmatch(path.name)
-        if path.name.startswith(".") or not path.is_file():
+        if path.name.startswith(".") or path.is_dir():
             continue
         if match:
             numbers.setdefault(match[1], set()).add(int(match[2]))
@@ -46,7 +46,9 @@ def find_inputs(folder: Path, model: Model, command: str = "robustness") -> dict
             "rename or convert these images, or move them away"
         )
     found = {case: find_channels(case, folder, model.ending, model.channels) for case in numbers}
-    missing = [p.name for paths in found.values() for p in paths if not p.is_file()]
+    missing = [
+        p.name for paths in found.values() for p in paths if not (p.is_file() or p.is_symlink())
+    ]
     if missing or not found:
         raise UserError(
             f"{command}: {folder}: {'missing: ' + ', '.join(missing[:5]) if missing else 'no images'}; the model "

@@ -13,14 +13,17 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from dataset_conversion.io.volumes import header_of
 from nnunet_plugins.cli import main
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.inference import run as running
 from nnunet_plugins.inference.cases import Case, find_cases
 from nnunet_plugins.inference.forecast import Forecast, forecast, lines
 from nnunet_plugins.inference.run import prepare
 from nnunet_plugins.inference.setting import Setting
 from nnunet_plugins.inference.worker import Ready, Result, death, work
 from nnunet_plugins.prediction import find_model, load
+from nnunet_plugins.prediction.case_files import check_case
 from nnunet_plugins.prediction.outputs import Outputs
 from tests.contract import making
 from tests.nnunet_plugins.prediction.models import image, labels_in, make_model, nnunet_predicts
@@ -175,7 +178,20 @@ def test_the_forecast_counts_windows_and_grows_with_image_and_outputs(model, tmp
     )
     flat = forecast(small, model, Setting(), making.configuration(2))
     assert flat.windows == 16 * 3 * 3
-    assert forecast(Case("s", dicom=tmp_path), model, Setting(), entry) is None
+    lps = replace(model, dataset=model.dataset | {"nnunet_plugins": {"orientation": "LPS"}})
+    thin = Case("thin", (image(tmp_path / "c_0000.nii.gz", (4, 16, 32), (1, 1, 1)),))
+    entry |= {"patch_size": [4, 8, 16]}
+    wanted = forecast(thin, lps, Setting(), entry).windows
+    assert wanted == 1 * 3 * 3
+    turned = sitk.DICOMOrient(sitk.ReadImage(str(thin.images[0])), "PIR")
+    sitk.WriteImage(turned, str(tmp_path / "d_0000.nii.gz"))
+    stored = Case("turned", (tmp_path / "d_0000.nii.gz",))
+    assert forecast(stored, lps, Setting(), entry).windows == wanted
+    (tmp_path / "dataset.json").write_text(json.dumps(lps.dataset))
+    series = Case("series", dicom=tmp_path, grid=header_of(turned))
+    model = replace(lps, folder=tmp_path)
+    shutil.copy(lps.folder / "plans.json", tmp_path)
+    assert forecast(series, model, Setting(), entry).windows == wanted
 
 
 def test_the_forecast_names_what_makes_it_fit():
@@ -229,6 +245,19 @@ def test_a_run_is_not_continued_with_weights_of_another_training(model, tmp_path
         stream.write(b"1")
     with pytest.raises(UserError, match="was begun with other options"):
         prepare(find_model(again), tmp_path / "in", out, Setting(), resume=True)
+
+
+def test_an_unreadable_file_concerns_its_own_case_only(model, tmp_path):
+    good = image(tmp_path / "in" / "c0_0000.nii.gz", SHAPE)
+    (tmp_path / "in" / "c1_0000.nii.gz").write_bytes(good.read_bytes()[:50])
+    (tmp_path / "in" / "c2_0000.nii.gz").symlink_to(tmp_path / "moved.nii.gz")
+    found = prepare(model, tmp_path / "in", tmp_path / "out", Setting())
+    assert [case.name for case in found.cases] == ["c0", "c1", "c2"]
+    (said,) = running._forecast(found, Ready(1, 1.0, 1, making.configuration()))
+    assert "of memory for c0" in said
+    for case in found.cases[1:]:
+        with pytest.raises(UserError, match=case.name):
+            check_case(case.images, rank=3, any_order=False)
 
 
 def test_no_input_is_overwritten(model, tmp_path):
