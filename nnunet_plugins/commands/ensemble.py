@@ -106,7 +106,7 @@ def _table(choice: Any) -> str:
         rows.append((("* " if one is choice.best else "  ") + names, *shown))
     steps = [("largest component of", "Dice before", "after", "applied")]
     steps += [
-        (step.name, number(step.before, 4), number(step.after, 4), "yes" if step.kept else "no")
+        (step.name, number(step.before, 6), number(step.after, 6), "yes" if step.kept else "no")
         for step in choice.steps
     ]
     return "\n".join(

@@ -15,7 +15,7 @@ import numpy as np
 
 from dataset_conversion.io.volumes import is_volume, read_header
 from dataset_conversion.raw_format.training_record import read_record
-from nnunet_plugins.image_files import read_channels
+from nnunet_plugins.image_files import is_flat, read_channels
 from nnunet_plugins.inference.cases import Case
 from nnunet_plugins.inference.setting import Setting
 from nnunet_plugins.inference.worker import Ready
@@ -99,7 +99,7 @@ def _bytes(
 
 def _grid(case: Case, model: Model) -> tuple[list[int], list[float]]:
     """Size and spacing along (z, y, x), in the orientation in which the case is predicted."""
-    if case.grid is None and not is_volume(case.images[0]):
+    if case.grid is None and (not is_volume(case.images[0]) or is_flat(case.images[0])):
         image = read_channels(case.images[0])[0]
         return list(image.GetSize()[::-1]), list(image.GetSpacing()[::-1])
     header, code = case.grid, model.orientation

@@ -63,7 +63,7 @@ def prepare(model: Model, place: Path, output: Path, setting: Setting, *, resume
     """
     if not 0 < setting.step_size <= 1:
         raise UserError(f"-step_size {setting.step_size:g}: expected more than 0 and at most 1")
-    if output.resolve() == place.resolve():
+    if output.resolve() == (place.parent if place.is_file() else place).resolve():
         raise UserError(f"-o {output}: the folder of the images; choose another")
     cases, notes = find_cases(place, model)
     maps = setting.outputs.maps
@@ -164,16 +164,13 @@ def _check_reader(model: Model, setting: Setting, *, turned: bool) -> None:
 
 
 def _check_targets(model: Model, cases: Sequence[Case], output: Path, setting: Setting) -> None:
-    """Check that no input is overwritten, and no file is written twice."""
+    """Check that no label map is overwritten, and no file is written twice."""
     if setting.previous is not None and setting.previous.resolve() == output.resolve():
         raise UserError(f"-o {output}: the label maps of the previous stage; choose another folder")
-    given = {path.resolve() for case in cases for path in case.images}
     names = [
         name for case in cases for name in setting.outputs.files(case.name, model.ending)
     ]  # fmt: skip
     for name, count in Counter(names).items():
-        if (output / name).resolve() in given:
-            raise UserError(f"-o {output}: {name} would overwrite an image; choose another folder")
         if count > 1:
             raise UserError(
                 f"{name}: the label map of one case and a map of another one; rename a case"

@@ -65,6 +65,8 @@ def test_two_networks_with_different_plans(nnunet, tmp_path, capsys):
     shown = sitk.ReadImage(str(out / "new_disagreement.nii.gz"))
     np.testing.assert_allclose(sitk.GetArrayFromImage(shown), share, atol=1e-6)
 
+    assert main([*command[:-1], "-o", str(images)]) == 2
+    assert "the folder of the images" in capsys.readouterr().err
     before = (out / "new.nii.gz").stat().st_mtime_ns
     assert main(command) == 0
     assert "1 case complete from an earlier run" in capsys.readouterr().out
