@@ -32,6 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     direct = parser.add_argument_group("prediction with a choice, instead of MODEL")
     direct.add_argument("--choice", metavar="FILE", type=Path, help=f"{NAME} of a choice")
+    direct.add_argument(
+        "--save_disagreement", action="store_true",
+        help="also write CASE_disagreement, the share of models that have another label at a voxel, 0 to 1",
+    )  # fmt: skip
     direct.add_argument("-i", dest="images", metavar="DIR", type=Path, help="folder of new images")
     add_weights(parser)
 
@@ -46,8 +50,10 @@ def run(arguments: argparse.Namespace) -> int:
                 "ensemble: --choice predicts: nnunet-plugins ensemble --choice FILE -i IMAGES -o OUT"
             )
         return _predict(arguments)
-    if not arguments.models or arguments.images is not None:
-        raise UserError("ensemble: expected MODEL folders, or --choice FILE with -i IMAGES")
+    if not arguments.models or arguments.images is not None or arguments.save_disagreement:
+        raise UserError(
+            "ensemble: expected MODEL folders, or --choice FILE with -i IMAGES (and --save_disagreement)"
+        )
     if arguments.members < 1:
         raise UserError(f"--members {arguments.members}: expected 1 or more")
     return _choose(arguments)
@@ -100,7 +106,7 @@ def _table(choice: Any) -> str:
         rows.append((("* " if one is choice.best else "  ") + names, *shown))
     steps = [("largest component of", "Dice before", "after", "applied")]
     steps += [
-        (step.name, number(step.before, 4), number(step.after, 4), "yes" if step.kept else "no")
+        (step.name, number(step.before, 6), number(step.after, 6), "yes" if step.kept else "no")
         for step in choice.steps
     ]
     return "\n".join(
@@ -124,9 +130,10 @@ def _predict(arguments: argparse.Namespace) -> int:
     for model in ensemble.models:
         print(f"note   {model.warning}", file=sys.stderr)
     written, there = predict_folder(
-        ensemble, arguments.images, arguments.output, arguments.device, _progress
-    )
+        ensemble, arguments.images, arguments.output, arguments.device, _progress,
+        disagreement=arguments.save_disagreement,
+    )  # fmt: skip
     print(f"written  {count(len(written), 'label map')} in {arguments.output}")
     if there:
-        print(f"note     {count(len(there), 'case')} had a label map there and were left out")
+        print(f"note     {count(len(there), 'case')} complete from an earlier run")
     return 0

@@ -37,6 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also write CASE_entropy, a map of the uncertainty of each voxel, in nats",
     )  # fmt: skip
     parser.add_argument(
+        "--save_disagreement", action="store_true",
+        help="also write CASE_disagreement, the share of folds that have another label at a voxel, 0 to 1",
+    )  # fmt: skip
+    parser.add_argument(
         "--continue_prediction", "--c", action="store_true", help="leave out complete cases"
     )
     parser.add_argument(
@@ -54,12 +58,14 @@ def run(arguments: argparse.Namespace) -> int:
     from nnunet_plugins.inference.run import predict_all, prepare
     from nnunet_plugins.inference.setting import Setting
     from nnunet_plugins.prediction import find_model
+    from nnunet_plugins.prediction.outputs import Outputs
     from nnunet_plugins.text_table import count, remark
 
     model = find_model(arguments.model, arguments.folds, arguments.checkpoint)
     setting = Setting(
         arguments.device, not arguments.disable_tta, arguments.step_size,
-        not arguments.not_on_device, arguments.save_probabilities, arguments.save_entropy,
+        not arguments.not_on_device,
+        Outputs(arguments.save_probabilities, arguments.save_entropy, arguments.save_disagreement),
         arguments.previous,
     )  # fmt: skip
     found = prepare(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,20 +75,8 @@ def read_members(paths: Sequence[Path], folds: Sequence[str] | None = None) -> l
         raise UserError(f"{twice[0]}: given twice; an average needs different models")
     members = [_member(path, folds) for path in paths]
     first = members[0]
+    check_same_dataset({one.path: one.dataset for one in members})
     for other in members[1:]:
-        for key in (
-            "labels",
-            "regions_class_order",
-            "channel_names",
-            "file_ending",
-            "nnunet_plugins",
-        ):
-            a, b = first.dataset.get(key), other.dataset.get(key)
-            if a != b:
-                raise UserError(
-                    f"{other.path}: {key} is {b!s:.80}, in {first.path} it is {a!s:.80}; an ensemble needs "
-                    "models of the same dataset"
-                )
         apart = sorted(set(first.maps).symmetric_difference(other.maps))
         if apart:
             raise UserError(
@@ -96,6 +84,32 @@ def read_members(paths: Sequence[Path], folds: Sequence[str] | None = None) -> l
                 f"{listed(apart)}); train the same folds, or select common ones with -f"
             )
     return members
+
+
+def check_same_dataset(datasets: Mapping[Path, Mapping[str, Any]]) -> None:
+    """Check that models read the same images and write the same labels.
+
+    Args:
+        datasets: model folder -> the content of its dataset.json.
+
+    Raises:
+        UserError: they differ.
+    """
+    (first, known), *others = datasets.items()
+    for path, dataset in others:
+        for key in (
+            "labels",
+            "regions_class_order",
+            "channel_names",
+            "file_ending",
+            "nnunet_plugins",
+        ):
+            a, b = known.get(key), dataset.get(key)
+            if a != b:
+                raise UserError(
+                    f"{path}: {key} is {b!s:.80}, in {first} it is {a!s:.80}; an ensemble needs models of the same "
+                    "dataset"
+                )
 
 
 def _member(path: Path, asked: Sequence[str] | None) -> Member:

@@ -14,13 +14,17 @@ from dataset_conversion.io.geometry import like
 from nnunet_plugins.atomic_files import placed_in
 from nnunet_plugins.ensemble.averaging import averaged_labels
 from nnunet_plugins.ensemble.choose import FORMAT, FORMAT_VERSION
+from nnunet_plugins.ensemble.members import check_same_dataset
 from nnunet_plugins.ensemble.postprocessing import keep_largest
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.model_orientation import read, returned, turned
 from nnunet_plugins.natural_images import is_natural
 from nnunet_plugins.plans_file import read_object
-from nnunet_plugins.prediction import CHECKPOINT, READERS, Model, find_model, load, quiet
+from nnunet_plugins.prediction import CHECKPOINT, READERS, Model, find_model, load
+from nnunet_plugins.prediction.bounded import Job, predict_bounded
 from nnunet_plugins.prediction.inputs import find_inputs
+from nnunet_plugins.prediction.outputs import Outputs
+from nnunet_plugins.prediction.record import Record, weights_of
+from nnunet_plugins.prediction.uncertainty import disagreement_of
 
 Progress = Callable[[list[Any]], Iterable[Any]]
 
@@ -38,7 +42,7 @@ def read_choice(path: Path, checkpoint: str = CHECKPOINT) -> Ensemble:
     """Read ensemble.json and check its models; no weights are loaded.
 
     Raises:
-        UserError: not such a file, or a model is not where it was.
+        UserError: not such a file, a model is not where it was, or models of different datasets.
     """
     content = read_object(path)
     version = (content.get("format"), content.get("format_version"))
@@ -59,16 +63,20 @@ def read_choice(path: Path, checkpoint: str = CHECKPOINT) -> Ensemble:
         raise UserError(f"{path}: is incomplete ({error!r}); choose again") from error
     if not models:
         raise UserError(f"{path}: names no model; choose again")
+    check_same_dataset({model.folder: model.dataset for model in models})
+    if regions != models[0].dataset.get("regions_class_order"):
+        raise UserError(f"{path}: has other regions than {models[0].folder}; choose again")
     return Ensemble(models, regions, values)
 
 
 def predict_folder(
-    ensemble: Ensemble, images: Path, output: Path, device: str, progress: Progress | None = None
-) -> tuple[list[Path], list[str]]:
-    """Predict every case of a folder; cases whose label map exists are left out.
+    ensemble: Ensemble, images: Path, output: Path, device: str, progress: Progress | None = None, *,
+    disagreement: bool = False,
+) -> tuple[list[Path], list[str]]:  # fmt: skip
+    """Predict every case of a folder; cases that were predicted with the same choice are left out.
 
-    Every model saves its probabilities to a temporary folder in the output; they are averaged, and removed with the
-    case.
+    Every model saves its probabilities to a temporary folder in the output, in bounded memory; they are averaged one
+    class at a time, and removed with the case.
 
     Args:
         ensemble: from `read_choice`.
@@ -76,16 +84,38 @@ def predict_folder(
         output: folder for the label maps, each of which appears complete.
         device: auto, cpu, cuda or mps.
         progress: wraps the list of cases.
+        disagreement: also write CASE_disagreement, the share of models whose own label map has another label.
 
     Returns:
         The label maps that were written, and the names of the cases that were there.
 
     Raises:
-        UserError: no images, a missing channel, natural images, or a model that cannot be loaded.
+        UserError: no images, a missing channel, natural images, a model that cannot be loaded, disagreement of one
+            model, or an output folder with label maps of another choice.
     """
     first = ensemble.models[0]
+    if disagreement and len(ensemble.models) < 2:
+        raise UserError(
+            "--save_disagreement: compares models, and the choice is a single one; predict its folds with "
+            "nnunet-plugins predict --save_disagreement"
+        )
+    if output.resolve() == images.resolve():
+        raise UserError(f"-o {output}: the folder of the images; choose another")
     cases = find_cases(images, first)
-    there = [case for case in cases if (output / f"{case}{first.ending}").exists()]
+    outputs = Outputs(disagreement=disagreement)
+    record = Record.continued(
+        output,
+        {
+            "models": [weights_of(model) for model in ensemble.models],
+            "regions": ensemble.order,
+            "largest_component_of": ensemble.steps,
+        },
+    )
+    there = [
+        case for case in cases
+        if case in record.done
+        and all((output / name).is_file() for name in outputs.files(case, first.ending))
+    ]  # fmt: skip
     new = [case for case in cases if case not in there]
     predictors = [load(model, device) for model in ensemble.models] if new else []
     for model, one in zip(ensemble.models, predictors, strict=False):
@@ -96,11 +126,14 @@ def predict_folder(
             )
     written = []
     for case in progress(new) if progress else new:
-        target = output / f"{case}{first.ending}"
+        names = outputs.files(case, first.ending)
         with placed_in(output) as scratch:
-            label_map = _predicted(ensemble, predictors, cases[case], scratch)
-            sitk.WriteImage(label_map, str(scratch / target.name), useCompression=True)
-        written.append(target)
+            found = _predicted(ensemble, predictors, cases[case], scratch, disagreement)
+            for image, name in zip(found, names, strict=True):
+                sitk.WriteImage(image, str(scratch / name), useCompression=True)
+        record = record.with_case(case)
+        record.write()
+        written.append(output / names[-1])
     return written, there
 
 
@@ -118,21 +151,23 @@ def find_cases(folder: Path, model: Model) -> dict[str, list[Path]]:
     return find_inputs(folder, model, "ensemble")
 
 
-def _predicted(
-    ensemble: Ensemble, predictors: Sequence[Any], images: Sequence[Path], scratch: Path
-) -> sitk.Image:
-    """Label map of one case on the grid of its first image."""
-    files = turned(images, ensemble.models[0].orientation, scratch / "turned")
-    probabilities = []
-    for number, one in enumerate(predictors):
-        folder = scratch / f"model_{number}"
-        folder.mkdir()
-        with quiet():
-            one.predict_from_files_sequential(
-                [[str(path) for path in files]], [str(folder / "case")], save_probabilities=True
-            )
-        probabilities.append(folder / "case.npz")
+def _predicted(ensemble: Ensemble, predictors: Sequence[Any], images: Sequence[Path], scratch: Path,
+               disagreement: bool) -> list[sitk.Image]:  # fmt: skip
+    """The map of disagreement, if it is needed, and the label map of one case, on the grid of its first image."""
+    made = [
+        predict_bounded(
+            predictor, model,
+            Job(tuple(images), scratch / f"model_{number}" / "case", outputs=Outputs(probabilities=True)),
+        )
+        for number, (model, predictor) in enumerate(zip(ensemble.models, predictors, strict=True))
+    ]  # fmt: skip
+    own = [sitk.ReadImage(str(path)) for path in made]
+    probabilities = [path.with_name("case.npz") for path in made]
     labels = keep_largest(averaged_labels(probabilities, ensemble.order), ensemble.steps)
     small = labels.astype(np.uint8) if labels.max(initial=0) < 256 else labels
-    grid = read(files[0])
-    return returned(like(small.reshape(grid.GetSize()[::-1]), grid), read(images[0]))
+    small = small.reshape(own[0].GetSize()[::-1])
+    found = [like(small, own[0])]
+    if disagreement:
+        others = [sitk.GetArrayViewFromImage(one) for one in own]
+        found.insert(0, like(disagreement_of(small, others), own[0]))
+    return found

@@ -41,16 +41,18 @@ def resampled(prediction: Header, image: Header) -> bool:
     return bool(low.all() and high.all())
 
 
-def on_own_grid(prediction: sitk.Image, image: Header, who: str) -> tuple[sitk.Image, str | None]:
+def on_own_grid(prediction: sitk.Image, image: Header, who: str, *,
+                smooth: bool = False) -> tuple[sitk.Image, str | None]:  # fmt: skip
     """Return a label map on an image's grid, and a note unless it has the same voxels.
 
     Voxels are copied where the grids are the same up to the order and direction of the axes; otherwise the nearest
-    voxel is taken.
+    voxel is taken, or values are interpolated linearly.
 
     Args:
         prediction: label map, LPS mm.
         image: size and geometry of the image.
         who: the case, for messages.
+        smooth: whether it holds values that may be interpolated, such as probabilities, in place of labels.
 
     Raises:
         DatasetError: the prediction does not cover the image.
@@ -63,11 +65,16 @@ def on_own_grid(prediction: sitk.Image, image: Header, who: str) -> tuple[sitk.I
         return placed, None if whole else "the prediction covers a part of its image; 0 elsewhere"
     if not resampled(found, image):
         raise DatasetError(mismatch(found, image, who))
+    way, how = (
+        (sitk.sitkLinear, "linear interpolation")
+        if smooth
+        else (sitk.sitkNearestNeighbor, "nearest neighbour")
+    )
     near = sitk.Resample(
-        prediction, grid, sitk.Transform(), sitk.sitkNearestNeighbor, 0, prediction.GetPixelID(), True
+        prediction, grid, sitk.Transform(), way, 0, prediction.GetPixelID(), True
     )  # fmt: skip
     return near, (
-        f"resampled from {in_mm(found.spacing)} mm to the image's {in_mm(image.spacing)} mm by nearest neighbour"
+        f"resampled from {in_mm(found.spacing)} mm to the image's {in_mm(image.spacing)} mm by {how}"
     )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dataset_conversion.datasets.source_files import files_below, ignored
 from dataset_conversion.dicom.series import find_series
 from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.atomic_files import digest_of
-from dataset_conversion.io.volumes import is_volume
+from dataset_conversion.io.volumes import Header, is_volume
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.image_files import is_image
 from nnunet_plugins.natural_images import is_natural
@@ -25,11 +25,13 @@ class Case:
         name: stem of its files; of a series, made from its content, without the patient's name.
         images: one file per channel; none of a series.
         dicom: folder of the series; None for files.
+        grid: of the series; None for files.
     """
 
     name: str
     images: tuple[Path, ...] = ()
     dicom: Path | None = None
+    grid: Header | None = field(default=None, compare=False)
 
     @property
     def source(self) -> Path:
@@ -69,7 +71,8 @@ def find_cases(place: Path, model: Model) -> tuple[list[Case], list[str]]:
             raise UserError(
                 f"{folder}: no DICOM images, and no images named CASE_0000{model.ending}"
             )
-        cases.append(Case(f"case_{digest_of(series.paths)[:8]}", dicom=folder))
+        grid = Header(series.size, series.affine)
+        cases.append(Case(f"case_{digest_of(series.paths)[:8]}", dicom=folder, grid=grid))
     twice = {case.name for case in cases if [one.name for one in cases].count(case.name) > 1}
     if twice:
         where = ", ".join(str(case.dicom) for case in cases if case.name in twice)

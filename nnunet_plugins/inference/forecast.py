@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from dataset_conversion.io.volumes import is_volume, read_header
-from nnunet_plugins.image_files import read_channels
+from dataset_conversion.raw_format.training_record import read_record
+from nnunet_plugins.image_files import is_flat, read_channels
 from nnunet_plugins.inference.cases import Case
 from nnunet_plugins.inference.setting import Setting
 from nnunet_plugins.inference.worker import Ready
 from nnunet_plugins.plans_file import read_object
 from nnunet_plugins.prediction.model import Model
+from nnunet_plugins.prediction.outputs import ONLY_LABELS
 
 _DEFAULT = "resample_data_or_seg_to_shape"
 
@@ -39,10 +41,8 @@ class Forecast:
     windows: int
 
 
-def forecast(
-    case: Case, model: Model, setting: Setting, entry: Mapping[str, Any]
-) -> Forecast | None:
-    """The forecast for a case, without reading its voxels; None for a series, whose grid is not known yet.
+def forecast(case: Case, model: Model, setting: Setting, entry: Mapping[str, Any]) -> Forecast:
+    """The forecast for a case, without reading its voxels.
 
     The image is taken as it is before nnU-Net crops its empty margin, so the forecast is on the safe side.
 
@@ -55,9 +55,7 @@ def forecast(
     Raises:
         UserError: its header cannot be read.
     """
-    if case.dicom is not None:
-        return None
-    size, spacing = _grid(case.images[0])
+    size, spacing = _grid(case, model)
     order = read_object(model.folder / "plans.json").get("transpose_forward", [0, 1, 2])
     size, spacing = [size[i] for i in order], [spacing[i] for i in order]
     planned = list(entry["spacing"])
@@ -90,20 +88,39 @@ def _bytes(
     logits = entry.get("resampling_fn_probabilities", _DEFAULT) == _DEFAULT
     rest = 8 * channels * stored + 2 * image
     folds = max(1, len(model.folds))
-    if setting.probabilities or setting.entropy or not logits:
-        after = rest + 4 * heads * stored + 16 * image
+    outputs = setting.outputs
+    if outputs != ONLY_LABELS or not logits:
+        votes = 2 * heads * stored + folds * image if outputs.disagreement else 0
+        after = rest + 4 * heads * stored + 16 * image + votes
     else:
         after = rest + min(8 * folds * heads * slab, 4 * heads * stored + 8 * heads * slab)
     return max(before, after)
 
 
-def _grid(path: Path) -> tuple[list[int], list[float]]:
-    """Size and spacing of an image along (z, y, x)."""
-    if is_volume(path):
-        header = read_header(path)
-        return list(header.size[::-1]), list(header.spacing[::-1])
-    image = read_channels(path)[0]
-    return list(image.GetSize()[::-1]), list(image.GetSpacing()[::-1])
+def _grid(case: Case, model: Model) -> tuple[list[int], list[float]]:
+    """Size and spacing along (z, y, x), in the orientation in which the case is predicted."""
+    if case.grid is None and (not is_volume(case.images[0]) or is_flat(case.images[0])):
+        image = read_channels(case.images[0])[0]
+        return list(image.GetSize()[::-1]), list(image.GetSpacing()[::-1])
+    header, code = case.grid, model.orientation
+    if header is None:
+        header = read_header(case.images[0])
+    else:
+        code, _ = read_record(model.folder).written_as()
+    order = axes_of(header.orientation, code)
+    return [header.size[i] for i in order[::-1]], [header.spacing[i] for i in order[::-1]]
+
+
+def axes_of(own: str, code: str | None) -> list[int]:
+    """The axes of an image that become x, y, z when it is brought to an orientation.
+
+    >>> axes_of("PIR", "LPS"), axes_of("LPS", None)
+    ([2, 0, 1], [0, 1, 2])
+    """
+    pairs = {letter: pair for pair in ("LR", "AP", "IS") for letter in pair}
+    if code is None or not set(code) <= set(pairs):
+        return [0, 1, 2]
+    return [next(i for i, one in enumerate(own) if one in pairs[letter]) for letter in code]
 
 
 def available_memory() -> int | None:
@@ -142,8 +159,8 @@ def lines(
         shown.append(f"faster, at some cost of accuracy: {', '.join(faster)}")
     if available is not None and memory > available:
         fixes = []
-        if setting.probabilities or setting.entropy:
-            fixes.append("omit --save_probabilities and --save_entropy")
+        if setting.outputs != ONLY_LABELS:
+            fixes.append("omit --save_probabilities, --save_entropy and --save_disagreement")
         fixes.append("pass fewer folds with -f")
         fixes.append("plan with --resampling torch, which needs no copies in float64")
         shown.append(

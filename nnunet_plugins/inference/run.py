@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from nnunet_plugins import __version__
+from dataset_conversion.errors import DatasetError
 from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.image_files import stored_orientation
 from nnunet_plugins.inference.cases import Case, find_cases
 from nnunet_plugins.inference.forecast import available_memory, forecast, lines
 from nnunet_plugins.inference.setting import Setting
@@ -19,9 +20,8 @@ from nnunet_plugins.inference.worker import Ready, Result, work
 from nnunet_plugins.model_orientation import notes_on
 from nnunet_plugins.natural_images import is_natural
 from nnunet_plugins.plans_file import read_object
-from nnunet_plugins.prediction.model import Model
-
-RECORD = "nnunet_plugins_predict.json"
+from nnunet_plugins.prediction.model import READERS, Model
+from nnunet_plugins.prediction.record import Record, weights_of
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Run:
     Attributes:
         model: the model folder.
         setting: how it is predicted.
-        output: folder of the label maps.
+        record: of the folder of the label maps.
         cases: to predict.
         done: number of cases that an earlier run has predicted.
         notes: what the user must know.
@@ -40,7 +40,7 @@ class Run:
 
     model: Model
     setting: Setting
-    output: Path
+    record: Record
     cases: tuple[Case, ...]
     done: int = 0
     notes: tuple[str, ...] = ()
@@ -63,28 +63,30 @@ def prepare(model: Model, place: Path, output: Path, setting: Setting, *, resume
     """
     if not 0 < setting.step_size <= 1:
         raise UserError(f"-step_size {setting.step_size:g}: expected more than 0 and at most 1")
-    if output.resolve() == place.resolve():
+    if output.resolve() == (place.parent if place.is_file() else place).resolve():
         raise UserError(f"-o {output}: the folder of the images; choose another")
     cases, notes = find_cases(place, model)
-    series = [case for case in cases if case.dicom is not None]
-    extra = setting.probabilities or setting.entropy
-    if series and (extra or setting.previous):
+    maps = setting.outputs.maps
+    if maps and is_natural(Path(f"a{model.ending}")):
         raise UserError(
-            "--save_probabilities, --save_entropy and -prev_stage_predictions are for image files; convert "
-            "the DICOM series first (nnunet-plugins convert --images-only)"
+            f"--save_{maps[0]}: for models of volumes; this one reads {model.ending} images"
         )
-    if setting.entropy and is_natural(Path(f"a{model.ending}")):
+    _check_reader(
+        model, setting, turned=model.orientation is not None or any(c.dicom for c in cases)
+    )
+    if setting.outputs.disagreement and len(model.folds) < 2:
         raise UserError(
-            f"--save_entropy: for models of volumes; this one reads {model.ending} images"
+            f"--save_disagreement: compares folds, and only fold {model.folds[0]} is used; select several with -f"
         )
     _check_cascade(model, cases, setting)
-    if resume:
-        _check_record(output / RECORD, _record(model, setting))
-    todo = [case for case in cases if not (resume and _complete(case, model, output, setting))]
-    images = [path for case in cases for path in case.images]
+    _check_targets(model, cases, output, setting)
+    options = {**weights_of(model), "mirroring": setting.mirroring, "step_size": setting.step_size}
+    record = Record.continued(output, options) if resume else Record(output, options)
+    todo = [case for case in cases if not _complete(case, model, record, setting)]
+    images = [path for case in cases for path in case.images if _readable(path)]
     notes += notes_on(images, model.orientation, model.folder)
     sources = {case.name: str(case.source.absolute()) for case in cases}
-    return Run(model, setting, output, tuple(todo), len(cases) - len(todo), tuple(notes), sources)
+    return Run(model, setting, record, tuple(todo), len(cases) - len(todo), tuple(notes), sources)
 
 
 def predict_all(run: Run, tell: Callable[[str], None]) -> Iterator[Result]:
@@ -99,22 +101,39 @@ def predict_all(run: Run, tell: Callable[[str], None]) -> Iterator[Result]:
     """
     if not run.cases:
         return
-    _write_settings(run)
-    answers = work(run.model, run.setting, run.cases, run.output)
-    for answer in answers:
+    record = run.record
+    record.write()
+    for name in ("plans.json", "dataset.json"):  # for nnU-Net's postprocessing and ensembling
+        with placed(record.folder / name) as path:
+            shutil.copyfile(run.model.folder / name, path)
+    for answer in work(run.model, run.setting, run.cases, record.folder):
         if isinstance(answer, Ready):
             for line in _forecast(run, answer):
                 tell(line)
-        else:
-            yield answer
+            continue
+        if not answer.failure:
+            record = record.with_case(answer.case)
+            record.write()
+        elif (record.folder / f"{answer.case}{run.model.ending}").exists():
+            answer = replace(answer, note="its label map in the folder is of an earlier run")
+        yield answer
 
 
 def _forecast(run: Run, ready: Ready) -> list[str]:
-    found = [
-        one for case in run.cases
-        if (one := forecast(case, run.model, run.setting, ready.plan))
-    ]  # fmt: skip
+    found = []
+    for case in run.cases:
+        with suppress(UserError, DatasetError):  # the case fails, and states why
+            found.append(forecast(case, run.model, run.setting, ready.plan))
     return lines(found, ready, run.setting, available_memory())
+
+
+def _readable(image: Path) -> bool:
+    """Whether the header of an image can be read; otherwise its case fails, and the others are predicted."""
+    try:
+        stored_orientation(image)
+    except UserError:
+        return False
+    return True
 
 
 def _check_cascade(model: Model, cases: Sequence[Case], setting: Setting) -> None:
@@ -132,45 +151,33 @@ def _check_cascade(model: Model, cases: Sequence[Case], setting: Setting) -> Non
         )
 
 
-def _complete(case: Case, model: Model, output: Path, setting: Setting) -> bool:
-    """Whether a case has all its files: each appears complete, and the label map last."""
-    names = [f"{case.name}{model.ending}"]
-    names += [f"{case.name}.npz", f"{case.name}.pkl"] if setting.probabilities else []
-    names += [f"{case.name}_entropy{model.ending}"] if setting.entropy else []
-    return all((output / name).is_file() for name in names)
-
-
-def _record(model: Model, setting: Setting) -> dict[str, Any]:
-    """What decides the label maps; without paths."""
-    return {
-        "format": "nnunet-plugins predict",
-        "computed_with": {"nnunet-plugins": __version__},
-        "model": model.folder.absolute().name,
-        "folds": list(model.folds),
-        "checkpoint": model.checkpoint,
-        "mirroring": setting.mirroring,
-        "step_size": setting.step_size,
-    }
-
-
-def _check_record(path: Path, now: dict[str, Any]) -> None:
-    """Check that a run is continued with the options that it was begun with."""
-    if not path.is_file():
-        return
-    before = read_object(path)
-    changed = [key for key in now if key != "computed_with" and before.get(key) != now[key]]
-    if changed:
-        shown = ", ".join(f"{key} {before.get(key)!r}, now {now[key]!r}" for key in changed)
+def _check_reader(model: Model, setting: Setting, *, turned: bool) -> None:
+    """Check that values of voxels can be put on the image's grid: nnU-Net's readers that reorient hide their axes."""
+    outputs = setting.outputs
+    reader = str(read_object(model.folder / "plans.json").get("image_reader_writer", READERS[0]))
+    if reader not in READERS and (outputs.maps or (outputs.probabilities and turned)):
         raise UserError(
-            f"--continue_prediction: {path.parent} was begun with other options ({shown}); use the same, or choose "
-            "another folder with -o"
+            f"{model.folder}: reads images with {reader}, which changes the order of the voxels; maps and "
+            f"probabilities can be written for {', '.join(READERS)}: omit --save_probabilities, --save_entropy and "
+            "--save_disagreement"
         )
 
 
-def _write_settings(run: Run) -> None:
-    """Write the options, and the plans and dataset.json that nnU-Net's postprocessing and ensembling read."""
-    with placed(run.output / RECORD) as path:
-        path.write_text(json.dumps(_record(run.model, run.setting), indent=2), encoding="utf-8")
-    for name in ("plans.json", "dataset.json"):
-        with placed(run.output / name) as path:
-            shutil.copyfile(run.model.folder / name, path)
+def _check_targets(model: Model, cases: Sequence[Case], output: Path, setting: Setting) -> None:
+    """Check that no label map is overwritten, and no file is written twice."""
+    if setting.previous is not None and setting.previous.resolve() == output.resolve():
+        raise UserError(f"-o {output}: the label maps of the previous stage; choose another folder")
+    names = [
+        name for case in cases for name in setting.outputs.files(case.name, model.ending)
+    ]  # fmt: skip
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise UserError(
+                f"{name}: the label map of one case and a map of another one; rename a case"
+            )
+
+
+def _complete(case: Case, model: Model, record: Record, setting: Setting) -> bool:
+    """Whether a case was predicted with these options and has all its files."""
+    names = setting.outputs.files(case.name, model.ending)
+    return case.name in record.done and all((record.folder / name).is_file() for name in names)

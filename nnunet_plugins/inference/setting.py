@@ -9,6 +9,7 @@ from typing import Any
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.prediction.loading import load
 from nnunet_plugins.prediction.model import Model
+from nnunet_plugins.prediction.outputs import ONLY_LABELS, Outputs
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,7 @@ class Setting:
         mirroring: average over mirrored images, if the model was trained for it.
         step_size: between windows, in window lengths.
         on_device: keep the logits in the memory of a CUDA device.
-        probabilities: also write nnU-Net's .npz and .pkl.
-        entropy: also write a map of the entropy.
+        outputs: what is written besides the label map.
         previous: folder of the label maps of a cascade's previous stage.
     """
 
@@ -29,8 +29,7 @@ class Setting:
     mirroring: bool = True
     step_size: float = 0.5
     on_device: bool = True
-    probabilities: bool = False
-    entropy: bool = False
+    outputs: Outputs = ONLY_LABELS
     previous: Path | None = None
 
     def load(self, model: Model) -> Any:

@@ -7,26 +7,29 @@ Here they are held on the grid of the network, and only for the depth of a windo
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 import torch
 from numpy.typing import NDArray
 
 from nnunet_plugins.atomic_files import placed_in
+from nnunet_plugins.errors import UserError
 from nnunet_plugins.model_orientation import read, returned, turned
+from nnunet_plugins.prediction.case_files import check_case
 from nnunet_plugins.prediction.label_maps import Grids, label_map
 from nnunet_plugins.prediction.loading import quiet
 from nnunet_plugins.prediction.model import Model
-from nnunet_plugins.prediction.probabilities import Stored, store, write_npz
+from nnunet_plugins.prediction.outputs import ONLY_LABELS, Outputs
+from nnunet_plugins.prediction.probabilities import Stored, store
+from nnunet_plugins.prediction.results import Back, Results
+from nnunet_plugins.prediction.uncertainty import disagreement_of
 from nnunet_plugins.prediction.windows import logit_rows
 from nnunet_plugins.scratch import scratch_in
-
-ENTROPY = "_entropy"  # CASE_entropy.nii.gz
 
 
 @dataclass(frozen=True)
@@ -37,22 +40,15 @@ class Job:
         images: one file per channel, in any orientation.
         target: output path without its ending.
         previous: label map of the previous stage of a cascade, on the images' grid.
-        probabilities: also write TARGET.npz and TARGET.pkl, as nnU-Net does.
-        entropy: also write TARGET_entropy, the voxel-wise uncertainty.
+        outputs: what is written besides the label map.
+        back: puts the results on the grid where they belong; None for the grid of the images.
     """
 
     images: tuple[Path, ...]
     target: Path
     previous: Path | None = None
-    probabilities: bool = False
-    entropy: bool = False
-
-    def files(self, ending: str) -> list[Path]:
-        """What is written for the case, the label map last."""
-        stem = self.target.name
-        names = [f"{stem}.npz", f"{stem}.pkl"] if self.probabilities else []
-        names += [f"{stem}{ENTROPY}{ending}"] if self.entropy else []
-        return [self.target.with_name(name) for name in (*names, f"{stem}{ending}")]
+    outputs: Outputs = ONLY_LABELS
+    back: Back | None = None
 
 
 def predict_bounded(predictor: Any, model: Model, job: Job) -> Path:
@@ -64,65 +60,69 @@ def predict_bounded(predictor: Any, model: Model, job: Job) -> Path:
         job: the case.
 
     Raises:
-        UserError: an image cannot be read or written.
-        RuntimeError: a logit is infinite in float16.
+        UserError: an image cannot be read or written, contains NaN, or is not on the grid of the others.
+        RuntimeError: a logit is not finite in float16.
     """
-    ending = model.ending
+    names = job.outputs.files(job.target.name, model.ending)
     with placed_in(job.target.parent) as scratch, scratch_in(scratch) as work:
         given = [*job.images, *([job.previous] if job.previous else [])]
+        rank = len(predictor.configuration_manager.patch_size)
+        check_case(given, rank=rank, any_order=model.orientation is not None)
         files = turned(given, model.orientation, work / "turned")
-        images = files[: len(job.images)]
+        back = job.back or (_back_to(job.images[0]) if files != given else None)
         with quiet():
-            _predict(predictor, job, images, files[len(images) :], work)
-        for path in job.files(ending):
-            made = work / path.name
-            if files != given and path.name.endswith(ending):
-                back = returned(sitk.ReadImage(str(made)), read(job.images[0]))
-                sitk.WriteImage(back, str(made))
-            os.replace(made, scratch / path.name)
+            _predict(predictor, job, files, work, back)
+        for name in names:
+            os.replace(work / name, scratch / name)
         for other in work.glob("*.json"):  # spacing of a natural image
             os.replace(other, scratch / other.name)
-        for path in job.files(ending)[:-1]:  # the label map shows that the case is complete
-            os.replace(scratch / path.name, path)
-    return job.files(ending)[-1]
+        for name in names[:-1]:  # the label map shows that the case is complete
+            os.replace(scratch / name, job.target.with_name(name))
+    return job.target.with_name(names[-1])
+
+
+def _back_to(image: Path) -> Back:
+    """To the orientation in which an image is stored, which is read on first use."""
+    own = cache(lambda: read(image))
+    return lambda volume, _: returned(volume, own())
 
 
 def _predict(
-    predictor: Any, job: Job, images: Sequence[Path], previous: Sequence[Path], work: Path
+    predictor: Any, job: Job, files: Sequence[Path], work: Path, back: Back | None
 ) -> None:
     """Predict one case in the model's orientation and write its files to a folder."""
-    plans = predictor.plans_manager
-    labels = predictor.label_manager
+    outputs = job.outputs
+    images, previous = files[: len(job.images)], files[len(job.images) :]
     data, properties = _preprocessed(predictor, images, previous)
     threads = torch.get_num_threads()
     grids = Grids.of(predictor, data.shape[1:], properties)
     whole = tuple(map(int, properties["shape_before_cropping"]))
     box = tuple(slice(*map(int, ends)) for ends in properties["bbox_used_for_cropping"])
-    kind = np.uint8 if len(labels.foreground_labels) < 255 else np.uint16
+    kind = np.uint8 if len(predictor.label_manager.foreground_labels) < 255 else np.uint16
     found = np.zeros(whole, kind)
-    entropy = np.zeros(whole, np.float32) if job.entropy else None
+    maps = {name: np.zeros(whole, np.float32) for name in outputs.maps}
+    votes: list[NDArray[Any]] = []
+
+    def vote(rows: Iterable[torch.Tensor]) -> None:
+        votes.append(np.zeros(grids.shape, kind))
+        label_map(rows, grids, votes[-1])
+
     stored: Stored | None = None
     try:
         torch.set_num_threads(_threads(threads))
-        rows = logit_rows(predictor, data)
+        rows = logit_rows(predictor, data, vote if outputs.disagreement else None)
         del data
-        if job.probabilities or entropy is not None:
-            inside = None if entropy is None else entropy[box]
+        if outputs.probabilities or outputs.entropy:
+            inside = maps["entropy"][box] if outputs.entropy else None
             stored = store(rows, grids, found[box], work, inside)
         else:
             label_map(rows, grids, found[box])
+        if outputs.disagreement:
+            maps["disagreement"][box] = disagreement_of(found[box], votes)
     finally:
         torch.set_num_threads(threads)
-    back = plans.transpose_backward
-    writer, stem = plans.image_reader_writer_class(), job.target.name
-    ending = predictor.dataset_json["file_ending"]
-    writer.write_seg(found.transpose(back), str(work / f"{stem}{ending}"), properties)
-    if entropy is not None:
-        _write_map(
-            entropy.transpose(back), work / f"{stem}{ENTROPY}{ending}", work / f"{stem}{ending}"
-        )
-    if job.probabilities and stored is not None:
-        _write_probabilities(predictor, job, images, stored, (whole, box), properties, work)
+    results = Results(found, box, maps, stored if outputs.probabilities else None)
+    results.write(predictor, work / job.target.name, properties, back)
 
 
 def _preprocessed(
@@ -136,8 +136,18 @@ def _preprocessed(
         [str(path) for path in images], str(previous[0]) if previous else None,
         predictor.plans_manager, settings, predictor.dataset_json,
     )  # fmt: skip
+    if not np.isfinite(data).all():
+        raise UserError(
+            f"{images[0]}: the image has NaN or infinite values after nnU-Net's normalisation; replace such "
+            "voxels (for CT by -1024)"
+        )
     if previous:
         known = predictor.label_manager.foreground_labels
+        if labels.max(initial=0) > max(known):
+            raise UserError(
+                f"{previous[0]}: holds the label {labels.max():g}; the model knows 0 to {max(known)}: pass the label "
+                "maps of the previous stage of the same cascade"
+            )
         data = np.vstack((data, convert_labelmap_to_one_hot(labels[0], known, data.dtype)))
     return torch.from_numpy(data).to(torch.float32), properties
 
@@ -147,39 +157,3 @@ def _threads(most: int) -> int:
     from nnunetv2.configuration import default_num_processes
 
     return min(int(default_num_processes), most)
-
-
-def _write_map(values: NDArray[np.float32], target: Path, grid: Path) -> None:
-    """Write a map on the grid of a label map."""
-    image = sitk.GetImageFromArray(values)
-    image.CopyInformation(sitk.ReadImage(str(grid)))
-    sitk.WriteImage(image, str(target))
-
-
-def _write_probabilities(predictor: Any, job: Job, images: Sequence[Path], stored: Stored,
-                         grid: tuple[Any, Any], properties: dict[str, Any], work: Path) -> None:  # fmt: skip
-    """Write nnU-Net's .npz and .pkl, in the orientation in which the case's images are stored."""
-    from batchgenerators.utilities.file_and_folder_operations import save_pickle
-
-    (whole, box), back = grid, predictor.plans_manager.transpose_backward
-    stem, own = job.target.name, tuple(images) != job.images
-    image = read(job.images[0]) if own else None
-    like = read(images[0]) if own else None
-
-    def place(values: NDArray[np.float32], outside: float) -> NDArray[np.float32]:
-        full: NDArray[np.float32] = np.full(whole, outside, np.float32)
-        full[box] = values
-        full = full.transpose(back)
-        if image is None:
-            return full
-        turned_one = sitk.GetImageFromArray(full)
-        turned_one.CopyInformation(like)
-        return np.asarray(sitk.GetArrayFromImage(returned(turned_one, image)))
-
-    shape = tuple(whole[axis] for axis in back) if image is None else image.GetSize()[::-1]
-    regions = predictor.label_manager.has_regions
-    write_npz(stored, work / f"{stem}.npz", tuple(shape), place, regions=regions)
-    if own:
-        reader = predictor.plans_manager.image_reader_writer_class()
-        properties = reader.read_images([str(path) for path in job.images])[1]
-    save_pickle(properties, str(work / f"{stem}.pkl"))

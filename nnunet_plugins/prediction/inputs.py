@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from nnunet_plugins.errors import UserError
@@ -28,15 +29,35 @@ def find_inputs(folder: Path, model: Model, command: str = "robustness") -> dict
         raise UserError(
             f"{command}: {folder}: no such folder; pass a folder of images as for nnUNetv2_predict"
         )
-    found: dict[str, list[Path]] = {}
+    named = re.compile(rf"(.+)_(\d{{4}}){re.escape(model.ending)}")
+    numbers: dict[str, set[int]] = {}
+    odd = []
     for path in sorted(folder.iterdir()):
-        if path.name.endswith(f"_0000{model.ending}") and not path.name.startswith("."):
-            case = path.name[: -len(f"_0000{model.ending}")]
-            found[case] = find_channels(case, folder, model.ending, model.channels)
-    missing = [p.name for paths in found.values() for p in paths if not p.is_file()]
+        match = named.fullmatch(path.name)
+        if path.name.startswith(".") or path.is_dir():
+            continue
+        if match:
+            numbers.setdefault(match[1], set()).add(int(match[2]))
+        elif is_image(path):
+            odd.append(path.name)
+    if odd:
+        raise UserError(
+            f"{command}: {folder}: {', '.join(odd[:5])}: not named as nnU-Net requires, CASE_0000{model.ending}; "
+            "rename or convert these images, or move them away"
+        )
+    found = {case: find_channels(case, folder, model.ending, model.channels) for case in numbers}
+    missing = [
+        p.name for paths in found.values() for p in paths if not (p.is_file() or p.is_symlink())
+    ]
     if missing or not found:
         raise UserError(
             f"{command}: {folder}: {'missing: ' + ', '.join(missing[:5]) if missing else 'no images'}; the model "
             f"needs {model.channels} per case, CASE_0000{model.ending} and so on"
+        )
+    surplus = [case for case, own in numbers.items() if max(own) >= model.channels]
+    if surplus:
+        raise UserError(
+            f"{command}: {folder}: {', '.join(surplus[:5])}: more channels than the {model.channels} of the model "
+            f"({', '.join(map(str, model.dataset['channel_names'].values()))}); move the other files away"
         )
     return found

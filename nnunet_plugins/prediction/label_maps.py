@@ -69,6 +69,15 @@ class Grids:
         one: NDArray[Any] = np.asarray(found)[0]
         return one
 
+    def whole(self, rows: Iterable[Tensor]) -> Tensor:
+        """The logits (heads, A, B, C) of slabs along the first axis, without a second copy of all."""
+        found = torch.empty((self.labels.num_segmentation_heads, *self.stored), dtype=torch.half)
+        at = 0
+        for slab in rows:
+            found[:, at : at + slab.shape[1]] = slab
+            at += slab.shape[1]
+        return found
+
     @property
     def axes(self) -> list[Axis] | None:
         """The axes of nnU-Net's default resampling; None for another one."""
@@ -85,7 +94,7 @@ def label_map(rows: Iterable[Tensor], grids: Grids, out: NDArray[Any]) -> None:
     """
     axes = grids.axes
     if axes is None:
-        _class_by_class(torch.cat(list(rows), 1), grids, out)
+        _class_by_class(grids.whole(rows), grids, out)
     else:
         _slab_by_slab(_gathered(rows, grids), axes, grids.labels, out)
 

@@ -78,7 +78,7 @@ def find_model(
             "TRAINER__PLANS__CONFIGURATION in nnUNet_results"
         )
     trained = {p.parent.name.removeprefix("fold_") for p in folder.glob(f"fold_*/{checkpoint}")}
-    chosen = list(folds or sorted(trained - {"all"}) or sorted(trained))
+    chosen = list(dict.fromkeys(folds or sorted(trained - {"all"}) or sorted(trained)))
     missing = [fold for fold in chosen if fold not in trained]
     if missing or not chosen:
         raise UserError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnunet_plugins.prediction.label_maps import Grids
+from nnunet_plugins.prediction.uncertainty import entropy_of
 
 _SLAB = 8_000_000  # values that are normalised at a time
 
@@ -50,7 +51,7 @@ def store(rows: Iterable[Tensor], grids: Grids, out: NDArray[Any], folder: Path,
         folder: for the file, and for the logits meanwhile.
         entropy: array of the same shape for `entropy_of`; None without it.
     """
-    logits = torch.cat(list(rows), 1)
+    logits = grids.whole(rows)
     file, kind = folder / "logits", np.dtype(np.float32)
     with file.open("wb") as stream:
         for values in logits.numpy():
@@ -82,50 +83,23 @@ def store(rows: Iterable[Tensor], grids: Grids, out: NDArray[Any], folder: Path,
     return Stored(target, shape)
 
 
-def entropy_of(probabilities: Tensor, *, regions: bool) -> Tensor:
-    r"""Entropy of the predicted distribution in nats; with regions, the largest binary entropy of a region.
-
-    Args:
-        probabilities: (heads, \*S).
-        regions: whether each head is a region of its own, instead of one of several classes.
-
-    >>> entropy_of(torch.tensor([[0.5], [0.5]]), regions=False)
-    tensor([0.6931])
-    """
-    if not regions:
-        entropy: Tensor = torch.special.entr(probabilities).sum(0)
-        return entropy
-    both: Tensor = torch.special.entr(probabilities) + torch.special.entr(1 - probabilities)
-    return both.amax(0)
-
-
-def write_npz(
-    stored: Stored,
-    target: Path,
-    shape: tuple[int, ...],
-    place: Callable[[NDArray[np.float32], float], NDArray[np.float32]],
-    *,
-    regions: bool,
-) -> None:
+def write_npz(classes: Iterable[NDArray[np.float32]], target: Path, shape: Sequence[int]) -> None:
     """Write probabilities as nnU-Net's `.npz` file, one class at a time.
 
     Args:
-        stored: of the cropped image.
+        classes: maps (z, y, x) of the whole image.
         target: the file.
-        shape: of the whole image.
-        place: puts a class into the whole image, given its value outside of the crop.
-        regions: whether there is no background class, which has the probability 1 outside of the crop.
+        shape: (classes, z, y, x).
     """
     header = {
         "descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)),
         "fortran_order": False,
-        "shape": (stored.shape[0], *shape),
+        "shape": tuple(shape),
     }
     with (
         zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
         archive.open("probabilities.npy", "w", force_zip64=True) as stream,
     ):
         np.lib.format.write_array_header_1_0(stream, header)
-        for number, one in enumerate(stored.classes()):
-            outside = 1.0 if number == 0 and not regions else 0.0
-            stream.write(np.ascontiguousarray(place(one, outside)).data)
+        for one in classes:
+            stream.write(np.ascontiguousarray(one).data)

@@ -7,7 +7,7 @@ those of `nnUNetPredictor.predict_logits_from_preprocessed_data`: the same windo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -19,37 +19,54 @@ _ROWS = 8  # that are yielded at a time
 
 
 @torch.inference_mode()
-def logit_rows(predictor: Any, data: Tensor) -> Iterator[Tensor]:
+def logit_rows(
+    predictor: Any, data: Tensor, each: Callable[[Iterable[Tensor]], None] | None = None
+) -> Iterator[Tensor]:
     r"""Yield the logits of an image in slabs along its first axis, averaged over the folds.
 
     Args:
         predictor: nnU-Net's predictor with a model loaded.
         data: (channels, A, B, C), preprocessed, with one-hot labels of the previous stage in a cascade.
+        each: called before, once per fold, with the slabs of the fold's own logits; it must take all of them.
 
     Yields:
         (heads, a, B, C), float16, in the memory of the CPU; the a add up to A.
 
     Raises:
-        RuntimeError: a logit is infinite in float16.
+        RuntimeError: a logit is infinite in float16, or NaN.
     """
     folds = [_rows(predictor, data, weights) for weights in predictor.list_of_parameters]
-    if len(folds) == 1:
+    if len(folds) == 1 and each is None:
         yield from folds[0]
         return
     depth = predictor.configuration_manager.patch_size
     deep = depth[0] if len(depth) == 3 else 1
-    if len(folds) * deep <= data.shape[1]:
+    if len(folds) * deep <= data.shape[1] and each is None:
         for parts in zip(*folds, strict=True):  # a window's depth per fold
             yield _mean(parts)
         return
-    total = torch.cat(list(folds[0]), 1)
-    for fold in folds[1:]:
-        at = 0
-        for rows in fold:
-            total[:, at : at + rows.shape[1]] += rows
-            at += rows.shape[1]
-    total /= len(folds)
-    yield total
+    sums: list[Tensor] = []
+    for fold in folds:
+        own = _added(fold, sums)
+        (each or _exhaust)(own)
+    while sums:
+        yield sums.pop(0).div_(len(folds))
+
+
+def _added(rows: Iterable[Tensor], sums: list[Tensor]) -> Iterator[Tensor]:
+    """Yield the slabs of a fold, and add each to the sums of the folds before; all folds have the same slabs."""
+    first = not sums
+    for number, slab in enumerate(rows):
+        if first:
+            sums.append(slab)
+        else:
+            sums[number] += slab
+        yield slab
+
+
+def _exhaust(rows: Iterable[Tensor]) -> None:
+    for _ in rows:
+        pass
 
 
 def _mean(parts: Sequence[Tensor]) -> Tensor:
@@ -89,9 +106,11 @@ def _rows(predictor: Any, data: Tensor, weights: dict[str, Any]) -> Iterator[Ten
         for row in range(max(begin - start, 0), min(end - start, done), _ROWS):
             part = slice(row, min(row + _ROWS, end - start, done))
             rows = torch.div(total[:, part], count[part])
-            if torch.any(torch.isinf(rows)):
+            if not torch.isfinite(rows).all():
                 raise RuntimeError(
                     "a logit is infinite in float16, in which nnU-Net adds the windows; nnU-Net stops here as well"
+                    if not torch.isnan(rows).any()
+                    else "a logit is NaN: the training diverged, or its weights are damaged; nnU-Net writes label 0"
                 )
             yield rows[inside].cpu()
         _advance(total, done, 1)

@@ -12,6 +12,7 @@ import torch
 
 from dataset_conversion.phantoms.dicom import MR, write_series
 from nnunet_plugins.cli import main
+from nnunet_plugins.prediction.record import RECORD
 from tests.nnunet_plugins import tiny
 from tests.nnunet_plugins.processes import Forked, killed_at_random, start
 
@@ -67,4 +68,4 @@ def test_killed_at_random_moments_and_run_again(name, begin, moments, model, tmp
 
     if begin is Forked:  # gradients do not survive a fork
         assert main(command(tmp_path / "imports")) == 0
-    killed_at_random(command, moments, tmp_path, begin)
+    killed_at_random(command, moments, tmp_path, begin, growing=RECORD)

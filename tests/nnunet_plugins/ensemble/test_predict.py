@@ -35,13 +35,15 @@ def test_two_networks_with_different_plans(nnunet, tmp_path, capsys):
     }
     (tmp_path / "ensemble.json").write_text(json.dumps(choice))
     command = ["ensemble", "--choice", str(tmp_path / "ensemble.json"), "-i", str(images), "-o", str(out),
-               "-device", "cpu"]  # fmt: skip
+               "-device", "cpu", "--save_disagreement"]  # fmt: skip
     assert main(command) == 0
-    assert [path.name for path in out.iterdir()] == ["new.nii.gz"]
+    assert {path.name for path in out.iterdir()} == {
+        "new.nii.gz", "new_disagreement.nii.gz", "nnunet_plugins_predict.json",
+    }  # fmt: skip
     found = sitk.ReadImage(str(out / "new.nii.gz"))
     assert found.GetSpacing() == sitk.ReadImage(str(case)).GetSpacing()
 
-    total = 0
+    total, own = 0, []
     for number, folder in enumerate(models):
         predictor = load(find_model(folder), "cpu")
         target = tmp_path / f"theirs_{number}"
@@ -51,14 +53,30 @@ def test_two_networks_with_different_plans(nnunet, tmp_path, capsys):
                 [[str(case)]], [str(target / "new")], save_probabilities=True
             )
         total = total + np.load(target / "new.npz")["probabilities"]
+        own.append(sitk.GetArrayFromImage(sitk.ReadImage(str(target / "new.nii.gz"))))
     expected = total.argmax(0)
     labels = sitk.GetArrayFromImage(found)
     apart = labels != expected
     assert set(expected[apart]) <= {1}  # smaller components of the label
     assert not labels[apart].any()
     assert len(np.unique(expected)) > 1
+    share = np.mean([one != labels for one in own], 0)
+    assert share.max() > 0
+    shown = sitk.ReadImage(str(out / "new_disagreement.nii.gz"))
+    np.testing.assert_allclose(sitk.GetArrayFromImage(shown), share, atol=1e-6)
 
+    assert main([*command[:-1], "-o", str(images)]) == 2
+    assert "the folder of the images" in capsys.readouterr().err
     before = (out / "new.nii.gz").stat().st_mtime_ns
     assert main(command) == 0
-    assert "1 case had a label map there" in capsys.readouterr().out
+    assert "1 case complete from an earlier run" in capsys.readouterr().out
     assert (out / "new.nii.gz").stat().st_mtime_ns == before
+    (tmp_path / "ensemble.json").write_text(json.dumps(choice | {"keep_largest_component_of": []}))
+    assert main(command) == 2
+    assert "begun with other options (largest_component_of" in capsys.readouterr().err
+
+    content = json.loads((models[1] / "dataset.json").read_text())
+    swapped = content | {"labels": {"background": 0, "disc": 1, "bone": 2}}
+    (models[1] / "dataset.json").write_text(json.dumps(swapped))
+    assert main(command) == 2
+    assert "an ensemble needs models of the same dataset" in capsys.readouterr().err

@@ -14,17 +14,20 @@ import pytest
 import SimpleITK as sitk
 
 from dataset_conversion.datasets import hospital_ct, sij_mri
-from dataset_conversion.io.geometry import affine, oriented
+from dataset_conversion.io.geometry import affine, oriented, place
 from dataset_conversion.io.label_maps import read_mask
+from dataset_conversion.io.volumes import header_of
 from dataset_conversion.phantoms import sij_ct
 from dataset_conversion.phantoms import sij_mri as mri
 from nnunet_plugins.cli import main
+from nnunet_plugins.export import from_dicom
 from nnunet_plugins.export.from_dicom import export_dicom
+from nnunet_plugins.export.own_grid import on_own_grid
 from nnunet_plugins.export.run import Request
 from nnunet_plugins.prediction import Model
+from nnunet_plugins.prediction.bounded import Job
 from tests.dataset_conversion.making import SMALL
 from tests.nnunet_plugins.export.exporting import LABELS, world_points
-from tests.nnunet_plugins.test_model_orientation import Sided
 
 CODES = ("RAS", "PIR")
 
@@ -241,7 +244,7 @@ def test_masks_in_the_patients_folder_do_not_decide(patients):
 
 
 @pytest.mark.parametrize("code", ["LPS", "PIR"])
-def test_a_series_is_predicted_as_the_model_was_trained(patients, code):
+def test_a_series_is_predicted_as_the_model_was_trained(patients, code, monkeypatch):
     """In its orientation and window; the result is on the series' grid."""
     entry = {"orientation": code, "window": [-200, 1200], "steps": []}
     dataset = {
@@ -253,19 +256,18 @@ def test_a_series_is_predicted_as_the_model_was_trained(patients, code):
     (folder / "dataset.json").write_text(json.dumps(dataset))
     seen = []
 
-    class Seeing(Sided):
-        def predict_from_files_sequential(self, cases: Any, targets: Any) -> None:
-            image = sitk.ReadImage(cases[0][0])
-            seen.append(image)
-            array = sitk.GetArrayFromImage(image)
-            found = sitk.GetImageFromArray(np.where(array > 0.5, 1, 0).astype(np.uint8))
-            found.CopyInformation(image)
-            sitk.WriteImage(found, f"{targets[0]}.nii.gz")
+    def see(_predictor: Any, _model: Model, job: Job) -> Path:
+        image = sitk.ReadImage(str(job.images[0]))
+        seen.append(image)
+        target = job.target.with_name(f"{job.target.name}.nii.gz")
+        sitk.WriteImage(job.back(sitk.Cast(image > 0.5, sitk.sitkUInt8), False), str(target))
+        return target
 
+    monkeypatch.setattr(from_dicom, "predict_bounded", see)
     model = Model(folder, ("0",), "checkpoint_final.pth", dataset)
     request = Request(("nii.gz", "seg.nrrd"), patients / "out")
     series = patients / "new" / "dicom"
-    written = export_dicom(series, model, Seeing(), request, name="case")
+    written = export_dicom(series, model, None, request, name="case")
     (image,) = seen
     trained = convert(patients, model=folder, keep_names=True) / "dicom_0000.nii.gz"
     meant = sitk.ReadImage(str(trained))
@@ -278,3 +280,17 @@ def test_a_series_is_predicted_as_the_model_was_trained(patients, code):
     np.testing.assert_allclose(affine(found), affine(bone), atol=1e-3)
     assert world_points(written.files[0])[1]
     assert not any("does not record" in note for note in written.notes)
+
+
+def test_probabilities_of_another_voxel_size_are_interpolated_and_labels_are_not():
+    coarse = place(np.full((3, 3, 3), [0.0, 1.0, 0.0], np.float32), np.diag([3.0, 1.0, 1.0, 1.0]))
+    matrix = np.eye(4)
+    matrix[0, 3] = -1.0
+    fine = header_of(place(np.zeros((3, 3, 9), np.uint8), matrix))
+    values, note = on_own_grid(coarse, fine, "case", smooth=True)
+    row = sitk.GetArrayFromImage(values)[1, 1]
+    np.testing.assert_allclose(row, [0, 0, 1 / 3, 2 / 3, 1, 2 / 3, 1 / 3, 0, 0], atol=1e-6)
+    assert "by linear interpolation" in note
+    labels, note = on_own_grid(sitk.Cast(coarse, sitk.sitkUInt8), fine, "case")
+    assert sitk.GetArrayFromImage(labels)[1, 1].tolist() == [0, 0, 0, 1, 1, 1, 0, 0, 0]
+    assert "by nearest neighbour" in note

@@ -13,14 +13,18 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from dataset_conversion.io.volumes import header_of
 from nnunet_plugins.cli import main
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.inference import run as running
 from nnunet_plugins.inference.cases import Case, find_cases
 from nnunet_plugins.inference.forecast import Forecast, forecast, lines
 from nnunet_plugins.inference.run import prepare
 from nnunet_plugins.inference.setting import Setting
 from nnunet_plugins.inference.worker import Ready, Result, death, work
-from nnunet_plugins.prediction import load
+from nnunet_plugins.prediction import find_model, load
+from nnunet_plugins.prediction.case_files import check_case
+from nnunet_plugins.prediction.outputs import Outputs
 from tests.contract import making
 from tests.nnunet_plugins.prediction.models import image, labels_in, make_model, nnunet_predicts
 
@@ -134,7 +138,8 @@ def test_a_series_gets_a_label_map_on_its_own_grid(nnunet, tmp_path, shared_data
     }
     (model.folder / "dataset.json").write_text(json.dumps(dataset))
     model = replace(model, dataset=dataset)
-    setting = Setting("cpu", step_size=1)
+    outputs = Outputs(probabilities=True, entropy=True)
+    setting = Setting("cpu", step_size=1, outputs=outputs)
     predict_one(
         load(model, "cpu", step_size=1), model, Case("s", dicom=series), tmp_path / "out", setting
     )
@@ -150,6 +155,13 @@ def test_a_series_gets_a_label_map_on_its_own_grid(nnunet, tmp_path, shared_data
     )  # fmt: skip
     labels = sitk.GetArrayFromImage(sitk.DICOMOrient(found, "RAS"))
     np.testing.assert_array_equal(labels, wanted)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*outputs.files("s", ".nii.gz")}
+    values = np.load(tmp_path / "out" / "s.npz")["probabilities"]
+    np.testing.assert_array_equal(values.argmax(0), sitk.GetArrayFromImage(found))
+    entropy = sitk.ReadImage(str(tmp_path / "out" / "s_entropy.nii.gz"))
+    np.testing.assert_allclose(entropy.GetDirection(), grid.GetDirection(), atol=1e-5)
+    expected = -(values * np.log(np.maximum(values, 1e-30))).sum(0)
+    np.testing.assert_allclose(sitk.GetArrayFromImage(entropy), expected, atol=1e-5)
 
 
 def test_the_forecast_counts_windows_and_grows_with_image_and_outputs(model, tmp_path):
@@ -161,15 +173,35 @@ def test_the_forecast_counts_windows_and_grows_with_image_and_outputs(model, tmp
     assert other.windows == 3 * 3 * 7
     assert forecast(small, model, Setting(step_size=1), entry).windows == 2**3
     assert other.memory > one.memory
-    assert forecast(small, model, Setting(entropy=True), entry).memory >= one.memory
+    assert (
+        forecast(small, model, Setting(outputs=Outputs(entropy=True)), entry).memory >= one.memory
+    )
     flat = forecast(small, model, Setting(), making.configuration(2))
     assert flat.windows == 16 * 3 * 3
-    assert forecast(Case("s", dicom=tmp_path), model, Setting(), entry) is None
+    lps = replace(model, dataset=model.dataset | {"nnunet_plugins": {"orientation": "LPS"}})
+    thin = Case("thin", (image(tmp_path / "c_0000.nii.gz", (4, 16, 32), (1, 1, 1)),))
+    entry |= {"patch_size": [4, 8, 16]}
+    wanted = forecast(thin, lps, Setting(), entry).windows
+    assert wanted == 1 * 3 * 3
+    turned = sitk.DICOMOrient(sitk.ReadImage(str(thin.images[0])), "PIR")
+    sitk.WriteImage(turned, str(tmp_path / "d_0000.nii.gz"))
+    stored = Case("turned", (tmp_path / "d_0000.nii.gz",))
+    assert forecast(stored, lps, Setting(), entry).windows == wanted
+    (tmp_path / "dataset.json").write_text(json.dumps(lps.dataset))
+    series = Case("series", dicom=tmp_path, grid=header_of(turned))
+    model = replace(lps, folder=tmp_path)
+    shutil.copy(lps.folder / "plans.json", tmp_path)
+    assert forecast(series, model, Setting(), entry).windows == wanted
+    sitk.WriteImage(turned[:, :, 0], str(tmp_path / "e_0000.nii.gz"))
+    picture = Case("flat", (tmp_path / "e_0000.nii.gz",))
+    assert forecast(picture, model, Setting(), making.configuration(2)).windows > 0
 
 
 def test_the_forecast_names_what_makes_it_fit():
     ready = Ready(10**9, 2.0, 8, {})
-    said = lines([Forecast("c1", 3e9, 100)], ready, Setting(probabilities=True), 2 * 10**9)
+    said = lines(
+        [Forecast("c1", 3e9, 100)], ready, Setting(outputs=Outputs(probabilities=True)), 2 * 10**9
+    )
     assert "4.0 GB of memory for c1, about 27 min" in said[0]
     assert "--disable_tta" in said[1]
     assert "omit --save_probabilities" in said[2]
@@ -181,6 +213,7 @@ def test_the_forecast_names_what_makes_it_fit():
     [
         ({"step_size": 0.0}, "-step_size 0: expected more than 0"),
         ({"previous": Path("none")}, "no label map of c0"),
+        ({"outputs": Outputs(disagreement=True)}, "only fold 0 is used"),
     ],
 )
 def test_options_are_checked_before_the_model_is_loaded(model, tmp_path, option, message):
@@ -192,17 +225,71 @@ def test_options_are_checked_before_the_model_is_loaded(model, tmp_path, option,
 
 def test_a_run_that_is_continued_knows_the_sources_of_all_cases(model, tmp_path):
     files = [image(tmp_path / "in" / f"c{n}_0000.nii.gz", SHAPE) for n in range(2)]
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "c0.nii.gz").touch()
-    found = prepare(model, tmp_path / "in", tmp_path / "out", Setting(), resume=True)
+    out = tmp_path / "out"
+    first = prepare(model, tmp_path / "in", out, Setting())
+    assert [case.name for case in first.cases] == ["c0", "c1"]
+    first.record.with_case("c0").write()
+    for name in ("c0", "c1"):  # c1 is of another model
+        (out / f"{name}.nii.gz").touch()
+    found = prepare(model, tmp_path / "in", out, Setting(), resume=True)
     assert [case.name for case in found.cases] == ["c1"]
     assert found.sources == {"c0": str(files[0]), "c1": str(files[1])}
 
 
-def test_the_folder_of_the_images_is_not_written_to(model, tmp_path):
+def test_a_run_is_not_continued_with_weights_of_another_training(model, tmp_path):
+    image(tmp_path / "in" / "c0_0000.nii.gz", SHAPE)
+    out, again = tmp_path / "out", tmp_path / "again" / model.folder.name
+    prepare(model, tmp_path / "in", out, Setting()).record.with_case("c0").write()
+    (out / "c0.nii.gz").touch()
+    shutil.copytree(model.folder, again)
+    same = prepare(find_model(again), tmp_path / "in", out, Setting(), resume=True)
+    assert not same.cases
+    with (again / "fold_0" / "checkpoint_final.pth").open("ab") as stream:
+        stream.write(b"1")
+    with pytest.raises(UserError, match="was begun with other options"):
+        prepare(find_model(again), tmp_path / "in", out, Setting(), resume=True)
+
+
+def test_an_unreadable_file_concerns_its_own_case_only(model, tmp_path):
+    good = image(tmp_path / "in" / "c0_0000.nii.gz", SHAPE)
+    (tmp_path / "in" / "c1_0000.nii.gz").write_bytes(good.read_bytes()[:50])
+    (tmp_path / "in" / "c2_0000.nii.gz").symlink_to(tmp_path / "moved.nii.gz")
+    found = prepare(model, tmp_path / "in", tmp_path / "out", Setting())
+    assert [case.name for case in found.cases] == ["c0", "c1", "c2"]
+    (said,) = running._forecast(found, Ready(1, 1.0, 1, making.configuration()))
+    assert "of memory for c0" in said
+    for case in found.cases[1:]:
+        with pytest.raises(UserError, match=case.name):
+            check_case(case.images, rank=3, any_order=False)
+
+
+def test_no_input_is_overwritten(model, tmp_path):
     image(tmp_path / "c0_0000.nii.gz", SHAPE)
     with pytest.raises(UserError, match="the folder of the images"):
         prepare(model, tmp_path, tmp_path, Setting())
+    alone = image(tmp_path / "single" / "c1.nii.gz", SHAPE)
+    with pytest.raises(UserError, match="the folder of the images"):
+        prepare(model, alone, alone.parent, Setting())
+    previous = tmp_path / "previous"
+    image(previous / "c0.nii.gz", SHAPE)
+    with pytest.raises(UserError, match="label maps of the previous stage"):
+        prepare(model, tmp_path, previous, Setting(previous=previous))
+    image(tmp_path / "c0_entropy_0000.nii.gz", SHAPE)
+    with pytest.raises(UserError, match="the label map of one case and a map of another"):
+        prepare(model, tmp_path, tmp_path / "out", Setting(outputs=Outputs(entropy=True)))
+
+
+def test_maps_need_a_reader_that_keeps_the_order_of_the_voxels(model, tmp_path):
+    shutil.copytree(model.folder, tmp_path / "model")
+    plans = json.loads((tmp_path / "model" / "plans.json").read_text())
+    plans["image_reader_writer"] = "NibabelIOWithReorient"
+    (tmp_path / "model" / "plans.json").write_text(json.dumps(plans))
+    image(tmp_path / "in" / "c0_0000.nii.gz", SHAPE)
+    other = find_model(tmp_path / "model")
+    with pytest.raises(UserError, match="reads images with NibabelIOWithReorient"):
+        prepare(other, tmp_path / "in", tmp_path / "out", Setting(outputs=Outputs(entropy=True)))
+    outputs = Outputs(probabilities=True)
+    assert prepare(other, tmp_path / "in", tmp_path / "out", Setting(outputs=outputs)).cases
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from nnunet_plugins.prediction import load
+from nnunet_plugins.prediction import find_model, load
 from nnunet_plugins.prediction.bounded import Job, predict_bounded
+from nnunet_plugins.prediction.outputs import Outputs
 from tests.contract import making
 
 from .models import (
@@ -66,6 +67,33 @@ def test_the_label_map_is_that_of_nnunet(nnunet, kind, tmp_path):
 
 
 @pytest.mark.integration
+def test_the_label_map_of_odd_images_is_that_of_nnunet(nnunet, tmp_path):
+    model = make_model(tmp_path / "model", mirror=None)
+    predictor = load(model, "cpu")
+    odd = {
+        "small": ((3, 4, 5), (0.8, 1.0, 1.3)),
+        "slice": ((1, 10, 11), (4.0, 1.0, 1.3)),
+        "coarse": ((4, 5, 6), (9.0, 3.0, 3.0)),
+        "oblique": ((9, 10, 11), (0.8, 1.0, 1.3)),
+    }
+    for name, (shape, spacing) in odd.items():
+        case = image(tmp_path / name / f"{name} ü.1_0000.nii.gz", shape, spacing, empty=0)
+        read = sitk.ReadImage(str(case))
+        if name == "oblique":
+            turn = sitk.Euler3DTransform((0.0, 0.0, 0.0), 0.3, 0.2, 0.1)
+            read.SetDirection(turn.GetMatrix())
+            sitk.WriteImage(read, str(case))
+        target = tmp_path / name / "ours" / "case.1"
+        wanted = nnunet_predicts(
+            model, [case], tmp_path / name / "nnunet" / "case", predictor=predictor
+        )
+        predict_bounded(predictor, model, Job((case,), target))
+        found = sitk.ReadImage(f"{target}.nii.gz")
+        assert np.array_equal(sitk.GetArrayFromImage(found), wanted), name
+        np.testing.assert_allclose(found.GetDirection(), read.GetDirection(), atol=1e-6)
+
+
+@pytest.mark.integration
 @pytest.mark.parametrize("rank", [2, 3])
 def test_the_label_map_is_that_of_nnunet_for_every_network(nnunet, rank, tmp_path):
     name = {2: "2d", 3: "3d_fullres"}[rank]
@@ -98,7 +126,7 @@ def test_probabilities_are_those_of_nnunet(nnunet, dataset, tmp_path):
     model = make_model(tmp_path / "model", dataset=dataset, folds=2)
     case = image(tmp_path / "case_0000.nii.gz")
     wanted = nnunet_predicts(model, [case], tmp_path / "nnunet" / "case", save_probabilities=True)
-    job = Job((case,), tmp_path / "ours" / "case", probabilities=True, entropy=True)
+    job = Job((case,), tmp_path / "ours" / "case", outputs=Outputs(True, True))
     found = labels_in(predict_bounded(load(model, "cpu"), model, job))
     np.testing.assert_array_equal(found, wanted)
     theirs, ours = (
@@ -118,6 +146,29 @@ def test_probabilities_are_those_of_nnunet(nnunet, dataset, tmp_path):
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize("entropy", [False, True])
+@pytest.mark.parametrize("kind", ["3d", "regions", "torch"])
+def test_disagreement_is_the_share_of_folds_whose_own_label_map_differs(
+    nnunet, kind, entropy, tmp_path
+):
+    model = make_model(tmp_path / "model", **{**CASES[kind], "folds": 3, "mirror": None})
+    case = image(tmp_path / "case_0000.nii.gz")
+    outputs = Outputs(entropy=entropy, disagreement=True)
+    job = Job((case,), tmp_path / "ours" / "case", outputs=outputs)
+    found = labels_in(predict_bounded(load(model, "cpu"), model, job))
+    final = nnunet_predicts(model, [case], tmp_path / "nnunet" / "case")
+    np.testing.assert_array_equal(found, final)
+    apart = [
+        nnunet_predicts(find_model(model.folder, [fold]), [case], tmp_path / fold / "case") != final
+        for fold in model.folds
+    ]
+    wanted = np.mean(apart, 0)
+    assert wanted.max() > 0
+    shown = labels_in(tmp_path / "ours" / "case_disagreement.nii.gz")
+    np.testing.assert_allclose(shown, wanted, atol=1e-6)
+
+
+@pytest.mark.integration
 def test_an_image_in_another_orientation_is_predicted_in_the_models(nnunet, tmp_path):
     model = make_model(tmp_path / "model")
     model = replace(model, dataset=model.dataset | {"nnunet_plugins": {"orientation": "LPS"}})
@@ -128,7 +179,7 @@ def test_an_image_in_another_orientation_is_predicted_in_the_models(nnunet, tmp_
     predictor = load(model, "cpu")
     found = []
     for one in (case, turned):
-        job = Job((one,), one.parent / "out" / "case", probabilities=True)
+        job = Job((one,), one.parent / "out" / "case", outputs=Outputs(probabilities=True))
         predict_bounded(predictor, model, job)
         labels = sitk.ReadImage(str(one.parent / "out" / "case.nii.gz"))
         assert labels.GetDirection() == sitk.ReadImage(str(one)).GetDirection()
@@ -141,8 +192,10 @@ def test_an_image_in_another_orientation_is_predicted_in_the_models(nnunet, tmp_
 def test_nothing_is_left_of_a_case_that_fails(nnunet, tmp_path):
     model = make_model(tmp_path / "model")
     predictor = load(model, "cpu")
-    predictor._internal_maybe_mirror_and_predict = lambda _: torch.full((1, 3, 8, 8, 8), 1e5)
     job = Job((image(tmp_path / "case_0000.nii.gz"),), tmp_path / "out" / "case")
-    with pytest.raises(RuntimeError, match="infinite in float16"):
-        predict_bounded(predictor, model, job)
-    assert not list((tmp_path / "out").iterdir())
+    for value, said in ((1e5, "infinite in float16"), (torch.nan, "a logit is NaN")):
+        found = torch.full((1, 3, 8, 8, 8), value)
+        predictor._internal_maybe_mirror_and_predict = lambda _, found=found: found
+        with pytest.raises(RuntimeError, match=said):
+            predict_bounded(predictor, model, job)
+        assert not list((tmp_path / "out").iterdir())
