@@ -34,6 +34,7 @@ class Classifier:
         values: labels of the masks that count; none: all but 0.
         segmenter: folder of the model that predicted the masks; '' for drawn masks.
         notes: for every output.
+        table: the CSV file of the cases; it alone names patients.
     """
 
     folder: Path
@@ -46,6 +47,7 @@ class Classifier:
     values: tuple[int, ...]
     segmenter: str
     notes: tuple[str, ...]
+    table: str
 
     def image(self, case: str) -> Path:
         """The image of a case.
@@ -70,9 +72,8 @@ class Classifier:
         content = self._content()
         if (self.folder / FILE).is_file():
             known = read_object(self.folder / FILE)
-            changed = [
-                key for key in content if known.get(key) != content[key] and key != "made_with"
-            ]
+            may = ("made_with", "table")
+            changed = [k for k in content if known.get(k) != content[k] and k not in may]
             if changed:
                 raise UserError(
                     f"{self.folder}: holds a classifier with other {', '.join(changed)}; pass another folder with -o"
@@ -96,6 +97,7 @@ class Classifier:
                     "values": self.values,
                     "segmenter": self.segmenter,
                     "notes": self.notes,
+                    "table": self.table,
                 }
             )
         )
@@ -128,6 +130,7 @@ def read_classifier(folder: Path) -> Classifier:
             tuple(content["values"]),
             content["segmenter"],
             tuple(content["notes"]),
+            content["table"],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder / FILE}: damaged ({error!r}); train again") from error

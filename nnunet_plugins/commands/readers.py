@@ -67,6 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metrics", metavar="NAME", nargs="+", help="of masks (default: dice precision recall)"
     )
+    parser.add_argument(
+        "--paper", action="store_true", help="show tables 3 and 5 of paper 002 above the scores"
+    )
     parser.add_argument("--title", metavar="TEXT", default="Reader study", help="of the page")
     parser.add_argument("-j", metavar="N", type=int, help="number of processes for scoring")
 
@@ -92,6 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
             washout=arguments.washout,
             metrics=arguments.metrics or METRICS,
             by=arguments.by,
+            paper=arguments.paper,
             jobs=cores() if arguments.j is None else arguments.j,
             progress=progress,
         ),

@@ -129,6 +129,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _init(arguments: argparse.Namespace) -> int:
     from dataclasses import fields
 
+    from nnunet_plugins.rounds.curve import following
     from nnunet_plugins.rounds.init import Choices, begin
     from nnunet_plugins.rounds.settings import Settings
 
@@ -144,11 +145,12 @@ def _init(arguments: argparse.Namespace) -> int:
     print(f"blind    {sum(one.blind for one in cases)} cases are read without a proposal")
     for note in notes:
         print(f"note     {note}")
-    print(f"next     nnunet-plugins rounds next {arguments.folder}")
+    print(f"next     {following('next', arguments.folder)}")
     return 0
 
 
 def _next(arguments: argparse.Namespace) -> int:
+    from nnunet_plugins.rounds.curve import following
     from nnunet_plugins.rounds.next_round import next_round
 
     def say(text: str) -> None:
@@ -159,11 +161,12 @@ def _next(arguments: argparse.Namespace) -> int:
     shown = sum(one["shown"] for one in record["cases"].values())
     print(f"round    {number}: {len(record['cases'])} cases, {shown} with a proposal")
     print(f"written  {rounds.readers(number)}")
-    print(f"next     nnunet-plugins rounds ingest {arguments.folder} FOLDER --reader NAME")
+    print(f"next     {following('ingest', arguments.folder)} FOLDER --reader NAME")
     return 0
 
 
 def _ingest(arguments: argparse.Namespace) -> int:
+    from nnunet_plugins.rounds.curve import following
     from nnunet_plugins.rounds.ingest import ingest
     from nnunet_plugins.text_table import count, number, ruled
 
@@ -185,9 +188,7 @@ def _ingest(arguments: argparse.Namespace) -> int:
     if taken.known:
         print(f"known    {count(len(taken.known), 'mask')} taken back before")
     print(f"round    {taken.round}: {count(len(taken.missing), 'case')} still out")
-    print(
-        f"next     nnunet-plugins rounds {'status' if taken.missing else 'next'} {arguments.folder}"
-    )
+    print(f"next     {following('status' if taken.missing else 'next', arguments.folder)}")
     return 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from dataset_conversion.errors import DatasetError
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.readers.confidence import as_ratings
 from nnunet_plugins.readers.design import crossed, missing, not_blind, not_known, periods
@@ -178,7 +177,7 @@ def test_a_second_truth_of_a_case_is_refused(tmp_path):
 
 
 def test_no_file(tmp_path):
-    with pytest.raises(DatasetError, match="the table of reads cannot be read"):
+    with pytest.raises(UserError, match="the table of reads cannot be read"):
         read_reads(tmp_path / "none.csv", None, None)
 
 

@@ -128,10 +128,10 @@ def test_a_mask_of_another_patient_on_an_equal_grid_is_found(tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("case;minutes\na;1\n", "no column case and minutes"),
-        ("case,minutes\na,soon\n", "a has 'soon'; expected a number"),
-        ("case,minutes\na,-1\n", "a has '-1'"),
-        ("case,minutes\na,nan\n", "a has 'nan'"),
+        ("case,time\na,1\n", "columns missing: minutes"),
+        ("case;minutes\na;soon\n", "row 2, minutes is 'soon'; expected a number"),
+        ("case,minutes\na,-1\n", "minutes is '-1'"),
+        ("case,minutes\na,nan\n", "minutes is 'nan'"),
         ("case,minutes\na,1\na,2\n", "a has two rows"),
         ("case,minutes\nb,1\n", "no mask is returned for b"),
     ],

@@ -292,13 +292,21 @@ def test_entropy_is_one_where_the_classes_are_equal_and_zero_where_one_is_certai
     np.testing.assert_allclose(entropy(sigmoids[:1]), [1, 0], atol=1e-12)
 
 
-def test_the_interval_of_a_difference_of_medians():
+def test_the_interval_of_a_difference_of_medians_is_by_patient():
     shown, hidden = [0.9, 0.92, 0.94, 0.96], [0.7, 0.72, 0.74, 0.76]
-    low, high = interval(shown, hidden)
+    low, high = interval(shown, hidden, [1, 2, 3, 4], [5, 6, 7, 8])
     assert low < 0.2 < high
     assert low >= 0.9 - 0.76
     assert high <= 0.96 - 0.70 + 1e-9
-    assert interval(shown, hidden[:2]) is None
+    assert interval(shown, hidden, [1, 2, 3, 4], [5, 5, 6, 6]) is None
+    # Ten equal cases of each patient are no more than one.
+    many = interval(
+        np.repeat(shown, 10), np.repeat(hidden, 10), [*np.repeat([1, 2, 3, 4], 10)],
+        [*np.repeat([5, 6, 7, 8], 10)],
+    )  # fmt: skip
+    assert many == pytest.approx((low, high))
+    as_cases = interval(np.repeat(shown, 10), np.repeat(hidden, 10), range(40), range(40))
+    assert as_cases[1] - as_cases[0] < 0.7 * (high - low)
 
 
 def test_convert_raw_keeps_the_mark(tmp_path, monkeypatch, commands):
