@@ -84,6 +84,8 @@ channel, lesions, epochs, batch, learning_rate, positive_weight, augment, seeds
     rows = with_splits(cases, fold=fold, shares=shares, seed=split_seed)
     sources = _sources(dataset, model, masks, reference_masks)
     classifier = prepare(Path(output), rows, cases.classes, sources, chosen, Path(table))
+    for note in classifier.notes:
+        say(f"note     {note}")
     train(classifier, device=found, say=say)
     return classifier
 

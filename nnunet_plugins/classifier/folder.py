@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from dataset_conversion.errors import some
 from nnunet_plugins import __version__
 from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.classifier.settings import Settings
@@ -67,7 +68,7 @@ class Classifier:
         """Write classifier.json, or check that the one that is there is of the same training.
 
         Raises:
-            UserError: it is of another training.
+            UserError: it is of another training, or the folder holds other files.
         """
         content = self._content()
         if (self.folder / FILE).is_file():
@@ -79,6 +80,11 @@ class Classifier:
                     f"{self.folder}: holds a classifier with other {', '.join(changed)}; pass another folder with -o"
                 )
             return
+        others = [one.name for one in self.folder.glob("*") if not one.name.startswith(".")]
+        if others:
+            raise UserError(
+                f"{self.folder}: holds other files ({some(sorted(others))}); pass a new or empty folder with -o"
+            )
         write_json(self.folder / FILE, content)
 
     def _content(self) -> dict[str, Any]:

@@ -117,8 +117,10 @@ def evaluate(predictions: Predictions, split: str, *, resamples: int = RESAMPLES
         resamples: of the bootstrap.
 
     Raises:
-        UserError: the split has one class only, or is the validation set.
+        UserError: the split has one class only, or is the validation set, or there are no resamples.
     """
+    if resamples < 1:
+        raise UserError(f"--resamples {resamples}: expected 1 or more; intervals need about 2000")
     if split not in ("test", "external"):
         raise UserError(
             f"--split {split}: allowed are test and external; the threshold was chosen on validation"
@@ -134,10 +136,7 @@ def evaluate(predictions: Predictions, split: str, *, resamples: int = RESAMPLES
     _, thresholds = patients_of(cases, lambda one: one.threshold)
     calls = (probabilities >= thresholds).astype(np.int64)
     counts = count(labels, calls)
-    seeds = [
-        patients_of(cases, lambda one, place=place: one.seeds[place])
-        for place in range(len(predictions.seeds))
-    ]
+    seeds = [patients_of(cases, _of_seed(place)) for place in range(len(predictions.seeds))]
     folds = [patients_of(part.of(split)) for part in predictions.folds]
     return Result(
         predictions, split, len(cases), labels, probabilities, calls, counts,
@@ -157,6 +156,10 @@ def patients_of(
     values = np.array([value(one) for one in known])
     labels, means = by_patient(numbers, [int(one.label or 0) for one in known], values)
     return np.array(labels, np.int64), means
+
+
+def _of_seed(place: int) -> Callable[[Scored], float]:
+    return lambda one: one.seeds[place]
 
 
 def _measures(

@@ -229,6 +229,9 @@ def read_predictions(path: Path) -> Predictions:
         cases = tuple(Scored(**one) for one in content["cases"])
         found = replace(Predictions(**values), cases=cases)
         origin = found.training["threshold_from"]
+        numbers = [found.threshold, *(v for one in cases for v in (one.threshold, one.probability))]
+        if not np.isfinite(np.array(numbers, np.float64)).all():
+            raise ValueError("a number is not finite")
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: damaged ({error!r}); predict again") from error
     if origin != "validation":

@@ -176,7 +176,7 @@ def page(found: Evaluation) -> str:
     drawn = charts.charts(_named(found), found.readers)
     items = checklist.filled(found.results)
     return environment.get_template("classification.html").render(
-        title=found.name,
+        title=f"Classification: {found.name}",
         lead=_lead(found),
         style=Markup((pages.TEMPLATES / "style.css").read_text(encoding="utf-8")),
         warnings=found.warnings,

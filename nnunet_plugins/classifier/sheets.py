@@ -44,7 +44,7 @@ def measures_sheet(result: Result) -> Sheet:
     cases = f" ({count(result.cases, 'case')}; probabilities are averaged by patient)"
     positive = result.predictions.classes[1]
     return Sheet(
-        f"{SPLITS[result.split]}: {patients}, {int(result.labels.sum())} {positive}"
+        f"{SPLITS[result.split]}: {patients}, {int(result.labels.sum())} of class {positive}"
         + (cases if result.cases != len(result.labels) else ""),
         ("measure", "value", "95 % interval", "bootstrap", "counts"),
         rows,
@@ -185,7 +185,7 @@ def paper_sheet(result: Result) -> Sheet:
     footnotes = [one for one in PAPER.footnotes if one.startswith("Table 4")]
     counts = "; ".join(f"{side}: {text}" for side, text in _COUNTS_OF_PAPER.items())
     return Sheet(
-        "Paper 002, table 4, and this classifier",
+        f"{PAPER.key}, table 4, and this classifier",
         ("measure", *(f"paper, {side}" for side in CLASSIFIER), f"here, {result.split}"),
         tuple(rows),
         notes=(

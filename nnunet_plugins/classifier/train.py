@@ -110,15 +110,17 @@ def find_masks(cases: Sequence[str], sources: Sources) -> Masks:
 
 
 def lesion_values(names: Sequence[str], sources: Sources) -> tuple[int, ...]:
-    """The values of labels in the masks; none for no names.
+    """The values of labels in the masks; without names, those of all labels but the ignore label; none: all but 0.
 
     Raises:
         UserError: unknown label.
     """
-    if not names:
-        return ()
     declared = (sources.model or sources.raw) / "dataset.json"
-    known = read_labels(declared, declared.name).values
+    labels = read_labels(declared, declared.name)
+    known = labels.values
+    if not names and labels.ignore is None:
+        return ()
+    names = names or list(known)
     unknown = [name for name in names if name not in known]
     if unknown:
         raise UserError(f"--lesions {unknown[0]}: unknown label; allowed: {', '.join(known)}")

@@ -64,7 +64,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--shares", nargs=3, type=float, metavar="N", default=(455, 64, 129),
-        help="training, validation and test patients for a table without splits (default: paper 002's 455 64 129)",
+        help="training, validation and test patients for a table without splits (default: 455 64 129)",
     )  # fmt: skip
     parser.add_argument(
         "--split-seed", type=int, metavar="N", default=0, help="default: %(default)s"
@@ -155,7 +155,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         "--readers", metavar="CALLS.csv", type=Path, help="columns case, reader, call"
     )
     parser.add_argument(
-        "--paper", action="store_true", help="show table 4 of paper 002 next to the scores"
+        "--paper", action="store_true", help="show table 4 of sij-fm-25d-attention-unet"
     )
     parser.add_argument(
         "--resamples", type=int, metavar="N", default=2000, help="of the bootstrap (default: 2000)"
@@ -202,8 +202,6 @@ def _train(arguments: argparse.Namespace) -> int:
         print(line, flush=True)
 
     classifier = train_classifier(say=say, **_named(arguments))
-    for note in classifier.notes:
-        print(f"note     {note}")
     threshold = read_finished(classifier)["threshold"]
     print(f"written  {arguments.output} (threshold {threshold:.4f}, fixed on the validation set)")
     following = shlex.join(["nnunet-plugins", "classify", "predict", str(arguments.output)])

@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--metrics", metavar="NAME", nargs="+", help="of masks (default: dice precision recall)"
     )
     parser.add_argument(
-        "--paper", action="store_true", help="show tables 3 and 5 of paper 002 above the scores"
+        "--paper", action="store_true", help="show tables 3 and 5 of sij-fm-25d-attention-unet"
     )
     parser.add_argument("--title", metavar="TEXT", default="Reader study", help="of the page")
     parser.add_argument("-j", metavar="N", type=int, help="number of processes for scoring")

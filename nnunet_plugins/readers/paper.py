@@ -1,4 +1,4 @@
-"""Tables 3 and 5 of paper 002, two readers alone and assisted, above the same measures of a study."""
+"""Tables 3 and 5 of sij-fm-25d-attention-unet, two readers alone and assisted, above the same measures of a study."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def beside_paper(sheets: Sequence[Sheet]) -> list[Sheet]:
 
 def _sheet(number: int, ours: Sheet, rows: list[tuple[str, ...]], tests: str) -> Sheet:
     footnotes = [one for one in PAPER.footnotes if one.startswith(f"Table {number}")]
-    title = f"Paper 002, table {number}, and this study: {ours.title}"
+    title = f"{PAPER.key}, table {number}, and this study: {ours.title}"
     return Sheet(title, ours.head, (*rows, *ours.rows), 2, (tests, *footnotes, _OTHERS))
 
 

@@ -17,6 +17,7 @@ from nnunet_plugins.readers.reads import ARMS, Read, Reads
 REQUIRED = ("case", "reader", "arm")
 OPTIONAL = ("date", "order", "call", "confidence", "minutes", "truth", "comment")
 _EXAMPLE = "expected e.g. case,reader,arm,date,call,confidence,minutes"
+_LONGEST = 60  # characters of a reader's name, for tables and figures
 _TRUTH = "expected e.g. case,truth,patient"
 
 
@@ -65,6 +66,10 @@ def _read(row: Mapping[str, Cell], words: Mapping[str, bool]) -> Read:
     arm, call = row["arm"], row.get("call", empty)
     if arm.text.casefold() not in ARMS:
         raise UserError(f"{arm.where} is {arm.text!r}; allowed are {', '.join(ARMS)}")
+    if len(row["reader"].text) > _LONGEST:
+        raise UserError(
+            f"{row['reader'].where} has {len(row['reader'].text)} characters, more than {_LONGEST}; use a pseudonym"
+        )
     minutes = row.get("minutes", empty)
     if minutes.number is not None and minutes.number < 0:
         raise UserError(f"{minutes.where} is {minutes.text}; a reading time is 0 or more")

@@ -1,11 +1,13 @@
 """Measures of predictions that are made by hand: by patient, at the fixed threshold, and what is refused."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from nnunet_plugins.classifier.checklist import filled
 from nnunet_plugins.classifier.measures import evaluate
 from nnunet_plugins.classifier.paired import compare, read_readers
 from nnunet_plugins.classifier.predict import (
@@ -77,6 +79,8 @@ def test_the_threshold_is_that_of_the_validation_set_whatever_the_test_set():
     assert found.counts.fp == 0
     with pytest.raises(UserError, match="allowed are test and external"):
         evaluate(predictions(TEST), "validation")
+    with pytest.raises(UserError, match="--resamples 0: expected 1 or more"):
+        evaluate(predictions(TEST), "test", resamples=0)
     with pytest.raises(UserError, match="the test set has only axSpA"):
         evaluate(predictions(TEST[:3]), "test")
     with pytest.raises(UserError, match="the external set has no case"):
@@ -96,6 +100,10 @@ def test_predictions_are_read_back_and_a_threshold_of_the_test_set_is_refused(tm
     with pytest.raises(
         UserError, match="threshold was chosen on test; it must be fixed on the val"
     ):
+        read_predictions(tmp_path)
+    content["training"]["threshold_from"] = "validation"
+    (tmp_path / "predictions.json").write_text(json.dumps({**content, "threshold": float("nan")}))
+    with pytest.raises(UserError, match="damaged"):
         read_predictions(tmp_path)
     (tmp_path / "predictions.json").write_text(json.dumps({**content, "cases": [{"case": "a"}]}))
     with pytest.raises(UserError, match="damaged"):
@@ -174,3 +182,18 @@ def test_recalibration_with_a_reversed_score_is_reported():
     (sheet,) = [one for one in tables(Evaluation("a", (result,))) if one.title == "Calibration"]
     assert "NOT POSITIVE" in sheet.notes[1]
     assert np.isfinite(result.calibration.brier_after)
+
+
+def test_items_of_the_checklists_are_those_of_the_published_lists():
+    """STARD-AI has 40 items, TRIPOD+AI 27 and CLAIM 44; the parts of an item are letters."""
+    items = filled((evaluate(predictions(TEST), "test", resamples=20),))
+    most, seen = {"STARD-AI": 40, "TRIPOD+AI": 27, "CLAIM": 44}, set()
+    for name, about, answer in items:
+        checklist, numbers = name.split(" ", 1)
+        for one in re.findall(r"\d+", numbers):
+            assert 1 <= int(one) <= most[checklist], name
+        assert about
+        assert answer
+        seen.add((checklist, about.endswith("(new)")))
+    assert len(seen) == 4
+    assert {"STARD-AI 15c", "STARD-AI 30", "TRIPOD+AI 12a", "CLAIM 22"} <= {one[0] for one in items}

@@ -51,7 +51,17 @@ def test_a_round_that_is_killed_goes_on_and_the_next_begins_with_its_weights(tmp
         )
         assert found.returncode == 0, found.stdout[-2000:] + found.stderr[-3000:]
 
-    options = ["--folds", 2, "--order", "uncertain", "--to", "nii.gz", "-device", "cpu", "--fine-tune"]
+    options = [
+        "--folds",
+        2,
+        "--order",
+        "uncertain",
+        "--to",
+        "nii.gz",
+        "-device",
+        "cpu",
+        "--fine-tune",
+    ]
     plan = "--plan=--preset cpu --epochs 1 --iterations 1"
     done("init", folder, "--dataset", 700, "--groups", patients, *options, plan)
     rounds = Rounds.read(folder)
