@@ -132,6 +132,8 @@ def classify(
     from nnunet_plugins.classifier.predict import NEW, predict, write_predictions
     from nnunet_plugins.prediction import find_device
 
+    if grad_cam < 0:
+        raise UserError(f"--grad-cam {grad_cam}: expected 0 or more")
     device_found = find_device(device)
     trained = read_classifier(Path(classifier))
     splits: tuple[str, ...] = ("validation", "test", "external")

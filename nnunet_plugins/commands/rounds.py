@@ -129,10 +129,18 @@ def run(arguments: argparse.Namespace) -> int:
 def _init(arguments: argparse.Namespace) -> int:
     from dataclasses import fields
 
+    from nnunet_plugins.commands import plan
+    from nnunet_plugins.errors import UserError
+    from nnunet_plugins.planners.presets import PRESETS
     from nnunet_plugins.rounds.curve import following
     from nnunet_plugins.rounds.init import Choices, begin
     from nnunet_plugins.rounds.settings import Settings
 
+    check = argparse.ArgumentParser(prog="nnunet-plugins rounds init --plan", allow_abbrev=False)
+    plan.add_arguments(check)
+    planned = check.parse_args([arguments.dataset, "--network", arguments.network, *arguments.plan])
+    if planned.preset and planned.preset not in PRESETS:
+        raise UserError(f"--plan: --preset {planned.preset}: allowed: {', '.join(PRESETS)}")
     made = ("dataset", "source", "cases")
     settings = {f.name: getattr(arguments, f.name) for f in fields(Settings) if f.name not in made}
     chosen = Choices(

@@ -246,7 +246,7 @@ PAPER = Paper(
         "(Wald), with n of all patients also for the shares of a part of them.",
         "Table 3: the intervals, according to the methods from the bootstrap, are symmetric around the means, which "
         "percentiles of the bootstrap seldom are.",
-        "Table 5: the shares of the assisted readers are no ratios of counts of 37 and 21 patients; the nearest "
+        "Table 5: the shares of the assisted readers are not ratios of counts of 37 and 21 patients; the nearest "
         "counts are 33 true positives, 4 false negatives, 12 true negatives and 9 false positives (resident) and 35, "
         "2, 13 and 8 (expert).",
         "Table 5: of the eight limits of the accuracy, six are shares of 55 patients, such as 32/55 = 58.18 %, and "

@@ -63,7 +63,7 @@ class Choices:
         """Check the washout.
 
         Raises:
-            UserError: it is no number of days.
+            UserError: it is not a number of days.
         """
         if not 0 <= self.washout < math.inf:
             raise UserError(f"--washout {self.washout:g}: expected a number of days, 0 or more")

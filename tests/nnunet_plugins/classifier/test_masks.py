@@ -69,7 +69,7 @@ def test_other_datasets_are_noted_and_missing_masks_named(world):
     assert reference_masks(["c4"], [raw / "labelsTs"]).notes == (REFERENCES,)
 
 
-def test_voxels_of_the_ignore_label_are_no_lesions(world):
+def test_voxels_of_the_ignore_label_do_not_count_as_lesions(world):
     _, raw = world
     sources = Sources(raw, None, references=True)
     assert lesion_values((), sources) == ()  # all but 0

@@ -217,7 +217,7 @@ def test_counts_of_the_readers_of_the_25d_paper(reader, arm, counts, exact) -> N
         shares = [abs(100 * one / n - found[name]) for one in range(n + 1)]
         assert shares.index(min(shares)) == k
     assert round(kappa(*counts), 3) == pytest.approx(found["kappa"], abs=1e-9 if exact else 0.01)
-    assert stated("sij-fm-25d-attention-unet", "no ratios of counts of 37 and 21 patients")
+    assert stated("sij-fm-25d-attention-unet", "not ratios of counts of 37 and 21 patients")
 
 
 def test_limits_of_the_accuracy_of_the_readers_of_the_25d_paper() -> None:

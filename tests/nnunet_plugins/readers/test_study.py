@@ -313,6 +313,6 @@ def test_the_tables_of_the_paper_are_above_the_rows_of_the_study(tmp_path, masks
 
 
 @pytest.mark.parametrize("washout", [float("nan"), -1.0, float("inf")])
-def test_a_washout_that_is_no_number_of_days_is_refused(washout):
+def test_a_washout_below_zero_or_infinite_is_refused(washout):
     with pytest.raises(UserError, match="expected a number of days, 0 or more"):
         Choices(washout=washout)

@@ -338,6 +338,11 @@ def test_the_commands_print_what_comes_next(tmp_path, monkeypatch, commands, cap
         "-device",
         "cpu",
     ]
+    assert main([*init, "--plan=--preset foo"]) == 2
+    assert "--preset foo: allowed: cpu" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*init, "--plan=--epochs many"])
+    assert "argument --epochs: invalid int value: 'many'" in capsys.readouterr().err
     assert main([*init, "--anchoring-subset", "1"]) == 0
     assert "cases    6 of 5 patients" in capsys.readouterr().out
     assert main(["rounds", "next", folder]) == 0
@@ -356,7 +361,9 @@ def test_the_commands_print_what_comes_next(tmp_path, monkeypatch, commands, cap
     ("options", "match"),
     [
         ({"order": "best"}, "--order best: allowed: random, uncertain"),
-        ({"folds": 1}, "--folds 1: expected an integer of 2 or more"),
+        ({"folds": 1}, "--folds 1: expected an integer from 2 to 100000"),
+        ({"seed": -1}, "--seed -1: expected an integer from 0"),
+        ({"configuration": "4d"}, "-c 4d: allowed: 2d, 3d_fullres, 3d_lowres"),
         ({"stop_dice": 1.5}, "--stop-dice 1.5: expected a number above 0, at most 1"),
         ({"blind": 5}, "--anchoring-subset 5: allowed are 0 to 4, as there are 5 patients"),
         ({"labels": "missing.txt"}, "--labels missing.txt: allowed: all, none, or a text file"),
