@@ -208,7 +208,7 @@ def _status(arguments: argparse.Namespace) -> int:
     rounds = Rounds.read(arguments.folder)
     print(status_text(rounds))
     found = curve_of(rounds)
-    if found:
+    if any(one.measured for one in found):
         path = arguments.output or rounds.folder / "curve.png"
         write_curve(found, path, rounds.settings.stop_dice)
         print(f"figure   {path}")

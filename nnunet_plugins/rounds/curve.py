@@ -54,6 +54,11 @@ class Round:
         """Whether every case came back."""
         return self.returned == self.exported
 
+    @property
+    def measured(self) -> bool:
+        """Whether there is anything to draw."""
+        return any((self.model, self.minutes, self.shown, self.hidden, self.before))
+
 
 def curve_of(rounds: Rounds) -> list[Round]:
     """The rounds that were exported, in their order."""
