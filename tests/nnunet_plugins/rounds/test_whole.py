@@ -98,7 +98,7 @@ def test_a_round_that_is_killed_goes_on_and_the_next_begins_with_its_weights(tmp
     for fold in range(2):
         (weights,) = rounds.round(1).glob(f"nnunet/nnUNet_results/*/*/fold_{fold}/{FINAL}")
         log = (rounds.round(2) / "logs" / f"train_{fold}.txt").read_text()
-        assert "oading pretrained weights from file" in log
+        assert "initial weights: pretrained" in log
         assert str(weights) in log
     first, second = (
         next(rounds.round(number).glob(f"nnunet/nnUNet_preprocessed/*/{PLANS}.json")).read_text()
