@@ -1,6 +1,7 @@
 """nnU-Net v2 plugins for spine and sacroiliac-joint segmentation.
 
-`convert`, `check`, `plan`, `evaluate`, `compare`, `build_network` and `register_trainers` do what the commands do.
+`convert`, `check`, `plan`, `evaluate`, `compare`, `train_classifier`, `classify`, `evaluate_classifier`,
+`build_network` and `register_trainers` do what the commands do.
 Importing this package imports neither torch nor nnU-Net; a function imports what it needs when it is used.
 """
 
@@ -10,7 +11,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nnunet_plugins.api import build_network, check, compare, convert, plan
+    from nnunet_plugins.api import (
+        build_network,
+        check,
+        classify,
+        compare,
+        convert,
+        evaluate_classifier,
+        plan,
+        train_classifier,
+    )
     from nnunet_plugins.environment import register_trainers
     from nnunet_plugins.evaluation import evaluate
 
@@ -18,11 +28,14 @@ __version__ = "0.2.0"
 __all__ = [
     "build_network",
     "check",
+    "classify",
     "compare",
     "convert",
     "evaluate",
+    "evaluate_classifier",
     "plan",
     "register_trainers",
+    "train_classifier",
 ]
 
 _ELSEWHERE = {"evaluate": "evaluation", "register_trainers": "environment"}

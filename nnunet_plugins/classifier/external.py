@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from dataset_conversion.errors import some
 from nnunet_plugins.classifier.folder import Classifier, find_image
 from nnunet_plugins.classifier.predict import NEW
-from nnunet_plugins.classifier.table import Row, read_table
+from nnunet_plugins.classifier.table import Row, patient_ids, read_table
 from nnunet_plugins.classifier.train import Sources, find_masks
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.plans_file import read_object
 
 
 def external_cases(
-    classifier: Classifier, sources: Sources, table: Path | None, label: str = "label"
+    classifier: Classifier,
+    sources: Sources,
+    table: Path | None,
+    label: str = "label",
+    *,
+    unrelated_ids: bool = False,
 ) -> Classifier:
     """Return the classifier with the cases of another dataset instead of its own.
 
@@ -23,11 +29,13 @@ def external_cases(
         sources: of the other dataset.
         table: cases and diagnoses; None scores all images of imagesTr and imagesTs without diagnoses.
         label: name of the table's column with the diagnosis.
+        unrelated_ids: whether equal ids in this table and that of the training are of different patients.
 
     Raises:
-        UserError: other classes than those of the classifier, or a file is missing.
+        UserError: other classes than those of the classifier, a file is missing, or the dataset or a patient is of
+            the training.
     """
-    settings = classifier.settings
+    settings, notes = classifier.settings, classifier.notes
     ending = str(read_object(sources.raw / "dataset.json").get("file_ending", ".nii.gz"))
     images = [sources.raw / name for name in ("imagesTr", "imagesTs")]
     if any(str(one.resolve()) in classifier.images for one in images):
@@ -49,6 +57,7 @@ def external_cases(
                 f"{' and '.join(classifier.classes)}"
             )
         rows = [replace(row, split="external") for row in found.rows]
+        notes = (*notes, *_check_patients(classifier, table, unrelated_ids))
     for row in rows:
         find_image(row.case, images, settings.channel, ending)
     masks = find_masks([row.case for row in rows], sources)
@@ -59,5 +68,27 @@ def external_cases(
         ending=ending,
         masks={case: str(file) for case, file in masks.files.items()},
         segmenter="" if masks.references else str(sources.model),
-        notes=tuple(dict.fromkeys((*classifier.notes, *masks.notes))),
+        notes=tuple(dict.fromkeys((*notes, *masks.notes))),
     )
+
+
+def _check_patients(classifier: Classifier, table: Path, unrelated_ids: bool) -> list[str]:
+    """Check that no patient of the training is in the table; return what is not known."""
+    if unrelated_ids:
+        return [
+            "external set: ids of patients were declared to be unrelated to those of the training"
+        ]
+    if not Path(classifier.table).is_file():
+        return [
+            "external set: whether it shares patients with the training is not known: the table of the training is "
+            "not where it was"
+        ]
+    used = {row.case for row in classifier.rows if row.split in ("train", "validation")}
+    known = {one for case, one in patient_ids(Path(classifier.table)).items() if case in used}
+    shared = sorted(case for case, one in patient_ids(table).items() if one in known)
+    if shared:
+        raise UserError(
+            f"{table}: {len(shared)} cases are of patients whose ids are in the training or validation set: "
+            f"{some(shared)}; remove them, or pass --unrelated-ids if both tables number different patients alike"
+        )
+    return []

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from dataset_conversion.errors import some
 from nnunet_plugins import __version__
 from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.classifier.settings import Settings
@@ -34,6 +35,7 @@ class Classifier:
         values: labels of the masks that count; none: all but 0.
         segmenter: folder of the model that predicted the masks; '' for drawn masks.
         notes: for every output.
+        table: the CSV file of the cases; it alone names patients.
     """
 
     folder: Path
@@ -46,6 +48,7 @@ class Classifier:
     values: tuple[int, ...]
     segmenter: str
     notes: tuple[str, ...]
+    table: str
 
     def image(self, case: str) -> Path:
         """The image of a case.
@@ -65,19 +68,23 @@ class Classifier:
         """Write classifier.json, or check that the one that is there is of the same training.
 
         Raises:
-            UserError: it is of another training.
+            UserError: it is of another training, or the folder holds other files.
         """
         content = self._content()
         if (self.folder / FILE).is_file():
             known = read_object(self.folder / FILE)
-            changed = [
-                key for key in content if known.get(key) != content[key] and key != "made_with"
-            ]
+            may = ("made_with", "table")
+            changed = [k for k in content if known.get(k) != content[k] and k not in may]
             if changed:
                 raise UserError(
                     f"{self.folder}: holds a classifier with other {', '.join(changed)}; pass another folder with -o"
                 )
             return
+        others = [one.name for one in self.folder.glob("*") if not one.name.startswith(".")]
+        if others:
+            raise UserError(
+                f"{self.folder}: holds other files ({some(sorted(others))}); pass a new or empty folder with -o"
+            )
         write_json(self.folder / FILE, content)
 
     def _content(self) -> dict[str, Any]:
@@ -96,6 +103,7 @@ class Classifier:
                     "values": self.values,
                     "segmenter": self.segmenter,
                     "notes": self.notes,
+                    "table": self.table,
                 }
             )
         )
@@ -128,6 +136,7 @@ def read_classifier(folder: Path) -> Classifier:
             tuple(content["values"]),
             content["segmenter"],
             tuple(content["notes"]),
+            content["table"],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder / FILE}: damaged ({error!r}); train again") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +29,14 @@ class Volume:
         mask: whether a voxel is in a lesion; (z, y, x), bool.
         grid: its geometry; all values are 0.
         orientation: the directions of x, y and z, such as LIP for coronal slices.
+        digest: of the grey values of the image file, whatever its name, type, compression and order of axes.
     """
 
     image: NDArray[np.float16]
     mask: NDArray[np.bool_]
     grid: sitk.Image
     orientation: str
+    digest: str
 
     def channels(self) -> NDArray[np.float32]:
         """The image, and the image within the mask (0 outside); (2, z, y, x)."""
@@ -60,11 +63,12 @@ def load(image: Path, mask: Path, values: Sequence[int], settings: Settings) -> 
         raise UserError(str(error)) from error
     found = sitk.GetArrayViewFromImage(labels)
     lesion = np.isin(found, values) if values else found != 0
-    grey = sitk.GetArrayFromImage(picture).astype(np.float32)
+    turned = oriented_to(picture, SLICES_FIRST)
+    grey = sitk.GetArrayFromImage(turned).astype(np.float32)
     spread = float(grey.std())
     if not np.isfinite(spread) or spread == 0:
         raise UserError(f"{image}: has no contrast (standard deviation {spread:g}); check the file")
-    first = oriented_to(like((grey - grey.mean()) / spread, picture), SLICES_FIRST)
+    first = like((grey - grey.mean()) / spread, turned)
     second = oriented_to(like(lesion.astype(np.uint8), picture), SLICES_FIRST)
     grid = _grid(first, settings)
     resampled = sitk.Resample(first, grid, sitk.Transform(), sitk.sitkLinear, 0.0)
@@ -74,6 +78,7 @@ def load(image: Path, mask: Path, values: Sequence[int], settings: Settings) -> 
         sitk.GetArrayFromImage(nearest) > 0,
         grid,
         orientation(first),
+        hashlib.sha256(repr(grey.shape).encode() + grey.tobytes()).hexdigest(),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +58,8 @@ class Calibration:
     Attributes:
         bins: of the reliability curve.
         line: intercept and slope, 0 and 1 if calibrated; None if the classes are separated.
-        recalibration: fitted on the validation set; None without validation patients of both classes.
+        recalibrations: fitted on the validation set, or on that of each fold; none without validation patients of
+            both classes.
         recalibrated: its probabilities of the patients, (n,).
         bins_after: of the recalibrated probabilities.
         brier_after: of the recalibrated probabilities.
@@ -65,7 +67,7 @@ class Calibration:
 
     bins: list[Bin]
     line: Recalibration | None
-    recalibration: Recalibration | None
+    recalibrations: tuple[Recalibration, ...]
     recalibrated: NDArray[np.float64] | None
     bins_after: list[Bin]
     brier_after: float | None
@@ -81,9 +83,11 @@ class Result:
         cases: number of cases.
         labels: 1 for the positive class; (n,).
         probabilities: mean of a patient's cases; (n,).
-        counts: of the calls at the fixed threshold.
+        calls: of the patients at the fixed threshold, or at that of their fold; (n,).
+        counts: of the calls.
         measures: in the order of `TITLES`.
         of_seeds: AUC of each seed.
+        of_folds: AUC of each fold; none without folds.
         calibration: see `Calibration`.
     """
 
@@ -92,15 +96,12 @@ class Result:
     cases: int
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float64]
+    calls: NDArray[np.int64]
     counts: Counts
     measures: tuple[Measure, ...]
     of_seeds: tuple[float, ...]
+    of_folds: tuple[float, ...]
     calibration: Calibration
-
-    @property
-    def calls(self) -> NDArray[np.int64]:
-        """Call of each patient at the fixed threshold; (n,)."""
-        return (self.probabilities >= self.predictions.threshold).astype(np.int64)
 
     def measure(self, name: str) -> Measure:
         """The measure of a name."""
@@ -116,8 +117,10 @@ def evaluate(predictions: Predictions, split: str, *, resamples: int = RESAMPLES
         resamples: of the bootstrap.
 
     Raises:
-        UserError: the split has one class only, or is the validation set.
+        UserError: the split has one class only, or is the validation set, or there are no resamples.
     """
+    if resamples < 1:
+        raise UserError(f"--resamples {resamples}: expected 1 or more; intervals need about 2000")
     if split not in ("test", "external"):
         raise UserError(
             f"--split {split}: allowed are test and external; the threshold was chosen on validation"
@@ -130,26 +133,33 @@ def evaluate(predictions: Predictions, split: str, *, resamples: int = RESAMPLES
             f"the {split} set has {f'only {names}' if names else 'no case with a label'}; both "
             f"{' and '.join(predictions.classes)} are required"
         )
-    calls = (probabilities >= predictions.threshold).astype(np.int64)
+    _, thresholds = patients_of(cases, lambda one: one.threshold)
+    calls = (probabilities >= thresholds).astype(np.int64)
     counts = count(labels, calls)
-    seeds = range(len(predictions.seeds))
-    each = [float(roc_auc_score(*patients_of(cases, seed))) for seed in seeds]
+    seeds = [patients_of(cases, _of_seed(place)) for place in range(len(predictions.seeds))]
+    folds = [patients_of(part.of(split)) for part in predictions.folds]
     return Result(
-        predictions, split, len(cases), labels, probabilities, counts,
-        _measures(labels, probabilities, calls, counts, resamples), tuple(each),
-        _calibration(predictions, labels, probabilities),
+        predictions, split, len(cases), labels, probabilities, calls, counts,
+        _measures(labels, probabilities, calls, counts, resamples),
+        tuple(float(roc_auc_score(*one)) for one in seeds),
+        tuple(float(roc_auc_score(*one)) for one in folds),
+        _calibration(predictions, split, labels, probabilities),
     )  # fmt: skip
 
 
 def patients_of(
-    cases: list[Scored], seed: int | None = None
+    cases: list[Scored], value: Callable[[Scored], float] = lambda one: one.probability
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Label and probability of each patient, by all seeds or by one (its place)."""
+    """Label and mean of a value, by default of the probability, of each patient."""
     known = [one for one in cases if one.label is not None]
     numbers = [-1 - i if one.patient is None else one.patient for i, one in enumerate(known)]
-    values = np.array([one.probability if seed is None else one.seeds[seed] for one in known])
-    labels, probabilities = by_patient(numbers, [int(one.label or 0) for one in known], values)
-    return np.array(labels, np.int64), probabilities
+    values = np.array([value(one) for one in known])
+    labels, means = by_patient(numbers, [int(one.label or 0) for one in known], values)
+    return np.array(labels, np.int64), means
+
+
+def _of_seed(place: int) -> Callable[[Scored], float]:
+    return lambda one: one.seeds[place]
 
 
 def _measures(
@@ -198,14 +208,24 @@ def _kappa(one: Counts) -> float | None:
 
 
 def _calibration(
-    predictions: Predictions, labels: NDArray[np.int64], probabilities: NDArray[np.float64]
+    predictions: Predictions,
+    split: str,
+    labels: NDArray[np.int64],
+    probabilities: NDArray[np.float64],
 ) -> Calibration:
     line = intercept_and_slope(labels, probabilities)
-    held, scores = patients_of(predictions.of("validation"))
-    fitted = recalibrate(held, scores) if len(set(held.tolist())) == 2 else None
-    after = fitted.of(probabilities) if fitted else None
+    fitted, after = [], []
+    # A patient who is tested in one fold is validated in another: each fold has its own recalibration.
+    for part in predictions.parts:
+        held, scores = patients_of(part.of("validation"))
+        if len(set(held.tolist())) == 2:
+            fitted.append(recalibrate(held, scores))
+            after.append(fitted[-1].of(patients_of(part.of(split))[1]))
+    if len(fitted) < len(predictions.parts) or (predictions.folds and split != "test"):
+        fitted = []  # the mean of the folds has no validation set of its own
+    recalibrated = np.concatenate(after) if fitted else None
     return Calibration(
-        reliability(labels, probabilities), line, fitted, after,
-        reliability(labels, after) if after is not None else [],
-        brier(labels, after) if after is not None else None,
+        reliability(labels, probabilities), line, tuple(fitted), recalibrated,
+        reliability(labels, recalibrated) if recalibrated is not None else [],
+        brier(labels, recalibrated) if recalibrated is not None else None,
     )  # fmt: skip

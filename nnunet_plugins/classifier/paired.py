@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +10,13 @@ from numpy.typing import NDArray
 
 from dataset_conversion.errors import some
 from nnunet_plugins.classifier.measures import Result
+from nnunet_plugins.csv_cells import table
 from nnunet_plugins.diagnosis import mcnemar
 from nnunet_plugins.diagnosis.calls import Counts, count
 from nnunet_plugins.diagnosis.delong import Difference, difference
 from nnunet_plugins.errors import UserError
+
+COLUMNS = ("case", "reader", "call")
 
 
 @dataclass(frozen=True)
@@ -94,27 +95,20 @@ def read_readers(path: Path, result: Result) -> list[Reader]:
     Raises:
         UserError: a column is missing, a call is not one of the classes, or a reader lacks a case or has two calls.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--readers {path}: cannot be read ({error})") from error
-    rows = list(csv.DictReader(io.StringIO(text)))
-    if not rows or not {"case", "reader", "call"} <= set(rows[0]):
-        raise UserError(f"--readers {path}: columns case, reader and call are required")
     classes = result.predictions.classes
+    words = [one.casefold() for one in classes]
     cases = [one for one in result.predictions.of(result.split) if one.label is not None]
     calls: dict[str, dict[str, int]] = {}
-    for number, row in enumerate(rows, 2):
-        if row["call"] not in classes:
-            raise UserError(
-                f"--readers {path}: row {number}: call {row['call']!r}; allowed are {' and '.join(classes)}"
-            )
-        own = calls.setdefault(row["reader"], {})
-        if row["case"] in own:
-            raise UserError(
-                f"--readers {path}: row {number}: {row['reader']} has two calls for {row['case']}"
-            )
-        own[row["case"]] = classes.index(row["call"])
+    for row in table(path, "table of --readers", "expected e.g. case,reader,call", COLUMNS):
+        case, reader, call = (row[name] for name in COLUMNS)
+        if call.text.casefold() not in words:
+            raise UserError(f"{call.where} is {call.text!r}; allowed are {' and '.join(classes)}")
+        own = calls.setdefault(reader.text, {})
+        if case.text in own:
+            raise UserError(f"{case.where}: {reader.text} has two calls for {case.text}; keep one")
+        own[case.text] = words.index(call.text.casefold())
+    if not calls:
+        raise UserError(f"--readers {path}: no row below the heading")
     labels = np.array([one.label for one in cases])
     model = np.array([one.call for one in cases])
     found = []

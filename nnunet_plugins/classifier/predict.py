@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -9,8 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from dataset_conversion.errors import some
 from nnunet_plugins.atomic_files import placed
-from nnunet_plugins.classifier.folder import Classifier, read_finished, write_json
+from nnunet_plugins.classifier.folder import (
+    Classifier,
+    read_classifier,
+    read_finished,
+    write_json,
+)
+from nnunet_plugins.classifier.table import Row
 from nnunet_plugins.classifier.train import load_cases, sigmoid
 from nnunet_plugins.classifier.training import load_network, logits_of
 from nnunet_plugins.csv_table import csv_text
@@ -35,6 +44,7 @@ class Scored:
         call: 1 if the probability is at least the threshold.
         seeds: probability of each seed.
         lesion_voxels: voxels of the mask on the network's grid.
+        threshold: of the classifier that scored the case.
     """
 
     case: str
@@ -45,6 +55,7 @@ class Scored:
     call: int
     seeds: tuple[float, ...]
     lesion_voxels: int
+    threshold: float
 
 
 @dataclass(frozen=True)
@@ -59,7 +70,8 @@ class Predictions:
         seeds: of the trainings.
         segmenter: folder name of the model that predicted the masks; '' for drawn masks.
         notes: for every output.
-        training: what finished.json records, and the settings.
+        training: what finished.json records, the settings, and the fold of a cross-validation.
+        folds: the predictions of each fold, if they are pooled.
     """
 
     classes: tuple[str, str]
@@ -70,6 +82,20 @@ class Predictions:
     segmenter: str
     notes: tuple[str, ...]
     training: Mapping[str, Any]
+    folds: tuple[Predictions, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Predictions, ...]:
+        """Predictions with one threshold and one validation set each."""
+        return self.folds or (self,)
+
+    @property
+    def threshold_text(self) -> str:
+        """The threshold, or those of the folds."""
+        each = [one.threshold for one in self.parts]
+        if len(each) == 1:
+            return f"{each[0]:.4f}"
+        return f"of each fold ({min(each):.4f} to {max(each):.4f}; external cases: their mean)"
 
     def of(self, *splits: str) -> list[Scored]:
         """The cases of some splits."""
@@ -85,7 +111,7 @@ def predict(
     """Score the cases of some splits.
 
     Raises:
-        UserError: the training is not finished, or a file cannot be read.
+        UserError: the training is not finished, a file cannot be read, or an image is one of the training.
     """
     finished = read_finished(classifier)
     threshold = float(finished["threshold"])
@@ -93,6 +119,18 @@ def predict(
     rows = [row for row in classifier.rows if row.case in volumes]
     if not rows:
         raise UserError(f"{classifier.folder}: no case to score in {', '.join(splits)}")
+    trained = {digest: case for case, digest in finished.pop("images").items()}
+    seen = {
+        row.case: trained[volumes[row.case].digest]
+        for row in rows
+        if row.split != "validation" and volumes[row.case].digest in trained
+    }
+    if seen:
+        first = next(iter(seen))
+        raise UserError(
+            f"{len(seen)} of {len(rows)} images are those of the training, under these or other names: "
+            f"{some(list(seen))} ({first} is {seen[first]}); leave them out"
+        )
     settings = classifier.settings
     order = [volumes[row.case] for row in rows]
     each = np.array(
@@ -118,6 +156,7 @@ def predict(
             int(mean[place] >= threshold),
             tuple(float(one) for one in each[:, place]),
             int(order[place].mask.sum()),
+            threshold,
         )
         for place, row in enumerate(rows)
     )
@@ -129,8 +168,25 @@ def predict(
         settings.seeds,
         Path(classifier.segmenter).name,
         classifier.notes,
-        {**finished, "settings": settings.as_json()},
+        {
+            **finished,
+            "settings": settings.as_json(),
+            "cross_validation": cross_validation(read_classifier(classifier.folder).rows),
+        },
     )
+
+
+def cross_validation(rows: Sequence[Row]) -> dict[str, Any] | None:
+    """The tested fold, all folds, and the digest of the table of a training; None without folds."""
+    tested = {row.fold for row in rows if row.split == "test"}
+    if len(tested) != 1 or None in tested:
+        return None
+    known = sorted([row.case, row.patient, row.label, row.fold] for row in rows)
+    return {
+        "fold": tested.pop(),
+        "folds": sorted({row.fold for row in rows if row.fold is not None}),
+        "table": hashlib.sha256(json.dumps(known).encode()).hexdigest(),
+    }
 
 
 def write_predictions(folder: Path, found: Predictions) -> list[Path]:
@@ -140,13 +196,14 @@ def write_predictions(folder: Path, found: Predictions) -> list[Path]:
     rows = [
         [
             one.case, one.patient, one.split, None if one.label is None else found.classes[one.label],
-            one.probability, found.threshold, found.classes[one.call], *one.seeds, one.lesion_voxels,
+            one.probability, one.threshold, found.classes[one.call], *one.seeds, one.lesion_voxels,
         ]
         for one in found.cases
     ]  # fmt: skip
     with placed(folder / CSV) as temporary:
         temporary.write_text(csv_text([head, *rows]), encoding="utf-8")
     content = {"format": FORMAT, "format_version": VERSION, **asdict(found)}
+    del content["folds"]  # one classifier is written
     write_json(folder / JSON, content)
     return [folder / CSV, folder / JSON]
 
@@ -172,6 +229,9 @@ def read_predictions(path: Path) -> Predictions:
         cases = tuple(Scored(**one) for one in content["cases"])
         found = replace(Predictions(**values), cases=cases)
         origin = found.training["threshold_from"]
+        numbers = [found.threshold, *(v for one in cases for v in (one.threshold, one.probability))]
+        if not np.isfinite(np.array(numbers, np.float64)).all():
+            raise ValueError("a number is not finite")
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: damaged ({error!r}); predict again") from error
     if origin != "validation":

@@ -61,7 +61,7 @@ def tables(found: Evaluation) -> list[Sheet]:
         made += [
             sheets.measures_sheet(result),
             sheets.calls_sheet(result),
-            sheets.seeds_sheet(result),
+            sheets.trainings_sheet(result),
         ]
         made.append(sheets.calibration_sheet(result))
     if found.other and found.comparison:
@@ -82,7 +82,7 @@ def as_json(found: Evaluation) -> dict[str, Any]:
         "name": found.name,
         "notes": list(found.warnings),
         "classes": found.results[0].predictions.classes,
-        "threshold": found.results[0].predictions.threshold,
+        "thresholds": [one.threshold for one in found.results[0].predictions.parts],
         "splits": {
             one.split: {
                 "patients": len(one.labels),
@@ -93,11 +93,10 @@ def as_json(found: Evaluation) -> dict[str, Any]:
                     for m in one.measures
                 },
                 "auc_of_seeds": one.of_seeds,
+                "auc_of_folds": one.of_folds,
                 "calibration": {
                     "line": asdict(one.calibration.line) if one.calibration.line else None,
-                    "recalibration": asdict(one.calibration.recalibration)
-                    if one.calibration.recalibration
-                    else None,
+                    "recalibrations": [asdict(fit) for fit in one.calibration.recalibrations],
                     "brier_recalibrated": one.calibration.brier_after,
                     "bins": [asdict(b) for b in one.calibration.bins],
                     "bins_recalibrated": [asdict(b) for b in one.calibration.bins_after],
@@ -177,7 +176,7 @@ def page(found: Evaluation) -> str:
     drawn = charts.charts(_named(found), found.readers)
     items = checklist.filled(found.results)
     return environment.get_template("classification.html").render(
-        title=found.name,
+        title=f"Classification: {found.name}",
         lead=_lead(found),
         style=Markup((pages.TEMPLATES / "style.css").read_text(encoding="utf-8")),
         warnings=found.warnings,

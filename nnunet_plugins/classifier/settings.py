@@ -57,17 +57,22 @@ class Settings:
 
         if self.network not in NETWORKS:
             raise UserError(f"--network {self.network}: allowed are {', '.join(NETWORKS)}")
-        for option, value, least in (
-            ("--size", min(self.size), LEAST_SIZE),
-            ("--spacing", min(self.spacing), 1e-3),
-            ("--epochs", self.epochs, 1),
-            ("--batch", self.batch, 2),
-            ("--learning-rate", self.learning_rate, 1e-12),
-            ("--positive-weight", self.positive_weight, 1e-12),
+        for option, values, least, most in (
+            ("--size", self.size, LEAST_SIZE, 2048),
+            ("--spacing", self.spacing, 1e-3, 1e3),
+            ("--channel", (self.channel,), 0, 9999),
+            ("--epochs", (self.epochs,), 1, 10**6),
+            ("--batch", (self.batch,), 2, 10**4),
+            ("--learning-rate", (self.learning_rate,), 1e-12, 10.0),
+            ("--positive-weight", (self.positive_weight,), 1e-6, 1e6),
+            ("--seeds", self.seeds, 0, 2**63 - 1),
         ):
-            if value < least:
-                raise UserError(f"{option}: {value:g} is too small; at least {least:g} is required")
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            wrong = [one for one in values if not least <= one <= most]  # also NaN
+            if wrong:
+                raise UserError(
+                    f"{option} {wrong[0]:g}: expected a number from {least:g} to {most:g}"
+                )
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise UserError("--seeds: different whole numbers from 0 are required, at least one")
 
     def as_json(self) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from nnunet_plugins.classifier.measures import TITLES, Measure, Result
 from nnunet_plugins.classifier.paired import Comparison, Discordant, Reader
 from nnunet_plugins.comparison.tables import Sheet
@@ -17,6 +19,8 @@ _PRINTED = {
     "accuracy": "Accuracy", "sensitivity": "Sensitivity", "specificity": "Specificity", "ppv": "PPV", "npv": "NPV",
     "kappa": "kappa",
 }  # fmt: skip
+_RISES = "Calls do not change, nor does the AUC of one validation set."
+_FALLS = "THE SLOPE IS NOT POSITIVE: on a validation set, the score does not rise with the disease."
 #: Why the paper's kappa and n differ from what its percentages give.
 _COUNTS_OF_PAPER = {
     "internal": "54 true positives, 7 false negatives, 24 true negatives, 11 false positives",
@@ -40,14 +44,14 @@ def measures_sheet(result: Result) -> Sheet:
     cases = f" ({count(result.cases, 'case')}; probabilities are averaged by patient)"
     positive = result.predictions.classes[1]
     return Sheet(
-        f"{SPLITS[result.split]}: {patients}, {int(result.labels.sum())} {positive}"
+        f"{SPLITS[result.split]}: {patients}, {int(result.labels.sum())} of class {positive}"
         + (cases if result.cases != len(result.labels) else ""),
         ("measure", "value", "95 % interval", "bootstrap", "counts"),
         rows,
         notes=(
             "Intervals: AUC by DeLong, shares by Wilson, kappa by Fleiss, Cohen and Everitt; bootstrap: percentiles "
             "of resamples within each class.",
-            f"Calls at the threshold {result.predictions.threshold:.4f}, Youden's on the validation set.",
+            f"Calls at the threshold {result.predictions.threshold_text}, Youden's on the validation set.",
         ),
     )
 
@@ -63,22 +67,37 @@ def calls_sheet(result: Result) -> Sheet:
     )
 
 
-def seeds_sheet(result: Result) -> Sheet | None:
-    """AUC of each seed; None for one seed."""
-    if len(result.of_seeds) < 2:
-        return None
-    rows = tuple(
+def trainings_sheet(result: Result) -> Sheet | None:
+    """AUC of each seed and of each fold; None for one training."""
+    predictions = result.predictions
+    rows = [
         (f"seed {seed}", number(auc, 3))
-        for seed, auc in zip(result.predictions.seeds, result.of_seeds, strict=True)
-    )
-    together = ("mean of the probabilities", number(result.measure("auc").value, 3))
-    return Sheet("Seeds", ("training", "AUC"), (*rows, together))
+        for seed, auc in zip(predictions.seeds, result.of_seeds, strict=True)
+        if len(result.of_seeds) > 1
+    ]
+    rows += [
+        (f"fold {part.training['cross_validation']['fold']}", number(auc, 3))
+        for part, auc in zip(predictions.folds, result.of_folds, strict=True)
+    ]
+    if not rows:
+        return None
+    notes: tuple[str, ...] = ()
+    if result.of_folds and result.split == "test":
+        rows.append(("mean of the folds", number(float(np.mean(result.of_folds)), 3)))
+        rows.append(("patients of all folds together", number(result.measure("auc").value, 3)))
+        notes = (
+            "The AUC of all folds together also ranks patients of different folds, which different networks scored. "
+            "DeLong's interval takes them for scores of one network.",
+        )
+    else:
+        rows.append(("mean of the probabilities", number(result.measure("auc").value, 3)))
+    return Sheet("Trainings", ("training", "AUC"), tuple(rows), notes=notes)
 
 
 def calibration_sheet(result: Result) -> Sheet:
     """Brier score, intercept and slope, before and after recalibration."""
     found = result.calibration
-    line, fit = found.line, found.recalibration
+    line, fits = found.line, found.recalibrations
     rows = [
         ("as predicted", number(result.measure("brier").value, 3), number(line.intercept if line else None, 2),
          number(line.slope if line else None, 2)),
@@ -86,16 +105,13 @@ def calibration_sheet(result: Result) -> Sheet:
     notes = [
         "Intercept 0 and slope 1: calibrated. Without a value, the score separates the classes."
     ]
-    if fit:
+    if fits:
         rows.append(("recalibrated", number(found.brier_after, 3), "", ""))
+        each = "; ".join(f"intercept {one.intercept:.2f}, slope {one.slope:.2f}" for one in fits)
+        rising = all(one.slope > 0 for one in fits)
         notes.append(
-            f"Recalibration, fitted on the validation set: intercept {fit.intercept:.2f}, slope {fit.slope:.2f} on "
-            "the logit. "
-            + (
-                "Calls and AUC do not change."
-                if fit.slope > 0
-                else "THE SLOPE IS NOT POSITIVE: on the validation set, the score does not rise with the disease."
-            )
+            f"Recalibration, fitted on the validation set{' of each fold' if len(fits) > 1 else ''}: {each} on the "
+            f"logit. {_RISES if rising else _FALLS}"
         )
     return Sheet(
         "Calibration",
@@ -169,7 +185,7 @@ def paper_sheet(result: Result) -> Sheet:
     footnotes = [one for one in PAPER.footnotes if one.startswith("Table 4")]
     counts = "; ".join(f"{side}: {text}" for side, text in _COUNTS_OF_PAPER.items())
     return Sheet(
-        "Paper 002, table 4, and this classifier",
+        f"{PAPER.key}, table 4, and this classifier",
         ("measure", *(f"paper, {side}" for side in CLASSIFIER), f"here, {result.split}"),
         tuple(rows),
         notes=(

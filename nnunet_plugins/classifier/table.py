@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataset_conversion.dicom.patients import spelling
 from dataset_conversion.errors import some
+from nnunet_plugins.csv_cells import UNKNOWN, Cell, table
+from nnunet_plugins.diagnosis.calls import OPPOSITES
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.patients import numbered
 
@@ -57,44 +58,70 @@ def read_table(path: Path, *, label: str = "label", positive: str | None = None)
     Columns: `case` (default: the patient is the case), `patient`, the label, and optionally `split` or `fold`.
 
     Args:
-        path: CSV in UTF-8; commas, semicolons or tabs.
+        path: CSV file, see `rows_of_csv`.
         label: name of the column with the diagnosis.
-        positive: the value of the positive class; default: 1 of the values 0 and 1.
+        positive: the value of the positive class; default: 1 of 1 and 0, yes of yes and no, and others in
+            `calls.OPPOSITES`.
 
     Raises:
         UserError: a column is missing, a cell is empty, a case has two rows, a patient two diagnoses or two splits,
             or the labels are not two classes.
     """
-    lines = _lines(path)
-    for name in ("patient", label):
-        if name not in lines[0]:
-            raise UserError(
-                f"{path}: no column {name!r}; found {', '.join(lines[0])}; expected e.g. {EXAMPLE}"
-                + (" (--label-column NAME)" if name == label else "")
-            )
-    if label in ("patient", "case"):
+    if label.casefold() in ("patient", "case"):
         raise UserError(f"--label-column {label}: this column names the cases; pass another one")
-    optional = [name for name in ("case", "split", "fold") if name in lines[0]]
-    for number, line in enumerate(lines, 2):
-        empty = [name for name in ("patient", label, *optional) if not line[name]]
-        if empty:
-            raise UserError(
-                f"{path}: row {number}: {' and '.join(empty)} empty; complete or remove it"
-            )
+    name = label.casefold()
+    try:
+        lines = table(path, "table of cases", f"expected e.g. {EXAMPLE}", ("patient", name))
+    except UserError as error:
+        raise UserError(f"{error} (the diagnosis: --label-column NAME)") from error
+    if not lines:
+        raise UserError(f"{path}: no row below the heading; expected e.g. {EXAMPLE}")
+    optional = [column for column in ("case", "split", "fold") if column in lines[0]]
+    for line in lines:
+        for column in ("patient", name, *optional):
+            cell = line[column]
+            if cell.text.casefold() in UNKNOWN:
+                raise UserError(
+                    f"{cell.where} is {cell.text!r}, not known; complete or remove the row"
+                )
     if {"split", "fold"} <= set(optional):
         raise UserError(f"{path}: has both split and fold; remove one of the two columns")
-    classes = _classes(path, label, lines, positive)
-    cases = [line["case"] if "case" in optional else line["patient"] for line in lines]
+    classes = _classes(path, label, [line[name].text for line in lines], positive)
+    cases = [line["case" if "case" in optional else "patient"].text for line in lines]
     twice = [case for case, times in Counter(cases).items() if times > 1]
     if twice:
         raise UserError(f"{path}: {some(twice)}: more than one row; a case has one")
-    patients = numbered({case: line["patient"] for case, line in zip(cases, lines, strict=True)})
+    texts = [line["patient"].text for line in lines]
+    patients = numbered(
+        {case: spelling(one) or one for case, one in zip(cases, texts, strict=True)}
+    )
+    words = [one.casefold() for one in classes]
     rows = tuple(
-        Row(case, patients[case], classes.index(line[label]), _split(path, line), _fold(path, line))
+        Row(
+            case,
+            patients[case],
+            words.index(line[name].text.casefold()),
+            _split(line.get("split")),
+            _fold(line.get("fold")),
+        )
         for case, line in zip(cases, lines, strict=True)
     )
     _check_patients(path, rows)
     return Table(rows, classes)
+
+
+def patient_ids(path: Path) -> dict[str, str]:
+    """Case -> id of its patient, of a table that `read_table` reads; to compare tables, never to be written.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    lines = table(path, "table of cases", f"expected e.g. {EXAMPLE}", ("patient",))
+    return {
+        line.get("case", line["patient"]).text: spelling(text) or text
+        for line in lines
+        if (text := line["patient"].text)
+    }
 
 
 def check_recorded(rows: Sequence[Row], recorded: Mapping[str, int]) -> None:
@@ -119,67 +146,51 @@ def check_recorded(rows: Sequence[Row], recorded: Mapping[str, int]) -> None:
             )
 
 
-def _lines(path: Path) -> list[dict[str, str]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path}: cannot be read ({error}); save the table as CSV in UTF-8"
-        ) from error
-    head = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=head.count)
-    found = [
-        {(key or "").strip().lower(): (value or "").strip() for key, value in line.items() if key}
-        for line in csv.DictReader(io.StringIO(text), delimiter=delimiter)
-    ]
-    found = [line for line in found if any(line.values())]
-    if not found:
-        raise UserError(f"{path}: no row below the heading; expected e.g. {EXAMPLE}")
-    return found
-
-
-def _classes(
-    path: Path, label: str, lines: Sequence[Mapping[str, str]], positive: str | None
-) -> tuple[str, str]:
-    values = sorted({line[label] for line in lines})
+def _classes(path: Path, label: str, texts: Sequence[str], positive: str | None) -> tuple[str, str]:
+    """Both classes in the spelling of their first row, negative first."""
+    spellings: dict[str, str] = {}
+    for text in texts:
+        spellings.setdefault(text.casefold(), text)
+    values = sorted(spellings)
     what = f"{path}: column {label!r}"
     if len(values) > 2:
-        id_like = len(values) >= _ID_LIKE * len({line["patient"] for line in lines})
+        id_like = len(values) >= _ID_LIKE * len(texts)
         raise UserError(
-            f"{what} has {len(values)} different values in {len(lines)} rows"
+            f"{what} has {len(values)} different values in {len(texts)} rows"
             + ("; is it an id?" if id_like else f": {some(values)};")
             + " Two classes are required; pass --label-column NAME"
         )
     if len(values) < 2:
-        raise UserError(f"{what} has one class only ({values[0]}); two are required")
-    if positive is None and values == ["0", "1"]:
-        positive = "1"
-    if positive not in values:
+        raise UserError(f"{what} has one class only ({spellings[values[0]]}); two are required")
+    known = next((one for one in values if OPPOSITES.get(one) in values), None)
+    chosen = known if positive is None else positive.casefold()
+    if chosen not in values:
         given = "" if positive is None else f"--positive {positive}: "
+        shown = [spellings[one] for one in values]
         raise UserError(
-            f"{given}{what} has the values {' and '.join(values)}; pass --positive {values[0]} or "
-            f"--positive {values[1]}"
+            f"{given}{what} has the values {' and '.join(shown)}; pass --positive {shown[0]} or "
+            f"--positive {shown[1]}"
         )
-    negative = values[0] if positive == values[1] else values[1]
-    return negative, positive
+    negative = values[0] if chosen == values[1] else values[1]
+    return spellings[negative], spellings[chosen]
 
 
-def _split(path: Path, line: Mapping[str, str]) -> str:
-    if "split" not in line:
+def _split(cell: Cell | None) -> str:
+    if cell is None:
         return ""
-    found = SPLITS.get(line["split"].lower().replace("_", " "))
+    found = SPLITS.get(cell.text.casefold().replace("_", " "))
     if found is None:
         allowed = ", ".join(dict.fromkeys(SPLITS.values()))
-        raise UserError(f"{path}: split {line['split']!r}: allowed are {allowed}")
+        raise UserError(f"{cell.where} is {cell.text!r}; allowed are {allowed}")
     return found
 
 
-def _fold(path: Path, line: Mapping[str, str]) -> int | None:
-    if "fold" not in line:
+def _fold(cell: Cell | None) -> int | None:
+    if cell is None:
         return None
-    if not line["fold"].isdecimal():
-        raise UserError(f"{path}: fold {line['fold']!r}: a whole number from 0 is required")
-    return int(line["fold"])
+    if not cell.text.isdecimal():
+        raise UserError(f"{cell.where} is {cell.text!r}; a whole number from 0 is required")
+    return int(cell.text)
 
 
 def _check_patients(path: Path, rows: Sequence[Row]) -> None:

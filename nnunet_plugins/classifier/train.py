@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from dataset_conversion.errors import some
 from nnunet_plugins.classifier.folder import FINISHED, Classifier, find_image, write_json
 from nnunet_plugins.classifier.images import Volume, check_one_plane, load
 from nnunet_plugins.classifier.masks import Masks, predicted_masks, reference_masks
@@ -47,8 +48,17 @@ def prepare(
     classes: tuple[str, str],
     sources: Sources,
     settings: Settings,
+    table: Path,
 ) -> Classifier:
     """Find and check all files, also those of the test cases, and write classifier.json.
+
+    Args:
+        folder: of the classifier.
+        rows: cases with their splits.
+        classes: names, negative first.
+        sources: of images and masks.
+        settings: see `Settings`.
+        table: the file of the rows.
 
     Raises:
         UserError: see `masks`, `table.check_recorded` and `folder.Classifier`.
@@ -76,6 +86,7 @@ def prepare(
         lesion_values(settings.lesions, sources),
         "" if masks.references else str(sources.model),
         masks.notes,
+        str(table.resolve()),
     )
     classifier.write()
     return classifier
@@ -99,15 +110,17 @@ def find_masks(cases: Sequence[str], sources: Sources) -> Masks:
 
 
 def lesion_values(names: Sequence[str], sources: Sources) -> tuple[int, ...]:
-    """The values of labels in the masks; none for no names.
+    """The values of labels in the masks; without names, those of all labels but the ignore label; none: all but 0.
 
     Raises:
         UserError: unknown label.
     """
-    if not names:
-        return ()
     declared = (sources.model or sources.raw) / "dataset.json"
-    known = read_labels(declared, declared.name).values
+    labels = read_labels(declared, declared.name)
+    known = labels.values
+    if not names and labels.ignore is None:
+        return ()
+    names = names or list(known)
     unknown = [name for name in names if name not in known]
     if unknown:
         raise UserError(f"--lesions {unknown[0]}: unknown label; allowed: {', '.join(known)}")
@@ -126,6 +139,15 @@ def train(classifier: Classifier, *, device: str = "cpu", say: Say = print) -> f
         for side in ("train", "validation")
         if (rows := [row for row in classifier.rows if row.split == side])
     }
+    sides = {row.case: row.split for row in classifier.rows if row.case in volumes}
+    images = {case: one.digest for case, one in volumes.items()}
+    held_images = {images[case] for case, side in sides.items() if side == "validation"}
+    twice = [c for c, side in sides.items() if side == "train" and images[c] in held_images]
+    if twice:
+        raise UserError(
+            f"{some(twice)}: the image is also one of the validation set, under another name; give both cases one "
+            "patient in the table, or remove one"
+        )
     held = parts["validation"]
     settings, probabilities, aucs = classifier.settings, [], {}
     for seed in settings.seeds:
@@ -152,6 +174,7 @@ def train(classifier: Classifier, *, device: str = "cpu", say: Say = print) -> f
             "cases": {side: len(part.labels) for side, part in parts.items()},
             "validation_auc": float(roc_auc_score(labels, mean)),
             "validation_auc_of_seeds": aucs,
+            "images": images,
         },
     )
     return threshold

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--shares", nargs=3, type=float, metavar="N", default=(455, 64, 129),
-        help="training, validation and test patients for a table without splits (default: paper 002's 455 64 129)",
+        help="training, validation and test patients for a table without splits (default: 455 64 129)",
     )  # fmt: skip
     parser.add_argument(
         "--split-seed", type=int, metavar="N", default=0, help="default: %(default)s"
@@ -97,7 +98,10 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         "--positive-weight", type=float, metavar="W", default=1.0, help="in the loss (default: 1)"
     )
     parser.add_argument(
-        "--no-augmentation", action="store_true", help="train on the images as they are"
+        "--no-augmentation",
+        dest="augment",
+        action="store_false",
+        help="train on the images as they are",
     )
     parser.add_argument(
         "--seeds",
@@ -121,6 +125,10 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--diagnoses", metavar="TABLE.csv", type=Path, help="cases and diagnoses of --external"
     )
+    parser.add_argument(
+        "--unrelated-ids", action="store_true",
+        help="patients of --diagnoses and of the training with one id are different patients",
+    )  # fmt: skip
     _add_masks(parser)
     parser.add_argument(
         "--label-column", metavar="NAME", default="label", help="default: %(default)s"
@@ -138,7 +146,8 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "predictions", metavar="PREDICTIONS", type=Path, nargs="+",
-        help="folder of classify predict; a second one, of another classifier, is compared with the first",
+        help="folder of classify predict, or a folder with one such folder for each fold; a second one, of another "
+        "classifier, is compared with the first",
     )  # fmt: skip
     parser.add_argument("-o", dest="output", metavar="DIR", type=Path, default=Path("classification"),
                         help="default: %(default)s")  # fmt: skip
@@ -146,7 +155,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         "--readers", metavar="CALLS.csv", type=Path, help="columns case, reader, call"
     )
     parser.add_argument(
-        "--paper", action="store_true", help="show table 4 of paper 002 next to the scores"
+        "--paper", action="store_true", help="show table 4 of sij-fm-25d-attention-unet"
     )
     parser.add_argument(
         "--resamples", type=int, metavar="N", default=2000, help="of the bootstrap (default: 2000)"
@@ -179,123 +188,56 @@ def run(arguments: argparse.Namespace) -> int:
     )
 
 
-def _sources(arguments: argparse.Namespace, dataset: str) -> Any:
-    from nnunet_plugins.classifier.train import Sources
-    from nnunet_plugins.nnunet_folders import find_dataset, folder_of
-
-    raw = folder_of("nnUNet_raw")
-    return Sources(
-        raw / find_dataset(raw, dataset),
-        arguments.model,
-        tuple(arguments.masks),
-        arguments.reference_masks,
-    )
+def _named(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options by the names of the function's arguments."""
+    own = ("action", "command", "debug")
+    return {name: value for name, value in vars(arguments).items() if name not in own}
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from nnunet_plugins.classifier.settings import Settings
-    from nnunet_plugins.classifier.splits import with_splits
-    from nnunet_plugins.classifier.table import read_table
-    from nnunet_plugins.classifier.train import prepare, train
-    from nnunet_plugins.prediction import find_device
-
-    settings = Settings(
-        network=arguments.network,
-        size=tuple(arguments.size),
-        spacing=tuple(arguments.spacing),
-        channel=arguments.channel,
-        lesions=tuple(arguments.lesions),
-        epochs=arguments.epochs,
-        batch=arguments.batch,
-        learning_rate=arguments.learning_rate,
-        positive_weight=arguments.positive_weight,
-        augment=not arguments.no_augmentation,
-        seeds=tuple(arguments.seeds),
-    )
-    device = find_device(arguments.device)
-    table = read_table(arguments.table, label=arguments.label_column, positive=arguments.positive)
-    rows = with_splits(
-        table, fold=arguments.fold, shares=arguments.shares, seed=arguments.split_seed
-    )
-    classifier = prepare(
-        arguments.output, rows, table.classes, _sources(arguments, arguments.dataset), settings
-    )
-    for note in classifier.notes:
-        print(f"note     {note}")
+    from nnunet_plugins.api import train_classifier
+    from nnunet_plugins.classifier.folder import read_finished
 
     def say(line: str) -> None:
         print(line, flush=True)
 
-    threshold = train(classifier, device=device, say=say)
+    classifier = train_classifier(say=say, **_named(arguments))
+    threshold = read_finished(classifier)["threshold"]
     print(f"written  {arguments.output} (threshold {threshold:.4f}, fixed on the validation set)")
-    print(f"next     nnunet-plugins classify predict {arguments.output} -o PREDICTIONS")
+    following = shlex.join(["nnunet-plugins", "classify", "predict", str(arguments.output)])
+    print(f"next     {following} -o PREDICTIONS")
     return 0
 
 
 def _predict(arguments: argparse.Namespace) -> int:
-    from nnunet_plugins.classifier.external import external_cases
-    from nnunet_plugins.classifier.folder import read_classifier
-    from nnunet_plugins.classifier.predict import NEW, predict, write_predictions
-    from nnunet_plugins.prediction import find_device
+    from nnunet_plugins.api import classify
 
-    device = find_device(arguments.device)
-    classifier = read_classifier(arguments.classifier)
-    splits: tuple[str, ...] = ("validation", "test", "external")
-    if arguments.external:
-        classifier = external_cases(
-            classifier,
-            _sources(arguments, arguments.external),
-            arguments.diagnoses,
-            arguments.label_column,
-        )
-        splits = ("external", NEW)
-    found = predict(classifier, splits, device=device)
-    for path in write_predictions(arguments.output, found):
+    found, files = classify(**_named(arguments))
+    for path in files:
         print(f"written  {path}")
-    if arguments.grad_cam:
-        from nnunet_plugins.classifier.maps import write_maps
-
-        chosen = [
-            one.case
-            for side in ("test", "external", NEW)
-            for one in found.of(side)[: arguments.grad_cam]
-        ]
-        for path in write_maps(arguments.output, classifier, chosen, device=device):
-            print(f"written  {path}")
     for note in found.notes:
         print(f"note     {note}")
     return 0
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from nnunet_plugins.classifier.measures import evaluate
-    from nnunet_plugins.classifier.paired import compare, read_readers
-    from nnunet_plugins.classifier.predict import read_predictions
-    from nnunet_plugins.classifier.report import Evaluation, tables, write
+    from nnunet_plugins.api import evaluate_classifier
+    from nnunet_plugins.classifier.report import tables
     from nnunet_plugins.comparison.table_formats import text
     from nnunet_plugins.errors import UserError
 
-    if len(arguments.predictions) > 2:
-        raise UserError("evaluate: at most two PREDICTIONS are compared")
-    predictions = [read_predictions(path) for path in arguments.predictions]
-    splits = [side for side in ("test", "external") if predictions[0].of(side)] or ["test"]
-    results = tuple(
-        evaluate(predictions[0], side, resamples=arguments.resamples) for side in splits
+    first, *rest = arguments.predictions
+    if len(rest) > 1:
+        raise UserError(
+            "evaluate: at most two PREDICTIONS are compared; for a cross-validation, pass the folder that holds one "
+            "folder of predictions for each fold"
+        )
+    options = _named(arguments)
+    found, files = evaluate_classifier(
+        **{**options, "predictions": first, "against": rest[0] if rest else None}
     )
-    names = [path.resolve().name for path in arguments.predictions]
-    other, comparison = None, None
-    if len(predictions) == 2:
-        second = evaluate(predictions[1], splits[0], resamples=arguments.resamples)
-        other, comparison = (names[1], second), compare(results[0], second)
-    readers = read_readers(arguments.readers, results[0]) if arguments.readers else []
-    folder = arguments.predictions[0]
-    maps = sorted(folder.glob("*_gradcam.png")) if folder.is_dir() else []
-    found = Evaluation(
-        names[0], results, other, comparison, tuple(readers), arguments.paper, tuple(maps)
-    )
-    paths = write(arguments.output, found)
     print(text(tables(found), found.warnings, ()))
     print()
-    for path in paths:
+    for path in files:
         print(f"written  {path}")
     return 0

@@ -57,6 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metrics", metavar="NAME", nargs="+", help="of masks (default: dice precision recall)"
     )
+    parser.add_argument(
+        "--paper", action="store_true", help="show tables 3 and 5 of sij-fm-25d-attention-unet"
+    )
     parser.add_argument("--title", metavar="TEXT", default="Reader study", help="of the page")
     add_jobs(parser)
 
@@ -81,6 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
             washout=arguments.washout,
             metrics=arguments.metrics or METRICS,
             by=arguments.by,
+            paper=arguments.paper,
             jobs=arguments.j,
             progress=progress,
         ),

@@ -119,9 +119,18 @@ def run(arguments: argparse.Namespace) -> int:
 def _init(arguments: argparse.Namespace) -> int:
     from dataclasses import fields
 
+    from nnunet_plugins.commands import plan
+    from nnunet_plugins.errors import UserError
+    from nnunet_plugins.planners.presets import PRESETS
+    from nnunet_plugins.rounds.curve import following
     from nnunet_plugins.rounds.init import Choices, begin
     from nnunet_plugins.rounds.settings import Settings
 
+    check = argparse.ArgumentParser(prog="nnunet-plugins rounds init --plan", allow_abbrev=False)
+    plan.add_arguments(check)
+    planned = check.parse_args([arguments.dataset, "--network", arguments.network, *arguments.plan])
+    if planned.preset and planned.preset not in PRESETS:
+        raise UserError(f"--plan: --preset {planned.preset}: allowed: {', '.join(PRESETS)}")
     made = ("dataset", "source", "cases")
     settings = {f.name: getattr(arguments, f.name) for f in fields(Settings) if f.name not in made}
     chosen = Choices(
@@ -134,11 +143,12 @@ def _init(arguments: argparse.Namespace) -> int:
     print(f"blind    {sum(one.blind for one in cases)} cases are read without a proposal")
     for note in notes:
         print(f"note     {note}")
-    print(f"next     nnunet-plugins rounds next {arguments.folder}")
+    print(f"next     {following('next', arguments.folder)}")
     return 0
 
 
 def _next(arguments: argparse.Namespace) -> int:
+    from nnunet_plugins.rounds.curve import following
     from nnunet_plugins.rounds.next_round import next_round
 
     def say(text: str) -> None:
@@ -149,11 +159,12 @@ def _next(arguments: argparse.Namespace) -> int:
     shown = sum(one["shown"] for one in record["cases"].values())
     print(f"round    {number}: {len(record['cases'])} cases, {shown} with a proposal")
     print(f"written  {rounds.readers(number)}")
-    print(f"next     nnunet-plugins rounds ingest {arguments.folder} FOLDER --reader NAME")
+    print(f"next     {following('ingest', arguments.folder)} FOLDER --reader NAME")
     return 0
 
 
 def _ingest(arguments: argparse.Namespace) -> int:
+    from nnunet_plugins.rounds.curve import following
     from nnunet_plugins.rounds.ingest import ingest
     from nnunet_plugins.text_table import count, number, ruled
 
@@ -175,9 +186,7 @@ def _ingest(arguments: argparse.Namespace) -> int:
     if taken.known:
         print(f"known    {count(len(taken.known), 'mask')} taken back before")
     print(f"round    {taken.round}: {count(len(taken.missing), 'case')} still out")
-    print(
-        f"next     nnunet-plugins rounds {'status' if taken.missing else 'next'} {arguments.folder}"
-    )
+    print(f"next     {following('status' if taken.missing else 'next', arguments.folder)}")
     return 0
 
 
@@ -189,7 +198,7 @@ def _status(arguments: argparse.Namespace) -> int:
     rounds = Rounds.read(arguments.folder)
     print(status_text(rounds))
     found = curve_of(rounds)
-    if found:
+    if any(one.measured for one in found):
         path = arguments.output or rounds.folder / "curve.png"
         write_curve(found, path, rounds.settings.stop_dice)
         print(f"figure   {path}")

@@ -125,7 +125,7 @@ def median_interval(
     if len(members) == data.size:
         ordered = np.sort(data)
         return float(ordered[place - 1]), float(ordered[-place])
-    medians = _resampled_medians(data, members, seed)
+    medians = resampled_medians(values, patients, seed)
     low, high = np.quantile(medians, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
@@ -190,6 +190,35 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
+def resampled_medians(
+    values: Sequence[float], patients: Patients, seed: int
+) -> NDArray[np.float64]:
+    """Medians of `RESAMPLES` resamples, which draw patients with replacement.
+
+    Args:
+        values: one per case, at least one.
+        patients: of each case; None: every case is another patient.
+        seed: equal seeds give equal medians.
+    """
+    data = np.asarray(values, dtype=np.float64)
+    members = members_of(data, patients)
+    random = np.random.default_rng(seed)
+    patient = np.empty(data.size, dtype=np.intp)
+    for number, indices in enumerate(members):
+        patient[indices] = number
+    order = np.argsort(data)
+    ordered, patient = data[order], patient[order]
+    draws, medians = max(1, _VALUES // data.size), []
+    for start in range(0, RESAMPLES, draws):
+        count = min(draws, RESAMPLES - start)
+        times = random.multinomial(len(members), np.full(len(members), 1 / len(members)), count)
+        reached = np.cumsum(times[:, patient], axis=1)
+        half = reached[:, -1:] / 2
+        low, high = (reached >= half).argmax(axis=1), (reached > half).argmax(axis=1)
+        medians.append((ordered[low] + ordered[high]) / 2)
+    return np.concatenate(medians)
+
+
 def members_of(data: NDArray[np.float64], patients: Patients) -> list[NDArray[np.intp]]:
     """Indices of each patient's values, in the order of the first."""
     if patients is None:
@@ -207,27 +236,6 @@ def _mean_difference(differences: NDArray[np.float64]) -> float:
         return float(math.inf * infinite)
     finite = differences[np.isfinite(differences)]
     return float(finite.mean()) if finite.size else 0.0
-
-
-def _resampled_medians(
-    data: NDArray[np.float64], members: Sequence[NDArray[np.intp]], seed: int
-) -> NDArray[np.float64]:
-    """Medians of the values of patients that are drawn with replacement."""
-    random = np.random.default_rng(seed)
-    patient = np.empty(data.size, dtype=np.intp)
-    for number, indices in enumerate(members):
-        patient[indices] = number
-    order = np.argsort(data)
-    ordered, patient = data[order], patient[order]
-    draws, medians = max(1, _VALUES // data.size), []
-    for start in range(0, RESAMPLES, draws):
-        count = min(draws, RESAMPLES - start)
-        times = random.multinomial(len(members), np.full(len(members), 1 / len(members)), count)
-        reached = np.cumsum(times[:, patient], axis=1)
-        half = reached[:, -1:] / 2
-        low, high = (reached >= half).argmax(axis=1), (reached > half).argmax(axis=1)
-        medians.append((ordered[low] + ordered[high]) / 2)
-    return np.concatenate(medians)
 
 
 def _finite(data: NDArray[np.float64]) -> NDArray[np.float64]:

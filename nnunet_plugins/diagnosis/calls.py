@@ -19,6 +19,9 @@ SHARES = {
     "npv": "patients without the disease of negative calls",
 }
 
+#: Words for positive -> those for negative, in lower case, which need no further explanation.
+OPPOSITES = {"1": "0", "yes": "no", "true": "false", "positive": "negative", "pos": "neg"}
+
 
 @dataclass(frozen=True)
 class Counts:

@@ -11,16 +11,15 @@ from scipy import stats
 
 from dataset_conversion.io.csv_rows import rows_of_csv
 from nnunet_plugins.comparison.tables import NOTHING, Sheet, p_text
+from nnunet_plugins.csv_cells import UNKNOWN, number
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import listed
-from nnunet_plugins.readers.reads import number
 
 _EXAMPLE = "expected e.g. set,age,sex,HLA-B27"
 _MOST = 8  # categories of a variable
 _FEW = 5  # expected count below which the chi-square approximation is poor
 _NOT_SHOWN = frozenset(("case", "patient", "comment"))
-#: A hyphen is not among them: it may mean negative.
-_UNKNOWN = frozenset(("", "na", "n/a", "nan", "none", "null", "unknown"))
+_UNKNOWN = UNKNOWN | {"none"}
 
 
 @dataclass(frozen=True)

@@ -104,8 +104,8 @@ def not_known(reads: Reads) -> list[str]:
         )
     if not all(_ordered([*session.values()]) for session in _sessions(reads).values()):
         found.append(
-            "the order of the reads is not recorded (column order, or dates with times): whether it reveals the "
-            "truth, and whether it was shuffled between the arms, is not checked"
+            "the order of the reads is not recorded, or repeats within a reader and arm (column order, or dates with "
+            "times): whether it reveals the truth, and whether it was shuffled between the arms, is not checked"
         )
     return found
 

@@ -7,18 +7,18 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from nnunet_plugins.csv_cells import Cell, table
+from nnunet_plugins.diagnosis.calls import OPPOSITES
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import listed
 from nnunet_plugins.evaluation.patients import numbered
-from nnunet_plugins.readers.csv_cells import Cell, table
 from nnunet_plugins.readers.reads import ARMS, Read, Reads
 
 REQUIRED = ("case", "reader", "arm")
 OPTIONAL = ("date", "order", "call", "confidence", "minutes", "truth", "comment")
 _EXAMPLE = "expected e.g. case,reader,arm,date,call,confidence,minutes"
+_LONGEST = 60  # characters of a reader's name, for tables and figures
 _TRUTH = "expected e.g. case,truth,patient"
-#: Words that need no --positive.
-_KNOWN = {"1": "0", "yes": "no", "true": "false", "positive": "negative", "pos": "neg"}
 
 
 def read_reads(path: Path, truth: Path | None, positive: str | None) -> Reads:
@@ -66,12 +66,16 @@ def _read(row: Mapping[str, Cell], words: Mapping[str, bool]) -> Read:
     arm, call = row["arm"], row.get("call", empty)
     if arm.text.casefold() not in ARMS:
         raise UserError(f"{arm.where} is {arm.text!r}; allowed are {', '.join(ARMS)}")
+    if len(row["reader"].text) > _LONGEST:
+        raise UserError(
+            f"{row['reader'].where} has {len(row['reader'].text)} characters, more than {_LONGEST}; use a pseudonym"
+        )
     minutes = row.get("minutes", empty)
     if minutes.number is not None and minutes.number < 0:
         raise UserError(f"{minutes.where} is {minutes.text}; a reading time is 0 or more")
     return Read(
-        row["case"].text,
-        row["reader"].text,
+        row["case"].name,
+        row["reader"].name,
         arm.text.casefold(),
         _date(row.get("date", empty)),
         row.get("order", empty).number,
@@ -111,7 +115,7 @@ def _words(
                 f"--positive {positive}: call and truth have {' and '.join(words)}; pass one of them"
             )
         return {word: word == positive.casefold() for word in words}
-    for yes, no in _KNOWN.items():
+    for yes, no in OPPOSITES.items():
         if set(words) <= {yes, no}:
             return {word: word == yes for word in words}
     raise UserError(
@@ -124,8 +128,8 @@ def _own_truth(rows: Sequence[Mapping[str, Cell]]) -> dict[str, Cell]:
     for row in rows:
         cell = row.get("truth")
         if cell is not None and cell.text:
-            first = found.setdefault(row["case"].text, cell)
-            _same(row["case"].text, first, cell)
+            first = found.setdefault(row["case"].name, cell)
+            _same(row["case"].name, first, cell)
     return found
 
 
@@ -134,7 +138,7 @@ def _truth(path: Path) -> tuple[dict[str, Cell], dict[str, int]]:
     found: dict[str, Cell] = {}
     patients: dict[str, str] = {}
     for row in table(path, "table of the truth", _TRUTH, ("case", "truth"), ("patient", "comment")):
-        case = row["case"].text
+        case = row["case"].name
         if case in found:
             raise UserError(f"{row['case'].where}: {case} has a second row; keep one of them")
         found[case] = row["truth"]

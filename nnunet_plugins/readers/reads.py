@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -99,16 +98,3 @@ class Reads:
     def has(self, what: str) -> bool:
         """Whether any read has a call, a confidence, minutes, a date or an order."""
         return any(getattr(read, what) is not None for read in self.reads)
-
-
-def number(text: str) -> float | None:
-    """A finite number, with a decimal point or comma; None for other text.
-
-    >>> number("2,5"), number("fast")
-    (2.5, None)
-    """
-    try:
-        value = float(text.replace(",", "."))
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None

@@ -14,7 +14,7 @@ from nnunet_plugins.readers.reads import ARMS
 CHI_SQUARE = (
     "p by chi-square: of Pearson's test, which takes the calls of one reader alone and assisted for calls of "
     "different cases. They are paired, so it is not valid here: McNemar's test counts the cases whose call changed. "
-    "It is shown because papers print it, paper 002 among them."
+    "It is shown because papers print it, sij-fm-25d-attention-unet among them."
 )
 
 

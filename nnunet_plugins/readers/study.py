@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from nnunet_plugins.comparison.tables import Sheet
+from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.definitions import check_metrics, metric_names
 from nnunet_plugins.evaluation.measuring import Scoring, more_of
 from nnunet_plugins.evaluation.more import MORE
@@ -24,6 +26,7 @@ from nnunet_plugins.readers.mask_scoring import (
     score_masks,
 )
 from nnunet_plugins.readers.masks import METRICS, of_masks
+from nnunet_plugins.readers.paper import beside_paper
 from nnunet_plugins.readers.read_table import read_reads
 from nnunet_plugins.readers.reads import Reads
 from nnunet_plugins.readers.sheets import period_sheet, sheets_of
@@ -42,6 +45,7 @@ class Choices:
         washout: days that must pass between two reads of a case.
         metrics: of masks.
         by: column of the cohort with two groups.
+        paper: whether tables 3 and 5 of sij-fm-25d-attention-unet are shown.
         jobs: processes that score masks.
         progress: wraps the list of masks.
     """
@@ -51,8 +55,18 @@ class Choices:
     washout: float = design.WASHOUT
     metrics: Sequence[str] = METRICS
     by: str = "group"
+    paper: bool = False
     jobs: int = 1
     progress: Callable[[Any], Iterable[Any]] | None = None
+
+    def __post_init__(self) -> None:
+        """Check the washout.
+
+        Raises:
+            UserError: it is not a number of days.
+        """
+        if not 0 <= self.washout < math.inf:
+            raise UserError(f"--washout {self.washout:g}: expected a number of days, 0 or more")
 
 
 @dataclass(frozen=True)
@@ -137,6 +151,7 @@ def analyse_study(files: Files, choices: Choices) -> ReaderStudy:
     sheets += sheets_of(findings)
     cohort = cohort_sheet(files.cohort, choices.by) if files.cohort is not None else None
     sheets += [cohort] if cohort else []
+    sheets += beside_paper(sheets) if choices.paper else []
     return ReaderStudy(
         reads,
         scoring,

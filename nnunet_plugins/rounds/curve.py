@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nnunet_plugins.comparison.statistics import LEVEL, resampled_medians
 from nnunet_plugins.rounds.folder import Rounds
 from nnunet_plugins.rounds.proposals import read_proposals
 from nnunet_plugins.text_table import count, number, ruled
 
-FEWEST = 3  # cases on both sides for an interval
+FEWEST = 3  # patients on both sides for an interval
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Round:
         shown: Dice to the proposal that was shown.
         hidden: Dice to the proposal of references of the anchoring subset.
         before: Dice to the reference of the round before.
+        patients: of the cases in shown, and of those in hidden.
     """
 
     number: int
@@ -43,11 +47,17 @@ class Round:
     shown: list[float] = field(default_factory=list)
     hidden: list[float] = field(default_factory=list)
     before: list[float] = field(default_factory=list)
+    patients: tuple[Sequence[int], Sequence[int]] = ((), ())
 
     @property
     def complete(self) -> bool:
         """Whether every case came back."""
         return self.returned == self.exported
+
+    @property
+    def measured(self) -> bool:
+        """Whether there is anything to draw."""
+        return any((self.model, self.minutes, self.shown, self.hidden, self.before))
 
 
 def curve_of(rounds: Rounds) -> list[Round]:
@@ -58,12 +68,17 @@ def curve_of(rounds: Rounds) -> list[Round]:
 def _round(rounds: Rounds, number: int) -> Round:
     exported, returned = rounds.export(number)["cases"], rounds.returned(number)
     proposals, cases = read_proposals(rounds, number), rounds.settings.cases
-    shown = [one for one in returned.values() if one["shown"]]
+    shown = {case: one for case, one in returned.items() if one["shown"]}
     # Drawn without the model in this round, or in an earlier one and compared with the proposal of this one.
     blind = {case: one.dice for case, one in proposals.items() if cases[case].blind}
     drawn = {case for earlier in range(1, number) for case in rounds.returned(earlier)}
-    hidden: list[Any] = [dice for case, dice in blind.items() if case in drawn]
-    hidden += [one["dice_to_proposal"] for case, one in returned.items() if case in blind]
+    hidden = [(case, dice) for case, dice in blind.items() if case in drawn]
+    hidden += [(case, one["dice_to_proposal"]) for case, one in returned.items() if case in blind]
+    seen = [(case, one["dice_to_proposal"]) for case, one in shown.items()]
+    patients = tuple(
+        [cases[case].patient for case, dice in pairs if dice is not None]
+        for pairs in (seen, hidden)
+    )
     return Round(
         number,
         len(exported),
@@ -71,10 +86,11 @@ def _round(rounds: Rounds, number: int) -> Round:
         tuple(sorted({one["reader"] for one in returned.values()})),
         _known(one.dice for one in proposals.values()),
         _known(one["minutes"] for one in returned.values()),
-        _known(one["changed_to_proposal"] for one in shown),
-        _known(one["dice_to_proposal"] for one in shown),
-        _known(hidden),
+        _known(one["changed_to_proposal"] for one in shown.values()),
+        _known(dice for _, dice in seen),
+        _known(dice for _, dice in hidden),
         _known(one["dice_to_before"] for one in returned.values()),
+        (patients[0], patients[1]),
     )
 
 
@@ -91,7 +107,7 @@ def status_text(rounds: Rounds) -> str:
     """The curve as a table, anchoring, the dataset, and what comes next."""
     found = curve_of(rounds)
     if not found:
-        return f"no round was exported; next: nnunet-plugins rounds next {rounds.folder}"
+        return f"no round was exported; next: {following('next', rounds.folder)}"
     head = ["round", "cases", "returned", "readers", "minutes", "voxels changed", "model", "proposal shown",
             "proposal hidden", "round before"]  # fmt: skip
     rows = [head]
@@ -122,28 +138,50 @@ def anchoring_lines(found: Sequence[Round]) -> list[str]:
     last = both[-1]
     gap = statistics.median(last.shown) - statistics.median(last.hidden)
     cases = f"{len(last.shown)} cases with the proposal shown against {len(last.hidden)} hidden"
-    limits = interval(last.shown, last.hidden)
+    limits = interval(last.shown, last.hidden, *last.patients)
     within = (
-        f"95 % interval {limits[0]:+.3f} to {limits[1]:+.3f}"
+        f"95 % interval by patient {limits[0]:+.3f} to {limits[1]:+.3f}"
         if limits
-        else "too few for an interval"
+        else "too few patients for an interval"
     )
     return ["", f"anchoring in round {last.number}: {gap:+.3f} Dice, {cases}; {within}"]
 
 
-def interval(shown: Sequence[float], hidden: Sequence[float]) -> tuple[float, float] | None:
-    """95 % percentile bootstrap interval of the difference of two medians; None with fewer than `FEWEST` cases."""
-    from scipy.stats import bootstrap
+def interval(
+    shown: Sequence[float],
+    hidden: Sequence[float],
+    shown_patients: Sequence[int],
+    hidden_patients: Sequence[int],
+) -> tuple[float, float] | None:
+    """95 % percentile bootstrap interval of the difference of two medians, shown minus hidden.
 
-    if min(len(shown), len(hidden)) < FEWEST:
+    Patients are drawn with all of their cases: cases of one patient, read by one reader, are alike.
+
+    Args:
+        shown: one value per case.
+        hidden: one value per case, of other patients.
+        shown_patients: of each case in shown.
+        hidden_patients: of each case in hidden.
+
+    Returns:
+        Lower and upper limit; None with fewer than `FEWEST` patients on a side.
+    """
+    medians = [
+        resampled_medians(values, patients, seed)
+        for seed, (values, patients) in enumerate(
+            ((shown, shown_patients), (hidden, hidden_patients))
+        )
+        if len(set(patients)) >= FEWEST
+    ]
+    if len(medians) < 2:
         return None
-    found = bootstrap(
-        (np.asarray(shown), np.asarray(hidden)),
-        lambda a, b, axis: np.median(a, axis=axis) - np.median(b, axis=axis),
-        method="percentile",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    return float(found.low), float(found.high)
+    low, high = np.quantile(medians[0] - medians[1], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def following(action: str, folder: Path) -> str:
+    """The next command, quoted for a shell."""
+    return shlex.join(["nnunet-plugins", "rounds", action, str(folder)])
 
 
 def advice(rounds: Rounds, found: Sequence[Round]) -> list[str]:
@@ -153,7 +191,7 @@ def advice(rounds: Rounds, found: Sequence[Round]) -> list[str]:
         left = count(last.exported - last.returned, "case")
         return [
             f"open     round {last.number}: {left} to return",
-            f"next     nnunet-plugins rounds ingest {folder} FOLDER --reader NAME",
+            f"next     {following('ingest', folder)} FOLDER --reader NAME",
         ]
     dataset = f"dataset  {rounds.raw}"
     reasons = []
@@ -166,4 +204,4 @@ def advice(rounds: Rounds, found: Sequence[Round]) -> list[str]:
         )
     if reasons:
         return [f"stop     {'; '.join(reasons)}", dataset]
-    return [dataset, f"next     nnunet-plugins rounds next {folder}"]
+    return [dataset, f"next     {following('next', folder)}"]

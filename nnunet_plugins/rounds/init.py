@@ -156,7 +156,7 @@ def _references(source: Path, images: Collection[str], labels: str) -> dict[str,
     if labels in ("all", "none"):
         return there if labels == "all" else {}
     try:
-        lines = Path(labels).read_text(encoding="utf-8").split("\n")
+        lines = Path(labels).read_text(encoding="utf-8-sig").split("\n")
     except (OSError, ValueError) as error:
         raise UserError(
             f"rounds: --labels {labels}: allowed: all, none, or a text file of cases ({error})"

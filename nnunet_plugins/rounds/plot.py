@@ -35,11 +35,10 @@ def write_curve(found: Sequence[Round], path: Path, stop_dice: float) -> None:
         left, *right = drawing.subplots(1, 2 if timed else 1, squeeze=False)[0]
         for place, (name, title) in enumerate(DICE.items()):
             _series(left, found, name, LINES[place], 0.09 * (place - 1.5), title)
-        left.axhline(stop_dice, color="black", linewidth=0.8, linestyle="--")
+        left.axhline(stop_dice, color="black", linewidth=0.8, linestyle="--", label="stop")
         left.set_ylabel("Dice")
         left.set_ylim(-0.02, 1.02)
-        if left.get_legend_handles_labels()[0]:
-            drawing.legend(loc="outside upper center", ncols=len(DICE), fontsize=7, frameon=False)
+        drawing.legend(loc="outside upper center", ncols=len(DICE) + 1, fontsize=7, frameon=False)
         for axes in right:
             _series(axes, found, "minutes", LINES[0], 0.0, "")
             axes.set_ylabel("minutes per case")

@@ -17,6 +17,7 @@ from dataset_conversion.errors import DatasetError, some
 from dataset_conversion.io.atomic_files import digest
 from dataset_conversion.io.label_maps import by_name, read_mask
 from dataset_conversion.io.volumes import Header, header_of, read_header, read_image
+from nnunet_plugins.errors import UserError
 from nnunet_plugins.export.segments import check_declared
 from nnunet_plugins.rounds.folder import ENDING, Rounds
 from nnunet_plugins.rounds.proposals import array_of, read_proposals
@@ -64,7 +65,11 @@ def read_returned(rounds: Rounds, case: str, file: Path) -> Mask:
         placed, note = on_grid(found.image, image, str(file))
     except DatasetError as error:
         # The options that these messages end with are those of convert.
-        raise DatasetError(str(error).partition(", or pass --")[0]) from error
+        text = str(error).partition(", or pass --")[0].partition(", or choose the series")[0]
+        raise DatasetError(text + _of_other(rounds, case, file)) from error
+    except UserError as error:
+        text = str(error).partition("; pass the dataset.json")[0]
+        raise UserError(f"{text}; correct the mask") from error
     return Mask(case, placed, header_of(found.image), digest(file), (note,) if note else ())
 
 
@@ -128,6 +133,17 @@ class Others:
         proposal = array_of(self.rounds.proposals(self.number) / f"{case}{ENDING}") > 0
         total = count + int(np.count_nonzero(proposal))
         return 2 * int(np.count_nonzero(proposal & drawn)) / total if total else 0.0
+
+
+def _of_other(rounds: Rounds, case: str, file: Path) -> str:
+    """A hint at the cases on whose grid a refused mask is; '' for none."""
+    try:
+        stored = read_header(file)
+    except DatasetError:
+        return ""
+    grids = {one: read_header(rounds.image(one)) for one in rounds.settings.cases if one != case}
+    same = [one for one, grid in grids.items() if _equal(grid, stored)]
+    return f"; it has the grid of {some(same)}" if same else ""
 
 
 def _equal(first: Header, second: Header) -> bool:

@@ -14,6 +14,8 @@ FILE = "rounds.json"
 FORMAT = 1
 ORDERS = ("random", "uncertain")
 FORMATS = ("seg.nrrd", "nii.gz")
+CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres")
+_MOST = 100_000
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,15 @@ class Settings:
             "--folds": (self.folds, 2),
             "--rounds": (self.most_rounds, 1),
             "--cpus": (self.cpus, 1),
+            "--seed": (self.seed, 0),
         }
         if self.batch is not None:
             whole["--batch"] = (self.batch, 1)
         for option, (value, least) in whole.items():
-            if value < least:
-                raise UserError(f"rounds: {option} {value}: expected an integer of {least} or more")
+            if not least <= value <= _MOST:
+                raise UserError(
+                    f"rounds: {option} {value}: expected an integer from {least} to {_MOST}"
+                )
         if not 0 < self.stop_dice <= 1:
             raise UserError(
                 f"rounds: --stop-dice {self.stop_dice:g}: expected a number above 0, at most 1"
@@ -92,6 +97,7 @@ class Settings:
         for option, name, allowed in (
             ("--order", self.order, ORDERS),
             ("--to", self.format, FORMATS),
+            ("-c", self.configuration, CONFIGURATIONS),
         ):
             if name not in allowed:
                 raise UserError(f"rounds: {option} {name}: allowed: {', '.join(allowed)}")

@@ -1,10 +1,13 @@
 """Measures of predictions that are made by hand: by patient, at the fixed threshold, and what is refused."""
 
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from nnunet_plugins.classifier.checklist import filled
 from nnunet_plugins.classifier.measures import evaluate
 from nnunet_plugins.classifier.paired import compare, read_readers
 from nnunet_plugins.classifier.predict import (
@@ -28,11 +31,11 @@ TRAINING = {
 def predictions(test, *, threshold=0.5, **more):
     """Validation cases, and test cases of (patient, label, probability)."""
     cases = [
-        Scored(f"v{n}", 100 + n, n % 2, "validation", p, int(p >= 0.5), (p,), 5)
+        Scored(f"v{n}", 100 + n, n % 2, "validation", p, int(p >= 0.5), (p,), 5, threshold)
         for n, p in enumerate((0.2, 0.6, 0.3, 0.9, 0.55, 0.4, 0.1, 0.8))
     ]
     cases += [
-        Scored(f"t{n}", patient, label, "test", p, int(p >= threshold), (p,), 5)
+        Scored(f"t{n}", patient, label, "test", p, int(p >= threshold), (p,), 5, threshold)
         for n, (patient, label, p) in enumerate(test)
     ]
     values = {
@@ -59,7 +62,7 @@ def test_measures_by_hand():
     for one in found.measures:
         low, high = one.bootstrap
         assert low <= one.value <= high
-    assert found.calibration.recalibration.slope > 0
+    assert found.calibration.recalibrations[0].slope > 0
 
 
 def test_cases_of_a_patient_are_averaged():
@@ -76,6 +79,8 @@ def test_the_threshold_is_that_of_the_validation_set_whatever_the_test_set():
     assert found.counts.fp == 0
     with pytest.raises(UserError, match="allowed are test and external"):
         evaluate(predictions(TEST), "validation")
+    with pytest.raises(UserError, match="--resamples 0: expected 1 or more"):
+        evaluate(predictions(TEST), "test", resamples=0)
     with pytest.raises(UserError, match="the test set has only axSpA"):
         evaluate(predictions(TEST[:3]), "test")
     with pytest.raises(UserError, match="the external set has no case"):
@@ -95,6 +100,10 @@ def test_predictions_are_read_back_and_a_threshold_of_the_test_set_is_refused(tm
     with pytest.raises(
         UserError, match="threshold was chosen on test; it must be fixed on the val"
     ):
+        read_predictions(tmp_path)
+    content["training"]["threshold_from"] = "validation"
+    (tmp_path / "predictions.json").write_text(json.dumps({**content, "threshold": float("nan")}))
+    with pytest.raises(UserError, match="damaged"):
         read_predictions(tmp_path)
     (tmp_path / "predictions.json").write_text(json.dumps({**content, "cases": [{"case": "a"}]}))
     with pytest.raises(UserError, match="damaged"):
@@ -125,8 +134,11 @@ def test_two_classifiers_need_the_same_cases():
     [
         (lambda rows: rows[:-1], "R has no call for t5"),
         (lambda rows: [*rows, "t5,R,other"], "R has two calls for t5"),
-        (lambda rows: ["t0,R,sick", *rows[1:]], "row 2: call 'sick'; allowed are other and axSpA"),
-        (lambda rows: [], "columns case, reader and call"),
+        (
+            lambda rows: ["t0,R,sick", *rows[1:]],
+            "row 2, call is 'sick'; allowed are other and axSpA",
+        ),
+        (lambda rows: [], "no row below the heading"),
     ],
 )
 def test_calls_of_readers_that_are_refused(tmp_path, change, match):
@@ -135,6 +147,8 @@ def test_calls_of_readers_that_are_refused(tmp_path, change, match):
     path = tmp_path / "calls.csv"
     path.write_text("\n".join(["case,reader,call", *rows]))
     (reader,) = read_readers(path, result)
+    path.write_text("\ufeff" + path.read_text().replace(",", ";").upper().replace("T", "t"))
+    assert read_readers(path, result) == [reader]
     assert (reader.counts.fn, reader.counts.fp, reader.against.second) == (0, 0, 2)
     path.write_text("\n".join(["case,reader,call", *change(rows)]))
     with pytest.raises(UserError, match=match):
@@ -153,11 +167,7 @@ def test_the_page_escapes_names_and_shows_notes_and_the_paper():
 def test_recalibration_with_a_reversed_score_is_reported():
     made = predictions(TEST)
     reversed_ = tuple(
-        Scored(
-            one.case, one.patient, 1 - one.label, one.split, one.probability, one.call, one.seeds, 5
-        )
-        if one.split == "validation"
-        else one
+        replace(one, label=1 - one.label) if one.split == "validation" else one
         for one in made.cases
     )
     values = {
@@ -168,7 +178,22 @@ def test_recalibration_with_a_reversed_score_is_reported():
         "training": TRAINING,
     }
     result = evaluate(Predictions(made.classes, 0.5, reversed_, **values), "test", resamples=20)
-    assert result.calibration.recalibration.slope < 0
+    assert result.calibration.recalibrations[0].slope < 0
     (sheet,) = [one for one in tables(Evaluation("a", (result,))) if one.title == "Calibration"]
     assert "NOT POSITIVE" in sheet.notes[1]
     assert np.isfinite(result.calibration.brier_after)
+
+
+def test_items_of_the_checklists_are_those_of_the_published_lists():
+    """STARD-AI has 40 items, TRIPOD+AI 27 and CLAIM 44; the parts of an item are letters."""
+    items = filled((evaluate(predictions(TEST), "test", resamples=20),))
+    most, seen = {"STARD-AI": 40, "TRIPOD+AI": 27, "CLAIM": 44}, set()
+    for name, about, answer in items:
+        checklist, numbers = name.split(" ", 1)
+        for one in re.findall(r"\d+", numbers):
+            assert 1 <= int(one) <= most[checklist], name
+        assert about
+        assert answer
+        seen.add((checklist, about.endswith("(new)")))
+    assert len(seen) == 4
+    assert {"STARD-AI 15c", "STARD-AI 30", "TRIPOD+AI 12a", "CLAIM 22"} <= {one[0] for one in items}

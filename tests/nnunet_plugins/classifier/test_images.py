@@ -64,7 +64,7 @@ def test_masks_on_another_grid_flat_images_and_mixed_planes_are_refused(tmp_path
     with pytest.raises(UserError, match="no contrast"):
         load(image, mask, (), SETTINGS)
     axial = load(*stored(tmp_path), (), SETTINGS)
-    coronal = type(axial)(axial.image, axial.mask, axial.grid, "LIP")
+    coronal = type(axial)(axial.image, axial.mask, axial.grid, "LIP", "")
     with pytest.raises(UserError, match=r"LPS \(a\), LIP \(b\)"):
         check_one_plane({"a": axial, "b": coronal})
 
@@ -73,7 +73,15 @@ def test_masks_on_another_grid_flat_images_and_mixed_planes_are_refused(tmp_path
     ("values", "match"),
     [
         ({"network": "vgg"}, "allowed are densenet121, resnet18"),
-        ({"size": (7, 64, 64)}, "--size: 7 is too small; at least 8"),
+        ({"size": (7, 64, 64)}, "--size 7: expected a number from 8 to 2048"),
+        ({"size": (100000, 16, 16)}, "--size 100000"),
+        (
+            {"learning_rate": float("nan")},
+            "--learning-rate nan: expected a number from 1e-12 to 10",
+        ),
+        ({"positive_weight": float("inf")}, "--positive-weight inf"),
+        ({"channel": -1}, "--channel -1"),
+        ({"seeds": (10**20,)}, r"--seeds 1e\+20"),
         ({"epochs": 0}, "--epochs"),
         ({"batch": 1}, "--batch"),
         ({"seeds": (1, 1)}, "--seeds"),

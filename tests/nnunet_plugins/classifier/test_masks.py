@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from nnunet_plugins.classifier.masks import REFERENCES, predicted_masks, reference_masks
+from nnunet_plugins.classifier.train import Sources, lesion_values
 from nnunet_plugins.errors import UserError
 from tests.nnunet_plugins.classifier.cohort import NAME, segmenter, write_cohort
 
@@ -66,3 +67,18 @@ def test_other_datasets_are_noted_and_missing_masks_named(world):
     with pytest.raises(UserError, match=r"1 of 2 cases have no mask in .*labelsTs.*: zz"):
         reference_masks(["c4", "zz"], [raw / "labelsTs"])
     assert reference_masks(["c4"], [raw / "labelsTs"]).notes == (REFERENCES,)
+
+
+def test_voxels_of_the_ignore_label_do_not_count_as_lesions(world):
+    _, raw = world
+    sources = Sources(raw, None, references=True)
+    assert lesion_values((), sources) == ()  # all but 0
+    assert lesion_values(["fat_metaplasia"], sources) == (1,)
+    content = json.loads((raw / "dataset.json").read_text())
+    content["labels"] = {"background": 0, "fat_metaplasia": 1, "erosion": 2, "ignore": 3}
+    (raw / "dataset.json").write_text(json.dumps(content))
+    assert lesion_values((), sources) == (1, 2)
+    with pytest.raises(
+        UserError, match="--lesions oedema: unknown label; allowed: fat_metaplasia, erosion"
+    ):
+        lesion_values(["oedema"], sources)

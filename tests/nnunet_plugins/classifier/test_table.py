@@ -22,11 +22,22 @@ def test_columns_separators_and_names_of_splits(tmp_path):
     assert "P1" not in repr(found)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_tables_as_spreadsheets_write_them(tmp_path, encoding, end):
+    path = tmp_path / "table.csv"
+    lines = ["Case;Patient;Diagnosis", "a;M\u00fcller;Yes", "b;N;no", "c;O;YES"]
+    path.write_bytes(end.join(lines).encode(encoding))
+    found = read_table(path, label="Diagnosis")
+    assert found.classes == ("no", "Yes")
+    assert [row.label for row in found.rows] == [1, 0, 1]
+
+
 @pytest.mark.parametrize(
     ("text", "options", "match"),
     [
-        ("case,patient\na,1\n", {}, "no column 'label'.*--label-column"),
-        ("patient,label\na,0\nb,\n", {}, "row 3: label empty"),
+        ("case,patient\na,1\n", {}, "columns missing: label.*--label-column"),
+        ("patient,label\na,0\nb,\n", {}, "row 3, label is empty"),
         ("patient,label\na,0\nb,0\n", {}, "one class only"),
         ("patient,label\na,x1\nb,x2\nc,x3\n", {}, "3 different values in 3 rows; is it an id"),
         ("patient,label\n" + "".join(f"{n},{n % 3}\n" for n in range(9)), {}, "0, 1.*Two classes"),
@@ -37,9 +48,27 @@ def test_columns_separators_and_names_of_splits(tmp_path):
         ("case,patient,label\na,P,0\nb,P,1\n", {}, "a and b are of one patient.*different labels"),
         ("case,patient,label,split\na,P,0,train\nb,P,0,test\nc,Q,1,test\n", {}, "different splits"),
         ("case,patient,label,fold\na,P,0,0\nb,P,0,1\nc,Q,1,1\n", {}, "different folds"),
-        ("patient,label,split\na,0,train\nb,1,tset\n", {}, "split 'tset': allowed are train"),
-        ("patient,label,fold\na,0,0\nb,1,x\n", {}, "fold 'x'"),
+        (
+            "patient,label,split\na,0,train\nb,1,tset\n",
+            {},
+            "row 3, split is 'tset'; allowed are train",
+        ),
+        ("patient,label,fold\na,0,0\nb,1,x\n", {}, "fold is 'x'"),
         ("patient,label\n", {}, "no row below"),
+        ("patient,label,label\na,0,1\nb,1,0\n", {}, "given twice: label"),
+        ("patient,label\na,0,1\nb,1\n", {}, "row 2 has 3 cells"),
+        (
+            "patient,label\na,axSpA\nb,NA\n",
+            {"positive": "axSpA"},
+            "row 3, label is 'NA', not known",
+        ),
+        ("case,patient,label\na,nan,0\nb,Q,1\n", {}, "row 2, patient is 'nan', not known"),
+        ("patient,label\na,Yes\nb,yes\n", {}, r"one class only \(Yes\)"),
+        (
+            "case,patient,label,split\na,M\u00fcller 01,0,train\nb,mu\u0308ller_1,0,test\nc,Q,1,test\n",
+            {},
+            "different splits",
+        ),
     ],
 )
 def test_tables_that_are_refused(tmp_path, text, options, match):

@@ -28,7 +28,7 @@ def examples(count, seed=0):
     volumes = []
     for n in range(count):
         image = random.normal(n % 2, 1, (8, 16, 16)).astype(np.float16)
-        volumes.append(Volume(image, image > 1, grid, "LPS"))
+        volumes.append(Volume(image, image > 1, grid, "LPS", str(n)))
     return Examples(volumes, [n % 2 for n in range(count)])
 
 

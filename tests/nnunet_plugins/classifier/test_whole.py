@@ -1,8 +1,10 @@
 """classify train, predict and evaluate by their command lines, on tiny patients."""
 
 import json
+import shutil
 
 import pytest
+import SimpleITK as sitk
 import torch
 
 from nnunet_plugins.cli import main
@@ -100,6 +102,23 @@ def test_drawn_masks_mark_every_output_and_an_external_set_is_scored(world, monk
     for file in (raw / "imagesTs").iterdir():
         (other / "imagesTs" / file.name).write_bytes(file.read_bytes())
     assert main([*predict, *external]) == 0
+    # A patient of the training by the tables, then by the image.
+    (root / "external.csv").write_text(
+        "case,patient,label\n" + "\n".join(["case_028,p case 3,0", *rows[1:]])
+    )
+    assert main([*predict, *external]) == 2
+    assert "1 cases are of patients whose ids are in the training" in capsys.readouterr().err
+    assert main([*predict, *external, "--unrelated-ids"]) == 0
+    image = sitk.ReadImage(str(raw / "imagesTr" / "case_004_0000.nii.gz"))
+    turned = sitk.DICOMOrient(sitk.Cast(image, sitk.sitkFloat64), "RAS")
+    sitk.WriteImage(turned, str(other / "imagesTs" / "case_028_0000.nii.gz"))
+    turned = sitk.DICOMOrient(sitk.ReadImage(str(raw / "labelsTr" / "case_004.nii.gz")), "RAS")
+    (other / "labelsTs").unlink()
+    shutil.copytree(raw / "labelsTs", other / "labelsTs")
+    sitk.WriteImage(turned, str(other / "labelsTs" / "case_028.nii.gz"))
+    capsys.readouterr()
+    assert main([*predict, *external, "--unrelated-ids"]) == 2
+    assert "case_028 is case_004" in capsys.readouterr().err
     assert (
         main(
             [

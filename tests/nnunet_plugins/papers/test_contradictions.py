@@ -9,7 +9,8 @@ import pytest
 
 from nnunet_plugins.papers.library import find_paper, find_table
 from nnunet_plugins.papers.remarks import remarks
-from nnunet_plugins.papers.sij_fm_25d_attention_unet import CLASSIFIER, P_VALUES
+from nnunet_plugins.papers.sij_fm_25d_attention_unet import CALLS, CLASSIFIER, MASKS, P_VALUES
+from nnunet_plugins.readers.calls import unpaired
 
 BONES = ("S", "L5", "L4", "L3", "L2", "L1", "T12", "T11")
 
@@ -189,6 +190,68 @@ def test_intervals_of_the_25d_paper_are_walds(part: str, n: int) -> None:
         ends = found[f"{name}.low"], found[f"{name}.high"]
         assert ends == pytest.approx((found[name] - half, found[name] + half), abs=0.016), name
     assert stated("sij-fm-25d-attention-unet", "p ± 1.96 sqrt(p (1 - p) / n)")
+
+
+def test_intervals_of_the_masks_of_the_25d_paper_are_symmetric() -> None:
+    for found in MASKS.values():
+        for name in ("Precision", "Recall"):
+            middle = (found[f"{name}.low"] + found[f"{name}.high"]) / 2
+            assert middle == pytest.approx(found[name], abs=0.011)
+    assert stated("sij-fm-25d-attention-unet", "are symmetric around the means")
+
+
+@pytest.mark.parametrize(
+    ("reader", "arm", "counts", "exact"),
+    [
+        ("resident", "alone", (29, 9, 12, 8), True),
+        ("expert", "alone", (33, 8, 13, 4), True),
+        ("resident", "assisted", (33, 9, 12, 4), False),
+        ("expert", "assisted", (35, 8, 13, 2), False),
+    ],
+)
+def test_counts_of_the_readers_of_the_25d_paper(reader, arm, counts, exact) -> None:
+    found = CALLS[reader, arm]
+    assert counts_with(found, 58) == ([counts] if exact else [])
+    tp, _, tn, _ = counts
+    for k, n, name in ((tp + tn, 58, "Accuracy"), (tp, 37, "Sensitivity"), (tn, 21, "Specificity")):
+        shares = [abs(100 * one / n - found[name]) for one in range(n + 1)]
+        assert shares.index(min(shares)) == k
+    assert round(kappa(*counts), 3) == pytest.approx(found["kappa"], abs=1e-9 if exact else 0.01)
+    assert stated("sij-fm-25d-attention-unet", "not ratios of counts of 37 and 21 patients")
+
+
+def test_limits_of_the_accuracy_of_the_readers_of_the_25d_paper() -> None:
+    limits = [one[f"Accuracy.{side}"] for one in CALLS.values() for side in ("low", "high")]
+
+    def of(n: int) -> int:
+        return sum(
+            min(abs(100 * k / n - one) for k in range(n + 1)) <= 0.005 + 1e-9 for one in limits
+        )
+
+    assert (of(55), of(58)) == (6, 0)
+    assert stated("sij-fm-25d-attention-unet", "six are shares of 55 patients")
+
+
+def test_what_the_25d_paper_calls_superior_and_improved() -> None:
+    model = CLASSIFIER["external"]
+    resident, expert = CALLS["resident", "alone"], CALLS["expert", "alone"]
+    better = {
+        name: [model[name] > one[name] for one in (resident, expert)]
+        for name in ("Accuracy", "Sensitivity", "Specificity")
+    }
+    assert better == {
+        "Accuracy": [True, False], "Sensitivity": [True, True], "Specificity": [False, False],
+    }  # fmt: skip
+    assert stated("sij-fm-25d-attention-unet", "52.38 % below that of both")
+    assert CALLS["expert", "assisted"]["Specificity"] == 61.51 < expert["Specificity"] == 61.90
+    assert stated("sij-fm-25d-attention-unet", "from 61.90 % to 61.51 %")
+    gains = [
+        CALLS[who, "assisted"]["Accuracy"] - CALLS[who, "alone"]["Accuracy"]
+        for who in ("expert", "resident")
+    ]
+    assert gains == pytest.approx([3.24, 6.82])
+    assert unpaired(41, 45, 58) == pytest.approx(0.396, abs=0.0005)
+    assert stated("sij-fm-25d-attention-unet", "41 against 45 of 58 gives 0.396")
 
 
 # silveira2025-inception-dual

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from nnunet_plugins.papers.library import TABLES, find_table
-from nnunet_plugins.papers.sij_fm_25d_attention_unet import CLASSIFIER, P_VALUES
+from nnunet_plugins.papers.sij_fm_25d_attention_unet import CALLS, CLASSIFIER, MASKS, P_VALUES
 from nnunet_plugins.papers.tables import Row, Table
 
 ROWS = [
@@ -80,9 +80,9 @@ def test_all_columns_can_be_filled() -> None:
     assert unmeasured == set()
 
 
-def test_all_numbers_of_the_classification_model_are_in_the_text(text) -> None:
+def test_all_numbers_of_the_classification_model_and_the_readers_are_in_the_text(text) -> None:
     digits = text("sij-fm-25d-attention-unet")
-    for found in CLASSIFIER.values():
+    for found in (*CLASSIFIER.values(), *CALLS.values(), *MASKS.values()):
         for name, value in found.items():
             assert re.search(rf"(?<![0-9]){_number(value)}(?![0-9])", digits), name
     for value in P_VALUES.values():
@@ -103,6 +103,8 @@ def test_all_numbers_of_the_classification_model_are_in_the_text(text) -> None:
         ("yan2025-mag-unet", "150~200 层连续断层图像"),
         ("sij-fm-25d-attention-unet", r"76\.42–80\.05% for segmentation of FM on internal"),
         ("sij-fm-25d-attention-unet", r"p value of < 0\.05 in CRP concentration .{0,90}but others were not"),
+        ("sij-fm-25d-attention-unet", "sensitivity, and specificity of the classifi.{0,30}were superior to"),
+        ("sij-fm-25d-attention-unet", r"57\.20% and 61\.51%"),
         ("sij-fm-25d-attention-unet", "bootstrap technique was used to calculate 95% confidence intervals"),
         ("sij-fm-25d-attention-unet", r"internal test sets \(n = 129\)"),
         ("sij-fm-25d-attention-unet", r"2D-based CNNs \(including 2D UNet, ResUNet, Attention UNet\)"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
-from dataset_conversion.errors import DatasetError
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.readers.confidence import as_ratings
 from nnunet_plugins.readers.design import crossed, missing, not_blind, not_known, periods
@@ -139,6 +140,7 @@ def test_the_truth_in_the_readers_table_is_noted(tmp_path):
         (changed(of("case_01"), confidence="high"), "row 43, confidence is 'high'; expected a number"),
         (changed(of("case_01"), minutes="-2"), "row 43, minutes is -2"),
         (changed(of("case_01"), case=""), "row 43, case is empty"),
+        (changed(of("case_01"), reader="R" * 61), "row 43, reader has 61 characters, more than 60"),
         (changed(of("case_01"), case="case_02"), r"expert has two rows for case_02 \(alone\)"),
         (changed(of("case_01"), call="maybe"), "3 different values"),
         (changed(of("case_01"), case="case_77"), "truth of 1 cases with a call is missing: case_77"),
@@ -177,8 +179,17 @@ def test_a_second_truth_of_a_case_is_refused(tmp_path):
         read(tmp_path, true=[*truth(), truth()[0]])
 
 
+def test_names_are_the_same_in_both_forms_of_unicode(tmp_path):
+    def named(row):
+        form = "NFC" if row.get("arm") == "alone" else "NFD"
+        return row | {"case": unicodedata.normalize(form, f"Müller {row['case']}")}
+
+    found = read(tmp_path, [named(row) for row in rows()], [named(row) for row in truth()])
+    assert len(found.cases) == 20
+
+
 def test_no_file(tmp_path):
-    with pytest.raises(DatasetError, match="the table of reads cannot be read"):
+    with pytest.raises(UserError, match="the table of reads cannot be read"):
         read_reads(tmp_path / "none.csv", None, None)
 
 

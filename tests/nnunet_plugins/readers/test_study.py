@@ -287,3 +287,32 @@ def test_all_readers_are_the_same_with_and_without_the_order_of_rows(tmp_path):
         for study in studies
     )
     assert first == pytest.approx(second)
+
+
+def test_the_tables_of_the_paper_are_above_the_rows_of_the_study(tmp_path, masks):
+    folder = write_tables(tmp_path)
+    given = Files(masks=masks / "masks", reference=masks / "reference", model=masks / "model")
+    study = analyse_study(find_files(folder, given), Choices(positive="axSpA", paper=True))
+    calls, segmented = (
+        next(one for one in study.sheets if f"table {number}, and this study" in one.title)
+        for number in (5, 3)
+    )
+    assert calls.rows[:2] == (
+        ("paper: resident", "alone", "58", "70.69 (58.18 to 81.82)", "78.38 (63.89 to 91.18)",
+         "57.14 (33.33 to 78.58)", "76.32 (62.16 to 89.29)", "60.00 (35.71 to 82.35)", "0.359 (0.082 to 0.599)"),
+        ("paper: resident", "assisted", "58", "77.51 (67.27 to 87.32)", "89.22 (78.79 to 97.44)",
+         "57.20 (34.99 to 78.57)", "78.27 (65.00 to 90.24)", "75.34 (52.93 to 95.00)", "0.484 (0.238 to 0.725)"),
+    )  # fmt: skip
+    assert calls.rows[4:] == table(study, "Calls").rows
+    assert segmented.rows[0] == (
+        "paper: model", "", "20", "85.44 ± 6.09", "85.83 (82.62 to 89.04)", "86.43 (81.10 to 91.76)",
+    )  # fmt: skip
+    assert all(len(row) == len(one.head) for one in (calls, segmented) for row in one.rows)
+    assert any("none is one of 58" in note for note in calls.notes)
+    assert not any("Table 4" in note for note in (*calls.notes, *segmented.notes))
+
+
+@pytest.mark.parametrize("washout", [float("nan"), -1.0, float("inf")])
+def test_a_washout_below_zero_or_infinite_is_refused(washout):
+    with pytest.raises(UserError, match="expected a number of days, 0 or more"):
+        Choices(washout=washout)

@@ -292,13 +292,21 @@ def test_entropy_is_one_where_the_classes_are_equal_and_zero_where_one_is_certai
     np.testing.assert_allclose(entropy(sigmoids[:1]), [1, 0], atol=1e-12)
 
 
-def test_the_interval_of_a_difference_of_medians():
+def test_the_interval_of_a_difference_of_medians_is_by_patient():
     shown, hidden = [0.9, 0.92, 0.94, 0.96], [0.7, 0.72, 0.74, 0.76]
-    low, high = interval(shown, hidden)
+    low, high = interval(shown, hidden, [1, 2, 3, 4], [5, 6, 7, 8])
     assert low < 0.2 < high
     assert low >= 0.9 - 0.76
     assert high <= 0.96 - 0.70 + 1e-9
-    assert interval(shown, hidden[:2]) is None
+    assert interval(shown, hidden, [1, 2, 3, 4], [5, 5, 6, 6]) is None
+    # Ten equal cases of each patient are no more than one.
+    many = interval(
+        np.repeat(shown, 10), np.repeat(hidden, 10), [*np.repeat([1, 2, 3, 4], 10)],
+        [*np.repeat([5, 6, 7, 8], 10)],
+    )  # fmt: skip
+    assert many == pytest.approx((low, high))
+    as_cases = interval(np.repeat(shown, 10), np.repeat(hidden, 10), range(40), range(40))
+    assert as_cases[1] - as_cases[0] < 0.7 * (high - low)
 
 
 def test_convert_raw_keeps_the_mark(tmp_path, monkeypatch, commands):
@@ -330,6 +338,11 @@ def test_the_commands_print_what_comes_next(tmp_path, monkeypatch, commands, cap
         "-device",
         "cpu",
     ]
+    assert main([*init, "--plan=--preset foo"]) == 2
+    assert "--preset foo: allowed: cpu" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*init, "--plan=--epochs many"])
+    assert "argument --epochs: invalid int value: 'many'" in capsys.readouterr().err
     assert main([*init, "--anchoring-subset", "1"]) == 0
     assert "cases    6 of 5 patients" in capsys.readouterr().out
     assert main(["rounds", "next", folder]) == 0
@@ -348,7 +361,9 @@ def test_the_commands_print_what_comes_next(tmp_path, monkeypatch, commands, cap
     ("options", "match"),
     [
         ({"order": "best"}, "--order best: allowed: random, uncertain"),
-        ({"folds": 1}, "--folds 1: expected an integer of 2 or more"),
+        ({"folds": 1}, "--folds 1: expected an integer from 2 to 100000"),
+        ({"seed": -1}, "--seed -1: expected an integer from 0"),
+        ({"configuration": "4d"}, "-c 4d: allowed: 2d, 3d_fullres, 3d_lowres"),
         ({"stop_dice": 1.5}, "--stop-dice 1.5: expected a number above 0, at most 1"),
         ({"blind": 5}, "--anchoring-subset 5: allowed are 0 to 4, as there are 5 patients"),
         ({"labels": "missing.txt"}, "--labels missing.txt: allowed: all, none, or a text file"),

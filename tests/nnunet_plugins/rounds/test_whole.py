@@ -1,9 +1,10 @@
-"""A round with nnU-Net's own commands, killed while it trains and run again."""
+"""Two rounds with nnU-Net's own commands: one is killed and run again, the next is fine-tuned from it."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import SimpleITK as sitk
 from nnunet_plugins.environment import variables
 from nnunet_plugins.rounds.folder import Rounds
 from nnunet_plugins.rounds.proposals import read_proposals
+from nnunet_plugins.rounds.training import FINAL, PLANS
 from tests.nnunet_plugins.tiny import write_raw
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(2000)]
@@ -27,7 +29,7 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "nnunet_plugins", "rounds", *map(str, arguments)]
 
 
-def test_a_round_that_is_killed_goes_on(tmp_path, monkeypatch):
+def test_a_round_that_is_killed_goes_on_and_the_next_begins_with_its_weights(tmp_path, monkeypatch):
     environ = {
         **os.environ,
         **variables(tmp_path, cpu=True),
@@ -49,7 +51,17 @@ def test_a_round_that_is_killed_goes_on(tmp_path, monkeypatch):
         )
         assert found.returncode == 0, found.stdout[-2000:] + found.stderr[-3000:]
 
-    options = ["--folds", 2, "--order", "uncertain", "--to", "nii.gz", "-device", "cpu"]
+    options = [
+        "--folds",
+        2,
+        "--order",
+        "uncertain",
+        "--to",
+        "nii.gz",
+        "-device",
+        "cpu",
+        "--fine-tune",
+    ]
     plan = "--plan=--preset cpu --epochs 1 --iterations 1"
     done("init", folder, "--dataset", 700, "--groups", patients, *options, plan)
     rounds = Rounds.read(folder)
@@ -77,3 +89,22 @@ def test_a_round_that_is_killed_goes_on(tmp_path, monkeypatch):
         assert np.count_nonzero(sitk.GetArrayFromImage(exported)) == one.foreground
     assert set(rounds.export(1)["cases"]) == set(proposals)
     assert not [*rounds.round(1).rglob("*.npz")]
+
+    # The next round begins with the weights and the plans of this one.
+    back = shutil.copytree(rounds.readers(1) / "masks", tmp_path / "back")
+    done("ingest", folder, back, "--reader", "R1", "--confirm", *rounds.export(1)["cases"])
+    done("next", folder)
+    assert rounds.current == 2
+    for fold in range(2):
+        (weights,) = rounds.round(1).glob(f"nnunet/nnUNet_results/*/*/fold_{fold}/{FINAL}")
+        log = (rounds.round(2) / "logs" / f"train_{fold}.txt").read_text()
+        assert "initial weights: pretrained" in log
+        assert str(weights) in log
+    first, second = (
+        next(rounds.round(number).glob(f"nnunet/nnUNet_preprocessed/*/{PLANS}.json")).read_text()
+        for number in (1, 2)
+    )
+    assert first == second
+    splits = json.loads((rounds.raw / "splits_final.json").read_text())
+    for case, one in read_proposals(rounds, 2).items():
+        assert case not in splits[int(one.model.removeprefix("fold "))]["train"]

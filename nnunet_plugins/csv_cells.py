@@ -1,14 +1,19 @@
-"""Tables whose columns are known, with the place of every cell for messages."""
+"""Tables with named columns, and with the place of every cell for messages."""
 
 from __future__ import annotations
 
+import math
+import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.csv_rows import rows_of_csv
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.readers.reads import number
+
+#: Texts of cells whose value is not known. A hyphen or none may mean negative.
+UNKNOWN = frozenset(("", "na", "n/a", "nan", "null", "unknown"))
 
 
 @dataclass(frozen=True)
@@ -17,6 +22,11 @@ class Cell:
 
     text: str
     where: str
+
+    @property
+    def name(self) -> str:
+        """The text in Unicode's composed form (NFC), for names that some systems write decomposed."""
+        return unicodedata.normalize("NFC", self.text)
 
     @property
     def number(self) -> float | None:
@@ -34,24 +44,41 @@ class Cell:
 
 
 def table(
-    path: Path, what: str, example: str, required: Collection[str], optional: Collection[str]
+    path: Path,
+    what: str,
+    example: str,
+    required: Collection[str],
+    optional: Collection[str] | None = None,
 ) -> list[dict[str, Cell]]:
     """Rows as column -> cell; column names are in lower case.
 
+    Args:
+        path: CSV file, see `rows_of_csv`.
+        what: name of the table, for messages.
+        example: of its header, for messages.
+        required: columns that must be there, and whose cells are not empty.
+        optional: further columns that are known; None allows any.
+
     Raises:
-        UserError: a column is missing, unknown or given twice, a row has too many cells, or a required cell is empty.
+        UserError: the file cannot be read, a column is missing, unknown or given twice, a row has too many cells, or
+            a required cell is empty.
     """
-    rows = rows_of_csv(path, what, example)
+    try:
+        rows = rows_of_csv(path, what, example)
+    except DatasetError as error:
+        raise UserError(str(error)) from error
     header = [cell.casefold() for cell in rows[0][1]] if rows else []
     missing = [name for name in required if name not in header]
-    unknown = [name or "(empty)" for name in header if name not in (*required, *optional)]
+    known = header if optional is None else (*required, *optional)
+    allowed = "any others" if optional is None else ", ".join(optional)
+    unknown = [name or "(empty)" for name in header if name not in known]
     twice = sorted({name for name in header if header.count(name) > 1})
     if missing or unknown or twice:
         found = {"missing": missing, "unknown": unknown, "given twice": twice}
         raise UserError(
             f"{path}: columns "
             + "; ".join(f"{about}: {', '.join(names)}" for about, names in found.items() if names)
-            + f"; required are {', '.join(required)}, allowed {', '.join(optional)}: add, rename or remove columns"
+            + f"; required are {', '.join(required)}, allowed {allowed}: add, rename or remove columns"
         )
     read = []
     for line, cells in rows[1:]:
@@ -68,3 +95,16 @@ def table(
             raise UserError(f"{row[empty[0]].where} is empty; complete the row")
         read.append(row)
     return read
+
+
+def number(text: str) -> float | None:
+    """A finite number, with a decimal point or comma; None for other text.
+
+    >>> number("2,5"), number("fast")
+    (2.5, None)
+    """
+    try:
+        value = float(text.replace(",", "."))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
