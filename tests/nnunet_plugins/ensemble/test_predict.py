@@ -13,7 +13,6 @@ import torch
 from nnunet_plugins.cli import main
 from nnunet_plugins.prediction import find_model, load, quiet
 from tests.nnunet_plugins import tiny
-from tests.nnunet_plugins.export.test_onnx import untrained
 
 
 @pytest.mark.integration
@@ -21,7 +20,10 @@ def test_two_networks_with_different_plans(nnunet, tmp_path, capsys):
     torch.manual_seed(0)
     data = tiny.make("labels", 781, network="UNet")
     other = tiny.replanned(data, "OtherPlans", network="SEUNet")
-    models = [untrained(data, "3d_fullres"), untrained(other, "3d_fullres", "SEUNetTrainer")]
+    models = [
+        tiny.untrained(data, "3d_fullres", "UNetTrainer"),
+        tiny.untrained(other, "3d_fullres", "SEUNetTrainer"),
+    ]
     out, images = tmp_path / "out", tmp_path / "images"
     images.mkdir()
     case = images / "new_0000.nii.gz"
