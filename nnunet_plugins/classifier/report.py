@@ -17,10 +17,10 @@ from nnunet_plugins.comparison.table_formats import latex, markdown
 from nnunet_plugins.comparison.tables import Sheet
 from nnunet_plugins.csv_table import csv_text
 from nnunet_plugins.figures import figure
-from nnunet_plugins.reports import report as pages
+from nnunet_plugins.reports import pages
 from nnunet_plugins.reports.charts import svg
 
-TEMPLATES = Path(__file__).with_name("templates")
+TEMPLATE = Path(__file__).with_name("templates") / "classification.html"
 FORMAT, VERSION = "nnunet-plugins classification scores", 1
 _SIDE = 3.4  # inches
 
@@ -162,31 +162,18 @@ def write(folder: Path, found: Evaluation) -> list[Path]:
 
 def page(found: Evaluation) -> str:
     """The HTML page as text; it loads nothing."""
-    import base64
-
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
     drawn = charts.charts(_named(found), found.readers)
-    items = checklist.filled(found.results)
-    return environment.get_template("classification.html").render(
+    return pages.render(
+        TEMPLATE,
         title=f"Classification: {found.name}",
         lead=_lead(found),
-        style=Markup((pages.TEMPLATES / "style.css").read_text(encoding="utf-8")),
         warnings=found.warnings,
         sheets=tables(found),
         charts=[(title, Markup(svg(draw, 4.2, name))) for name, (title, draw) in drawn.items()],
-        maps=[
-            (path.stem, base64.b64encode(path.read_bytes()).decode("ascii")) for path in found.maps
-        ],
-        items=items,
-        version=__version__,
+        maps=[pages.picture(path.stem, path) for path in found.maps],
+        items=checklist.filled(found.results),
     )
 
 

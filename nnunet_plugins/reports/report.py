@@ -27,7 +27,6 @@ from nnunet_plugins.text_table import count, number
 
 MOST_BYTES = 25_000_000
 WORST = 6
-TEMPLATES = pages.TEMPLATES
 _SECTIONS = (
     ("scores", "Scores"), ("distribution", "Distribution"), ("volumes", "Volumes"), ("cases", "Worst cases"),
     ("view", "3D"), ("training", "Training"), ("plan", "Plan"), ("environment", "Environment"),
@@ -105,7 +104,7 @@ def page(source: Source, options: PageOptions) -> str:
         ("pseudo-Dice by epoch", charts.pseudo_dice(source.logs)),
     ]
     return render(
-        TEMPLATES / "page.html",
+        pages.TEMPLATES / "page.html",
         title=options.title or source.name,
         lead=options.lead or ("On training cases: " if scores.trained_on else "")
         + f"{count(len(scores.cases), 'case')}, {count(len(scores.labels.values), 'label')}, "
@@ -147,7 +146,7 @@ def page(source: Source, options: PageOptions) -> str:
         reloaded_count=checklists.answered(reloaded),
         commands=list(options.commands.items()),
         version=installed_version("nnunet-plugins") or facts.NOT_RECORDED,
-        viewer_script=raw(TEMPLATES / "viewer.js"),
+        viewer_script=raw(pages.TEMPLATES / "viewer.js"),
         viewer=_viewer(source, options.case or next((c.name for c, _ in ranked if c.name in source.cases), None)),
     )  # fmt: skip
 
