@@ -16,7 +16,7 @@ EXAMPLE = Example(
 
 
 class DiagnosisDemo(Demo):
-    """Segment the lesions of synthetic patients out of fold, and tell two diagnoses apart."""
+    """Segment the lesions of synthetic patients out of fold, and distinguish two diagnoses."""
 
     @property
     def example(self) -> Example:

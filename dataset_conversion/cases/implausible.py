@@ -17,7 +17,7 @@ import numpy as np
 from dataset_conversion.cases.measures import Measures
 from dataset_conversion.errors import some
 
-_FEWEST = 3  # cases from which others can be told apart
+_FEWEST = 3  # cases from which others can be distinguished
 _SPREADS = 6.0  # robust standard deviations
 _CONTRAST = 0.75  # standard deviations of the values
 _NEXT_TO = 1.4  # see `edge_next_to`

@@ -232,7 +232,7 @@ def _check_counts(images: Sequence[Path | Series], masks: Sequence[Path], folder
 
 
 def _in_separate_folders(images: Sequence[Path | Series], folder: Path) -> bool:
-    """Check whether images lie in one subfolder each, as those of several patients do."""
+    """Check whether each image has a subfolder of its own, as those of several patients do."""
     paths = [item.paths[0] if isinstance(item, Series) else item for item in images]
     below = [path.relative_to(folder).parts for path in paths if path.is_relative_to(folder)]
     first = {parts[0] for parts in below if len(parts) > 1}

@@ -17,7 +17,7 @@ from dataset_conversion.dicom.traits import traits_of_frame
 #: Attributes that are read as decimals -> how many numbers they have.
 DECIMALS = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2,
             "RescaleSlope": 1, "RescaleIntercept": 1, "SliceThickness": 1}  # fmt: skip
-_OPTIONAL = "SliceThickness"  # only tells volumes apart
+_OPTIONAL = "SliceThickness"  # only distinguishes volumes
 # Some files have these only outside the functional groups.
 _ABOVE = ("PixelSpacing", "RescaleSlope", "RescaleIntercept")
 _SEQUENCES = {

@@ -230,7 +230,7 @@ def two_passes(header: Any) -> None:
 
 
 def water_and_fat(folder: Path) -> None:
-    """Water and fat images in one series, told apart by ImageType and EchoTime."""
+    """Water and fat images in one series, distinguished by ImageType and EchoTime."""
     _tags(ImageType=["DERIVED", "PRIMARY", "W", "W"], EchoTime=2.4)(folder)
 
     @_copies("fat")

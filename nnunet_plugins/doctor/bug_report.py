@@ -97,7 +97,7 @@ def redact(text: str, environ: Environ) -> str:
 
     A path may contain blanks. Without quotes its end is unknown, and all up to the next punctuation is replaced: too
     much rather than too little. Kept are paths inside this package, the names of Python files, and for files of
-    another project's trainers also the folder that they lie in.
+    another project's trainers also their folder.
 
     >>> redact("/home/anna/x/nnUNetTrainerX.py, line 1 of https://pypi.org", {})
     '<path>/nnUNetTrainerX.py, line 1 of https://pypi.org'
