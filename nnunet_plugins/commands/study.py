@@ -65,10 +65,13 @@ def _add_init(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--paper", metavar="KEY",
-        help="the experiment of a paper, e.g. 003: its data, recipe, folds and the table that compares its network",
+        help="the experiment of a paper, e.g. silveira2025-inception-dual: its data, recipe, folds and the table that "
+        "compares its network",
     )  # fmt: skip
     parser.add_argument("--networks", nargs="+", metavar="NAME", help="one row per network")
-    parser.add_argument("--table", metavar="T", help="the rows of a paper's table, e.g. 001.4")
+    parser.add_argument(
+        "--table", metavar="T", help="the rows of a paper's table, e.g. yan2025-mag-unet.4"
+    )
     parser.add_argument("--rows", nargs="+", metavar="ROW", help="only these rows of the table")
     parser.add_argument(
         "--no-baselines", action="store_true",
@@ -121,12 +124,13 @@ def _init(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from nnunet_plugins.study.engine import run_study
+    from nnunet_plugins.study.engine import check_run, run_study
     from nnunet_plugins.study.folder import Study
     from nnunet_plugins.study.listing import dry_run_text, status_text
 
     study = Study.read(arguments.folder)
     if arguments.dry_run:
+        check_run(study, arguments.jobs, arguments.until)
         print(dry_run_text(study, arguments.gpu))
         return 0
     status = run_study(

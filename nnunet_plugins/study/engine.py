@@ -67,12 +67,8 @@ def run_study(
     Raises:
         UserError: snakemake is not installed, another run is in progress, or a row or kind is unknown.
     """
-    kinds = list(dict.fromkeys(job.kind for job in jobs_of(study.settings)))
-    if until is not None and until not in kinds:
-        raise UserError(f"--until {until}: allowed: {', '.join(kinds)}")
+    check_run(study, jobs, until)
     snakemake = find_snakemake()
-    for name in study.settings.row_names:
-        row_of(study.settings, name)
     file = study.folder / "state" / "run.lock"
     before = file.read_text(encoding="utf-8") if file.is_file() else ""
     with alone(file, f"study run {study.folder}") as lock:
@@ -85,6 +81,17 @@ def run_study(
                 return status
         last = ["--until", until] if until else []
         return _run([snakemake, *last, *arguments], study, lock)
+
+
+def check_run(study: Study, jobs: int, until: str | None) -> None:
+    """Raise UserError if a row, the kind ``until`` or the number of jobs at a time is not possible."""
+    kinds = list(dict.fromkeys(job.kind for job in jobs_of(study.settings)))
+    if until is not None and until not in kinds:
+        raise UserError(f"--until {until}: allowed: {', '.join(kinds)}")
+    if jobs < 1:
+        raise UserError(f"--jobs {jobs}: expected 1 or more")
+    for name in study.settings.row_names:
+        row_of(study.settings, name)
 
 
 def _prepare(study: Study, *, local: bool) -> None:

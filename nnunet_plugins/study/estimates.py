@@ -51,6 +51,10 @@ def estimates_of(study: Study, gpu: str | None = None) -> list[Estimate]:
         if (seconds := [one for job in known if job.row == row for one in epochs[job]])
     }
     left = [job for job in known if job.row not in measured]
+    if gpu and gpu != "cpu":
+        from nnunet_plugins.costs.gpus import find_gpu
+
+        find_gpu(gpu)
     expected = _expected(study, left, gpu) if gpu and left else {}
     return [_one(study, job, epochs, measured, expected, gpu) for job in trainings]
 

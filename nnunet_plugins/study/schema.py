@@ -24,7 +24,7 @@ def read_entry(kind: type[_Entry], content: Any, where: str) -> _Entry:
     Args:
         kind: a dataclass.
         content: as the YAML file holds it.
-        where: names the entry in messages.
+        where: names the entry in messages; '' for the whole file.
 
     Raises:
         UserError: an unknown or missing key, or a value of another type.
@@ -40,13 +40,15 @@ def read_entry(kind: type[_Entry], content: Any, where: str) -> _Entry:
     nnunet_plugins.errors.UserError: budget: unknown key 'epoch'; nearest: 'epochs'; known: epochs
     """
     if not isinstance(content, Mapping):
-        raise UserError(f"{where}: is {short(content)}; expected keys {', '.join(_keys(kind))}")
-    known = _keys(kind)
+        raise UserError(
+            f"{where or 'the file'}: is {short(content)}; expected keys {', '.join(_keys(kind))}"
+        )
+    known, at = _keys(kind), f"{where}: " if where else ""
     for key in content:
         if key not in known:
             nearest = nearest_first(str(key), known)[0]
             raise UserError(
-                f"{where}: unknown key {key!r}; nearest: {nearest!r}; known: {', '.join(known)}"
+                f"{at}unknown key {key!r}; nearest: {nearest!r}; known: {', '.join(known)}"
             )
     types_of = get_type_hints(kind)
     values = {
@@ -55,7 +57,7 @@ def read_entry(kind: type[_Entry], content: Any, where: str) -> _Entry:
     }
     missing = [name for name, field in known.items() if name not in values and _is_required(field)]
     if missing:
-        raise UserError(f"{where}: {missing[0]!r} is missing")
+        raise UserError(f"{at}{missing[0]!r} is missing")
     return kind(**values)
 
 

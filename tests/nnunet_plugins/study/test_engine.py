@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from nnunet_plugins.cli import main
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.study import engine
 from nnunet_plugins.study.engine import run_study
@@ -171,6 +172,21 @@ def test_the_options_of_snakemake(planned, monkeypatch):
         UserError, match=r"--until trian: allowed: plan, rows, train, score, compare"
     ):
         run_study(planned, until="trian")
+    with pytest.raises(UserError, match=r"--jobs 0: expected 1 or more"):
+        run_study(planned, jobs=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--until", "trian"], "--until trian: allowed: plan, "),
+        (["--jobs", "0"], "--jobs 0: expected 1 or more"),
+        (["--gpu", "H9000"], "H9000"),
+    ],
+)
+def test_a_dry_run_checks_its_options_before_anything_is_planned(planned, capsys, options, message):
+    assert main(["study", "run", str(planned.folder), "--dry-run", *options]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_a_row_without_network_is_named_before_anything_runs(planned):

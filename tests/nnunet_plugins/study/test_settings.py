@@ -70,7 +70,7 @@ def test_rows_of_their_own_and_every_value_survive_the_file():
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ("fold: [0]", r"unknown key 'fold'; nearest: 'folds'; known: data, rows"),
+        ("fold: [0]", r"^unknown key 'fold'; nearest: 'folds'; known: data, rows"),
         ("budget: {epoch: 3}", r"budget: unknown key 'epoch'; nearest: 'epochs'"),
         ("budget: {epochs: true}", r"budget.epochs: is True; expected an integer"),
         ("budget: [1]", r"budget: is \[1\]; expected keys network, recipe"),
