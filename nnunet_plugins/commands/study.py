@@ -65,8 +65,8 @@ def _add_init(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--paper", metavar="KEY",
-        help="the experiment of a paper, e.g. silveira2025-inception-dual: its data, recipe, folds and the table that "
-        "compares its network",
+        help="the experiment of a paper, e.g. silveira2025-inception-dual: its data, recipe, folds and the table "
+        "that compares its network",
     )  # fmt: skip
     parser.add_argument("--networks", nargs="+", metavar="NAME", help="one row per network")
     parser.add_argument(
