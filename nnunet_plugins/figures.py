@@ -60,7 +60,7 @@ def figure(
     Raises:
         UserError: a path has another ending, or cannot be written.
     """
-    import matplotlib
+    from matplotlib import style as styles
     from matplotlib.figure import Figure  # no pyplot: it looks for a display
 
     for path in paths:
@@ -75,7 +75,8 @@ def figure(
         "text.parse_math": False,
         **{name.replace("_", "."): value for name, value in look.items()},
     }
-    with matplotlib.rc_context(style):
+    # From matplotlib's defaults: nnU-Net's plot of the training progress changes the settings of its process.
+    with styles.context(["default", style]):
         drawing = Figure(figsize=size, layout="constrained", facecolor="white")
         yield drawing
         for path in paths:

@@ -177,13 +177,13 @@ def forest_row(
 
 def svg(draw: Callable[[Any], None], tall: float, salt: str) -> str:
     """The svg element; equal input gives equal text."""
-    import matplotlib
+    from matplotlib import style
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     # The ids of the charts in a page must differ: they contain the salt.
     look = {**_LOOK, "svg.hashsalt": salt, "svg.id": None}
-    with matplotlib.rc_context(look), warnings.catch_warnings():
+    with style.context(["default", look]), warnings.catch_warnings():
         # The browser draws the text, with fonts for every script.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(WIDE, tall), layout="constrained")
