@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from architectures.suggestions import nearest_first
 from nnunet_plugins.comparison.paper_cells import (
@@ -90,7 +90,7 @@ def paper_sheet(
             signs = [str(i) for i, one in enumerate(every, 1) if (row.key, name) in one.cells]
             dagger = f" †{','.join(signs)}" if signs else ""
             digits = table.digits(name)
-            cells.append(_published(row.printed, name, digits) + dagger)
+            cells.append(published(row.printed, name, digits) + dagger)
             if name not in filled:
                 continue
             own = ours(row.key, run, table.column(name), given) if run else Ours()
@@ -179,7 +179,12 @@ def _applies(name: str, labels: set[str]) -> bool:
     return metric not in ("DSC", "MIoU") or not label or label in labels
 
 
-def _published(found: dict[str, float], name: str, digits: int) -> str:
+def published(found: Mapping[str, float], name: str, digits: int) -> str:
+    """A printed value with its spread or interval, if it has them, from keys ``name``, ``name.sd``, ``name.low``.
+
+    >>> published({"kappa": 0.5, "kappa.low": 0.31, "kappa.high": 0.7}, "kappa", 2)
+    '0.50 (0.31 to 0.70)'
+    """
     if name not in found:
         return NOTHING
     text = f"{found[name]:.{digits}f}"

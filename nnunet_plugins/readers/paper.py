@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nnunet_plugins.comparison.tables import NOTHING, Sheet
+from nnunet_plugins.comparison.paper import published
+from nnunet_plugins.comparison.tables import Sheet
 from nnunet_plugins.papers.sij_fm_25d_attention_unet import CALLS, CALLS_P, MASKS, MASKS_P, PAPER
 from nnunet_plugins.papers.tables import Scores
 from nnunet_plugins.readers.findings import SHARES
@@ -40,19 +41,12 @@ def _sheet(number: int, ours: Sheet, rows: list[tuple[str, ...]], tests: str) ->
 
 
 def _row(reader: str, arm: str, n: str, names: Sequence[str], found: Scores) -> tuple[str, ...]:
-    return f"paper: {reader}", arm, n, *(_cell(name, found) for name in names)
-
-
-def _cell(name: str, found: Scores) -> str:
-    if name not in found:
-        return NOTHING
-    digits = 3 if name == "kappa" else 2
-    text = f"{found[name]:.{digits}f}"
-    if f"{name}.sd" in found:
-        text += f" ± {found[f'{name}.sd']:.{digits}f}"
-    if f"{name}.low" in found:
-        text += f" ({found[f'{name}.low']:.{digits}f} to {found[f'{name}.high']:.{digits}f})"
-    return text
+    return (
+        f"paper: {reader}",
+        arm,
+        n,
+        *(published(found, name, 3 if name == "kappa" else 2) for name in names),
+    )
 
 
 def _ps(found: dict[str, str]) -> str:
