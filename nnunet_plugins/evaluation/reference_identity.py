@@ -77,8 +77,22 @@ def identify(label_map: LabelMap) -> Reference:
 
 
 def read_reference(found: Mapping[str, Any] | None) -> Reference | None:
-    """Return the reference of a case in a scores file; None in files of earlier versions."""
+    """Return the reference of a case in a scores file; None in files of earlier versions.
+
+    Raises:
+        KeyError, TypeError: it lacks a part, or a part is none of a reference.
+    """
     if found is None:
         return None
-    parts = (tuple(map(float, found[name])) for name in ("spacing", "origin", "direction"))
-    return Reference(str(found["voxels"]), *parts)
+    spacing, origin, direction = (
+        _numbers(found[name], name) for name in ("spacing", "origin", "direction")
+    )
+    if not spacing or len(origin) != len(spacing) or len(direction) != len(spacing) ** 2:
+        raise TypeError("spacing, origin and direction of a reference do not fit together")
+    return Reference(str(found["voxels"]), spacing, origin, direction)
+
+
+def _numbers(values: Any, name: str) -> tuple[float, ...]:
+    if not isinstance(values, list) or not all(isinstance(one, int | float) for one in values):
+        raise TypeError(f"{name} of a reference is {values!r:.50}, not a list of numbers")
+    return tuple(map(float, values))

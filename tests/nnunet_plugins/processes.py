@@ -78,13 +78,14 @@ def left(mark: str) -> list[int]:
 
 def children(mark: str, count: int) -> bool:
     """Wait until a command has started processes; whether it did before it ended."""
-    until = time.monotonic() + 60
+    until, seen = time.monotonic() + 60, False
     while time.monotonic() < until:
         there = len(left(mark))
         if there > count:
             return True
-        if not there:
+        if seen and not there:
             return False
+        seen = seen or there > 0
         time.sleep(0.05)
     return False
 

@@ -76,6 +76,15 @@ def test_a_prediction_folder_needs_scores_or_a_reference(files: Path) -> None:
         ),
         (lambda c: c.update(format="x"), "is not a scores file of nnunet-plugins evaluate"),
         (lambda c: c.pop("cases"), "is incomplete"),
+        (
+            lambda c: c["cases"]["case0"]["reference"].update(spacing=""),
+            "spacing of a reference is ''",
+        ),
+        (
+            lambda c: c["cases"]["case0"]["reference"].update(origin=["x", 0, 0]),
+            "origin of a reference is ",
+        ),
+        (lambda c: c["cases"]["case0"]["reference"].update(direction=[1.0]), "do not fit together"),
         (lambda c: c["cases"]["case0"]["labels"]["sacrum"].update(dice=math.nan), "holds NaN"),
     ],
 )
