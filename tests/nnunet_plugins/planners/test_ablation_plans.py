@@ -291,14 +291,13 @@ def test_nothing_is_written_if_one_row_cannot_be_built(
 def test_a_failure_to_write_leaves_nothing(
     data: tiny.Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError("disk full on purpose")
+
     monkeypatch.setattr("os.replace", fail)
     with pytest.raises(UserError, match=r"cannot be written .*on purpose"):
         write(data, "jing2025-se-unet.2")
     assert [p.name for p in data.preprocessed.glob("TinyPlans*.*")] == ["TinyPlans.json"]
-
-
-def fail(*_: Any) -> None:
-    raise OSError("disk full on purpose")
 
 
 @pytest.mark.parametrize(
@@ -364,9 +363,7 @@ def test_a_row_trains_with_nnunets_own_function(
 ) -> None:
     _, written = write(data, table, rows=[row])
     rows = tiny.Tiny(data.name, written.file.stem, data.raw, data.preprocessed)
-    trainer = tiny.trainer_of(
-        rows, configuration, "SegNetTrainer"
-    )  # the plans name another network
+    trainer = tiny.trainer_of(rows, configuration, "SegNetTrainer")  # not the network of the plans
     trainer.run_training()
     assert type(trainer.network).__name__ == "ModularUNet"
     assert trainer.current_epoch == 1
