@@ -135,7 +135,9 @@ def killed_at_random(
         if status == -signal.SIGKILL:
             killed += 1
             continue
-        assert status == 0  # it had ended: faster than the first run, as files and pages are in memory
+        assert (
+            status == 0
+        )  # it had ended: faster than the first run, as files and pages are in memory
         assert found == whole
         shutil.rmtree(out)
         seconds = moment
