@@ -129,11 +129,17 @@ def _predict(arguments: argparse.Namespace) -> int:
     ensemble = read_choice(arguments.choice, arguments.checkpoint)
     for model in ensemble.models:
         print(f"note   {model.warning}", file=sys.stderr)
-    written, there = predict_folder(
+    found = predict_folder(
         ensemble, arguments.images, arguments.output, arguments.device, _progress,
         disagreement=arguments.save_disagreement,
     )  # fmt: skip
-    print(f"written  {count(len(written), 'label map')} in {arguments.output}")
-    if there:
-        print(f"note     {count(len(there), 'case')} complete from an earlier run")
-    return 0
+    for case, why in found.failed.items():
+        print(f"{case}  FAILED  {why}")
+    print(f"written  {arguments.output}: {count(len(found.written), 'label map')}")
+    if found.there:
+        print(f"note     {count(len(found.there), 'case')} complete from an earlier run")
+    if found.failed:
+        print(
+            f"note     {count(len(found.failed), 'case')} failed; the same command repeats only those"
+        )
+    return 1 if found.failed else 0

@@ -21,6 +21,7 @@ from nnunet_plugins.natural_images import is_natural
 from nnunet_plugins.plans_file import read_object
 from nnunet_plugins.prediction import CHECKPOINT, READERS, Model, find_model, load
 from nnunet_plugins.prediction.bounded import Job, predict_bounded
+from nnunet_plugins.prediction.failures import failure_of
 from nnunet_plugins.prediction.inputs import find_inputs
 from nnunet_plugins.prediction.outputs import Outputs
 from nnunet_plugins.prediction.record import Record, weights_of
@@ -36,6 +37,21 @@ class Ensemble:
     models: tuple[Model, ...]
     order: list[int] | None
     steps: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What became of the cases of a folder.
+
+    Attributes:
+        written: the new label maps.
+        there: cases that an earlier run has predicted.
+        failed: case -> why it has no new label map.
+    """
+
+    written: tuple[Path, ...]
+    there: tuple[str, ...]
+    failed: dict[str, str]
 
 
 def read_choice(path: Path, checkpoint: str = CHECKPOINT) -> Ensemble:
@@ -72,8 +88,10 @@ def read_choice(path: Path, checkpoint: str = CHECKPOINT) -> Ensemble:
 def predict_folder(
     ensemble: Ensemble, images: Path, output: Path, device: str, progress: Progress | None = None, *,
     disagreement: bool = False,
-) -> tuple[list[Path], list[str]]:  # fmt: skip
+) -> Predicted:  # fmt: skip
     """Predict every case of a folder; cases that were predicted with the same choice are left out.
+
+    A case that fails does not stop the others.
 
     Every model saves its probabilities to a temporary folder in the output, in bounded memory; they are averaged one
     class at a time, and removed with the case.
@@ -85,9 +103,6 @@ def predict_folder(
         device: auto, cpu, cuda or mps.
         progress: wraps the list of cases.
         disagreement: also write CASE_disagreement, the share of models whose own label map has another label.
-
-    Returns:
-        The label maps that were written, and the names of the cases that were there.
 
     Raises:
         UserError: no images, a missing channel, natural images, a model that cannot be loaded, disagreement of one
@@ -112,9 +127,8 @@ def predict_folder(
         },
     )
     there = [
-        case for case in cases
-        if case in record.done
-        and all((output / name).is_file() for name in outputs.files(case, first.ending))
+        case for case, paths in cases.items()
+        if record.complete(case, paths, outputs.files(case, first.ending))
     ]  # fmt: skip
     new = [case for case in cases if case not in there]
     predictors = [load(model, device) for model in ensemble.models] if new else []
@@ -124,17 +138,22 @@ def predict_folder(
             raise UserError(
                 f"{model.folder}: reads images with {reader}; supported are {', '.join(READERS)}"
             )
-    written = []
+    written, failed = [], {}
     for case in progress(new) if progress else new:
         names = outputs.files(case, first.ending)
-        with placed_in(output) as scratch:
-            found = _predicted(ensemble, predictors, cases[case], scratch, disagreement)
-            for image, name in zip(found, names, strict=True):
-                sitk.WriteImage(image, str(scratch / name), useCompression=True)
-        record = record.with_case(case)
+        try:
+            with placed_in(output) as scratch:
+                found = _predicted(ensemble, predictors, cases[case], scratch, disagreement)
+                for image, name in zip(found, names, strict=True):
+                    sitk.WriteImage(image, str(scratch / name), useCompression=True)
+        except Exception as error:
+            old = "; its label map in the folder is of an earlier run"
+            failed[case] = failure_of(error) + old * (output / names[-1]).exists()
+            continue
+        record = record.with_case(case, cases[case])
         record.write()
         written.append(output / names[-1])
-    return written, there
+    return Predicted(tuple(written), tuple(there), failed)
 
 
 def find_cases(folder: Path, model: Model) -> dict[str, list[Path]]:

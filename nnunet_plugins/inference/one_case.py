@@ -21,8 +21,7 @@ def predict_one(predictor: Any, model: Model, case: Case, output: Path, setting:
         DatasetError: the series is not a regular volume, or the model needs a window that it does not record.
     """
     target = output / case.name
-    name = f"{case.name}{model.ending}"
-    previous = None if setting.previous is None else setting.previous / name
+    previous = setting.previous_of(case.name, model)
     if case.dicom is None:
         predict_bounded(predictor, model, Job(case.images, target, previous, setting.outputs))
         return ""

@@ -82,7 +82,12 @@ def prepare(model: Model, place: Path, output: Path, setting: Setting, *, resume
     _check_targets(model, cases, output, setting)
     options = {**weights_of(model), "mirroring": setting.mirroring, "step_size": setting.step_size}
     record = Record.continued(output, options) if resume else Record(output, options)
-    todo = [case for case in cases if not _complete(case, model, record, setting)]
+    todo = [
+        case for case in cases
+        if not record.complete(
+            case.name, _inputs(case, model, setting), setting.outputs.files(case.name, model.ending)
+        )
+    ]  # fmt: skip
     images = [path for case in cases for path in case.images if _readable(path)]
     notes += notes_on(images, model.orientation, model.folder)
     sources = {case.name: str(case.source.absolute()) for case in cases}
@@ -101,7 +106,7 @@ def predict_all(run: Run, tell: Callable[[str], None]) -> Iterator[Result]:
     """
     if not run.cases:
         return
-    record = run.record
+    record, cases = run.record, {case.name: case for case in run.cases}
     record.write()
     for name in ("plans.json", "dataset.json"):  # for nnU-Net's postprocessing and ensembling
         with placed(record.folder / name) as path:
@@ -112,7 +117,8 @@ def predict_all(run: Run, tell: Callable[[str], None]) -> Iterator[Result]:
                 tell(line)
             continue
         if not answer.failure:
-            record = record.with_case(answer.case)
+            inputs = _inputs(cases[answer.case], run.model, run.setting)
+            record = record.with_case(answer.case, inputs)
             record.write()
         elif (record.folder / f"{answer.case}{run.model.ending}").exists():
             answer = replace(answer, note="its label map in the folder is of an earlier run")
@@ -177,7 +183,7 @@ def _check_targets(model: Model, cases: Sequence[Case], output: Path, setting: S
             )
 
 
-def _complete(case: Case, model: Model, record: Record, setting: Setting) -> bool:
-    """Whether a case was predicted with these options and has all its files."""
-    names = setting.outputs.files(case.name, model.ending)
-    return case.name in record.done and all((record.folder / name).is_file() for name in names)
+def _inputs(case: Case, model: Model, setting: Setting) -> list[Path]:
+    """What decides a label map besides the options; the name of a series states its content."""
+    previous = setting.previous_of(case.name, model)
+    return [*case.images, *([previous] if previous else [])]

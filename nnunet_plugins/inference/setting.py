@@ -32,6 +32,10 @@ class Setting:
     outputs: Outputs = ONLY_LABELS
     previous: Path | None = None
 
+    def previous_of(self, case: str, model: Model) -> Path | None:
+        """The label map of a cascade's previous stage."""
+        return None if self.previous is None else self.previous / f"{case}{model.ending}"
+
     def load(self, model: Model) -> Any:
         """Return nnU-Net's predictor of a model; see `prediction.load`.
 

@@ -177,6 +177,7 @@ def _serve(pipe: Connection, started: Any, parent: Connection, model: Model, set
     begin(started, parent)
     from dataset_conversion.errors import DatasetError
     from nnunet_plugins.inference.one_case import predict_one
+    from nnunet_plugins.prediction.failures import failure_of
 
     try:
         predictor = setting.load(model)
@@ -192,12 +193,8 @@ def _serve(pipe: Connection, started: Any, parent: Connection, model: Model, set
         began, note, failure = time.monotonic(), "", ""
         try:
             note = predict_one(predictor, model, case, output, setting)
-        except (UserError, DatasetError) as error:
-            failure = str(error)
-        except MemoryError as error:
-            failure = f"memory ran out ({error})"
-        except Exception as error:  # whatever nnU-Net, ITK or torch raise on this case
-            failure = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+        except Exception as error:
+            failure = failure_of(error)
         pipe.send(Result(case.name, time.monotonic() - began, peak_memory(), note, failure))
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dataset_conversion.io.atomic_files import digest
+from dataset_conversion.errors import DatasetError
+from dataset_conversion.io.atomic_files import digest, digest_json
 from nnunet_plugins import __version__
 from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.errors import UserError
@@ -25,12 +26,12 @@ class Record:
     Attributes:
         folder: of the label maps.
         options: what decides the label maps; without paths.
-        done: names of the cases that were predicted with these options.
+        done: cases that were predicted with these options -> the digest of their images.
     """
 
     folder: Path
     options: Mapping[str, Any]
-    done: frozenset[str] = frozenset()
+    done: Mapping[str, str | None] = field(default_factory=dict)
 
     @classmethod
     def continued(cls, folder: Path, options: Mapping[str, Any]) -> Record:
@@ -55,11 +56,19 @@ class Record:
                 f"{folder}: was begun with other options ({shown or 'of an earlier version'}); use the same, or "
                 "choose another folder with -o"
             )
-        return cls(folder, options, frozenset(map(str, content.get("done", ()))))
+        done = content.get("done")
+        return cls(folder, options, done if isinstance(done, dict) else {})
 
-    def with_case(self, name: str) -> Record:
+    def complete(self, case: str, images: Iterable[Path], files: Iterable[str]) -> bool:
+        """Whether a case was predicted with these options from these very images, and has all its files."""
+        if case not in self.done or not all((self.folder / name).is_file() for name in files):
+            return False
+        found = _digest(images)
+        return found is not None and self.done[case] == found
+
+    def with_case(self, case: str, images: Iterable[Path]) -> Record:
         """The record with one more case that is done."""
-        return Record(self.folder, self.options, self.done | {name})
+        return Record(self.folder, self.options, {**self.done, case: _digest(images)})
 
     def write(self) -> None:
         """Write the record into its folder.
@@ -71,10 +80,18 @@ class Record:
             "format": "nnunet-plugins predict",
             "computed_with": {"nnunet-plugins": __version__},
             "options": self.options,
-            "done": sorted(self.done),
+            "done": dict(sorted(self.done.items())),
         }
         with placed(self.folder / RECORD) as path:
             path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def _digest(images: Iterable[Path]) -> str | None:
+    """Of the contents of files in their order: swapped channels are other images; None if one cannot be read."""
+    try:
+        return digest_json([digest(path) for path in images])[:16]
+    except DatasetError:
+        return None
 
 
 def weights_of(model: Model) -> dict[str, Any]:

@@ -70,9 +70,20 @@ def test_two_networks_with_different_plans(nnunet, tmp_path, capsys):
     assert main([*command[:-1], "-o", str(images)]) == 2
     assert "the folder of the images" in capsys.readouterr().err
     before = (out / "new.nii.gz").stat().st_mtime_ns
-    assert main(command) == 0
-    assert "1 case complete from an earlier run" in capsys.readouterr().out
+    (images / "broken_0000.nii.gz").write_bytes(case.read_bytes()[:100])
+    assert main(command) == 1
+    said = capsys.readouterr().out
+    assert "1 case complete from an earlier run" in said
+    assert "broken  FAILED  " in said
+    assert not (out / "broken.nii.gz").exists()
     assert (out / "new.nii.gz").stat().st_mtime_ns == before
+    case.rename(images / "broken_0000.nii.gz")  # another image of the same name
+    (images / "new_0000.nii.gz").write_bytes(b"no image")
+    assert main(command) == 1
+    said = capsys.readouterr().out
+    assert "new  FAILED  " in said
+    assert "its label map in the folder is of an earlier run" in said
+    assert (out / "broken.nii.gz").exists()
     (tmp_path / "ensemble.json").write_text(json.dumps(choice | {"keep_largest_component_of": []}))
     assert main(command) == 2
     assert "begun with other options (largest_component_of" in capsys.readouterr().err
