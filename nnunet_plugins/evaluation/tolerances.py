@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import os
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset_conversion.labels import folded
+from nnunet_plugins.csv_cells import number, table
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import listed
 from nnunet_plugins.evaluation.definitions import TOLERANCE
@@ -106,17 +106,24 @@ def _pairs(item: float | StrPath) -> Iterable[tuple[str, Any]]:
 
 
 def _of_file(path: Path) -> list[tuple[str, Any]]:
+    allowed = 'allowed: JSON like {"sacrum": 2, "default": 1}, or CSV with the columns label and mm'
+    if path.suffix.lower() == ".csv":
+        return _of_csv(path, allowed)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        if path.suffix.lower() == ".json":
-            return list(dict(json.loads(text)).items())
-        rows = csv.DictReader(text.splitlines(), delimiter=";" if ";" in text else ",")
-        return [(row["label"].strip(), row["mm"].strip()) for row in rows]
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UserError(
-            f'--tolerance {path}: cannot be read ({error!r}); allowed: JSON like {{"sacrum": 2, "default": 1}}, or '
-            "CSV with the columns label and mm"
-        ) from error
+        return list(dict(json.loads(path.read_text(encoding="utf-8-sig"))).items())
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"--tolerance {path}: cannot be read ({error!r}); {allowed}") from error
+
+
+def _of_csv(path: Path, allowed: str) -> list[tuple[str, Any]]:
+    found: dict[str, Any] = {}
+    for row in table(path, "file of --tolerance", allowed, ("label", "mm")):
+        label, mm = row["label"].text, row["mm"].text
+        if label in found:
+            raise UserError(f"--tolerance {path}: {label} has two rows; keep one of them")
+        value = number(mm)
+        found[label] = mm if value is None else value
+    return list(found.items())
 
 
 def _number(value: Any, name: str) -> float:

@@ -62,6 +62,12 @@ def read_key(path: Path) -> dict[str, Path]:
         name, source = (row["case"] or "").strip(), row["source"] or ""
         if name in found:
             raise UserError(f"{path}: case {name} is listed twice; keep one line")
+        if not source or None in row:
+            fault = "more cells than columns" if source else "no source"
+            raise UserError(
+                f"{path}: line {rows.line_num} has {fault}; correct it, with quotation marks around a path that "
+                "contains the separator"
+            )
         found[name] = Path(source)
     return found
 

@@ -64,7 +64,8 @@ def test_one_number_is_as_before(moved):
         ("wide", "--tolerance wide: a distance"),
         ("sacrum=x", "--tolerance sacrum=x: a distance"),
         ("=2", "--tolerance =2: a label is required before ="),
-        ("missing.csv", "--tolerance missing.csv: cannot be read"),
+        ("missing.csv", "missing.csv: the file of --tolerance cannot be read"),
+        ("missing.json", "--tolerance missing.json: cannot be read"),
     ],
 )
 def test_messages(given, message):
@@ -80,7 +81,22 @@ def test_unknown_label(moved):
         evaluate(*moved, tolerance="ilium=2")
 
 
-def test_broken_file(tmp_path):
-    (tmp_path / "t.csv").write_text("name,mm\nsacrum,2\n")
-    with pytest.raises(UserError, match="CSV with the columns label and mm"):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name,mm\nsacrum,2\n", "columns missing: label"),
+        ("label,mm\nsacrum,2,5\n", "row 2 has 3 cells"),  # 2,5 mm were 2 mm
+        ("label,mm\nsacrum,2\nsacrum,3\n", "sacrum has two rows"),
+        ("label,mm\nsacrum,wide\n", "--tolerance sacrum=wide: a distance"),
+    ],
+)
+def test_broken_files(tmp_path, text, message):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(UserError) as error:
         read_tolerances(tmp_path / "t.csv")
+    assert message in str(error.value)
+
+
+def test_decimal_commas(tmp_path):
+    (tmp_path / "t.csv").write_text("label;mm\nsacrum;2,5\n")
+    assert read_tolerances(tmp_path / "t.csv").of("sacrum") == 2.5

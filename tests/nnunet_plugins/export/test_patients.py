@@ -20,9 +20,11 @@ from dataset_conversion.io.volumes import header_of
 from dataset_conversion.phantoms import sij_ct
 from dataset_conversion.phantoms import sij_mri as mri
 from nnunet_plugins.cli import main
+from nnunet_plugins.errors import UserError
 from nnunet_plugins.export import from_dicom
 from nnunet_plugins.export.from_dicom import export_dicom
 from nnunet_plugins.export.own_grid import on_own_grid
+from nnunet_plugins.export.patients import read_key
 from nnunet_plugins.export.run import Request
 from nnunet_plugins.prediction import Model
 from nnunet_plugins.prediction.bounded import Job
@@ -225,6 +227,18 @@ def test_a_key_saved_by_a_spreadsheet(patients):
     command = ["export", str(predictions), "--key", str(key), "-o", str(patients / "out")]
     assert main([*command, "--to", "nii.gz"]) == 0
     assert len(list((patients / "out").iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("c1,", "line 3 has no source"), ("c1", "line 3 has no source"),
+     ("c1,/scans/Miller, Anna", "line 3 has more cells than columns")],
+)  # fmt: skip
+def test_a_key_with_a_damaged_line(tmp_path, line, message):
+    key = tmp_path / "key.csv"
+    key.write_text(f"case,source\nc0,/scans/a\n{line}\n")
+    with pytest.raises(UserError, match=message):
+        read_key(key)
 
 
 def test_masks_in_the_patients_folder_do_not_decide(patients):
