@@ -34,6 +34,7 @@ class Round:
         shown: Dice to the proposal that was shown.
         hidden: Dice to the proposal of references of the anchoring subset.
         before: Dice to the reference of the round before.
+        compared: number of returned cases with such a reference; two empty masks have no Dice.
         patients: of the cases in shown, and of those in hidden.
     """
 
@@ -47,6 +48,7 @@ class Round:
     shown: list[float] = field(default_factory=list)
     hidden: list[float] = field(default_factory=list)
     before: list[float] = field(default_factory=list)
+    compared: int = 0
     patients: tuple[Sequence[int], Sequence[int]] = ((), ())
 
     @property
@@ -90,6 +92,7 @@ def _round(rounds: Rounds, number: int) -> Round:
         _known(dice for _, dice in seen),
         _known(dice for _, dice in hidden),
         _known(one["dice_to_before"] for one in returned.values()),
+        len(_known(one["changed_to_before"] for one in returned.values())),
         (patients[0], patients[1]),
     )
 
@@ -197,11 +200,18 @@ def advice(rounds: Rounds, found: Sequence[Round]) -> list[str]:
     reasons = []
     if last.number >= asked.most_rounds:
         reasons.append(f"{count(last.number, 'round')} of {asked.most_rounds} are done")
-    agreed = median(last.before)
+    agreed, notes = median(last.before), []
     if agreed is not None and agreed >= asked.stop_dice:
-        reasons.append(
+        reached = (
             f"the median Dice to the round before, {agreed:.3f}, is not below {asked.stop_dice:g}"
         )
+        if last.compared == last.returned:
+            reasons.append(reached)
+        else:
+            new = count(last.returned - last.compared, "case")
+            notes = [
+                f"note     {reached}, but {new} of {last.returned} had no reference to compare with"
+            ]
     if reasons:
         return [f"stop     {'; '.join(reasons)}", dataset]
-    return [dataset, f"next     {following('next', folder)}"]
+    return [*notes, dataset, f"next     {following('next', folder)}"]

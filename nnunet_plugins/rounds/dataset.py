@@ -24,7 +24,7 @@ def write_dataset(rounds: Rounds, number: int) -> Path:
     Cases with a reference are in imagesTr and labelsTr, the others in imagesTs. Images and masks are hard links.
 
     Raises:
-        UserError: an image has changed since `rounds init`.
+        UserError: an image or a reference has changed, as `checked_files`.
     """
     references = rounds.references(number)
     texts = {
@@ -33,6 +33,7 @@ def write_dataset(rounds: Rounds, number: int) -> Path:
         MANIFEST: to_json(_manifest(rounds, number, references)),
     }
     target = rounds.raw
+    files = checked_files(rounds, number)
     if all(text_of(target / name) == text for name, text in texts.items()):
         return target
     target.parent.mkdir(exist_ok=True)
@@ -40,7 +41,7 @@ def write_dataset(rounds: Rounds, number: int) -> Path:
         made = scratch / "new"
         for name in ("imagesTr", "labelsTr", "imagesTs"):
             (made / name).mkdir(parents=True)
-        for name, source in _files(rounds, references).items():
+        for name, source in files.items():
             link(source, made / name)
         for name, text in texts.items():
             (made / name).write_text(text, encoding="utf-8")
@@ -50,9 +51,13 @@ def write_dataset(rounds: Rounds, number: int) -> Path:
     return target
 
 
-def _files(rounds: Rounds, references: Mapping[str, Reference]) -> dict[str, Path]:
-    """Path in the dataset -> file."""
-    found: dict[str, Path] = {}
+def checked_files(rounds: Rounds, number: int) -> dict[str, Path]:
+    """Path in the dataset of a round -> file.
+
+    Raises:
+        UserError: an image has changed since `rounds init`, or a reference since it was taken.
+    """
+    references, found = rounds.references(number), dict[str, Path]()
     for case, one in rounds.settings.cases.items():
         folder = "imagesTr" if case in references else "imagesTs"
         for file, sha in one.images.items():

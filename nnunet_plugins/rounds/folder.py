@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from dataset_conversion.datasets.dataset_json import labels_in
+from dataset_conversion.errors import some
 from dataset_conversion.labels import Labels as NamedLabels
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.labels import Labels, read_labels
@@ -15,6 +17,13 @@ from nnunet_plugins.plans_file import read_object
 from nnunet_plugins.rounds.settings import Settings, read_settings
 
 RECORD = "record.json"
+#: What the records state of each case -> its type.
+EXPORTED = {"shown": bool, "sha256": str}
+RETURNED = {
+    "shown": bool, "file_sha256": str, "mask_sha256": str,
+    **dict.fromkeys(("minutes", "changed_to_proposal", "dice_to_proposal", "changed_to_before", "dice_to_before"),
+                    int | float | None),
+}  # fmt: skip
 ENDING = ".nii.gz"
 
 
@@ -83,7 +92,7 @@ class Rounds:
     def export(self, number: int) -> dict[str, Any]:
         """The record of what was exported in a round; {} before the export."""
         file = self.readers(number) / RECORD
-        return read_object(file) if file.is_file() else {}
+        return self._record(file, EXPORTED) if file.is_file() else {}
 
     @property
     def current(self) -> int:
@@ -100,7 +109,29 @@ class Rounds:
     def ingests(self, number: int) -> list[tuple[Path, dict[str, Any]]]:
         """Folder and record of every ingest of a round, in their order."""
         files = sorted((self.round(number) / "ingests").glob(f"[0-9]*/{RECORD}"))
-        return [(file.parent, read_object(file)) for file in files]
+        return [(file.parent, self._record(file, RETURNED)) for file in files]
+
+    def _record(self, file: Path, kinds: Mapping[str, Any]) -> dict[str, Any]:
+        """Read a record of cases.
+
+        Raises:
+            UserError: it is damaged, or has a case that rounds.json does not have.
+        """
+        content = read_object(file)
+        cases = content.get("cases")
+        if not isinstance(cases, dict) or not all(
+            isinstance(one, dict)
+            and all(isinstance(one.get(key), kind) for key, kind in kinds.items())
+            for one in cases.values()
+        ):
+            raise UserError(
+                f"{file}: is damaged; expected 'cases' with {', '.join(kinds)} of each: restore it from a copy"
+            )
+        if unknown := sorted(set(cases) - set(self.settings.cases)):
+            raise UserError(
+                f"{file}: has {some(unknown)}, which rounds.json does not have; restore the file that was edited"
+            )
+        return content
 
     def returned(self, number: int) -> dict[str, dict[str, Any]]:
         """Case -> what was measured when it was ingested, with its reader; the last ingest counts."""

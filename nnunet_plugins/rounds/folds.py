@@ -7,7 +7,7 @@ would have been trained on it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from nnunet_plugins.rounds.folder import Rounds
 
@@ -16,18 +16,18 @@ Fold = dict[str, list[str]]
 
 def folds_of(rounds: Rounds, number: int) -> dict[str, int]:
     """Case with a reference at the start of a round -> the fold that holds it out."""
+    held_out = held_out_in(rounds, number)
+    return {case: held_out[case] for case in sorted(rounds.references(number))}
+
+
+def held_out_in(rounds: Rounds, number: int) -> dict[str, int]:
+    """Case of a patient with a reference at the start of a round -> the fold that holds the patient out."""
     patients = {case: one.patient for case, one in rounds.settings.cases.items()}
     assigned: dict[int, int] = {}
-    labelled: Collection[str] = ()
     for earlier in range(1, number + 1):
-        labelled = rounds.references(earlier)
-        assigned = extended(
-            assigned,
-            {case: patients[case] for case in labelled},
-            rounds.settings.folds,
-            rounds.settings.seed,
-        )
-    return {case: assigned[patients[case]] for case in sorted(labelled)}
+        labelled = {case: patients[case] for case in rounds.references(earlier)}
+        assigned = extended(assigned, labelled, rounds.settings.folds, rounds.settings.seed)
+    return {case: assigned[one] for case, one in patients.items() if one in assigned}
 
 
 def extended(

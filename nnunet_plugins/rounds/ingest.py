@@ -18,7 +18,7 @@ from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.evaluation.pairs import label_maps
 from nnunet_plugins.logged_commands import now
 from nnunet_plugins.rounds.agreement import agreement
-from nnunet_plugins.rounds.dataset import write_dataset
+from nnunet_plugins.rounds.dataset import checked_files, write_dataset
 from nnunet_plugins.rounds.folder import ENDING, RECORD, Rounds, check_open
 from nnunet_plugins.rounds.minutes import read_minutes
 from nnunet_plugins.rounds.proposals import array_of
@@ -26,6 +26,7 @@ from nnunet_plugins.rounds.returned import Mask, Others, doubt, read_returned
 from nnunet_plugins.scratch import scratch_in
 from nnunet_plugins.study.locks import alone
 
+_DIGESTS = ("file_sha256", "voxels_sha256")
 SEG = ".seg"  # left of CASE.seg.nrrd when the ending is removed
 
 
@@ -77,6 +78,7 @@ def ingest(
     rounds = Rounds.read(folder)
     with alone(rounds.lock, f"rounds {folder}"):
         number = check_open(rounds)
+        checked_files(rounds, number)
         files = _files(rounds, number, source, confirmed)
         times = read_minutes(minutes, files) if minutes else {}
         taken = _take(rounds, number, files, reader, times, confirmed)
@@ -130,7 +132,7 @@ def _take(
     taken = Ingested(number, {}, [], [], [])
     exported, earlier = rounds.export(number)["cases"], rounds.returned(number)
     references, others = rounds.references(number), Others(rounds, number)
-    cases_of = {one["file_sha256"]: case for case, one in earlier.items()}
+    cases_of = {one.get(key): case for case, one in earlier.items() for key in _DIGESTS}
     problems: list[str] = []
     with scratch_in(rounds.round(number)) as scratch:
         made = scratch / "ingest"
@@ -142,25 +144,35 @@ def _take(
                 problems.append(str(error))
                 continue
             before = earlier.get(case)
-            if before and (before["file_sha256"], before["reader"]) == (mask.sha256, reader):
+            again = before and (before["file_sha256"], before["reader"]) == (mask.sha256, reader)
+            same = before if again else None
+            spent = minutes.get(case, same["minutes"] if same else None)
+            if same and spent == same["minutes"]:
                 taken.known.append(case)
                 continue
-            if case not in confirmed:
+            if case not in confirmed and not same:
                 odd = [doubt(mask, exported[case]) or others.doubt(mask)]
-                if cases_of.setdefault(mask.sha256, case) != case:
-                    odd.append(f"is the file that was returned for {cases_of[mask.sha256]}")
+                keys = (mask.sha256, mask.voxels_sha256) if mask.voxels.any() else ()
+                if twins := {cases_of.setdefault(key, case) for key in keys} - {case}:
+                    odd.append(f"is the mask that was returned for {some(sorted(twins))}")
                 if before:
                     odd.append(f"replaces the mask that {before['reader']} returned in this round")
                 problems += [
                     f"{file}: {one}; if it is right, pass --confirm {case}" for one in odd if one
                 ]
             proposal = rounds.proposals(number) / f"{case}{ENDING}"
+            if case in others.proposals and others.proposals[case].has_changed(proposal):
+                problems.append(
+                    f"{proposal}: has changed since it was written; restore it from a copy"
+                )
+                continue
             taken.cases[case] = {
                 "file_sha256": mask.sha256,
                 "mask_sha256": write_image(mask.image, made / "masks" / f"{case}{ENDING}", scratch),
                 "shown": exported[case]["shown"],
-                "minutes": minutes.get(case),
-                "confirmed": case in confirmed,
+                "voxels_sha256": mask.voxels_sha256,
+                "minutes": spent,
+                "confirmed": case in confirmed or bool(same and same["confirmed"]),
                 **_measured(
                     "proposal", mask, proposal if proposal.is_file() else None, rounds.labels
                 ),

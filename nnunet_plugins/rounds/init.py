@@ -61,7 +61,7 @@ def begin(folder: Path, chosen: Choices) -> tuple[Rounds, list[str]]:
     patients, _ = find_patients(sorted(images), source / "imagesTr", chosen.groups)
     if not patients:
         raise UserError(
-            f"{source}: has no conversion.json, so the patients of its cases are not known and could be on both "
+            f"{source}: has no conversion.json with every case, so the patients are not known and could be on both "
             "sides of a fold; pass --groups FILE.csv with a column case and a column patient"
         )
     images, more = _without_test_patients(source, images, chosen.groups)

@@ -12,11 +12,13 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from dataset_conversion.io.atomic_files import digest
 from nnunet_plugins.atomic_files import write_json
+from nnunet_plugins.errors import UserError
 from nnunet_plugins.plans_file import read_object
 from nnunet_plugins.rounds.agreement import agreement
 from nnunet_plugins.rounds.folder import ENDING, Rounds
-from nnunet_plugins.rounds.folds import folds_of
+from nnunet_plugins.rounds.folds import held_out_in
 from nnunet_plugins.rounds.training import Training
 from nnunet_plugins.scratch import scratch_in
 
@@ -28,24 +30,36 @@ class Proposal:
     """A mask that the model proposes.
 
     Attributes:
-        model: the fold that was not trained on the case, or all folds for a case without a reference.
+        model: the fold that was not trained on the patient, or all folds for a patient without a reference.
         foreground: number of voxels.
         uncertainty: see `uncertainty`; None if it was not measured, or there is no foreground.
         dice: mean Dice to the reference at the start of the round; None without one, or if both are empty.
+        sha256: of its file; '' in rounds of earlier versions.
     """
 
     model: str
     foreground: int
     uncertainty: float | None
     dice: float | None
+    sha256: str = ""
+
+    def has_changed(self, file: Path) -> bool:
+        """Whether the file of the mask is not the one that was written."""
+        return self.sha256 not in ("", digest(file))
 
 
 def read_proposals(rounds: Rounds, number: int) -> dict[str, Proposal]:
-    """Case -> its proposal in a round; {} in a round without a model."""
+    """Case -> its proposal in a round; {} in a round without a model.
+
+    Raises:
+        UserError: the file is damaged.
+    """
     file = rounds.proposals(number) / FILE
-    return (
-        {case: Proposal(**one) for case, one in read_object(file).items()} if file.is_file() else {}
-    )
+    try:
+        content = read_object(file) if file.is_file() else {}
+        return {case: Proposal(**one) for case, one in content.items()}
+    except TypeError as error:
+        raise UserError(f"{file}: is damaged ({error}); restore it from a copy") from error
 
 
 def collect(training: Training) -> None:
@@ -54,14 +68,15 @@ def collect(training: Training) -> None:
     target = rounds.proposals(number)
     if target.is_dir():
         return
-    references, folds = rounds.references(number), folds_of(rounds, number)
+    references, held_out = rounds.references(number), held_out_in(rounds, number)
     found: dict[str, Any] = {}
     with scratch_in(rounds.round(number)) as scratch:
         made = scratch / "proposals"
         made.mkdir()
         for case in rounds.settings.cases:
-            fold = folds.get(case)
-            place = training.predicted if fold is None else training.fold(fold) / "validation"
+            fold, place = held_out.get(case), training.predicted
+            if case in references:
+                place = training.fold(held_out[case]) / "validation"
             mask = place / f"{case}{ENDING}"
             voxels = array_of(mask)
             dice = None
@@ -70,7 +85,9 @@ def collect(training: Training) -> None:
             npz = place / f"{case}.npz"
             unsure = uncertainty(npz, voxels > 0) if npz.is_file() else None
             model = "all folds" if fold is None else f"fold {fold}"
-            found[case] = vars(Proposal(model, int(np.count_nonzero(voxels)), unsure, dice))
+            found[case] = vars(
+                Proposal(model, int(np.count_nonzero(voxels)), unsure, dice, digest(mask))
+            )
             shutil.copyfile(mask, made / mask.name)
         write_json(made / FILE, found)
         os.rename(made, target)

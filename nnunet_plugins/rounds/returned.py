@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +24,7 @@ from nnunet_plugins.export.segments import check_declared
 from nnunet_plugins.rounds.folder import ENDING, Rounds
 from nnunet_plugins.rounds.proposals import array_of, read_proposals
 
+_OPTIONS = re.compile(r"(, or|; to merge them,) pass --|, or choose the series")
 #: Dice of the foreground to the proposal of another case from which on it is taken for that case's mask.
 MIXED_UP = 0.9
 
@@ -49,6 +52,11 @@ class Mask:
         """(z, y, x)."""
         return sitk.GetArrayViewFromImage(self.image)  # type: ignore[no-any-return]
 
+    @property
+    def voxels_sha256(self) -> str:
+        """SHA-256 of the voxels: equal for masks that were saved twice."""
+        return hashlib.sha256(np.ascontiguousarray(self.voxels, np.uint16).tobytes()).hexdigest()
+
 
 def read_returned(rounds: Rounds, case: str, file: Path) -> Mask:
     """Read a mask, with its segments by name, and place it on the grid of its image.
@@ -65,7 +73,7 @@ def read_returned(rounds: Rounds, case: str, file: Path) -> Mask:
         placed, note = on_grid(found.image, image, str(file))
     except DatasetError as error:
         # The options that these messages end with are those of convert.
-        text = str(error).partition(", or pass --")[0].partition(", or choose the series")[0]
+        text = _OPTIONS.split(str(error))[0]
         raise DatasetError(text + _of_other(rounds, case, file)) from error
     except UserError as error:
         text = str(error).partition("; pass the dataset.json")[0]

@@ -86,7 +86,7 @@ class Settings:
         if self.batch is not None:
             whole["--batch"] = (self.batch, 1)
         for option, (value, least) in whole.items():
-            if not least <= value <= _MOST:
+            if not isinstance(value, int) or not least <= value <= _MOST:
                 raise UserError(
                     f"rounds: {option} {value}: expected an integer from {least} to {_MOST}"
                 )

@@ -1,4 +1,4 @@
-"""Trains the folds of a round, and predicts the cases without a reference with all of them."""
+"""Trains the folds of a round, and predicts the cases without a reference."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dataset_conversion.io.atomic_files import link
 from nnunet_plugins.atomic_files import write_json
 from nnunet_plugins.environment import variables
 from nnunet_plugins.errors import UserError
@@ -15,7 +16,8 @@ from nnunet_plugins.logged_commands import run_logged
 from nnunet_plugins.model_folder import FINAL, checkpoints_of, is_trained
 from nnunet_plugins.plans_file import read_any, unfinished_mark
 from nnunet_plugins.rounds.folder import Rounds
-from nnunet_plugins.rounds.folds import as_splits, folds_of
+from nnunet_plugins.rounds.folds import as_splits, folds_of, held_out_in
+from nnunet_plugins.scratch import scratch_in
 from nnunet_plugins.study.steps import ours, program
 
 PLANS = "RoundsPlans"
@@ -156,19 +158,33 @@ class Training:
             )
 
     def _predict(self) -> None:
-        """Predict the cases of imagesTs with all folds; the folder appears complete."""
-        asked, images = self.rounds.settings, self.rounds.raw / "imagesTs"
-        if self.predicted.is_dir() or not any(images.iterdir()):
+        """Predict the cases of imagesTs; the folder appears complete.
+
+        A case of a patient with a reference is predicted by the fold that holds the patient out, the others by all.
+        """
+        asked, references = self.rounds.settings, self.rounds.references(self.number)
+        held_out, groups = held_out_in(self.rounds, self.number), dict[int | None, list[str]]()
+        for case in asked.cases:
+            if case not in references:
+                groups.setdefault(held_out.get(case), []).append(case)
+        if self.predicted.is_dir() or not groups:
             return
         partial = self.root / "predicted.unfinished"
         shutil.rmtree(partial, ignore_errors=True)
-        folds = map(str, range(asked.folds))
-        self._run(
-            "predict",
-            [program("nnUNetv2_predict"), "-i", str(images), "-o", str(partial), "-d", asked.dataset,
-             "-c", asked.configuration, "-f", *folds, *self._options(), "-npp", str(asked.cpus),
-             "-nps", str(asked.cpus), *(["--save_probabilities"] if self._uncertain else [])],
-        )  # fmt: skip
+        with scratch_in(self.root) as scratch:
+            for fold, cases in groups.items():
+                name = "predict" if fold is None else f"predict_{fold}"
+                for file in (
+                    Path(file).name for case in cases for file in asked.cases[case].images
+                ):
+                    link(self.rounds.raw / "imagesTs" / file, scratch / name / file)
+                folds = map(str, range(asked.folds) if fold is None else [fold])
+                self._run(
+                    name,
+                    [program("nnUNetv2_predict"), "-i", str(scratch / name), "-o", str(partial), "-d", asked.dataset,
+                     "-c", asked.configuration, "-f", *folds, *self._options(), "-npp", str(asked.cpus),
+                     "-nps", str(asked.cpus), *(["--save_probabilities"] if self._uncertain else [])],
+                )  # fmt: skip
         os.rename(partial, self.predicted)
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,14 @@ def box(value: int = 1, at: int = 2, width: int = 3) -> np.ndarray:
     mask = np.zeros(SHAPE, np.uint8)
     mask[1:3, 2:6, at : at + width] = value
     return mask
+
+
+def own(cases: Iterable[str], at: int = 3) -> dict[str, np.ndarray]:
+    """A mask of each case: a box, and a voxel that no other case has."""
+    masks = {case: box(at=at) for case in cases}
+    for case, mask in masks.items():
+        mask[0, 0, ord(case) - ord("a")] = 1
+    return masks
 
 
 def write(array: np.ndarray, path: Path, origin: float = 0.0) -> Path:
@@ -103,9 +111,9 @@ class Commands:
             fold = int(log.stem[-1])
             split = json.loads((preprocessed / "splits_final.json").read_text())[fold]
             self._train(results / f"fold_{fold}", raw, split["val"])
-        elif log.stem == "predict":
-            target = Path(words[words.index("-o") + 1])
-            for image in sorted((raw / "imagesTs").iterdir()):
+        elif log.stem.startswith("predict"):
+            source, target = (Path(words[words.index(option) + 1]) for option in ("-i", "-o"))
+            for image in sorted(source.iterdir()):
                 self._mask(image, target / image.name.replace("_0000", ""))
 
     def _plan(self, preprocessed: Path, raw: Path) -> None:

@@ -71,6 +71,26 @@ def test_the_same_files_again_change_nothing(rounds, tmp_path):
     assert len(rounds.ingests(1)) == 1
 
 
+def test_minutes_that_come_later_are_recorded(rounds, tmp_path):
+    back = save(rounds, 1, tmp_path / "back", {"a": box(), "f": box(0)})
+    ingest(rounds.folder, back, "R1", confirmed=["f"])
+    minutes = tmp_path / "m.csv"
+    minutes.write_text("case,minutes\na,3\nf,4\n")
+    assert not ingest(rounds.folder, back, "R1", minutes=minutes).known
+    found = rounds.returned(1)
+    assert (found["a"]["minutes"], found["f"]["minutes"]) == (3, 4)
+    assert (found["a"]["confirmed"], found["f"]["confirmed"]) == (False, True)
+    for more in ({"minutes": minutes}, {}):
+        assert ingest(rounds.folder, back, "R1", **more).known == ["a", "f"]
+    assert rounds.returned(1) == found
+
+
+def test_a_proposal_that_changed_is_named(rounds, tmp_path):
+    back = save(rounds, 1, tmp_path / "back", {"a": box()})
+    shutil.copyfile(back / "a.nii.gz", rounds.proposals(1) / "a.nii.gz")
+    refused(rounds, back, r"proposals/a.nii.gz: has changed since it was written")
+
+
 def test_a_second_mask_of_a_case_needs_a_confirmation(rounds, tmp_path):
     ingest(rounds.folder, save(rounds, 1, tmp_path / "one", {"a": box()}), "R1")
     other = save(rounds, 1, tmp_path / "two", {"a": box(at=3)})
@@ -223,4 +243,20 @@ def test_one_file_is_not_of_two_cases(tmp_path, monkeypatch):
     next_round(made.folder)
     back = save(made, 1, tmp_path / "back", {"a": box(), "b": box()})
     shutil.copyfile(back / "a.nii.gz", back / "b.nii.gz")
-    refused(made, back, "b.nii.gz: is the file that was returned for a; if it is right")
+    refused(made, back, "b.nii.gz: is the mask that was returned for a; if it is right")
+
+
+def test_one_mask_that_was_saved_twice_is_not_of_two_cases(rounds, tmp_path):
+    back = save(rounds, 1, tmp_path / "back", {"a": box(), "c": box()})  # each on its own grid
+    refused(rounds, back, "c.nii.gz: is the mask that was returned for a; if it is right")
+    ingest(rounds.folder, back, "R1", confirmed=["c"])
+
+
+def test_volumes_are_not_merged(rounds, tmp_path):
+    stack = sitk.JoinSeries([sitk.GetImageFromArray(box() % 2)] * 2)
+    (tmp_path / "back").mkdir()
+    sitk.WriteImage(stack, str(tmp_path / "back" / "a.nii.gz"))
+    with pytest.raises(REFUSED) as error:
+        ingest(rounds.folder, tmp_path / "back", "R1")
+    assert "4D with 2 volumes" in str(error.value)
+    assert "--" not in str(error.value)

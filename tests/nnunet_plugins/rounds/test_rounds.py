@@ -24,7 +24,7 @@ from nnunet_plugins.rounds.ingest import ingest
 from nnunet_plugins.rounds.next_round import next_round
 from nnunet_plugins.rounds.plot import write_curve
 from nnunet_plugins.rounds.proposals import entropy, read_proposals
-from tests.nnunet_plugins.rounds.making import Commands, begun, box, save, write_source
+from tests.nnunet_plugins.rounds.making import Commands, begun, box, own, save, write_source
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def commands(monkeypatch):
 
 def return_all(rounds: Rounds, number: int, folder: Path, at: int = 3, **options):
     cases = rounds.export(number)["cases"]
-    save(rounds, number, folder, {case: box(at=at) for case in cases})
+    save(rounds, number, folder, own(cases, at))
     return ingest(rounds.folder, folder, "R1", **options)
 
 
@@ -55,6 +55,24 @@ def test_each_case_is_proposed_by_a_model_that_was_not_trained_on_it(
             assert case not in splits[int(one.model.removeprefix("fold "))]["train"]
     assert sorted(case for case, one in proposals.items() if one.model == "all folds") == ["e", "f"]
     assert folds_of(rounds, 1)["a"] == folds_of(rounds, 1)["b"]  # one patient
+
+
+def test_a_case_without_reference_is_not_proposed_by_a_model_that_knows_its_patient(
+    tmp_path, monkeypatch, commands
+):
+    labels = tmp_path / "labels.txt"
+    labels.write_text("a\nc\nd\n")  # b is of the patient of a
+    rounds = begun(tmp_path, monkeypatch, labels=str(labels))
+    next_round(rounds.folder)
+    fold = folds_of(rounds, 1)["a"]
+    proposals = read_proposals(rounds, 1)
+    assert proposals["b"].model == proposals["a"].model == f"fold {fold}"
+    assert {case for case, one in proposals.items() if one.model == "all folds"} == {"e", "f"}
+    assert sorted(commands.ran[-2:]) == ["predict", f"predict_{fold}"]
+    one, every = sorted(commands.lines[-2:], key=len)
+    assert one[one.index("-f") + 1 :][:2] == [str(fold), "-p"]
+    assert every[every.index("-f") + 1 :][:3] == ["0", "1", "-p"]
+    assert set(rounds.export(1)["cases"]) == set("abcdef")
 
 
 def test_a_patient_keeps_its_fold_in_later_rounds(tmp_path, monkeypatch, commands):
@@ -252,7 +270,7 @@ def test_the_curve_says_when_to_stop(tmp_path, monkeypatch, commands):
     first = status_text(rounds)
     assert f"next     nnunet-plugins rounds next {rounds.folder}" in first
     next_round(rounds.folder)
-    save(rounds, 2, tmp_path / "two", {case: box(at=3) for case in rounds.export(2)["cases"]})
+    save(rounds, 2, tmp_path / "two", own(rounds.export(2)["cases"]))
     ingest(rounds.folder, tmp_path / "two", "R2")
     text = status_text(rounds)
     assert "stop     the median Dice to the round before, 1.000, is not below 0.95" in text
@@ -265,6 +283,18 @@ def test_the_curve_says_when_to_stop(tmp_path, monkeypatch, commands):
     assert len(one.hidden) == len(two.hidden) > 0
     write_curve([one, two], tmp_path / "curve.png", 0.95)
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_few_compared_cases_do_not_end_the_rounds(tmp_path, monkeypatch, commands):
+    rounds = begun(tmp_path, monkeypatch)
+    next_round(rounds.folder)
+    masks = {case: box(at=2 + place % 3) for place, case in enumerate("abcd")}  # as they were
+    save(rounds, 1, tmp_path / "back", own("ef") | masks)
+    ingest(rounds.folder, tmp_path / "back", "R1", confirmed=["d"])  # equal to a
+    text = status_text(rounds)
+    assert "1.000, is not below 0.95, but 2 cases of 6 had no reference" in text
+    assert "stop" not in text
+    assert f"next     nnunet-plugins rounds next {rounds.folder}" in text
 
 
 def test_rounds_end_after_their_number(tmp_path, monkeypatch, commands):
@@ -282,6 +312,52 @@ def test_a_changed_image_stops_the_rounds(tmp_path, monkeypatch, commands):
     ):
         write_dataset(rounds, 1)
     assert not rounds.raw.exists()
+
+
+def test_an_image_that_changes_between_the_rounds_is_found_before_anything_is_taken(
+    tmp_path, monkeypatch, commands
+):
+    rounds = begun(tmp_path, monkeypatch)
+    next_round(rounds.folder)
+    image = rounds.image("c").read_bytes()
+    rounds.image("c").unlink()
+    rounds.image("c").write_bytes(rounds.image("d").read_bytes())
+    back = save(rounds, 1, tmp_path / "back", own("abdef"))
+    with pytest.raises(UserError, match=r"c_0000.nii.gz: is missing or has changed"):
+        ingest(rounds.folder, back, "R1", confirmed=["f"])
+    assert not rounds.returned(1)
+    rounds.image("c").write_bytes(image)
+    ingest(rounds.folder, back, "R1", confirmed=["f"])
+    rounds.image("c").write_bytes(rounds.image("d").read_bytes())
+    with pytest.raises(UserError, match=r"c_0000.nii.gz: is missing or has changed"):
+        next_round(rounds.folder, partial=True)
+    assert rounds.current == 1
+
+
+def edited(file: Path, change) -> None:
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "match"),
+    [
+        ("rounds.json", lambda one: one["cases"].pop("a"), "has a, which rounds.json does not have"),
+        ("rounds.json", lambda one: one.update(folds=2.5), "--folds 2.5: expected an integer"),
+        ("round_01/for_readers/record.json", lambda one: one.pop("cases"), "record.json: is damaged"),
+        ("round_01/for_readers/record.json", lambda one: one["cases"]["a"].update(shown="no"), "is damaged"),
+        ("round_01/ingests/001_R1/record.json", lambda one: one["cases"]["a"].update(minutes="1"), "is damaged"),
+        ("round_01/proposals/proposals.json", lambda one: one["a"].pop("dice"), "proposals.json: is damaged"),
+    ],
+)  # fmt: skip
+def test_a_damaged_file_is_named(tmp_path, monkeypatch, commands, name, change, match):
+    rounds = begun(tmp_path, monkeypatch)
+    next_round(rounds.folder)
+    ingest(rounds.folder, save(rounds, 1, tmp_path / "back", {"a": box()}), "R1")
+    edited(rounds.folder / name, change)
+    with pytest.raises(UserError, match=match):
+        status_text(Rounds.read(rounds.folder))
 
 
 def test_entropy_is_one_where_the_classes_are_equal_and_zero_where_one_is_certain():
@@ -388,5 +464,5 @@ def test_patients_of_the_test_set_stay_out(tmp_path, monkeypatch):
 
 def test_without_known_patients_there_are_no_rounds(tmp_path, monkeypatch):
     (write_source(tmp_path / "nnUNet_raw") / "conversion.json").unlink()
-    with pytest.raises(UserError, match=r"patients of its cases are not known.*--groups FILE.csv"):
+    with pytest.raises(UserError, match=r"the patients are not known.*--groups FILE.csv"):
         begun(tmp_path, monkeypatch)
