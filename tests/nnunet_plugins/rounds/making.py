@@ -14,6 +14,7 @@ import SimpleITK as sitk
 
 from nnunet_plugins.plans_file import unfinished_mark
 from nnunet_plugins.rounds.folder import Rounds
+from nnunet_plugins.rounds.ingest import Ingested, ingest
 from nnunet_plugins.rounds.init import Choices, begin
 from nnunet_plugins.rounds.training import PLANS
 
@@ -164,3 +165,9 @@ def save(rounds: Rounds, number: int, folder: Path, masks: dict[str, np.ndarray]
         folder.mkdir(parents=True, exist_ok=True)
         sitk.WriteImage(mask, str(folder / f"{case}.nii.gz"))
     return folder
+
+
+def return_all(rounds: Rounds, number: int, folder: Path, at: int = 3, **options: Any) -> Ingested:
+    """All cases of a round come back."""
+    save(rounds, number, folder, own(rounds.export(number)["cases"], at))
+    return ingest(rounds.folder, folder, "R1", **options)
