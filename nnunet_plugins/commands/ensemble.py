@@ -43,17 +43,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Choose, or predict."""
     from nnunet_plugins.errors import UserError
+    from nnunet_plugins.prediction.model import CHECKPOINT
 
     if arguments.choice is not None:
         if arguments.models or arguments.images is None:
             raise UserError(
                 "ensemble: --choice predicts: nnunet-plugins ensemble --choice FILE -i IMAGES -o OUT"
             )
+        if arguments.folds:
+            raise UserError(
+                f"-f {' '.join(arguments.folds)}: {arguments.choice} names the folds; omit -f"
+            )
         return _predict(arguments)
     if not arguments.models or arguments.images is not None or arguments.save_disagreement:
         raise UserError(
             "ensemble: expected MODEL folders, or --choice FILE with -i IMAGES (and --save_disagreement)"
         )
+    if (arguments.checkpoint, arguments.device) != (CHECKPOINT, "auto"):
+        raise UserError("-chk and -device: are for the prediction with --choice; omit them")
     if arguments.members < 1:
         raise UserError(f"--members {arguments.members}: expected 1 or more")
     return _choose(arguments)

@@ -71,7 +71,10 @@ class Choice:
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "computed_with": {"nnunet-plugins": __version__},
-            "members": [{"model": name(m), "folds": list(m.folds)} for m in self.best.members],
+            "members": [
+                {"model": name(m), "folds": list(m.folds), "weights": m.weights}
+                for m in self.best.members
+            ],
             "regions_class_order": self.best.members[0].order,
             "keep_largest_component_of": [list(step.values) for step in self.steps if step.kept],
             "criterion": CRITERION,

@@ -13,6 +13,8 @@ from nnunet_plugins.evaluation.cases import listed
 from nnunet_plugins.evaluation.labels import Labels, read_labels
 from nnunet_plugins.evaluation.validation import FOLDER, validation_maps, why_trained_on
 from nnunet_plugins.model_folder import is_model, read_model, scored_folds
+from nnunet_plugins.prediction.model import CHECKPOINT, Model
+from nnunet_plugins.prediction.record import weights_of
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Member:
         maps: case -> its label map in the validation of one fold.
         dataset: the content of dataset.json.
         name: of the dataset, from the plans.
+        weights: digests of its files, see `prediction.record.weights_of`.
     """
 
     path: Path
@@ -32,6 +35,7 @@ class Member:
     maps: dict[str, Path]
     dataset: dict[str, Any]
     name: str
+    weights: dict[str, Any]
 
     @property
     def labels(self) -> Labels:
@@ -136,4 +140,7 @@ def _member(path: Path, asked: Sequence[str] | None) -> Member:
             )
         maps |= found
     names = tuple(fold.name.removeprefix("fold_") for fold in model.folds)
-    return Member(path, names, maps, model.dataset, str(model.plans.get("dataset_name", "")))
+    weights = weights_of(Model(path, names, CHECKPOINT, model.dataset))
+    return Member(
+        path, names, maps, model.dataset, str(model.plans.get("dataset_name", "")), weights
+    )

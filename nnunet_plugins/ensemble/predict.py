@@ -68,10 +68,7 @@ def read_choice(path: Path, checkpoint: str = CHECKPOINT) -> Ensemble:
             "choose again (nnunet-plugins ensemble MODEL ...)"
         )
     try:
-        models = tuple(
-            find_model(path.parent / str(one["model"]), [str(f) for f in one["folds"]], checkpoint)
-            for one in content["members"]
-        )
+        models = tuple(_member(path, one, checkpoint) for one in content["members"])
         order, steps = content["regions_class_order"], content["keep_largest_component_of"]
         values = tuple(tuple(int(value) for value in step) for step in steps)
         regions = None if order is None else [int(value) for value in order]
@@ -83,6 +80,21 @@ def read_choice(path: Path, checkpoint: str = CHECKPOINT) -> Ensemble:
     if regions != models[0].dataset.get("regions_class_order"):
         raise UserError(f"{path}: has other regions than {models[0].folder}; choose again")
     return Ensemble(models, regions, values)
+
+
+def _member(path: Path, entry: dict[str, Any], checkpoint: str) -> Model:
+    """A chosen model.
+
+    Raises:
+        UserError: it is not there, or was trained again after the choice.
+    """
+    model = find_model(
+        path.parent / str(entry["model"]), [str(f) for f in entry["folds"]], checkpoint
+    )
+    chosen = entry.get("weights")
+    if chosen and chosen["checkpoint"] == checkpoint and chosen != weights_of(model):
+        raise UserError(f"{path}: {model.folder} was trained again after the choice; choose again")
+    return model
 
 
 def predict_folder(
@@ -118,14 +130,13 @@ def predict_folder(
         raise UserError(f"-o {output}: the folder of the images; choose another")
     cases = find_cases(images, first)
     outputs = Outputs(disagreement=disagreement)
-    record = Record.continued(
-        output,
-        {
-            "models": [weights_of(model) for model in ensemble.models],
-            "regions": ensemble.order,
-            "largest_component_of": ensemble.steps,
-        },
-    )
+    outputs.check_names(cases, first.ending)
+    options = {
+        "models": [weights_of(model) for model in ensemble.models],
+        "regions": ensemble.order,
+        "largest_component_of": ensemble.steps,
+    }
+    record = Record.begun(output, options, resume=True)
     there = [
         case for case, paths in cases.items()
         if record.complete(case, paths, outputs.files(case, first.ending))
@@ -139,20 +150,20 @@ def predict_folder(
                 f"{model.folder}: reads images with {reader}; supported are {', '.join(READERS)}"
             )
     written, failed = [], {}
-    for case in progress(new) if progress else new:
-        names = outputs.files(case, first.ending)
-        try:
-            with placed_in(output) as scratch:
-                found = _predicted(ensemble, predictors, cases[case], scratch, disagreement)
-                for image, name in zip(found, names, strict=True):
-                    sitk.WriteImage(image, str(scratch / name), useCompression=True)
-        except Exception as error:
-            old = "; its label map in the folder is of an earlier run"
-            failed[case] = failure_of(error) + old * (output / names[-1]).exists()
-            continue
-        record = record.with_case(case, cases[case])
-        record.write()
-        written.append(output / names[-1])
+    with record.held():
+        for case in progress(new) if progress else new:
+            names = outputs.files(case, first.ending)
+            try:
+                with placed_in(output) as scratch:
+                    found = _predicted(ensemble, predictors, cases[case], scratch, disagreement)
+                    for image, name in zip(found, names, strict=True):
+                        sitk.WriteImage(image, str(scratch / name), useCompression=True)
+            except Exception as error:
+                old = "; its label map in the folder is of an earlier run"
+                failed[case] = failure_of(error) + old * (output / names[-1]).exists()
+                continue
+            record = record.finished(case, cases[case], names)
+            written.append(output / names[-1])
     return Predicted(tuple(written), tuple(there), failed)
 
 

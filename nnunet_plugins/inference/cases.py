@@ -86,7 +86,12 @@ def _single(path: Path, model: Model) -> Case:
             f"{path}: the model reads {model.channels} {model.ending} per case; pass a folder of "
             f"CASE_0000{model.ending} and so on"
         )
-    return Case(path.name.removesuffix(model.ending).removesuffix("_0000"), (path,))
+    name = path.name.removesuffix(model.ending).removesuffix("_0000")
+    if not name:
+        raise UserError(
+            f"{path}: the name of the case is empty; rename the file CASE_0000{model.ending}"
+        )
+    return Case(name, (path,))
 
 
 def _check_series(model: Model) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dataset_conversion.errors import DatasetError
 from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.image_files import stored_orientation
@@ -18,7 +16,7 @@ from nnunet_plugins.inference.forecast import available_memory, forecast, lines
 from nnunet_plugins.inference.setting import Setting
 from nnunet_plugins.inference.worker import Ready, Result, work
 from nnunet_plugins.model_orientation import notes_on
-from nnunet_plugins.natural_images import is_natural
+from nnunet_plugins.natural_images import is_natural, spacing_file
 from nnunet_plugins.plans_file import read_object
 from nnunet_plugins.prediction.model import READERS, Model
 from nnunet_plugins.prediction.record import Record, weights_of
@@ -81,7 +79,7 @@ def prepare(model: Model, place: Path, output: Path, setting: Setting, *, resume
     _check_cascade(model, cases, setting)
     _check_targets(model, cases, output, setting)
     options = {**weights_of(model), "mirroring": setting.mirroring, "step_size": setting.step_size}
-    record = Record.continued(output, options) if resume else Record(output, options)
+    record = Record.begun(output, options, resume=resume)
     todo = [
         case for case in cases
         if not record.complete(
@@ -106,8 +104,12 @@ def predict_all(run: Run, tell: Callable[[str], None]) -> Iterator[Result]:
     """
     if not run.cases:
         return
+    with run.record.held():
+        yield from _predicted(run, tell)
+
+
+def _predicted(run: Run, tell: Callable[[str], None]) -> Iterator[Result]:
     record, cases = run.record, {case.name: case for case in run.cases}
-    record.write()
     for name in ("plans.json", "dataset.json"):  # for nnU-Net's postprocessing and ensembling
         with placed(record.folder / name) as path:
             shutil.copyfile(run.model.folder / name, path)
@@ -118,8 +120,8 @@ def predict_all(run: Run, tell: Callable[[str], None]) -> Iterator[Result]:
             continue
         if not answer.failure:
             inputs = _inputs(cases[answer.case], run.model, run.setting)
-            record = record.with_case(answer.case, inputs)
-            record.write()
+            names = run.setting.outputs.files(answer.case, run.model.ending)
+            record = record.finished(answer.case, inputs, names)
         elif (record.folder / f"{answer.case}{run.model.ending}").exists():
             answer = replace(answer, note="its label map in the folder is of an earlier run")
         yield answer
@@ -128,7 +130,7 @@ def predict_all(run: Run, tell: Callable[[str], None]) -> Iterator[Result]:
 def _forecast(run: Run, ready: Ready) -> list[str]:
     found = []
     for case in run.cases:
-        with suppress(UserError, DatasetError):  # the case fails, and states why
+        with suppress(Exception):  # the case fails, and states why
             found.append(forecast(case, run.model, run.setting, ready.plan))
     return lines(found, ready, run.setting, available_memory())
 
@@ -173,17 +175,10 @@ def _check_targets(model: Model, cases: Sequence[Case], output: Path, setting: S
     """Check that no label map is overwritten, and no file is written twice."""
     if setting.previous is not None and setting.previous.resolve() == output.resolve():
         raise UserError(f"-o {output}: the label maps of the previous stage; choose another folder")
-    names = [
-        name for case in cases for name in setting.outputs.files(case.name, model.ending)
-    ]  # fmt: skip
-    for name, count in Counter(names).items():
-        if count > 1:
-            raise UserError(
-                f"{name}: the label map of one case and a map of another one; rename a case"
-            )
+    setting.outputs.check_names((case.name for case in cases), model.ending)
 
 
 def _inputs(case: Case, model: Model, setting: Setting) -> list[Path]:
     """What decides a label map besides the options; the name of a series states its content."""
-    previous = setting.previous_of(case.name, model)
-    return [*case.images, *([previous] if previous else [])]
+    more = [setting.previous_of(case.name, model), *map(spacing_file, case.images)]
+    return [*case.images, *filter(None, more)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from nnunet_plugins.planned_network import NotAllowedError, check_all_names
 from nnunet_plugins.plans_file import read_object
 
 CHECKPOINT = "checkpoint_final.pth"
+_FOLD = re.compile(r"all|0|[1-9][0-9]*")
 #: nnU-Net's readers that keep the order of the voxels; only with these are results on the image's grid.
 READERS = ("SimpleITKIO", "NibabelIO", "NaturalImage2DIO", "Tiff3DIO")
 
@@ -77,7 +79,8 @@ def find_model(
             f"{folder}: not a trained model ({' and '.join(missing)} missing); give the folder "
             "TRAINER__PLANS__CONFIGURATION in nnUNet_results"
         )
-    trained = {p.parent.name.removeprefix("fold_") for p in folder.glob(f"fold_*/{checkpoint}")}
+    names = {p.parent.name.removeprefix("fold_") for p in folder.glob(f"fold_*/{checkpoint}")}
+    trained = {one for one in names if _FOLD.fullmatch(one)}  # not fold_0_copy
     chosen = list(dict.fromkeys(folds or sorted(trained - {"all"}) or sorted(trained)))
     missing = [fold for fold in chosen if fold not in trained]
     if missing or not chosen:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from nnunet_plugins.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,18 @@ class Outputs:
         """
         names = [f"{stem}.npz", f"{stem}.pkl"] if self.probabilities else []
         return [*names, *(f"{stem}_{one}{ending}" for one in self.maps), f"{stem}{ending}"]
+
+    def check_names(self, stems: Iterable[str], ending: str) -> None:
+        """Check that no file is written twice.
+
+        Raises:
+            UserError: the label map of a case and a map of another one have one name.
+        """
+        for name, count in Counter(n for stem in stems for n in self.files(stem, ending)).items():
+            if count > 1:
+                raise UserError(
+                    f"{name}: the label map of one case and a map of another one; rename a case"
+                )
 
 
 ONLY_LABELS = Outputs()

@@ -47,6 +47,7 @@ def model(
             probabilities[:, 0, 0, 15] = (0.1, 0.8, 0.1)
         place = folder / f"fold_{fold}" / "validation"
         write(place / f"{case}.nii.gz", probabilities.argmax(0))
+        (place.parent / "checkpoint_final.pth").write_bytes(b"weights")
         if npz:
             np.savez_compressed(
                 place / f"{case}.npz", probabilities=probabilities.astype(np.float32)

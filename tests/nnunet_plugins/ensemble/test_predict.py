@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -11,7 +12,10 @@ import SimpleITK as sitk
 import torch
 
 from nnunet_plugins.cli import main
+from nnunet_plugins.ensemble.predict import read_choice
+from nnunet_plugins.errors import UserError
 from nnunet_plugins.prediction import find_model, load, quiet
+from nnunet_plugins.prediction.record import weights_of
 from tests.nnunet_plugins import tiny
 
 
@@ -67,8 +71,17 @@ def test_two_networks_with_different_plans(nnunet, tmp_path, capsys):
     shown = sitk.ReadImage(str(out / "new_disagreement.nii.gz"))
     np.testing.assert_allclose(sitk.GetArrayFromImage(shown), share, atol=1e-6)
 
-    assert main([*command[:-1], "-o", str(images)]) == 2
-    assert "the folder of the images" in capsys.readouterr().err
+    for more, message in (
+        (["-o", str(images)], "the folder of the images"),
+        (["-f", "1"], "-f 1: "),
+    ):
+        assert main([*command[:-1], *more]) == 2
+        assert message in capsys.readouterr().err
+    twin = images / "new_disagreement_0000.nii.gz"
+    shutil.copyfile(case, twin)
+    assert main(command) == 2
+    assert "new_disagreement.nii.gz: the label map of one case and a map" in capsys.readouterr().err
+    twin.unlink()
     before = (out / "new.nii.gz").stat().st_mtime_ns
     (images / "broken_0000.nii.gz").write_bytes(case.read_bytes()[:100])
     assert main(command) == 1
@@ -93,3 +106,22 @@ def test_two_networks_with_different_plans(nnunet, tmp_path, capsys):
     (models[1] / "dataset.json").write_text(json.dumps(swapped))
     assert main(command) == 2
     assert "an ensemble needs models of the same dataset" in capsys.readouterr().err
+
+
+def test_a_model_that_was_trained_again_is_not_what_was_chosen(nnunet, tmp_path):
+    model = tiny.untrained(tiny.make("labels", 782, network="UNet"), "3d_fullres", "UNetTrainer")
+    entry = {"model": os.path.relpath(model, tmp_path), "folds": ["0"]}
+    choice = {
+        "format": "nnunet-plugins ensemble",
+        "format_version": 1,
+        "members": [{**entry, "weights": weights_of(find_model(model))}],
+        "regions_class_order": None,
+        "keep_largest_component_of": [],
+    }
+    file = tmp_path / "ensemble.json"
+    file.write_text(json.dumps(choice))
+    assert len(read_choice(file).models) == 1
+    with (model / "fold_0" / "checkpoint_final.pth").open("ab") as stream:
+        stream.write(b"1")
+    with pytest.raises(UserError, match="was trained again after the choice; choose again"):
+        read_choice(file)

@@ -25,7 +25,6 @@ from nnunet_plugins.inference.worker import Ready, Result, death, work
 from nnunet_plugins.prediction import find_model, load
 from nnunet_plugins.prediction.case_files import check_case
 from nnunet_plugins.prediction.outputs import Outputs
-from nnunet_plugins.prediction.record import Record
 from tests.contract import making
 from tests.nnunet_plugins.prediction.models import image, labels_in, make_model, nnunet_predicts
 
@@ -229,7 +228,7 @@ def test_a_run_that_is_continued_knows_the_sources_of_all_cases(model, tmp_path)
     out = tmp_path / "out"
     first = prepare(model, tmp_path / "in", out, Setting())
     assert [case.name for case in first.cases] == ["c0", "c1"]
-    first.record.with_case("c0", files[:1]).write()
+    first.record.finished("c0", files[:1], ["c0.nii.gz"])
     for name in ("c0", "c1"):  # c1 is of another model
         (out / f"{name}.nii.gz").touch()
     found = prepare(model, tmp_path / "in", out, Setting(), resume=True)
@@ -237,12 +236,18 @@ def test_a_run_that_is_continued_knows_the_sources_of_all_cases(model, tmp_path)
     assert found.sources == {"c0": str(files[0]), "c1": str(files[1])}
 
 
+def done(run, case, images):
+    """A case as if it were predicted."""
+    (run.record.folder / f"{case}.nii.gz").parent.mkdir(exist_ok=True)
+    (run.record.folder / f"{case}.nii.gz").touch()
+    run.record.finished(case, images, [f"{case}.nii.gz"])
+
+
 def test_a_case_whose_images_changed_is_not_complete(model, tmp_path):
     file = image(tmp_path / "in" / "c0_0000.nii.gz", SHAPE)
     previous = image(tmp_path / "before" / "c0.nii.gz", SHAPE)
     out, setting = tmp_path / "out", Setting(previous=tmp_path / "before")
-    prepare(model, tmp_path / "in", out, setting).record.with_case("c0", [file, previous]).write()
-    (out / "c0.nii.gz").touch()
+    done(prepare(model, tmp_path / "in", out, setting), "c0", [file, previous])
     copy = shutil.copytree(tmp_path / "in", tmp_path / "copied")  # other dates, same content
     assert not prepare(model, copy, out, setting, resume=True).cases
     for changed in (file, previous):
@@ -253,29 +258,35 @@ def test_a_case_whose_images_changed_is_not_complete(model, tmp_path):
         assert not prepare(model, tmp_path / "in", out, setting, resume=True).cases
 
 
-def test_channels_that_are_swapped_are_other_images(tmp_path):
-    paths = [image(tmp_path / f"c0_000{n}.nii.gz", SHAPE, seed=n) for n in range(2)]
-    record = Record(tmp_path, {}).with_case("c0", paths)
-    assert record.complete("c0", paths, ["c0_0000.nii.gz"])
-    assert not record.complete("c0", paths[::-1], ["c0_0000.nii.gz"])
-    assert not record.complete("c0", paths, ["none.nii.gz"])
-    paths[0].unlink()
-    assert not record.complete("c0", paths, ["c0_0001.nii.gz"])
-    assert not record.with_case("c0", paths).complete("c0", paths, [])
-
-
 def test_a_run_is_not_continued_with_weights_of_another_training(model, tmp_path):
     file = image(tmp_path / "in" / "c0_0000.nii.gz", SHAPE)
     out, again = tmp_path / "out", tmp_path / "again" / model.folder.name
-    prepare(model, tmp_path / "in", out, Setting()).record.with_case("c0", [file]).write()
-    (out / "c0.nii.gz").touch()
+    done(prepare(model, tmp_path / "in", out, Setting()), "c0", [file])
     shutil.copytree(model.folder, again)
     same = prepare(find_model(again), tmp_path / "in", out, Setting(), resume=True)
     assert not same.cases
-    with (again / "fold_0" / "checkpoint_final.pth").open("ab") as stream:
-        stream.write(b"1")
-    with pytest.raises(UserError, match="was begun with other options"):
-        prepare(find_model(again), tmp_path / "in", out, Setting(), resume=True)
+    for name in ("fold_0/checkpoint_final.pth", "dataset.json"):
+        content = (again / name).read_bytes()
+        (again / name).write_bytes(content + b" ")
+        with pytest.raises(UserError, match="was begun with other options"):
+            prepare(find_model(again), tmp_path / "in", out, Setting(), resume=True)
+        (again / name).write_bytes(content)
+
+
+def test_a_file_without_a_name_is_refused(model, tmp_path):
+    with pytest.raises(UserError, match="the name of the case is empty"):
+        find_cases(image(tmp_path / "_0000.nii.gz", SHAPE), model)
+
+
+def test_a_copy_of_a_fold_is_not_a_fold(model, tmp_path):
+    copied = shutil.copytree(model.folder, tmp_path / model.folder.name)
+    for name in ("fold_0_old", "fold_0_1", "fold_00"):
+        shutil.copytree(copied / "fold_0", copied / name)
+    assert find_model(copied).folds == ("0",)
+    with pytest.raises(
+        UserError, match=r"fold 0_1 has no checkpoint_final.pth; trained folds: 0 \("
+    ):
+        find_model(copied, ["0_1"])
 
 
 def test_an_unreadable_file_concerns_its_own_case_only(model, tmp_path):
