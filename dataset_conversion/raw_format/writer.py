@@ -108,8 +108,8 @@ class Conversion:
         splits = self._splits(done)
         if (place.target / SPLITS).exists() and splits != text_of(place.target / SPLITS):
             notes.append(
-                f"{SPLITS} has changed: before planning again, remove the copy in nnUNet_preprocessed, "
-                "or nnU-Net stops without a message"
+                f"{SPLITS} has changed: if this dataset was planned before, remove its {SPLITS} in "
+                "nnUNet_preprocessed before planning again, or nnU-Net keeps the former folds"
             )
         lost.keep(place)
         self._finish(old, done, splits)

@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         tell(note)
     if found.done:
         tell(f"{count(found.done, 'case')} complete from an earlier run")
-    failed, number = 0, len(found.cases)
+    failed, number = 0, len(found.cases) + len(found.refused)
     for place, result in enumerate(predict_all(found, tell), 1):
         failed += bool(result.failure)
         said = f"FAILED  {result.failure}" if result.failure else f"{result.seconds:.1f} s"

@@ -21,10 +21,11 @@ def patient_leaks(model: ModelFolder, scores: Scores, reference: Path | None) ->
 
     Args:
         model: with the folds that were scored.
-        scores: of their validation cases; patients of a table are in them.
-        reference: folder of the references; a converted dataset records the patients.
+        scores: of their validation cases, with the patients of a table.
+        reference: folder of the references, whose converted dataset records the patients; None with a table.
     """
-    known = {**(recorded(reference) if reference else {}), **patients_of(scores)}
+    # One of both: a number means another patient in the other.
+    known = recorded(reference) if reference else patients_of(scores)
     folds = {fold: set(validation_cases(fold)) for fold in model.path.glob("fold_*")}
     found: set[int] = set()
     for fold in model.folds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,6 +152,8 @@ def predict_folder(
             )
     written, failed = [], {}
     with record.held():
+        with placed_in(output) as scratch:  # names of the labels, for what reads the folder
+            shutil.copyfile(first.folder / "dataset.json", scratch / "dataset.json")
         for case in progress(new) if progress else new:
             names = outputs.files(case, first.ending)
             try:

@@ -12,6 +12,7 @@ from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import ENDINGS, VOLUMES, listed, without_ending
 from nnunet_plugins.evaluation.structures import structure_folders
 from nnunet_plugins.natural_images import is_natural
+from nnunet_plugins.predicted_files import maps_in
 from nnunet_plugins.text_table import count
 
 CHANNEL = "_0000"  # nnU-Net's suffix of the first channel of an image
@@ -71,7 +72,8 @@ def find_pairs(
 def label_maps(path: Path, who: str = "evaluate", *, skipped: str = "") -> dict[str, Path]:
     """Name -> file, for a file or for all label maps directly in a folder.
 
-    In a folder of volumes, natural images are not label maps: nnU-Net and others write pictures there.
+    In a folder of volumes, natural images are not label maps: nnU-Net and others write pictures there. Maps of the
+    uncertainty that `predict` wrote are not, either.
 
     Args:
         path: the file or folder.
@@ -87,7 +89,8 @@ def label_maps(path: Path, who: str = "evaluate", *, skipped: str = "") -> dict[
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     if any(one.name.lower().endswith(VOLUMES) for one in files):
         files = [one for one in files if not is_natural(one)]
-    for file in files:
+    maps = maps_in(path) if path.is_dir() else set()
+    for file in (file for file in files if file.name not in maps):
         try:
             check_name(file)
         except DatasetError as error:

@@ -26,12 +26,14 @@ class Case:
         images: one file per channel; none of a series.
         dicom: folder of the series; None for files.
         grid: of the series; None for files.
+        problem: why it cannot be predicted; it has its folder as a name then.
     """
 
     name: str
     images: tuple[Path, ...] = ()
     dicom: Path | None = None
     grid: Header | None = field(default=None, compare=False)
+    problem: str = ""
 
     @property
     def source(self) -> Path:
@@ -49,7 +51,7 @@ def find_cases(place: Path, model: Model) -> tuple[list[Case], list[str]]:
 
     Raises:
         UserError: nothing to predict, two cases of one name, or a format that the model does not read.
-        DatasetError: a series is ambiguous or not a regular volume.
+        DatasetError: the only series is ambiguous or not a regular volume; one of several is a case with a problem.
     """
     if place.is_file():
         return [_single(place, model)], []
@@ -63,14 +65,20 @@ def find_cases(place: Path, model: Model) -> tuple[list[Case], list[str]]:
     _check_series(model)
     cases, notes = [], []
     for folder in [place] if files else folders:
-        series, said = find_series(
-            files_below(folder, follow_links=True), str(folder), modality=None
-        )
-        notes += said
-        if series is None:
-            raise UserError(
-                f"{folder}: no DICOM images, and no images named CASE_0000{model.ending}"
+        try:
+            series, said = find_series(
+                files_below(folder, follow_links=True), str(folder), modality=None
             )
+            if series is None:
+                raise DatasetError(
+                    f"{folder}: no DICOM images, and no images named CASE_0000{model.ending}"
+                )
+        except DatasetError as error:
+            if files or len(folders) == 1:
+                raise
+            cases.append(Case(str(folder), dicom=folder, problem=str(error)))
+            continue
+        notes += said
         grid = Header(series.size, series.affine)
         cases.append(Case(f"case_{digest_of(series.paths)[:8]}", dicom=folder, grid=grid))
     twice = {case.name for case in cases if [one.name for one in cases].count(case.name) > 1}

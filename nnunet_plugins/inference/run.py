@@ -31,6 +31,7 @@ class Run:
         setting: how it is predicted.
         record: of the folder of the label maps.
         cases: to predict.
+        refused: cases that cannot be predicted.
         done: number of cases that an earlier run has predicted.
         notes: what the user must know.
         sources: name of every case -> its first file, or the folder of its series.
@@ -40,6 +41,7 @@ class Run:
     setting: Setting
     record: Record
     cases: tuple[Case, ...]
+    refused: tuple[Result, ...] = ()
     done: int = 0
     notes: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -63,7 +65,9 @@ def prepare(model: Model, place: Path, output: Path, setting: Setting, *, resume
         raise UserError(f"-step_size {setting.step_size:g}: expected more than 0 and at most 1")
     if output.resolve() == (place.parent if place.is_file() else place).resolve():
         raise UserError(f"-o {output}: the folder of the images; choose another")
-    cases, notes = find_cases(place, model)
+    found, notes = find_cases(place, model)
+    cases = [case for case in found if not case.problem]
+    refused = tuple(Result(case.name, 0.0, failure=case.problem) for case in found if case.problem)
     maps = setting.outputs.maps
     if maps and is_natural(Path(f"a{model.ending}")):
         raise UserError(
@@ -89,7 +93,8 @@ def prepare(model: Model, place: Path, output: Path, setting: Setting, *, resume
     images = [path for case in cases for path in case.images if _readable(path)]
     notes += notes_on(images, model.orientation, model.folder)
     sources = {case.name: str(case.source.absolute()) for case in cases}
-    return Run(model, setting, record, tuple(todo), len(cases) - len(todo), tuple(notes), sources)
+    done = len(cases) - len(todo)
+    return Run(model, setting, record, tuple(todo), refused, done, tuple(notes), sources)
 
 
 def predict_all(run: Run, tell: Callable[[str], None]) -> Iterator[Result]:
@@ -102,6 +107,7 @@ def predict_all(run: Run, tell: Callable[[str], None]) -> Iterator[Result]:
     Raises:
         UserError: the model cannot be loaded, or the folder cannot be written.
     """
+    yield from run.refused
     if not run.cases:
         return
     with run.record.held():

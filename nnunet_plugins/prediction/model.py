@@ -53,9 +53,11 @@ class Model:
     @property
     def warning(self) -> str:
         """Security warning to show before the model is loaded."""
+        many = len(self.folds) > 1
+        what = "are Python pickles" if many else "is a Python pickle"
         return (
-            f"{self.checkpoint} of fold {', '.join(self.folds)} is a Python pickle, which can run code when it is "
-            "loaded: only use models from a source you trust"
+            f"{self.checkpoint} of fold{'s' * many} {', '.join(self.folds)} {what}, which can run code when loaded: "
+            "only use models from a source you trust"
         )
 
 

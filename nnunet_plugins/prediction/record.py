@@ -16,9 +16,8 @@ from nnunet_plugins.atomic_files import placed_in, write_json
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.folder_lock import folder_alone
 from nnunet_plugins.plans_file import read_object
+from nnunet_plugins.predicted_files import RECORD
 from nnunet_plugins.prediction.model import Model
-
-RECORD = "nnunet_plugins_predict.json"
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Record:
         folder: of the label maps.
         options: what decides the label maps; without paths.
         done: cases that were predicted with these options -> the digest of their images.
-        files: cases -> names of their files, also of runs with other options.
+        files: cases -> names of their files, the label map last, also of runs with other options.
         before: text of the record that was there; None without one.
     """
 
@@ -122,15 +121,24 @@ def _check_equal(folder: Path, before: Any, now: Mapping[str, Any]) -> None:
     if before == now:
         return
     old = before if isinstance(before, dict) else {}
+    pairs = {
+        key: (_short(old.get(key)), _short(now[key])) for key in now if old.get(key) != now[key]
+    }
     shown = ", ".join(
-        f"{key} {old.get(key)!s:.40}, now {now[key]!s:.40}"
-        for key in now
-        if old.get(key) != now[key]
+        f"other {key}" if was == new else f"{key} {was}, now {new}"
+        for key, (was, new) in pairs.items()
     )
     raise UserError(
         f"{folder}: was begun with other options ({shown or 'of an earlier version'}); use the same, or "
         "choose another folder with -o"
     )
+
+
+def _short(value: Any) -> str:
+    """A value in a message; of folds and models, their names without the digests."""
+    if isinstance(value, dict):
+        return str(value.get("model", " ".join(value)))
+    return " + ".join(map(_short, value)) if isinstance(value, list) else str(value)[:40]
 
 
 def _digest(images: Iterable[Path]) -> str | None:

@@ -12,7 +12,7 @@ import torch
 
 from dataset_conversion.phantoms.dicom import MR, write_series
 from nnunet_plugins.cli import main
-from nnunet_plugins.prediction.record import RECORD
+from nnunet_plugins.predicted_files import RECORD
 from tests.nnunet_plugins import tiny
 from tests.nnunet_plugins.processes import Forked, killed_at_random, start
 

@@ -186,6 +186,23 @@ def test_a_patient_on_both_sides_of_a_fold_is_noted(tmp_path: Path) -> None:
     assert not any("PATIENTS" in note for note in compared(tmp_path).notes)
 
 
+def test_patients_of_untrained_folds_are_not_mixed_up_with_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scored cases are numbered anew: c1 is of patient 1 there, as a1 is in conversion.json."""
+    references(tmp_path / "ref", "a1", "b1", "c1")
+    (tmp_path / "conversion.json").write_text('{"patients": {"a1": 1, "b1": 2, "c1": 3}}')
+    place = tmp_path / "preprocessed" / "Dataset001_X"
+    place.mkdir(parents=True)
+    (place / "splits_final.json").write_text('[{"train": ["a1", "b1"], "val": ["c1"]}]')
+    monkeypatch.setenv("nnUNet_preprocessed", str(tmp_path / "preprocessed"))
+    for name in (A, B):
+        write_model(tmp_path / name, {"0": {"c1": 8}})
+    assert not any("PATIENTS" in note for note in compared(tmp_path).notes)
+    (tmp_path / "conversion.json").write_text('{"patients": {"a1": 1, "b1": 2, "c1": 2}}')
+    assert any("PATIENTS ON BOTH SIDES: 1 patient" in note for note in compared(tmp_path).notes)
+
+
 def test_a_table_of_patients_shows_them_on_both_sides(tmp_path: Path) -> None:
     references(tmp_path / "ref", "a1", "a2")
     write_model(tmp_path / A, {"0": {"a1": 5}, "1": {"a2": 7}})

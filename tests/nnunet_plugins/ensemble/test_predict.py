@@ -44,7 +44,7 @@ def test_two_networks_with_different_plans(nnunet, tmp_path, capsys):
                "-device", "cpu", "--save_disagreement"]  # fmt: skip
     assert main(command) == 0
     assert {path.name for path in out.iterdir()} == {
-        "new.nii.gz", "new_disagreement.nii.gz", "nnunet_plugins_predict.json",
+        "new.nii.gz", "new_disagreement.nii.gz", "nnunet_plugins_predict.json", "dataset.json",
     }  # fmt: skip
     found = sitk.ReadImage(str(out / "new.nii.gz"))
     assert found.GetSpacing() == sitk.ReadImage(str(case)).GetSpacing()

@@ -116,6 +116,15 @@ def test_cases_are_files_or_series(model, tmp_path, shared_data):
     shutil.copytree(shared_data / "dicom_ct" / "series", patients / "again")
     with pytest.raises(UserError, match="the same series is in several folders"):
         find_cases(patients, model)
+    (patients / "again" / next((patients / "again").iterdir()).name).unlink()  # a slice is missing
+    found, bad = find_cases(patients, model)[0]
+    assert (
+        (found.problem, bad.dicom) == ("", patients / "again") if bad.problem else ("again", None)
+    )
+    run = prepare(model, patients, tmp_path / "out", Setting())
+    assert [case.dicom for case in run.cases] == [patients / "Miller^Anna"]
+    (failed,) = run.refused
+    assert failed.failure.startswith(str(patients / "again"))
     two = replace(model, dataset=model.dataset | {"channel_names": {"0": "a", "1": "b"}})
     with pytest.raises(Exception, match="needs 2 images per case"):
         find_cases(patients, two)

@@ -7,7 +7,9 @@ import json
 import pytest
 
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.prediction.record import RECORD, Record
+from nnunet_plugins.evaluation.pairs import label_maps
+from nnunet_plugins.predicted_files import RECORD
+from nnunet_plugins.prediction.record import Record
 
 
 @pytest.fixture
@@ -50,6 +52,25 @@ def test_files_of_another_model_do_not_complete_a_case(tmp_path, images):
     assert again.complete("c0", images, ["c0.nii.gz"])
     assert not again.complete("c0", images, names)
     assert not again.complete("c0_more", images, ["c0_more.nii.gz"])
+
+
+def test_the_message_names_what_differs(tmp_path):
+    Record(tmp_path, {"model": "A", "folds": {"0": "aa", "1": "bb"}, "step_size": 0.5})._write()
+    for now, message in (
+        ({"folds": {"0": "aa"}}, r"\(folds 0 1, now 0\)"),
+        ({"folds": {"0": "aa", "1": "cc"}}, r"\(other folds\)"),
+        ({"model": "B", "step_size": 1.0}, r"\(model A, now B, step_size 0.5, now 1.0\)"),
+    ):
+        options = {"model": "A", "folds": {"0": "aa", "1": "bb"}, "step_size": 0.5} | now
+        with pytest.raises(UserError, match=message):
+            Record.begun(tmp_path, options, resume=True)
+
+
+def test_label_maps_are_told_from_maps_of_the_uncertainty(tmp_path, images):
+    predicted(Record(tmp_path, {}), "c0", images, ["c0.npz", "c0_entropy.nii.gz", "c0.nii.gz"])
+    assert set(label_maps(tmp_path)) == {"c0", "c0_0000", "c0_0001"}
+    (tmp_path / RECORD).write_text("{")
+    assert "c0_entropy" in label_maps(tmp_path)
 
 
 def test_one_run_at_a_time(tmp_path, images):
