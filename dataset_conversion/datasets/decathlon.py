@@ -97,6 +97,8 @@ def find(source: Path, options: Options, id: int, name: str,
     if channels is None:
         channels = (_guarded(files[0].images[0]),)
         notes.append(f"no dataset.json: the channel is called {channels[0]}; --channels names it")
+    if options.groups is None:
+        notes.append("patients are not known: every case counts as one; --groups names follow-ups")
     found = collect(files, Content(labels, len(channels)), options, progress, problems)
     return volume_dataset(id, name, found, options, channels, notes=notes)
 

@@ -192,7 +192,7 @@ class Common:
         metavar="FILE",
     )  # fmt: skip
     groups: Path | None = option(
-        None, "table of cases and their patients (columns folder and patient): follow-ups of a "
+        None, "table of cases and their patients (columns case, or folder, and patient): follow-ups of a "
         "patient stay in one fold", type=Path, metavar="CSV",
     )  # fmt: skip
     jobs: int = option(1, "parallel jobs (default: %(default)s)", "-j", "--jobs", metavar="N")

@@ -31,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="reference label maps (default: those that nnU-Net keeps of the dataset)",
     )  # fmt: skip
     direct = parser.add_argument_group("prediction with a choice, instead of MODEL")
-    direct.add_argument("--choice", metavar="FILE", type=Path, help=f"{NAME} of a choice")
+    direct.add_argument(
+        "--choice", metavar="FILE", type=Path, help=f"{NAME} of a choice, or its folder"
+    )
     direct.add_argument(
         "--save_disagreement", action="store_true",
         help="also write CASE_disagreement, the share of models that have another label at a voxel, 0 to 1",
@@ -133,7 +135,8 @@ def _predict(arguments: argparse.Namespace) -> int:
     from nnunet_plugins.ensemble.predict import predict_folder, read_choice
     from nnunet_plugins.text_table import count
 
-    ensemble = read_choice(arguments.choice, arguments.checkpoint)
+    choice = arguments.choice / NAME if arguments.choice.is_dir() else arguments.choice
+    ensemble = read_choice(choice, arguments.checkpoint)
     for model in ensemble.models:
         print(f"note   {model.warning}", file=sys.stderr)
     found = predict_folder(

@@ -140,7 +140,7 @@ def anchoring_lines(found: Sequence[Round]) -> list[str]:
         return []
     last = both[-1]
     gap = statistics.median(last.shown) - statistics.median(last.hidden)
-    cases = f"{len(last.shown)} cases with the proposal shown against {len(last.hidden)} hidden"
+    cases = f"{count(len(last.shown), 'case')} with the proposal shown against {len(last.hidden)} hidden"
     limits = interval(last.shown, last.hidden, *last.patients)
     within = (
         f"95 % interval by patient {limits[0]:+.3f} to {limits[1]:+.3f}"

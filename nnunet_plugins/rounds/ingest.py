@@ -97,11 +97,12 @@ def _files(
     """
     exported = rounds.export(number)["cases"]
     found: dict[str, Path] = {}
-    for name, file in label_maps(source, "rounds ingest").items():
+    inside = source / "masks"  # the folder that readers got
+    for name, file in label_maps(inside if inside.is_dir() else source, "ingest").items():
         case = name.removesuffix(SEG) if file.name.lower().endswith(".seg.nrrd") else name
         if case in found:
             raise UserError(
-                f"rounds ingest: {found[case]} and {file.name} are of one case; keep one of them"
+                f"ingest: {found[case]} and {file.name} are of one case; keep one of them"
             )
         found[case] = file
     unknown = sorted(set(found) - set(exported))

@@ -82,6 +82,7 @@ def test_two_networks_with_different_plans(nnunet, tmp_path, capsys):
     assert main(command) == 2
     assert "new_disagreement.nii.gz: the label map of one case and a map" in capsys.readouterr().err
     twin.unlink()
+    command[2] = str(tmp_path)  # the folder of ensemble.json
     before = (out / "new.nii.gz").stat().st_mtime_ns
     (images / "broken_0000.nii.gz").write_bytes(case.read_bytes()[:100])
     assert main(command) == 1

@@ -63,7 +63,7 @@ def test_it_measures_what_the_reader_changed(rounds, tmp_path):
 
 
 def test_the_same_files_again_change_nothing(rounds, tmp_path):
-    back = save(rounds, 1, tmp_path / "back", {"a": box()})
+    back = save(rounds, 1, tmp_path / "back" / "masks", {"a": box()}).parent  # as for_readers
     ingest(rounds.folder, back, "R1")
     again = ingest(rounds.folder, back, "R1")
     assert again.known == ["a"]
