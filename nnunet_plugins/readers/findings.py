@@ -91,6 +91,11 @@ def in_percent(measure: str) -> bool:
     return measure in SHARES or bool(about and about.unit == "1" and about.better == "higher")
 
 
+def turns(measure: str) -> bool:
+    """Whether differences of a measure of masks have their sign turned, so that they are positive if better."""
+    return measure in METRICS and METRICS[measure].better != "higher"
+
+
 def findings_csv(findings: Sequence[Finding]) -> str:
     """All findings with full precision, one per row; what is not defined is an empty cell."""
     names = [field.name for field in fields(Finding)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from operator import attrgetter
 
 from nnunet_plugins.comparison.case_values import MEAN, Case, gains, values_of
 from nnunet_plugins.comparison.statistics import interval, paired
@@ -11,7 +13,7 @@ from nnunet_plugins.readers.accuracy import means
 from nnunet_plugins.readers.findings import GAIN, Finding, corrected
 from nnunet_plugins.readers.mask_scoring import MODEL, MaskScoring
 from nnunet_plugins.readers.reads import ALONE, ASSISTED
-from nnunet_plugins.readers.several import common_cases, stacked, together
+from nnunet_plugins.readers.several import Scores, common_cases, stacked, together
 
 MASKS, GAINS, AGAINST_MODEL = (
     "masks",
@@ -19,6 +21,8 @@ MASKS, GAINS, AGAINST_MODEL = (
     "masks, model against readers",
 )
 AGAINST = "model - alone"
+#: Differences of masks, of all metrics; of which lower values, or those near 0, are better have their sign turned.
+TURNED = "positive if better"
 METRICS = ("dice", "precision", "recall")
 
 
@@ -76,7 +80,7 @@ def _gain(
             table, metric, reader, GAIN if table == GAINS else AGAINST,
             statistics.fmean(finite.values()) if finite else None, low, high, test.n,
             better=test.wins, worse=test.losses, p=test.p, label=label,
-            method=f"Wilcoxon, {test.method}; bootstrap interval",
+            method=f"Wilcoxon, {test.method}; bootstrap interval; {TURNED}",
         )
     ]  # fmt: skip
 
@@ -88,16 +92,26 @@ def _together(
     metric: str,
     label: str,
 ) -> tuple[list[Finding], list[str]]:
-    known = {
-        key: {name: one.value for name, one in values.items() if one.value is not None}
-        for key, values in cases.items()
-    }
+    known, turned = (
+        {
+            key: {name: of(one) for name, one in values.items() if one.value is not None}
+            for key, values in cases.items()
+        }
+        for of in (attrgetter("value"), attrgetter("good"))
+    )
     shared, notes = common_cases(known, readers)
     patients = _patients(found, dict.fromkeys(shared))
     if len(set(patients or shared)) < 2:
         return [], notes
-    values = means(stacked(known, readers, shared), patients)
-    return together(*values, readers, metric, len(shared), label=label, singles=False), notes
+
+    def of_all(scores: Scores) -> list[Finding]:
+        values = means(stacked(scores, readers, shared), patients)
+        return together(*values, readers, metric, len(shared), label=label, singles=False)
+
+    return [
+        replace(gain, method=f"{gain.method}; {TURNED}") if gain.arm == GAIN else one
+        for one, gain in zip(of_all(known), of_all(turned), strict=True)
+    ], notes
 
 
 def _patients(found: MaskScoring, cases: Mapping[str, object]) -> list[int] | None:

@@ -145,8 +145,7 @@ def _gains(title: str, found: Sequence[Finding], *, unpaired: bool = False) -> S
     notes = sorted({one.method for one in found})
     turned = any(one.table in (masks.GAINS, masks.AGAINST_MODEL) for one in found)
     notes = [
-        f"Differences with 95 % intervals, in the unit of the measure{', positive if better' if turned else ''}. "
-        f"Methods: {' / '.join(notes)}."
+        f"Differences with 95 % intervals, in the unit of the measure. Methods: {' / '.join(notes)}."
     ]
     if unpaired:
         notes.append(CHI_SQUARE)
@@ -182,7 +181,8 @@ def _all_readers(title: str, found: Sequence[Finding]) -> Sheet:
         marked = marked or short
     about = found[0].method.partition("; ")[0] if found else ""
     notes = [
-        f"{about}. Intervals are cut where shares end. P-values are not corrected for the number of measures.",
+        f"{about}. Differences are {masks.TURNED}. Intervals are cut where shares end. P-values are not "
+        "corrected for the number of measures.",
         *methods,
     ]
     if marked:
