@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from nnunet_plugins.comparison.case_values import MEAN, Case, gains, values
+from nnunet_plugins.comparison.case_values import MEAN, Case, gains, measured_gains, values
 from nnunet_plugins.comparison.comparable import (
     check_labels,
     check_measured,
@@ -203,11 +202,11 @@ def _table(runs: Sequence[Run], metric: str, patients: Mapping[str, int], seed: 
                 against = paired([*better.values()], _of(better, patients))
                 if not held_out(runs[0], run):
                     against = replace(against, p=None, method=None)
-                finite = [one for one in better.values() if math.isfinite(one)]
+                measured = measured_gains(found[0], cases)
                 line = replace(
                     line,
                     against=against,
-                    gain=statistics.fmean(finite) if finite else None,
+                    gain=statistics.fmean(measured.values()) if measured else None,
                     spread=of_difference(spreads[0], own),
                 )
             lines.append(line)

@@ -129,7 +129,7 @@ def common_cases(scores: Scores, readers: Sequence[str]) -> tuple[list[str], lis
     every = [set(scores[reader, arm]) for reader in readers for arm in ARMS]
     shared, seen = sorted(set.intersection(*every)), set.union(*every)
     left = sorted(seen - set(shared))
-    return shared, [f"{len(left)} of {len(seen)} cases left out, because not every reader has them in both arms: "
+    return shared, [f"{len(left)} of {len(seen)} cases left out, because not every reader has a value in both arms: "
                     f"{listed(left)}"] if left else []  # fmt: skip
 
 

@@ -124,7 +124,7 @@ def _gains(title: str, found: Sequence[Finding], *, unpaired: bool = False) -> S
             title_of(one.measure),
             *((one.label,) if labels else ()),
             one.reader,
-            str(one.n),
+            str(one.n) + (f" (test: {one.n_test})" if one.n_test not in (None, one.n) else ""),
             with_interval(one),
             *(() if one.better is None else (str(one.better), str(one.worse))),
             p_text(one.p),
@@ -150,7 +150,11 @@ def _gains(title: str, found: Sequence[Finding], *, unpaired: bool = False) -> S
     if unpaired:
         notes.append(CHI_SQUARE)
     if turned:
-        notes.append("n, better and worse count patients where a patient has several cases.")
+        notes.append(
+            "n, better and worse count patients where a patient has several cases. A case without a value of one "
+            "mask, e.g. a distance of an empty one, is not in the difference; the test ranks it worst or best, and "
+            "its n is shown where it differs."
+        )
     return Sheet(title, head, tuple(rows), 3 if labels else 2, tuple(notes))
 
 
@@ -201,10 +205,17 @@ def _masks(found: Sequence[Finding]) -> list[Sheet]:
         rows = []
         for reader, arm in _keys(of_label):
             own = {one.measure: one for one in of_label if (one.reader, one.arm) == (reader, arm)}
-            cells = (_mean(own[metric]) for metric in metrics)
-            rows.append((reader, "" if arm == reader else arm, str(own[metrics[0]].n), *cells))
+            most = max(one.n or 0 for one in own.values())
+            cells = (
+                _mean(own[metric]) + (f", n = {own[metric].n}" if own[metric].n != most else "")
+                for metric in metrics
+            )
+            rows.append((reader, "" if arm == reader else arm, str(most), *cells))
         head = ("reader", "arm", "n", *map(title_of, metrics))
-        notes = ("Mean ± standard deviation over the cases (95 % bootstrap interval of the mean).",)
+        notes = (
+            "Mean ± standard deviation over the cases (95 % bootstrap interval of the mean). n = below the row's n: "
+            "the other masks have no value and are left out, e.g. precision and distances of an empty mask.",
+        )
         made.append(Sheet(f"Masks: {label}", head, tuple(rows), 2, notes))
     return made
 

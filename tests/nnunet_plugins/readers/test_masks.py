@@ -13,6 +13,7 @@ from nnunet_plugins.evaluation.summary import CaseScores, Scores
 from nnunet_plugins.readers.findings import GAIN
 from nnunet_plugins.readers.mask_scoring import MaskScoring
 from nnunet_plugins.readers.masks import of_masks
+from nnunet_plugins.readers.sheets import sheets_of
 from tests.nnunet_plugins.comparison.compared import SPACING, row_of
 
 LABELS = Labels({"lesion": (1,)}, None, "test")
@@ -61,3 +62,33 @@ def test_differences_are_positive_if_better_in_all_tables(metric):
     ]  # as measured
     means = [one.value for one in findings if one.table == "masks" and one.arm == "alone"]
     assert alone.value == pytest.approx(sum(means) / 2)
+
+
+def test_means_over_fewer_cases_state_their_number():
+    masks = {("A", "alone"): [0, 0, 9, 9], ("B", "alone"): [8, 8, 9, 9]}
+    masks |= {(reader, "assisted"): [9] * 4 for reader in "AB"}
+    findings, notes = of_masks(scored([10] * 4, masks), ["dice", "precision"])
+    (sheet,) = [one for one in sheets_of(findings) if one.title == "Masks: lesion"]
+    a, b = (row for row in sheet.rows if row[1] == "alone")
+    assert (a[2], b[2]) == ("4", "4")
+    assert a[4].endswith(", n = 2")
+    assert not any("n =" in cell for cell in (a[3], *b))
+    assert notes == [
+        "masks of all readers (precision, lesion): 2 of 4 cases left out, because not every reader has a value in "
+        "both arms: case0, case1"
+    ]
+
+
+def test_a_difference_is_of_cases_with_a_value_in_both_arms():
+    """Recall does not exist where the reference is empty; a distance that is missing is ranked, not averaged."""
+    masks = {("A", "alone"): [3, 3, 5, 5, 5, 0], ("A", "assisted"): [0, 4, 8, 8, 8, 8]}
+    findings, _ = of_masks(scored([0, 0, 10, 10, 10, 10], masks), ["recall", "hd_mm"])
+    recall = differences(findings, "recall")["masks, alone against assisted", "A"]
+    assert recall.value == pytest.approx((3 * 0.3 + 0.8) / 4)
+    assert (recall.n, recall.n_test, recall.better, recall.worse) == (4, 4, 4, 0)
+    distance = differences(findings, "hd_mm")["masks, alone against assisted", "A"]
+    assert distance.value == pytest.approx(3 * SPACING[2])
+    # In the test: a false alarm that is gone, one in both arms, a lesion that is found.
+    assert (distance.n, distance.n_test, distance.better, distance.worse) == (3, 6, 5, 0)
+    (sheet,) = [one for one in sheets_of(findings) if one.title.startswith("Masks, assisted")]
+    assert [row[3] for row in sheet.rows] == ["4", "3 (test: 6)"]
