@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from nnunet_plugins.csv_cells import Cell, table
+from dataset_conversion.dicom.patients import spelling
+from nnunet_plugins.csv_cells import UNKNOWN, Cell, table
 from nnunet_plugins.diagnosis.calls import OPPOSITES
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import listed
@@ -143,11 +144,13 @@ def _truth(path: Path) -> tuple[dict[str, Cell], dict[str, int]]:
             raise UserError(f"{row['case'].where}: {case} has a second row; keep one of them")
         found[case] = row["truth"]
         if "patient" in row:
-            if not row["patient"].text:
+            patient = row["patient"].text
+            if patient.casefold() in UNKNOWN:
                 raise UserError(
-                    f"{row['patient'].where} is empty; complete the column or remove it"
+                    f"{row['patient'].where} is {patient!r}; expected a patient, because cases of unknown patients "
+                    "may be of one: complete the column or remove it"
                 )
-            patients[case] = row["patient"].text
+            patients[case] = spelling(patient) or patient
     return found, numbered(patients)
 
 

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.cases import listed
+
 ALONE, ASSISTED = ARMS = ("alone", "assisted")
+
+
+def check_known(patients: Mapping[str, int], cases: Iterable[str]) -> None:
+    """Stop if the patients of some cases are known, and not those of others, which may be of the same patients.
+
+    Raises:
+        UserError: the message names the cases.
+    """
+    if unknown := sorted(set(cases) - set(patients)) if patients else []:
+        raise UserError(
+            f"the patients of {len(unknown)} cases are not known, but those of others are: {listed(unknown)}; add "
+            "their rows to the table with the patients, or take the cases out of the study"
+        )
 
 
 @dataclass(frozen=True)

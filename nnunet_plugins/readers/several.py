@@ -207,7 +207,5 @@ def _areas(reads: Reads, ratings: Array, cases: Sequence[str]) -> tuple[Array, A
 
 
 def patients_of(reads: Reads, cases: Collection[str]) -> list[int] | None:
-    """The patients of cases; None if one of them is not known, or all cases are of different patients."""
-    if not reads.clustered or not set(cases) <= set(reads.patients):
-        return None
-    return [reads.patients[case] for case in cases]
+    """The patients of cases; None if all cases are of different patients."""
+    return [reads.patients[case] for case in cases] if reads.clustered else None
