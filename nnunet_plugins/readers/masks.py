@@ -111,7 +111,7 @@ def _together(
 
     def of_all(scores: Scores) -> list[Finding]:
         values = means(stacked(scores, readers, shared), patients)
-        return together(*values, readers, metric, len(shared), label=label, singles=False)
+        return together(*values, metric, len(shared), label=label)
 
     return [
         replace(gain, method=f"{gain.method}; {TURNED}") if gain.arm == GAIN else one

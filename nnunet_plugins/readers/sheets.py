@@ -177,22 +177,26 @@ def _all_readers(title: str, found: Sequence[Finding]) -> Sheet:
         own = {one.arm: one for one in found if (one.measure, one.label) == (measure, label)}
         gain = own[GAIN]
         name = title_of(measure) + (f", {label}" if label else "")
-        short = several.TOO_SHORT in gain.method
-        p = p_text(gain.p) + (" †" if short else "")
-        cells = (with_interval(one) for one in (*(own[arm] for arm in ARMS), gain))
+        short = {arm: " †" * (several.TOO_SHORT in one.method) for arm, one in own.items()}
+        p = p_text(gain.p) + short[GAIN]
+        cells = (with_interval(own[arm]) + short[arm] for arm in (*ARMS, GAIN))
         rows.append((name, str(gain.n), *cells, p))
         methods += [f"{name}: {part}" for part in gain.method.split("; ") if part.startswith("F")]
-        marked = marked or short
+        marked = marked or any(short.values())
     about = found[0].method.partition("; ")[0] if found else ""
     notes = [
         f"{about}. Differences are {masks.TURNED}. Intervals are cut where shares end. P-values are not "
         "corrected for the number of measures.",
         *methods,
     ]
+    if any(several.NO_VARIANCE in one.method for one in found):
+        notes.append(
+            "Neither interval nor test: by chance, nothing varies, which does not mean that the value is certain."
+        )
     if marked:
         notes.append(
-            "† Shorter than for these readers only, by chance: the readers seem to gain more alike than readers can. "
-            "The p-value is too small; report that for these readers only."
+            "† Shorter than for these readers only, by chance: the readers seem more alike than readers can be. "
+            "Interval and p-value are too small; report those for these readers only."
         )
     return Sheet(title, ("measure", "n", *ARMS, "difference", "p"), tuple(rows), 1, tuple(notes))
 
