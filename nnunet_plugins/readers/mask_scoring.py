@@ -16,9 +16,7 @@ from nnunet_plugins.evaluation.pairs import find_pairs, label_maps
 from nnunet_plugins.evaluation.patients import find_patients
 from nnunet_plugins.evaluation.scoring import score_pairs
 from nnunet_plugins.evaluation.summary import Scores
-from nnunet_plugins.readers.reads import ALONE, ARMS, check_known
-
-MODEL = "model"
+from nnunet_plugins.readers.reads import ALONE, ARMS, MODEL, check_known, check_names
 
 
 @dataclass(frozen=True)
@@ -46,15 +44,13 @@ def mask_folders(folder: Path, order: Sequence[str] = ()) -> dict[tuple[str, str
         order: names of readers that come first; the others are sorted.
 
     Raises:
-        UserError: no such folder, or a folder of a reader with another name in it.
+        UserError: no such folder, a folder of a reader with another name in it, or a name that `check_names` refuses.
     """
     found = {}
-    for reader in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if reader.name == MODEL:
-            raise UserError(
-                f"{reader}: a reader cannot be called {MODEL}; pass the model's masks with --model"
-            )
-        for arm in sorted(reader.iterdir()) if reader.is_dir() else []:
+    readers = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    check_names([*order, *(reader.name for reader in readers)], folder)
+    for reader in readers:
+        for arm in sorted(reader.iterdir()):
             if arm.name.startswith("."):
                 continue
             if arm.name not in ARMS or not arm.is_dir():

@@ -13,8 +13,8 @@ from nnunet_plugins.evaluation.cases import listed
 from nnunet_plugins.evaluation.definitions import METRICS as DEFINITIONS
 from nnunet_plugins.readers.accuracy import means
 from nnunet_plugins.readers.findings import GAIN, Finding, corrected
-from nnunet_plugins.readers.mask_scoring import MODEL, MaskScoring
-from nnunet_plugins.readers.reads import ALONE, ASSISTED
+from nnunet_plugins.readers.mask_scoring import MaskScoring
+from nnunet_plugins.readers.reads import ALONE, ASSISTED, MODEL
 from nnunet_plugins.readers.several import Scores, common_cases, stacked, together
 
 MASKS, GAINS, AGAINST_MODEL = (

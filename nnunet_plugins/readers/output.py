@@ -13,8 +13,7 @@ from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.readers.files import Files
 from nnunet_plugins.readers.findings import findings_csv, turns
 from nnunet_plugins.readers.forest import draw_forests, forests
-from nnunet_plugins.readers.mask_scoring import MODEL
-from nnunet_plugins.readers.reads import ALONE, ASSISTED
+from nnunet_plugins.readers.reads import ALONE, ASSISTED, MODEL
 from nnunet_plugins.readers.study import ReaderStudy
 from nnunet_plugins.reports.pages import picture, render
 from nnunet_plugins.reports.panels import panels

@@ -13,7 +13,7 @@ from nnunet_plugins.diagnosis.calls import OPPOSITES
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import listed
 from nnunet_plugins.evaluation.patients import numbered
-from nnunet_plugins.readers.reads import ARMS, Read, Reads
+from nnunet_plugins.readers.reads import ARMS, Read, Reads, check_names
 
 REQUIRED = ("case", "reader", "arm")
 OPTIONAL = ("date", "order", "call", "confidence", "minutes", "truth", "comment")
@@ -37,8 +37,8 @@ def read_reads(path: Path, truth: Path | None, positive: str | None) -> Reads:
     Raises:
         DatasetError: a file cannot be read.
         UserError: a column is missing or unknown, a cell is not understood, a case is read twice by one reader in one
-            arm, the truth of a case with a call or confidence is missing or contradictory, or all cases are of one
-            class.
+            arm, `check_names` refuses a reader, the truth of a case with a call or confidence is missing or
+            contradictory, or all cases are of one class.
     """
     rows = table(path, "table of reads", _EXAMPLE, REQUIRED, OPTIONAL)
     if not rows:
@@ -48,6 +48,7 @@ def read_reads(path: Path, truth: Path | None, positive: str | None) -> Reads:
     words = _words(calls | {cell.text for cell in true.values()}, positive, path, bool(true))
     reads = tuple(_read(row, words) for row in rows)
     _check_once(reads, path)
+    check_names(dict.fromkeys(read.reader for read in reads), path)
     spellings = calls | {cell.text for cell in true.values()}
     word = next((one for one in sorted(spellings) if words[one.casefold()]), "positive")
     known = {case: words[cell.text.casefold()] for case, cell in true.items()}

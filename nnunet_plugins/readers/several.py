@@ -15,7 +15,7 @@ from nnunet_plugins.evaluation.cases import listed
 from nnunet_plugins.readers.accuracy import areas, means
 from nnunet_plugins.readers.findings import GAIN, Finding, corrected, in_percent
 from nnunet_plugins.readers.obuchowski_rockette import LEVEL, Estimate, analyse, of_reader
-from nnunet_plugins.readers.reads import ALONE, ARMS, ASSISTED, Reads
+from nnunet_plugins.readers.reads import ALL, ALONE, ARMS, ASSISTED, Reads
 
 MRMC, MRMC_FIXED, AUC, AUC_GAINS, TIME = (
     "all readers", "these readers", "AUC", "AUC, alone against assisted", "reading time",
@@ -156,7 +156,7 @@ def together(
     test = f"; F = {found.f:.4g}, df {found.ndf} and {found.ddf:.4g}" if found.p is not None else ""
     return [
         _finding(
-            table, measure, "all", arm, one, n, label,
+            table, measure, ALL, arm, one, n, label,
             method + test * (arm == GAIN and table == MRMC) + f"; {TOO_SHORT}" * (_width(one) < _width(other)),
             tested=arm == GAIN,
         )

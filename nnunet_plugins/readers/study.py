@@ -19,7 +19,6 @@ from nnunet_plugins.readers.confidence import Meaning, as_ratings
 from nnunet_plugins.readers.files import Files
 from nnunet_plugins.readers.findings import Finding
 from nnunet_plugins.readers.mask_scoring import (
-    MODEL,
     MaskScoring,
     copies,
     mask_folders,
@@ -28,7 +27,7 @@ from nnunet_plugins.readers.mask_scoring import (
 from nnunet_plugins.readers.masks import METRICS, of_masks
 from nnunet_plugins.readers.paper import beside_paper
 from nnunet_plugins.readers.read_table import read_reads
-from nnunet_plugins.readers.reads import Reads, check_known
+from nnunet_plugins.readers.reads import RESERVED, Reads, check_known
 from nnunet_plugins.readers.sheets import period_sheet, sheets_of
 
 #: With fewer readers, the interaction of reader and arm is hardly known.
@@ -151,7 +150,7 @@ def analyse_study(files: Files, choices: Choices) -> ReaderStudy:
                 f"{reads.cases[0]}): rename one of them"
             )
         notes += [note for note in scoring.notes if not note.startswith("missing")] + about
-    names = {one.reader for one in findings if one.table != calls.AGREEMENT} - {"all", MODEL}
+    names = {one.reader for one in findings if one.table != calls.AGREEMENT} - {*RESERVED}
     notes += _of_few(names, findings)
     sheets += sheets_of(findings)
     cohort = cohort_sheet(files.cohort, choices.by) if files.cohort is not None else None

@@ -299,6 +299,8 @@ def test_confidences_without_calls(tmp_path):
         (lambda folder: (folder / "masks" / "expert" / "alone").rename(folder / "masks" / "expert" / "first"),
          "holds the folders alone and assisted"),
         (lambda folder: (folder / "masks" / "expert").rename(folder / "masks" / "model"), "cannot be called model"),
+        (lambda folder: (folder / "masks" / "expert").rename(folder / "masks" / "Resident"),
+         "'Resident' and 'resident' differ in case or blanks only"),
         (lambda folder: (folder / "reference").rename(folder / "truth"), "pass --reference DIR"),
         (lambda folder: (folder / "masks").rename(folder / "other"), "neither reads.csv nor masks/"),
     ],
