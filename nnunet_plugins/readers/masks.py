@@ -50,7 +50,7 @@ def of_masks(
             together_, why = _together(found, cases, readers, metric, label)
             findings += together_
             for one in why:
-                left_out.setdefault(one, []).append(f"{DEFINITIONS[metric].title}, {label}")
+                left_out.setdefault(one, []).append(f"{DEFINITIONS[metric].title} of {label}")
     notes = [f"masks of all readers ({listed(of)}): {one}" for one, of in left_out.items()]
     return corrected(findings, lambda one: (one.table, one.measure)), notes
 

@@ -191,7 +191,7 @@ def _all_readers(title: str, found: Sequence[Finding]) -> Sheet:
     ]
     if any(several.NO_VARIANCE in one.method for one in found):
         notes.append(
-            "Neither interval nor test: by chance, nothing varies, which does not mean that the value is certain."
+            "Neither interval nor test: nothing varies in these cases, by chance; the value is not certain."
         )
     if marked:
         notes.append(

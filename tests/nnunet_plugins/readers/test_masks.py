@@ -74,7 +74,7 @@ def test_means_over_fewer_cases_state_their_number():
     assert a[4].endswith(", n = 2")
     assert not any("n =" in cell for cell in (a[3], *b))
     assert notes == [
-        "masks of all readers (precision, lesion): 2 of 4 cases left out, because not every reader has a value in "
+        "masks of all readers (precision of lesion): 2 of 4 cases left out, because not every reader has a value in "
         "both arms: case0, case1"
     ]
 
