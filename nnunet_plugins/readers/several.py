@@ -157,7 +157,7 @@ def together(
     return [
         _finding(
             table, measure, ALL, arm, one, n, label,
-            method + test * (arm == GAIN and table == MRMC) + f"; {TOO_SHORT}" * (_width(one) < _width(other)),
+            method + test * (arm == GAIN and table == MRMC) + f"; {TOO_SHORT}" * _shorter(one, other),
             tested=arm == GAIN,
         )
         for table, estimates, method in ((MRMC, random, RANDOM), (MRMC_FIXED, fixed, FIXED))
@@ -165,9 +165,13 @@ def together(
     ]  # fmt: skip
 
 
-def _width(one: Estimate) -> float:
-    """Of the interval; not a number without one."""
-    return math.nan if one.low is None or one.high is None else one.high - one.low
+def _shorter(one: Estimate, other: Estimate) -> bool:
+    """Whether the interval is shorter by more than rounding; False if one of them has none."""
+    first, second = (
+        math.nan if each.low is None or each.high is None else each.high - each.low
+        for each in (one, other)
+    )
+    return first < second * (1 - 1e-9)
 
 
 def _finding(
