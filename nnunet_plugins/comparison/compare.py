@@ -51,7 +51,7 @@ class Line:
         median_ci: 95 % confidence interval of the median.
         trainings: number of trainings; values are means over them.
         sd_of_trainings: standard deviation over trainings of their means; None for one training.
-        gain: mean over cases of how much better it is than the first run, positive if it is.
+        gain: mean over the cases with a value in both of how much better it is than the first run.
         spread: standard deviation of the difference between one training of each; None if both have one.
     """
 
