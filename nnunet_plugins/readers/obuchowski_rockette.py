@@ -143,7 +143,7 @@ def analyse(values: Array, covariances: Array) -> Analysis:
     )
 
 
-def of_reader(values: Array, covariances: Array) -> Estimate:
+def gain_of_reader(values: Array, covariances: Array) -> Estimate:
     """Second modality minus first one of one reader; values (2,), covariances of their errors (2, 2)."""
     variance = float(covariances[0, 0] + covariances[1, 1] - 2 * covariances[0, 1])
     return _estimate(

@@ -14,7 +14,7 @@ from nnunet_plugins.comparison.statistics import interval, median_interval, pair
 from nnunet_plugins.evaluation.cases import listed
 from nnunet_plugins.readers.accuracy import areas, means
 from nnunet_plugins.readers.findings import GAIN, Finding, corrected, in_percent
-from nnunet_plugins.readers.obuchowski_rockette import LEVEL, Estimate, analyse, of_reader
+from nnunet_plugins.readers.obuchowski_rockette import LEVEL, Estimate, analyse, gain_of_reader
 from nnunet_plugins.readers.reads import ALL, ALONE, ARMS, ASSISTED, Reads
 
 MRMC, MRMC_FIXED, AUC, AUC_GAINS, TIME = (
@@ -57,7 +57,7 @@ def of_confidences(reads: Reads) -> tuple[list[Finding], list[str]]:
         cases = [case for case in first if case in second and case in reads.truth]
         pair = _areas(reads, stacked(found, [reader], cases), cases)
         if pair is not None:
-            gain = of_reader(pair[0][:, 0], pair[1][:, 0, :, 0])
+            gain = gain_of_reader(pair[0][:, 0], pair[1][:, 0, :, 0])
             gains.append(_finding(AUC_GAINS, AUC, reader, GAIN, gain, len(cases), "", SINGLE))
         elif first and second:
             notes.append(f"no difference of AUC of {reader}: {few} in both arms")
