@@ -48,8 +48,8 @@ def rates(rng: np.random.Generator, readers: int, cases: int, studies: int) -> t
     for _ in range(studies):
         marks, truth = ratings(rng, readers, cases)
         found = analyse(*areas(marks, truth))
-        wrong += found.p < 0.05
-        wrong_fixed += found.p_fixed < 0.05
+        wrong += found.p is not None and found.p < 0.05
+        wrong_fixed += found.p_fixed is not None and found.p_fixed < 0.05
         inside += found.means[0].low <= area <= found.means[0].high
         right = (marks[:, 0] > CALL) == truth
         better, worse = int((right[1] & ~right[0]).sum()), int((right[0] & ~right[1]).sum())

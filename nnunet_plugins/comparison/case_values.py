@@ -13,6 +13,8 @@ from nnunet_plugins.evaluation.metrics import MaskScores
 from nnunet_plugins.evaluation.summary import Scores
 
 MEAN = "mean of labels"
+#: Metrics that no prediction has, good or bad, where the reference is empty: the case does not count.
+_OF_REFERENCE = ("recall", "volume_error")
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,21 @@ def gains(first: Mapping[str, Case], other: Mapping[str, Case]) -> dict[str, flo
     return found
 
 
+def measured_gains(first: Mapping[str, Case], other: Mapping[str, Case]) -> dict[str, float]:
+    """The gains of the cases that have a value in both runs, of which a mean can be taken."""
+    return {
+        name: gain
+        for name, gain in gains(first, other).items()
+        if first[name].value is not None and other[name].value is not None
+    }
+
+
 def _one(scores: MaskScores, metric: str) -> Case:
     value = getattr(scores, metric)
     if value is not None:
         return _case(value, metric)
+    if metric in _OF_REFERENCE and not scores.reference_voxels:
+        return Case(None)
     ranks = {"both empty": math.inf, "both present": 0.0}
     return Case(None, ranks.get(scores.state, -math.inf))
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from nnunet_plugins.comparison.case_values import MEAN, Case, gains, values
+from nnunet_plugins.comparison.case_values import MEAN, Case, gains, measured_gains, values
 from nnunet_plugins.comparison.comparable import (
     check_labels,
     check_measured,
@@ -52,7 +51,7 @@ class Line:
         median_ci: 95 % confidence interval of the median.
         trainings: number of trainings; values are means over them.
         sd_of_trainings: standard deviation over trainings of their means; None for one training.
-        gain: mean over cases of how much better it is than the first run, positive if it is.
+        gain: mean over the cases with a value in both of how much better it is than the first run.
         spread: standard deviation of the difference between one training of each; None if both have one.
     """
 
@@ -203,11 +202,11 @@ def _table(runs: Sequence[Run], metric: str, patients: Mapping[str, int], seed: 
                 against = paired([*better.values()], _of(better, patients))
                 if not held_out(runs[0], run):
                     against = replace(against, p=None, method=None)
-                finite = [one for one in better.values() if math.isfinite(one)]
+                measured = measured_gains(found[0], cases)
                 line = replace(
                     line,
                     against=against,
-                    gain=statistics.fmean(finite) if finite else None,
+                    gain=statistics.fmean(measured.values()) if measured else None,
                     spread=of_difference(spreads[0], own),
                 )
             lines.append(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from dataset_conversion.dicom.patients import parts_of, spelling
 from dataset_conversion.io.csv_rows import rows_of_csv
 from nnunet_plugins.comparison.tables import NOTHING, Sheet, p_text
 from nnunet_plugins.csv_cells import UNKNOWN, number
@@ -18,8 +20,11 @@ from nnunet_plugins.evaluation.cases import listed
 _EXAMPLE = "expected e.g. set,age,sex,HLA-B27"
 _MOST = 8  # categories of a variable
 _FEW = 5  # expected count below which the chi-square approximation is poor
-_NOT_SHOWN = frozenset(("case", "patient", "comment"))
-_UNKNOWN = UNKNOWN | {"none"}
+#: Columns about one patient, in lower case without blanks and separators.
+_NOT_SHOWN = frozenset((
+    "case", "patient", "comment", "id", "caseid", "patientid", "name", "patientname", "firstname", "lastname",
+    "surname", "initials",
+))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,9 @@ def cohort_sheet(path: Path, by: str) -> Sheet:
 
     Columns with more than two different numbers are numeric: median (quartiles) and the two-sided Mann-Whitney U
     test. Others are categories: counts and Pearson's chi-square test without continuity correction. A column of 0 and
-    1 is a category. Values that are not known are counted and left out of the test. The columns case, patient and
-    comment are not shown.
+    1 is a category. Values that are not known are counted and left out of the test. Words that differ in letter case
+    or Unicode's form only, and numbers such as 1 and 1.0, are one category. Columns of ids, names and comments are
+    not shown.
 
     Args:
         path: CSV file.
@@ -55,8 +61,9 @@ def cohort_sheet(path: Path, by: str) -> Sheet:
 
     Raises:
         DatasetError: the file cannot be read.
-        UserError: no such column, another number of groups than two, or a text column with more than eight values
-            or a different one in each row, which may be an identifier: its values are not shown.
+        UserError: no such column, or one given twice; two rows of one patient; another number of groups than two; a
+            column of numbers and a few texts; or a text column with more than eight values or a different one in
+            each row, which may be an identifier: its values are not shown.
     """
     rows = rows_of_csv(path, "table of patients", _EXAMPLE)
     header = rows[0][1] if rows else []
@@ -64,31 +71,76 @@ def cohort_sheet(path: Path, by: str) -> Sheet:
         raise UserError(
             f"{path}: no column {by!r}; --by names one of {', '.join(header) or 'none'}"
         )
+    if twice := [name for name in dict.fromkeys(header) if name and header.count(name) > 1]:
+        raise UserError(f"{path}: columns given twice: {', '.join(twice)}; rename or remove one")
     if long := [line for line, cells in rows[1:] if len(cells) > len(header)]:
         raise UserError(f"{path}: row {long[0]} has more cells than the header; correct the row")
     cells = [[*cells, *[""] * (len(header) - len(cells))] for _, cells in rows[1:]]
-    groups = [row[header.index(by)] for row in cells]
-    names = list(dict.fromkeys(groups))
-    if len(names) != 2 or "" in names:
+    lines = [line for line, _ in rows[1:]]
+    columns = [[row[place] for row in cells] for place in range(len(header))]
+    for name, texts in zip(header, columns, strict=True):
+        if name.casefold() == "patient":
+            _check_once(texts, lines, path)
+    groups = _known(columns[header.index(by)])
+    names = [name for name in dict.fromkeys(groups) if name is not None]
+    if len(names) != 2 or None in groups:
         shown = f": {listed(names)}" if len(names) < _MOST else ""
+        unknown = f", and {groups.count(None)} cells that are not known" if None in groups else ""
         raise UserError(
-            f"{path}: column {by} has {len(names)} groups{shown}; expected two, without empty cells: choose another "
-            "column with --by, or complete it"
+            f"{path}: column {by} has {len(names)} groups{shown}{unknown}; expected two, without empty cells: choose "
+            "another column with --by, or complete it"
         )
     first = np.array([group == names[0] for group in groups])
     variables = [
-        _variable(name, [row[place] for row in cells], first, path)
-        for place, name in enumerate(header)
-        if name != by and name.casefold() not in _NOT_SHOWN
+        _variable(name, texts, first, lines, path)
+        for name, texts in zip(header, columns, strict=True)
+        if name != by and "".join(parts_of(name)) not in _NOT_SHOWN
     ]
     return _sheet(by, names, first, variables)
 
 
-def _variable(name: str, texts: Sequence[str], first: np.ndarray, path: Path) -> Variable:
-    values = tuple(None if text.casefold() in _UNKNOWN else text for text in texts)
+def _check_once(patients: Sequence[str], lines: Sequence[int], path: Path) -> None:
+    ids = [spelling(text) or text for text in patients]
+    if again := [
+        line
+        for place, line in enumerate(lines)
+        if ids[place].casefold() not in UNKNOWN and ids[place] in ids[:place]
+    ]:
+        raise UserError(
+            f"{path}: rows whose patient has a row above: {listed(again)}; expected one row per patient: keep "
+            "one of them"
+        )
+
+
+def _known(texts: Sequence[str]) -> tuple[str | None, ...]:
+    """The texts, with the first spelling of each; None for values that are not known."""
+    first: dict[str, str] = {}
+    return tuple(
+        None
+        if text.casefold() in UNKNOWN
+        else first.setdefault(unicodedata.normalize("NFC", text).casefold(), text)
+        for text in texts
+    )
+
+
+def _variable(
+    name: str, texts: Sequence[str], first: np.ndarray, lines: Sequence[int], path: Path
+) -> Variable:
+    values = _known(texts)
     known = np.array([value is not None for value in values])
     numbers = [number(value) for value in values if value is not None]
-    if None not in numbers and len(set(numbers)) > 2:
+    words = [
+        line for line, value in zip(lines, values, strict=True) if value and number(value) is None
+    ]
+    if 0 < len(words) < len(numbers) / 2:
+        raise UserError(
+            f"{path}: column {name} has numbers, and {len(words)} of {len(numbers)} cells that are none, in row "
+            f"{listed(words)}; correct them, empty those that are not known, or use words in all rows"
+        )
+    if not words:
+        spelled: dict[float | None, str] = {}
+        values = tuple(value and spelled.setdefault(number(value), value) for value in values)
+    if not words and len(set(numbers)) > 2:
         a = np.array(numbers, float)
         of_first = first[known]
         groups = a[of_first], a[~of_first]

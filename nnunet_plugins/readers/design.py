@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import attrgetter
 
 from nnunet_plugins.evaluation.cases import listed
 from nnunet_plugins.readers.reads import ALONE, ASSISTED, Read, Reads
@@ -182,13 +183,11 @@ def _in_blocks(cases: Sequence[str], truth: Mapping[str, bool]) -> bool:
 
 def _ordered(session: Sequence[Read]) -> list[str]:
     """The cases in the order in which they were read; empty if it is not recorded."""
-    keys = [read.order if read.order is not None else _moment(read) for read in session]
-    if any(key is None for key in keys) or len(set(keys)) < len(keys):
-        return []
-    return [
-        read.case
-        for _, read in sorted(zip(keys, session, strict=True), key=lambda one: one[0] or 0)
-    ]
+    for key in (attrgetter("order"), _moment):
+        keys = {key(read): read.case for read in session}
+        if None not in keys and len(keys) == len(session):
+            return [keys[one] for one in sorted(keys, key=lambda one: one or 0)]
+    return []
 
 
 def _moment(read: Read) -> float | None:

@@ -26,13 +26,14 @@ class Finding:
         value: None if it is not defined.
         low: lower limit of the 95 % interval.
         high: upper limit.
-        n: cases, or pairs of reads.
+        n: cases, or pairs of reads, with a value.
         k: successes of a proportion.
         sd: standard deviation over the cases.
         better: cases in which the second of two is better.
         worse: cases in which it is worse.
         p: two-sided p-value.
         p_holm: after Holm's correction.
+        n_test: pairs in the test, which ranks masks without a value, too; None without such ranks.
         p_unpaired: of the chi-square test that takes paired calls for those of different cases.
         label: of masks.
         method: of interval and test.
@@ -52,6 +53,7 @@ class Finding:
     worse: int | None = None
     p: float | None = None
     p_holm: float | None = None
+    n_test: int | None = None
     p_unpaired: float | None = None
     label: str = ""
     method: str = ""
@@ -89,6 +91,11 @@ def in_percent(measure: str) -> bool:
     """Whether a measure is a share: of cases, or of voxels or surfaces that overlap."""
     about = METRICS.get(measure)
     return measure in SHARES or bool(about and about.unit == "1" and about.better == "higher")
+
+
+def turns(measure: str) -> bool:
+    """Whether differences of a measure of masks have their sign turned, so that they are positive if better."""
+    return measure in METRICS and METRICS[measure].better != "higher"
 
 
 def findings_csv(findings: Sequence[Finding]) -> str:

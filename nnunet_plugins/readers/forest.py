@@ -9,7 +9,8 @@ from typing import Any
 
 from nnunet_plugins.figures import PAGE, figure
 from nnunet_plugins.readers import several
-from nnunet_plugins.readers.findings import GAIN, Finding, in_percent
+from nnunet_plugins.readers.findings import GAIN, Finding, in_percent, turns
+from nnunet_plugins.readers.reads import ALL
 from nnunet_plugins.readers.sheets import title_of
 from nnunet_plugins.reports.charts import forest_axes, forest_height, forest_row, svg
 from nnunet_plugins.reports.colours import LINES
@@ -69,10 +70,11 @@ def _draw(axes: Any, found: Sequence[Finding]) -> None:
     """One chart; a filled point is significant, for readers after Holm's correction."""
     scale = 100 if in_percent(found[0].measure) else 1
     unit = ", percentage points" if scale == 100 else ""
-    title = f"{title_of(found[0].measure).removesuffix(' %')}{unit}: assisted - alone"
-    forest_axes(axes, [one.table if one.reader == "all" else one.reader for one in found], title)
+    turned = ", sign turned" if turns(found[0].measure) else ""
+    title = f"{title_of(found[0].measure).removesuffix(' %')}{unit}: assisted - alone{turned}"
+    forest_axes(axes, [one.table if one.reader == ALL else one.reader for one in found], title)
     for row, one in enumerate(found):
-        together = one.reader == "all"
+        together = one.reader == ALL
         p = one.p if together else one.p_holm
         low, high = one.interval or (0.0, 0.0)
         forest_row(

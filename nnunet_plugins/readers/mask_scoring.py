@@ -16,9 +16,7 @@ from nnunet_plugins.evaluation.pairs import find_pairs, label_maps
 from nnunet_plugins.evaluation.patients import find_patients
 from nnunet_plugins.evaluation.scoring import score_pairs
 from nnunet_plugins.evaluation.summary import Scores
-from nnunet_plugins.readers.reads import ALONE, ARMS
-
-MODEL = "model"
+from nnunet_plugins.readers.reads import ALONE, ARMS, MODEL, check_known, check_names
 
 
 @dataclass(frozen=True)
@@ -46,15 +44,13 @@ def mask_folders(folder: Path, order: Sequence[str] = ()) -> dict[tuple[str, str
         order: names of readers that come first; the others are sorted.
 
     Raises:
-        UserError: no such folder, or a folder of a reader with another name in it.
+        UserError: no such folder, a folder of a reader with another name in it, or a name that `check_names` refuses.
     """
     found = {}
-    for reader in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if reader.name == MODEL:
-            raise UserError(
-                f"{reader}: a reader cannot be called {MODEL}; pass the model's masks with --model"
-            )
-        for arm in sorted(reader.iterdir()) if reader.is_dir() else []:
+    readers = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    check_names([*order, *(reader.name for reader in readers)], folder)
+    for reader in readers:
+        for arm in sorted(reader.iterdir()):
             if arm.name.startswith("."):
                 continue
             if arm.name not in ARMS or not arm.is_dir():
@@ -90,12 +86,12 @@ def score_masks(
         model: folder of the model's label maps.
         dataset_json: nnU-Net's dataset.json.
         groups: CSV file of cases and their patients.
-        patients: case -> number of its patient; None takes groups or what a converted dataset records.
+        patients: case -> number of its patient; without them groups, or what a converted dataset records.
         scoring: metrics, processes, progress.
 
     Raises:
         UserError: a folder without any mask of a reference, a mask on another grid, or with a value that is not
-            declared.
+            declared; a case without a patient, although others have one.
     """
     true = label_maps(reference, "readers")
     labels = find_labels(None, reference, dataset_json)
@@ -115,7 +111,9 @@ def score_masks(
                 f"missing masks of {who}: {len(lacking)} of {len(true)} ({listed(lacking)})"
             )
         notes += [f"{who}: {note}" for note in scores[reader, arm].notes if note not in about]
-    if not patients or not set(true) <= set(patients):
+    if patients:
+        check_known(patients, {case.name for one in scores.values() for case in one.cases})
+    else:
         patients, about = find_patients(sorted(true), reference, groups)
         notes += about
     return MaskScoring(scores, labels, patients, tuple(notes))

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from operator import attrgetter
 
-from nnunet_plugins.comparison.case_values import MEAN, Case, gains, values_of
+from nnunet_plugins.comparison.case_values import MEAN, Case, gains, measured_gains, values_of
 from nnunet_plugins.comparison.statistics import interval, paired
+from nnunet_plugins.evaluation.cases import listed
+from nnunet_plugins.evaluation.definitions import METRICS as DEFINITIONS
 from nnunet_plugins.readers.accuracy import means
 from nnunet_plugins.readers.findings import GAIN, Finding, corrected
-from nnunet_plugins.readers.mask_scoring import MODEL, MaskScoring
-from nnunet_plugins.readers.reads import ALONE, ASSISTED
-from nnunet_plugins.readers.several import common_cases, stacked, together
+from nnunet_plugins.readers.mask_scoring import MaskScoring
+from nnunet_plugins.readers.reads import ALONE, ASSISTED, MODEL
+from nnunet_plugins.readers.several import Scores, common_cases, stacked, together
 
 MASKS, GAINS, AGAINST_MODEL = (
     "masks",
@@ -19,6 +23,8 @@ MASKS, GAINS, AGAINST_MODEL = (
     "masks, model against readers",
 )
 AGAINST = "model - alone"
+#: Differences of masks, of all metrics; of which lower values, or those near 0, are better have their sign turned.
+TURNED = "positive if better"
 METRICS = ("dice", "precision", "recall")
 
 
@@ -28,7 +34,7 @@ def of_masks(
     """Means, gains with Wilcoxon's test, and all readers together, for each metric and label; and notes."""
     names = list(found.labels.values)
     findings: list[Finding] = []
-    notes: list[str] = []
+    left_out: dict[str, list[str]] = {}
     readers = list(dict.fromkeys(reader for reader, _ in found.scores if reader != MODEL))
     for metric in metrics:
         for label in [MEAN, *names] if len(names) > 1 else names:
@@ -43,8 +49,10 @@ def of_masks(
                     findings += _gain(found, AGAINST_MODEL, metric, label, reader, alone, model)
             together_, why = _together(found, cases, readers, metric, label)
             findings += together_
-            notes += [f"masks of all readers: {one}" for one in why]
-    return corrected(findings, lambda one: (one.table, one.measure)), list(dict.fromkeys(notes))
+            for one in why:
+                left_out.setdefault(one, []).append(f"{DEFINITIONS[metric].title} of {label}")
+    notes = [f"masks of all readers ({listed(of)}): {one}" for one, of in left_out.items()]
+    return corrected(findings, lambda one: (one.table, one.measure)), notes
 
 
 def _mean(
@@ -63,20 +71,21 @@ def _gain(
     found: MaskScoring, table: str, metric: str, label: str, reader: str,
     first: Mapping[str, Case], second: Mapping[str, Case],
 ) -> list[Finding]:  # fmt: skip
-    """How much better the second is, in the cases that both have."""
+    """How much better the second is, in the cases that both have; the test ranks those without a value, too."""
     both = [name for name in first if name in second]
-    better = gains({name: first[name] for name in both}, {name: second[name] for name in both})
+    first, second = ({name: of[name] for name in both} for of in (first, second))
+    better, measured = gains(first, second), measured_gains(first, second)
     if not better:
         return []
-    finite = {name: gain for name, gain in better.items() if abs(gain) < float("inf")}
     test = paired([*better.values()], _patients(found, better))
-    low, high = interval([*finite.values()], _patients(found, finite)) or (None, None)
+    patients = _patients(found, measured)
+    low, high = interval([*measured.values()], patients) or (None, None)
     return [
         Finding(
             table, metric, reader, GAIN if table == GAINS else AGAINST,
-            statistics.fmean(finite.values()) if finite else None, low, high, test.n,
-            better=test.wins, worse=test.losses, p=test.p, label=label,
-            method=f"Wilcoxon, {test.method}; bootstrap interval",
+            statistics.fmean(measured.values()) if measured else None, low, high,
+            len(set(patients or measured)), n_test=test.n, better=test.wins, worse=test.losses, p=test.p, label=label,
+            method=f"Wilcoxon, {test.method}; bootstrap interval; {TURNED}",
         )
     ]  # fmt: skip
 
@@ -88,16 +97,26 @@ def _together(
     metric: str,
     label: str,
 ) -> tuple[list[Finding], list[str]]:
-    known = {
-        key: {name: one.value for name, one in values.items() if one.value is not None}
-        for key, values in cases.items()
-    }
+    known, turned = (
+        {
+            key: {name: of(one) for name, one in values.items() if one.value is not None}
+            for key, values in cases.items()
+        }
+        for of in (attrgetter("value"), attrgetter("good"))
+    )
     shared, notes = common_cases(known, readers)
     patients = _patients(found, dict.fromkeys(shared))
     if len(set(patients or shared)) < 2:
         return [], notes
-    values = means(stacked(known, readers, shared), patients)
-    return together(*values, readers, metric, len(shared), label=label, singles=False), notes
+
+    def of_all(scores: Scores) -> list[Finding]:
+        values = means(stacked(scores, readers, shared), patients)
+        return together(*values, metric, len(shared), label=label)
+
+    return [
+        replace(gain, method=f"{gain.method}; {TURNED}") if gain.arm == GAIN else one
+        for one, gain in zip(of_all(known), of_all(turned), strict=True)
+    ], notes
 
 
 def _patients(found: MaskScoring, cases: Mapping[str, object]) -> list[int] | None:

@@ -22,6 +22,7 @@ from scipy import stats
 
 LEVEL = 0.95
 _ROUNDING = 1e-24  # squares of differences of numbers near 1
+_RELATIVE = 1e-12  # differences of variances, as part of them
 
 Array = NDArray[np.float64]
 
@@ -34,22 +35,17 @@ class Estimate:
         value: of the estimate.
         error: standard error.
         df: degrees of freedom; infinite for a normal approximation.
-        low: lower limit of the interval.
+        low: lower limit of the interval; None without variance, which a few cases may have by chance.
         high: upper limit.
-        p: two-sided p-value of the hypothesis that it is 0.
+        p: two-sided p-value of the hypothesis that it is 0; None without variance, unless it is 0.
     """
 
     value: float
     error: float
     df: float
-    low: float
-    high: float
-    p: float
-
-    @property
-    def width(self) -> float:
-        """Of the interval."""
-        return self.high - self.low
+    low: float | None
+    high: float | None
+    p: float | None
 
 
 @dataclass(frozen=True)
@@ -70,9 +66,9 @@ class Analysis:
         f: F statistic of equal modalities, with readers and cases as random samples.
         ndf: degrees of freedom of its numerator.
         ddf: degrees of freedom of its denominator.
-        p: its p-value.
+        p: its p-value; None if F is infinite.
         chi2: statistic of equal modalities for these readers only, with ``ndf`` degrees of freedom.
-        p_fixed: its p-value.
+        p_fixed: its p-value; None if it is infinite.
         components: of the errors.
         var_reader: variance component of the readers; estimates may be negative.
         var_interaction: that of the interaction of modality and reader.
@@ -80,15 +76,14 @@ class Analysis:
         means_fixed: likewise, for these readers only.
         difference: second modality minus first one, readers and cases random.
         difference_fixed: likewise, for these readers only.
-        by_reader: second minus first for each reader.
     """
 
     f: float
     ndf: int
     ddf: float
-    p: float
+    p: float | None
     chi2: float
-    p_fixed: float
+    p_fixed: float | None
     components: Components
     var_reader: float
     var_interaction: float
@@ -96,7 +91,6 @@ class Analysis:
     means_fixed: tuple[Estimate, ...]
     difference: Estimate
     difference_fixed: Estimate
-    by_reader: tuple[Estimate, ...]
 
 
 def analyse(values: Array, covariances: Array) -> Analysis:
@@ -109,7 +103,8 @@ def analyse(values: Array, covariances: Array) -> Analysis:
     Raises:
         ValueError: shapes do not fit, or fewer than two modalities or readers.
 
-    Where an estimated variance is 0 (all readers agree in all cases), F is infinite or, without a difference, 0.
+    Where an estimated variance is 0 (e.g. all readers agree in all cases), nothing is known of its size: there is no
+    interval, and no test unless the difference is 0, too.
     """
     t, r = values.shape
     if t < 2 or r < 2 or covariances.shape != (t, r, t, r):
@@ -119,25 +114,25 @@ def analyse(values: Array, covariances: Array) -> Analysis:
         )
     errors = components_of(covariances)
     grand, of_test, of_reader = values.mean(), values.mean(axis=1), values.mean(axis=0)
-    ms_test = r * ((of_test - grand) ** 2).sum() / (t - 1)
+    ms_test = _rounded(r * ((of_test - grand) ** 2).sum() / (t - 1))
     ms_reader = t * float(((of_reader - grand) ** 2).sum()) / (r - 1)
     residual = values - of_test[:, None] - of_reader[None] + grand
     ms_both = _rounded((residual**2).sum() / ((t - 1) * (r - 1)))
 
-    between = _rounded(max(errors.cov2 - errors.cov3, 0.0))
+    between = _rounded(errors.cov2 - errors.cov3, errors.variance)
     noise = ms_both + r * between
     ddf = _ddf(noise, ms_both, (t - 1) * (r - 1))
     f = _ratio(ms_test, noise)
-    fixed = errors.variance - errors.cov1 + (r - 1) * between
-    chi2 = (t - 1) * _ratio(ms_test, max(fixed, 0.0))
+    fixed = _rounded(errors.variance - errors.cov1 + (r - 1) * between, errors.variance)
+    chi2 = (t - 1) * _ratio(ms_test, fixed)
     gain = float(of_test[1] - of_test[0])
     return Analysis(
         f=f,
         ndf=t - 1,
         ddf=ddf,
-        p=float(stats.f.sf(f, t - 1, ddf)),
+        p=float(stats.f.sf(f, t - 1, ddf)) if f < math.inf else None,
         chi2=chi2,
-        p_fixed=float(stats.chi2.sf(chi2, t - 1)),
+        p_fixed=float(stats.chi2.sf(chi2, t - 1)) if chi2 < math.inf else None,
         components=errors,
         var_reader=(ms_reader - ms_both) / t - errors.cov1 + errors.cov3,
         var_interaction=ms_both - errors.variance + errors.cov1 + errors.cov2 - errors.cov3,
@@ -145,7 +140,14 @@ def analyse(values: Array, covariances: Array) -> Analysis:
         means_fixed=tuple(_mean_fixed(values[i], covariances[i, :, i]) for i in range(t)),
         difference=_estimate(gain, 2 / r * noise, ddf),
         difference_fixed=_estimate(gain, 2 / r * fixed, math.inf),
-        by_reader=tuple(_of_reader(values[:2, j], covariances[:2, j, :2, j]) for j in range(r)),
+    )
+
+
+def gain_of_reader(values: Array, covariances: Array) -> Estimate:
+    """Second modality minus first one of one reader; values (2,), covariances of their errors (2, 2)."""
+    variance = float(covariances[0, 0] + covariances[1, 1] - 2 * covariances[0, 1])
+    return _estimate(
+        float(values[1] - values[0]), _rounded(variance, np.trace(covariances)), math.inf
     )
 
 
@@ -170,26 +172,23 @@ def components_of(covariances: Array) -> Components:
 def _mean(values: Array, covariances: Array) -> Estimate:
     """Mean of one modality over random readers and cases; values (r), covariances (r, r)."""
     r = values.size
-    ms_reader = float(values.var(ddof=1))
-    noise = ms_reader + r * max(_off_diagonal(covariances), 0.0)
+    ms_reader = _rounded(values.var(ddof=1))
+    noise = ms_reader + r * _off_diagonal(covariances)
     return _estimate(float(values.mean()), noise / r, _ddf(noise, ms_reader, r - 1))
 
 
 def _mean_fixed(values: Array, covariances: Array) -> Estimate:
     r = values.size
-    noise = float(np.diag(covariances).mean()) + (r - 1) * max(_off_diagonal(covariances), 0.0)
+    noise = float(np.diag(covariances).mean()) + (r - 1) * _off_diagonal(covariances)
     return _estimate(float(values.mean()), noise / r, math.inf)
 
 
-def _of_reader(values: Array, covariances: Array) -> Estimate:
-    """Second modality minus first one of a reader; values (2), covariances (2, 2)."""
-    variance = float(covariances[0, 0] + covariances[1, 1] - 2 * covariances[0, 1])
-    return _estimate(float(values[1] - values[0]), variance, math.inf)
-
-
 def _off_diagonal(covariances: Array) -> float:
+    """Mean covariance of two readers; 0 if it is negative."""
     r = len(covariances)
-    return float((covariances.sum() - np.trace(covariances)) / (r * (r - 1)))
+    return _rounded(
+        (covariances.sum() - np.trace(covariances)) / (r * (r - 1)), np.trace(covariances)
+    )
 
 
 def _ddf(noise: float, mean_square: float, df: int) -> float:
@@ -197,9 +196,9 @@ def _ddf(noise: float, mean_square: float, df: int) -> float:
     return df * (noise / mean_square) ** 2 if mean_square > 0 else math.inf
 
 
-def _rounded(mean_square: float) -> float:
-    """A mean square or covariance; 0 if it is of rounding alone."""
-    return float(mean_square) if mean_square > _ROUNDING else 0.0
+def _rounded(variance: float, terms: float = 0.0) -> float:
+    """A mean square or variance; 0 if it is negative, or of rounding of the terms that make it up."""
+    return float(variance) if variance > max(_ROUNDING, _RELATIVE * terms) else 0.0
 
 
 def _ratio(above: float, below: float) -> float:
@@ -209,7 +208,9 @@ def _ratio(above: float, below: float) -> float:
 
 
 def _estimate(value: float, variance: float, df: float) -> Estimate:
-    error = math.sqrt(max(variance, 0.0))
+    if not variance > 0:
+        return Estimate(value, 0.0, df, None, None, 1.0 if abs(value) < _RELATIVE else None)
+    error = math.sqrt(variance)
     half = float(stats.t.isf((1 - LEVEL) / 2, df)) * error  # normal if df is infinite
-    p = 2 * float(stats.t.sf(_ratio(abs(value), error), df))
+    p = 2 * float(stats.t.sf(abs(value) / error, df))
     return Estimate(value, error, df, value - half, value + half, p)

@@ -9,13 +9,11 @@ from typing import Any
 from nnunet_plugins.atomic_files import placed_in
 from nnunet_plugins.comparison import table_formats as writing
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.definitions import METRICS
 from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.readers.files import Files
-from nnunet_plugins.readers.findings import findings_csv
+from nnunet_plugins.readers.findings import findings_csv, turns
 from nnunet_plugins.readers.forest import draw_forests, forests
-from nnunet_plugins.readers.mask_scoring import MODEL
-from nnunet_plugins.readers.reads import ALONE, ASSISTED
+from nnunet_plugins.readers.reads import ALONE, ASSISTED, MODEL
 from nnunet_plugins.readers.study import ReaderStudy
 from nnunet_plugins.reports.pages import picture, render
 from nnunet_plugins.reports.panels import panels
@@ -69,7 +67,7 @@ def _page(study: ReaderStudy, title: str, pictures: list[dict[str, str]]) -> str
         lead=_lead(study),
         warnings=study.warnings,
         charts=[(name, Markup(chart)) for name, chart in forests(study.findings)],
-        turned=any(name in METRICS and METRICS[name].better != "higher" for name in measures),
+        turned=any(map(turns, measures)),
         sheets=study.sheets,
         notes=study.notes,
         pictures=pictures,

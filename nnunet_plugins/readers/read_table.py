@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
-from nnunet_plugins.csv_cells import Cell, table
+from dataset_conversion.dicom.patients import spelling
+from nnunet_plugins.csv_cells import UNKNOWN, Cell, table
 from nnunet_plugins.diagnosis.calls import OPPOSITES
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import listed
 from nnunet_plugins.evaluation.patients import numbered
-from nnunet_plugins.readers.reads import ARMS, Read, Reads
+from nnunet_plugins.readers.reads import ARMS, Read, Reads, check_names
 
 REQUIRED = ("case", "reader", "arm")
 OPTIONAL = ("date", "order", "call", "confidence", "minutes", "truth", "comment")
 _EXAMPLE = "expected e.g. case,reader,arm,date,call,confidence,minutes"
+_FIRST = date(1990, 1, 1)  # earlier dates are errors of typing
 _LONGEST = 60  # characters of a reader's name, for tables and figures
 _TRUTH = "expected e.g. case,truth,patient"
 
@@ -35,7 +37,8 @@ def read_reads(path: Path, truth: Path | None, positive: str | None) -> Reads:
     Raises:
         DatasetError: a file cannot be read.
         UserError: a column is missing or unknown, a cell is not understood, a case is read twice by one reader in one
-            arm, the truth of a case with a call is missing or contradictory, or all cases are of one class.
+            arm, `check_names` refuses a reader, the truth of a case with a call or confidence is missing or
+            contradictory, or all cases are of one class.
     """
     rows = table(path, "table of reads", _EXAMPLE, REQUIRED, OPTIONAL)
     if not rows:
@@ -45,11 +48,12 @@ def read_reads(path: Path, truth: Path | None, positive: str | None) -> Reads:
     words = _words(calls | {cell.text for cell in true.values()}, positive, path, bool(true))
     reads = tuple(_read(row, words) for row in rows)
     _check_once(reads, path)
+    check_names(dict.fromkeys(read.reader for read in reads), path)
     spellings = calls | {cell.text for cell in true.values()}
     word = next((one for one in sorted(spellings) if words[one.casefold()]), "positive")
     known = {case: words[cell.text.casefold()] for case, cell in true.items()}
     found = Reads(reads, known, word, patients)
-    if found.has("call"):
+    if found.has("call") or (known and found.has("confidence")):
         _check_truth(found, truth or path)
     if not truth and known:
         found = replace(
@@ -89,12 +93,17 @@ def _date(cell: Cell) -> datetime | None:
     if not cell.text:
         return None
     try:
-        return datetime.fromisoformat(cell.text).replace(tzinfo=None)
+        found = datetime.fromisoformat(cell.text).replace(tzinfo=None)
     except ValueError as error:
         raise UserError(
             f"{cell.where} is {cell.text!r}; expected year-month-day, e.g. 2024-05-31 or 2024-05-31 14:05, because "
             "3/4 is another day in other countries"
         ) from error
+    if not _FIRST <= found.date() <= date.today():
+        raise UserError(
+            f"{cell.where} is {cell.text!r}; a date is between {_FIRST} and today, {date.today()}: correct the year"
+        )
+    return found
 
 
 def _words(
@@ -143,11 +152,13 @@ def _truth(path: Path) -> tuple[dict[str, Cell], dict[str, int]]:
             raise UserError(f"{row['case'].where}: {case} has a second row; keep one of them")
         found[case] = row["truth"]
         if "patient" in row:
-            if not row["patient"].text:
+            patient = row["patient"].text
+            if patient.casefold() in UNKNOWN:
                 raise UserError(
-                    f"{row['patient'].where} is empty; complete the column or remove it"
+                    f"{row['patient'].where} is {patient!r}; expected a patient, because cases of unknown patients "
+                    "may be of one: complete the column or remove it"
                 )
-            patients[case] = row["patient"].text
+            patients[case] = spelling(patient) or patient
     return found, numbered(patients)
 
 
@@ -171,15 +182,17 @@ def _check_once(reads: Sequence[Read], path: Path) -> None:
 
 def _check_truth(reads: Reads, path: Path) -> None:
     without = sorted(
-        {read.case for read in reads.reads if read.call is not None} - set(reads.truth)
+        {read.case for read in reads.reads if (read.call, read.confidence) != (None, None)}
+        - set(reads.truth)
     )
     if without:
         raise UserError(
-            f"{path}: the truth of {len(without)} cases with a call is missing: {listed(without)}; add a column "
-            "truth, or pass --truth FILE.csv"
+            f"{path}: the truth of {len(without)} cases with a call or confidence is missing: {listed(without)}; add "
+            "a column truth, or pass --truth FILE.csv"
         )
     if len(set(reads.truth.values())) < 2:
         kind = "positive" if any(reads.truth.values()) else "negative"
         raise UserError(
-            f"{path}: all {len(reads.truth)} cases are {kind}; sensitivity and specificity need cases of both classes"
+            f"{path}: all {len(reads.truth)} cases are {kind}; sensitivity, specificity and AUC need cases of both "
+            "classes"
         )

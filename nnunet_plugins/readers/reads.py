@@ -2,12 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
+
+from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.cases import listed
 
 ALONE, ASSISTED = ARMS = ("alone", "assisted")
+#: In place of a reader's name: all readers, and the model.
+ALL, MODEL = RESERVED = ("all", "model")
+
+
+def check_names(readers: Iterable[str], where: Path) -> None:
+    """Stop if a reader has the name of a row of the tables, or that of another reader except for case and blanks.
+
+    Raises:
+        UserError: the message has both names.
+    """
+    known: dict[str, str] = {}
+    for reader in readers:
+        name = "".join(reader.casefold().split())
+        if name in RESERVED:
+            raise UserError(
+                f"{where}: a reader cannot be called {reader}, as a row of the tables is; use another name (masks of "
+                "the model are passed with --model)"
+            )
+        if (first := known.setdefault(name, reader)) != reader:
+            raise UserError(
+                f"{where}: {first!r} and {reader!r} differ in case or blanks only; expected one name for one "
+                "reader, and unlike names for two: correct it"
+            )
+
+
+def check_known(patients: Mapping[str, int], cases: Iterable[str]) -> None:
+    """Stop if the patients of some cases are known, and not those of others, which may be of the same patients.
+
+    Raises:
+        UserError: the message names the cases.
+    """
+    if unknown := sorted(set(cases) - set(patients)) if patients else []:
+        raise UserError(
+            f"the patients of {len(unknown)} cases are not known, but those of others are: {listed(unknown)}; add "
+            "their rows to the table with the patients, or take the cases out of the study"
+        )
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 
@@ -13,14 +14,15 @@ from nnunet_plugins.comparison.statistics import interval, median_interval, pair
 from nnunet_plugins.evaluation.cases import listed
 from nnunet_plugins.readers.accuracy import areas, means
 from nnunet_plugins.readers.findings import GAIN, Finding, corrected, in_percent
-from nnunet_plugins.readers.obuchowski_rockette import LEVEL, Analysis, Estimate, analyse
-from nnunet_plugins.readers.reads import ALONE, ARMS, ASSISTED, Reads
+from nnunet_plugins.readers.obuchowski_rockette import LEVEL, Estimate, analyse, gain_of_reader
+from nnunet_plugins.readers.reads import ALL, ALONE, ARMS, ASSISTED, Reads
 
 MRMC, MRMC_FIXED, AUC, AUC_GAINS, TIME = (
     "all readers", "these readers", "AUC", "AUC, alone against assisted", "reading time",
 )  # fmt: skip
 #: Of an interval for other readers too that is shorter than for these readers alone, which cannot be true.
 TOO_SHORT = "too short"
+NO_VARIANCE = "no variance and therefore no interval"
 RANDOM = "Obuchowski-Rockette, readers and cases random, Hillis's degrees of freedom"
 FIXED = "Obuchowski-Rockette, cases random, these readers only"
 SINGLE = "empirical area; jackknife over cases, or patients with several cases"
@@ -38,27 +40,32 @@ def of_confidences(reads: Reads) -> tuple[list[Finding], list[str]]:
     found = {key: values for key, values in found.items() if values}
     if not found:
         return [], []
-    singles, notes = [], []
+    singles, gains, notes = [], [], []
+    few = "too few positive or negative cases, or patients, with a confidence"
     for (reader, arm), values in found.items():
         known = [case for case in values if case in reads.truth]
-        try:
-            area, error = _areas(reads, np.array([[[values[case] for case in known]]]), known)
-        except ValueError:
-            notes.append(
-                f"no AUC of {reader}, {arm}: too few positive or negative cases, or patients, with a confidence"
+        alone = _areas(reads, np.array([[[values[case] for case in known]]]), known)
+        if alone is None:
+            notes.append(f"no AUC of {reader}, {arm}: {few}")
+        else:
+            area, error = alone
+            singles.append(
+                _single(reader, arm, float(area[0, 0]), float(error[0, 0, 0, 0]), len(known))
             )
-            continue
-        singles.append(
-            _single(reader, arm, float(area[0, 0]), float(error[0, 0, 0, 0]), len(known))
-        )
+    for reader in reads.readers:
+        first, second = (found.get((reader, arm), {}) for arm in ARMS)
+        cases = [case for case in first if case in second and case in reads.truth]
+        pair = _areas(reads, stacked(found, [reader], cases), cases)
+        if pair is not None:
+            gain = gain_of_reader(pair[0][:, 0], pair[1][:, 0, :, 0])
+            gains.append(_finding(AUC_GAINS, AUC, reader, GAIN, gain, len(cases), "", SINGLE))
+        elif first and second:
+            notes.append(f"no difference of AUC of {reader}: {few} in both arms")
     shared, why = common_cases(found, reads.readers)
     notes += [f"AUC of all readers: {one}" for one in why]
     shared = [case for case in shared if case in reads.truth]
-    try:
-        both = _areas(reads, stacked(found, reads.readers, shared), shared) if shared else None
-    except ValueError:
-        both = None
-    return singles + (together(*both, reads.readers, AUC, len(shared)) if both else []), notes
+    every = _areas(reads, stacked(found, reads.readers, shared), shared)
+    return singles + corrected(gains) + (together(*every, AUC, len(shared)) if every else []), notes
 
 
 def of_calls(reads: Reads) -> tuple[list[Finding], list[str]]:
@@ -83,7 +90,7 @@ def of_calls(reads: Reads) -> tuple[list[Finding], list[str]]:
         patients = patients_of(reads, cases)
         if len(set(patients or cases)) > 1:
             values = means(stacked(right, reads.readers, cases), patients)
-            found += together(*values, reads.readers, measure, len(cases), singles=False)
+            found += together(*values, measure, len(cases))
     return found, [f"calls of all readers: {one}" for one in notes]
 
 
@@ -129,7 +136,7 @@ def common_cases(scores: Scores, readers: Sequence[str]) -> tuple[list[str], lis
     every = [set(scores[reader, arm]) for reader in readers for arm in ARMS]
     shared, seen = sorted(set.intersection(*every)), set.union(*every)
     left = sorted(seen - set(shared))
-    return shared, [f"{len(left)} of {len(seen)} cases left out, because not every reader has them in both arms: "
+    return shared, [f"{len(left)} of {len(seen)} cases left out, because not every reader has a value in both arms: "
                     f"{listed(left)}"] if left else []  # fmt: skip
 
 
@@ -141,41 +148,30 @@ def stacked(scores: Scores, readers: Sequence[str], cases: Sequence[str]) -> Arr
 
 
 def together(
-    values: Array, covariances: Array, readers: Sequence[str], measure: str, n: int, *,
-    label: str = "", singles: bool = True,
-) -> list[Finding]:  # fmt: skip
-    """Findings of all readers; values (arms, readers), their covariances (arms, readers, arms, readers).
-
-    With ``singles``, the difference of each reader too.
-    """
-    analysis = analyse(values, covariances)
-    found = []
-    if singles:
-        found += corrected(
-            _finding(AUC_GAINS, measure, reader, GAIN, one, n, label, SINGLE)
-            for reader, one in zip(readers, analysis.by_reader, strict=True)
+    values: Array, covariances: Array, measure: str, n: int, *, label: str = ""
+) -> list[Finding]:
+    """Findings of all readers; values (arms, readers), their covariances (arms, readers, arms, readers)."""
+    found = analyse(values, covariances)
+    random, fixed = (*found.means, found.difference), (*found.means_fixed, found.difference_fixed)
+    test = f"; F = {found.f:.4g}, df {found.ndf} and {found.ddf:.4g}" if found.p is not None else ""
+    return [
+        _finding(
+            table, measure, ALL, arm, one, n, label,
+            method + test * (arm == GAIN and table == MRMC) + f"; {TOO_SHORT}" * _shorter(one, other),
+            tested=arm == GAIN,
         )
-    return found + _of_all(analysis, measure, n, label)
+        for table, estimates, method in ((MRMC, random, RANDOM), (MRMC_FIXED, fixed, FIXED))
+        for arm, one, other in zip((*ARMS, GAIN), estimates, fixed, strict=True)
+    ]  # fmt: skip
 
 
-def _of_all(analysis: Analysis, measure: str, n: int, label: str) -> list[Finding]:
-    found = []
-    short = analysis.difference.width < analysis.difference_fixed.width
-    about = (
-        f"; F = {analysis.f:.4g}, df {analysis.ndf} and {analysis.ddf:.4g}"
-        + f"; {TOO_SHORT}" * short
+def _shorter(one: Estimate, other: Estimate) -> bool:
+    """Whether the interval is shorter by more than rounding; False if one of them has none."""
+    first, second = (
+        math.nan if each.low is None or each.high is None else each.high - each.low
+        for each in (one, other)
     )
-    for table, all_means, gain, method in (
-        (MRMC, analysis.means, analysis.difference, RANDOM),
-        (MRMC_FIXED, analysis.means_fixed, analysis.difference_fixed, FIXED),
-    ):
-        found += [
-            _finding(table, measure, "all", arm, one, n, label, method, tested=False)
-            for arm, one in zip(ARMS, all_means, strict=True)
-        ]
-        method += about if table == MRMC else ""
-        found.append(_finding(table, measure, "all", GAIN, gain, n, label, method))
-    return found
+    return first < second * (1 - 1e-9)
 
 
 def _finding(
@@ -183,7 +179,9 @@ def _finding(
     tested: bool = True,
 ) -> Finding:  # fmt: skip
     low, high = one.low, one.high
-    if measure == AUC or in_percent(measure):  # limits beyond what is possible are cut
+    if low is None or high is None:
+        method += f"; {NO_VARIANCE}"
+    elif measure == AUC or in_percent(measure):  # limits beyond what is possible are cut
         low, high = max(low, -1.0 if tested else 0.0), min(high, 1.0)
     return Finding(
         table, measure, reader, arm, one.value, low, high, n, p=one.p if tested else None, label=label,
@@ -201,13 +199,15 @@ def _single(reader: str, arm: str, area: float, variance: float, n: int) -> Find
     )
 
 
-def _areas(reads: Reads, ratings: Array, cases: Sequence[str]) -> tuple[Array, Array]:
+def _areas(reads: Reads, ratings: Array, cases: Sequence[str]) -> tuple[Array, Array] | None:
+    """`areas` of the ratings; None if there are too few."""
     truth = np.array([reads.truth[case] for case in cases], bool)
-    return areas(ratings, truth, patients_of(reads, cases))
+    try:
+        return areas(ratings, truth, patients_of(reads, cases))
+    except ValueError:
+        return None
 
 
 def patients_of(reads: Reads, cases: Collection[str]) -> list[int] | None:
-    """The patients of cases; None if one of them is not known, or all cases are of different patients."""
-    if not reads.clustered or not set(cases) <= set(reads.patients):
-        return None
-    return [reads.patients[case] for case in cases]
+    """The patients of cases; None if all cases are of different patients."""
+    return [reads.patients[case] for case in cases] if reads.clustered else None

@@ -124,7 +124,7 @@ def _gains(title: str, found: Sequence[Finding], *, unpaired: bool = False) -> S
             title_of(one.measure),
             *((one.label,) if labels else ()),
             one.reader,
-            str(one.n),
+            str(one.n) + (f" (test: {one.n_test})" if one.n_test not in (None, one.n) else ""),
             with_interval(one),
             *(() if one.better is None else (str(one.better), str(one.worse))),
             p_text(one.p),
@@ -145,13 +145,16 @@ def _gains(title: str, found: Sequence[Finding], *, unpaired: bool = False) -> S
     notes = sorted({one.method for one in found})
     turned = any(one.table in (masks.GAINS, masks.AGAINST_MODEL) for one in found)
     notes = [
-        f"Differences with 95 % intervals, in the unit of the measure{', positive if better' if turned else ''}. "
-        f"Methods: {' / '.join(notes)}."
+        f"Differences with 95 % intervals, in the unit of the measure. Methods: {' / '.join(notes)}."
     ]
     if unpaired:
         notes.append(CHI_SQUARE)
     if turned:
-        notes.append("n, better and worse count patients where a patient has several cases.")
+        notes.append(
+            "n, better and worse count patients where a patient has several cases. A case without a value of one "
+            "mask, e.g. a distance of an empty one, is not in the difference; the test ranks it worst or best, and "
+            "its n is shown where it differs."
+        )
     return Sheet(title, head, tuple(rows), 3 if labels else 2, tuple(notes))
 
 
@@ -174,21 +177,26 @@ def _all_readers(title: str, found: Sequence[Finding]) -> Sheet:
         own = {one.arm: one for one in found if (one.measure, one.label) == (measure, label)}
         gain = own[GAIN]
         name = title_of(measure) + (f", {label}" if label else "")
-        short = several.TOO_SHORT in gain.method
-        p = p_text(gain.p) + (" †" if short else "")
-        cells = (with_interval(one) for one in (*(own[arm] for arm in ARMS), gain))
+        short = {arm: " †" * (several.TOO_SHORT in one.method) for arm, one in own.items()}
+        p = p_text(gain.p) + short[GAIN]
+        cells = (with_interval(own[arm]) + short[arm] for arm in (*ARMS, GAIN))
         rows.append((name, str(gain.n), *cells, p))
         methods += [f"{name}: {part}" for part in gain.method.split("; ") if part.startswith("F")]
-        marked = marked or short
+        marked = marked or any(short.values())
     about = found[0].method.partition("; ")[0] if found else ""
     notes = [
-        f"{about}. Intervals are cut where shares end. P-values are not corrected for the number of measures.",
+        f"{about}. Differences are {masks.TURNED}. Intervals are cut where shares end. P-values are not "
+        "corrected for the number of measures.",
         *methods,
     ]
+    if any(several.NO_VARIANCE in one.method for one in found):
+        notes.append(
+            "Neither interval nor test: nothing varies in these cases, by chance; the value is not certain."
+        )
     if marked:
         notes.append(
-            "† Shorter than for these readers only, by chance: the readers seem to gain more alike than readers can. "
-            "The p-value is too small; report that for these readers only."
+            "† Shorter than for these readers only, by chance: the readers seem more alike than readers can be. "
+            "Interval and p-value are too small; report those for these readers only."
         )
     return Sheet(title, ("measure", "n", *ARMS, "difference", "p"), tuple(rows), 1, tuple(notes))
 
@@ -201,10 +209,17 @@ def _masks(found: Sequence[Finding]) -> list[Sheet]:
         rows = []
         for reader, arm in _keys(of_label):
             own = {one.measure: one for one in of_label if (one.reader, one.arm) == (reader, arm)}
-            cells = (_mean(own[metric]) for metric in metrics)
-            rows.append((reader, "" if arm == reader else arm, str(own[metrics[0]].n), *cells))
+            most = max(one.n or 0 for one in own.values())
+            cells = (
+                _mean(own[metric]) + (f", n = {own[metric].n}" if own[metric].n != most else "")
+                for metric in metrics
+            )
+            rows.append((reader, "" if arm == reader else arm, str(most), *cells))
         head = ("reader", "arm", "n", *map(title_of, metrics))
-        notes = ("Mean ± standard deviation over the cases (95 % bootstrap interval of the mean).",)
+        notes = (
+            "Mean ± standard deviation over the cases (95 % bootstrap interval of the mean). n = below the row's n: "
+            "the other masks have no value and are left out, e.g. precision and distances of an empty mask.",
+        )
         made.append(Sheet(f"Masks: {label}", head, tuple(rows), 2, notes))
     return made
 

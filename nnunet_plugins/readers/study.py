@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,6 @@ from nnunet_plugins.readers.confidence import Meaning, as_ratings
 from nnunet_plugins.readers.files import Files
 from nnunet_plugins.readers.findings import Finding
 from nnunet_plugins.readers.mask_scoring import (
-    MODEL,
     MaskScoring,
     copies,
     mask_folders,
@@ -28,7 +27,7 @@ from nnunet_plugins.readers.mask_scoring import (
 from nnunet_plugins.readers.masks import METRICS, of_masks
 from nnunet_plugins.readers.paper import beside_paper
 from nnunet_plugins.readers.read_table import read_reads
-from nnunet_plugins.readers.reads import Reads
+from nnunet_plugins.readers.reads import RESERVED, Reads, check_known
 from nnunet_plugins.readers.sheets import period_sheet, sheets_of
 
 #: With fewer readers, the interaction of reader and arm is hardly known.
@@ -104,13 +103,18 @@ def analyse_study(files: Files, choices: Choices) -> ReaderStudy:
     warnings: list[str] = []
     notes: list[str] = []
     reads, scoring = None, None
+    of_truth: Mapping[str, int] = {}
     metrics = check_metrics(choices.metrics, (*metric_names(pixels=False), *MORE))
     if files.table is not None:
         reads = as_ratings(
             read_reads(files.table, files.truth, choices.positive), choices.confidence
         )
-        if files.groups is not None:
-            reads = replace(reads, patients=find_patients(reads.cases, None, files.groups)[0])
+        of_truth = {} if files.groups else reads.patients
+        check_known(of_truth, reads.cases)
+        if not of_truth:
+            patients, unknown = find_patients(reads.cases, files.reference, files.groups)
+            reads = replace(reads, patients=patients)
+            notes += [f"table of reads: {one}" for one in unknown]
         found, about = of_reads(reads)
         findings += found
         sheets.append(period_sheet(design.periods(reads), reads.arms))
@@ -125,7 +129,7 @@ def analyse_study(files: Files, choices: Choices) -> ReaderStudy:
         folders = mask_folders(files.masks, reads.readers if reads else ())
         scoring = score_masks(
             folders, files.reference, model=files.model, dataset_json=files.dataset_json,
-            groups=files.groups, patients=reads.patients if reads else None,
+            groups=files.groups, patients=of_truth,
             scoring=Scoring(metrics=more_of(metrics), jobs=choices.jobs, progress=choices.progress),
         )  # fmt: skip
         found, about = of_masks(scoring, metrics)
@@ -146,7 +150,7 @@ def analyse_study(files: Files, choices: Choices) -> ReaderStudy:
                 f"{reads.cases[0]}): rename one of them"
             )
         notes += [note for note in scoring.notes if not note.startswith("missing")] + about
-    names = {one.reader for one in findings if one.table != calls.AGREEMENT} - {"all", MODEL}
+    names = {one.reader for one in findings if one.table != calls.AGREEMENT} - {*RESERVED}
     notes += _of_few(names, findings)
     sheets += sheets_of(findings)
     cohort = cohort_sheet(files.cohort, choices.by) if files.cohort is not None else None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nnunet_plugins.comparison.case_values import gains, values
+from nnunet_plugins.comparison.case_values import measured_gains, values
 from nnunet_plugins.comparison.compare import ALPHA, Comparison, Line
 from nnunet_plugins.comparison.statistics import interval
 from nnunet_plugins.evaluation.definitions import METRICS
@@ -47,12 +47,10 @@ def gains_of(found: Comparison, metric: str, label: str) -> list[Gain]:
     first = values(found.runs[0], label, metric)
     made = []
     for run in found.runs[1:]:
-        each = gains(first, values(run, label, metric))
-        # A case that failed in one run only has no finite difference.
-        finite = {case: gain for case, gain in each.items() if abs(gain) < float("inf")}
-        patients = [found.patients[case] for case in finite] if found.patients else None
-        mean = statistics.fmean(finite.values()) if finite else None
-        made.append(Gain(lines[run.name], mean, interval([*finite.values()], patients)))
+        each = measured_gains(first, values(run, label, metric))
+        patients = [found.patients[case] for case in each] if found.patients else None
+        mean = statistics.fmean(each.values()) if each else None
+        made.append(Gain(lines[run.name], mean, interval([*each.values()], patients)))
     return made
 
 

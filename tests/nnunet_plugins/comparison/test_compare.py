@@ -56,6 +56,13 @@ def test_a_missed_label_has_no_distance_and_the_worst_rank() -> None:
     assert "b, sacrum: 1" in sheets_of(found)[0].notes[0]
 
 
+def test_a_mean_gain_is_of_cases_with_a_value_in_both_runs() -> None:
+    missed = [run(name, found, FIRST[:3]) for name, found in (("a", [6, 7, 0]), ("b", [8, 9, 0]))]
+    b = lines(compare(missed, ["hd_mm"]), "sacrum")["b"]
+    assert b.gain == pytest.approx(2 * SPACING[2])
+    assert (b.against.n, b.against.ties) == (3, 1)
+
+
 def test_a_case_without_the_label_counts_only_where_one_run_found_it() -> None:
     hip: list[int | None] = [*FIRST[:6], None]
     a, b = run("a", FIRST, hip), run("b", FIRST, hip)
@@ -66,6 +73,9 @@ def test_a_case_without_the_label_counts_only_where_one_run_found_it() -> None:
     b = replace(b, scores=replace(b.scores, cases=cases))
     found = compare([a, b], ["dice"])
     assert (lines(found, "hip")["b"].against.n, lines(found, "hip")["b"].against.losses) == (7, 1)
+    # Recall does not exist there.
+    of_recall = lines(compare([a, b], ["recall"]), "hip")["b"]
+    assert (of_recall.against.n, of_recall.lost) == (6, 0)
     # Both runs average the labels that the reference holds.
     assert lines(found, MEAN)["b"].against.ties == 7
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from itertools import product
 
 import numpy as np
@@ -183,10 +184,57 @@ def test_a_cohort_without_two_groups(tmp_path, change, by, message):
         cohort_sheet(write_csv(tmp_path / "cohort.csv", [row | change for row in COHORT]), by)
 
 
+def rows_with(folder, **cells):
+    """Sheet rows of the cohort with further columns; functions of the row's number."""
+    table = [row | {name: of(i) for name, of in cells.items()} for i, row in enumerate(COHORT)]
+    sheet = cohort_sheet(write_csv(folder / "cohort.csv", table), "group")
+    return {(row[0], row[1]): row[2:5] for row in sheet.rows}
+
+
+def test_one_category_in_several_spellings(tmp_path):
+    found = rows_with(
+        tmp_path,
+        smoker=lambda i: ["Yes", "yes", "no", "NO"][i % 4],
+        arthritis=lambda i: ["0", "0.0", "1", "1,0"][i % 4],
+        drug=lambda i: ["none", "NSAID"][i % 2],
+        site=lambda i: unicodedata.normalize(["NFC", "NFD"][i % 2], "Köln"),
+        group=lambda i: ["new", "NEW", "old", "Old"][i % 4],
+    )
+    for first, second in (("smoker", "no"), ("arthritis", "1"), ("drug", "none")):
+        (key,) = [key for key in found if key[0] == first]
+        assert found[key][0] == found["", second][0] == "10 (50.0 %)"
+    assert found["site", "Köln"][0] == "20 (100.0 %)"
+    assert found["patients", ""] == ("20", "10", "10")
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ({"patient": lambda i: ["P-1", "p_01"][i] if i < 2 else f"q{i}"}, "patient has a row above: 3; expected"),
+        ({"group": lambda i: ["new", "old", "NA"][i % 3]}, "has 2 groups: new, old, and 6 cells that are not known"),
+        ({"age": lambda i: "4O" if i == 2 else 30 + i % 6}, "numbers, and 1 of 20 cells that are none, in row 4;"),
+    ],
+)  # fmt: skip
+def test_a_cohort_that_is_not_sound(tmp_path, cells, message):
+    with pytest.raises(UserError, match=message):
+        rows_with(tmp_path, **cells)
+
+
+def test_a_column_of_a_cohort_that_is_given_twice(tmp_path):
+    (tmp_path / "cohort.csv").write_text("group,age,age\nnew,20,1\nold,30,2\n", encoding="utf-8")
+    with pytest.raises(UserError, match="columns given twice: age"):
+        cohort_sheet(tmp_path / "cohort.csv", "group")
+
+
+def test_names_that_repeat_are_not_shown(tmp_path):
+    found = rows_with(tmp_path, Name=lambda i: f"Miller{i // 4}", Patient_ID=lambda i: i // 4)
+    assert not any("Name" in key or "Patient_ID" in key or "Miller0" in key for key in found)
+
+
 def test_names_in_a_cohort_are_refused_and_not_shown(tmp_path):
-    table = [row | {"surname": f"Miller{i}"} for i, row in enumerate(COHORT)]
+    table = [row | {"family": f"Miller{i}"} for i, row in enumerate(COHORT)]
     with pytest.raises(
-        UserError, match="column surname has 20 different texts; is it an identifier"
+        UserError, match="column family has 20 different texts; is it an identifier"
     ) as caught:
         cohort_sheet(write_csv(tmp_path / "cohort.csv", table), "group")
     assert "Miller" not in str(caught.value)

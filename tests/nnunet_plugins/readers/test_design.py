@@ -10,7 +10,7 @@ from nnunet_plugins.errors import UserError
 from nnunet_plugins.readers.confidence import as_ratings
 from nnunet_plugins.readers.design import crossed, missing, not_blind, not_known, periods
 from nnunet_plugins.readers.read_table import read_reads
-from tests.nnunet_plugins.readers.studies import Study, rows, truth, write_csv
+from tests.nnunet_plugins.readers.studies import Study, positive, rows, truth, write_csv
 
 
 def read(folder, table=None, true=None, positive="axSpA"):
@@ -99,6 +99,21 @@ def test_an_order_that_reveals_the_truth(tmp_path):
     assert line.startswith("NOT BLIND: expert, alone: all cases of one class were read before")
 
 
+def test_an_order_of_some_reads_and_times_of_others_are_not_mixed(tmp_path):
+    """The cases with an order are the negative ones: their numbers are below any time."""
+    table = [
+        row
+        | {
+            "date": f"{row['date']} 08:{int(row['order']):02d}",
+            "order": "" if positive(int(row["case"][-2:])) else row["order"],
+        }
+        for row in rows()
+    ]
+    found = read(tmp_path, table)
+    assert not not_blind(found)
+    assert not not_known(found)
+
+
 def test_the_same_order_in_both_arms(tmp_path):
     table = [
         row | {"order": row["case"][-2:]} if row["reader"] == "expert" else row for row in rows()
@@ -137,18 +152,32 @@ def test_the_truth_in_the_readers_table_is_noted(tmp_path):
         ([{"case": "a", "arm": "alone"}], "missing: reader"),
         (changed(of("case_01"), arm="aided"), r"row 43, arm is 'aided'; allowed are alone, assisted"),
         (changed(of("case_01"), date="03/04/2024"), r"row 43, date is '03/04/2024'; expected year-month-day"),
+        (changed(of("case_01"), date="2204-01-08"), "date is '2204-01-08'; a date is between 1990-01-01 and"),
+        (changed(of("case_01"), date="1024-01-08"), r"row 43, date is '1024-01-08'; a date is between"),
         (changed(of("case_01"), confidence="high"), "row 43, confidence is 'high'; expected a number"),
         (changed(of("case_01"), minutes="-2"), "row 43, minutes is -2"),
         (changed(of("case_01"), case=""), "row 43, case is empty"),
         (changed(of("case_01"), reader="R" * 61), "row 43, reader has 61 characters, more than 60"),
+        (changed(of("case_01"), reader="All"), "a reader cannot be called All"),
+        (changed(of("case_01"), reader="model"), "a reader cannot be called model"),
+        (changed(of("case_01"), reader="Expert"), "'expert' and 'Expert' differ in case or blanks only"),
+        (changed(of("case_01"), reader="ex pert"), "'expert' and 'ex pert' differ"),
         (changed(of("case_01"), case="case_02"), r"expert has two rows for case_02 \(alone\)"),
         (changed(of("case_01"), call="maybe"), "3 different values"),
-        (changed(of("case_01"), case="case_77"), "truth of 1 cases with a call is missing: case_77"),
+        (changed(of("case_01"), case="case_77"), "truth of 1 cases with a call or confidence is missing: case_77"),
     ],
 )  # fmt: skip
 def test_a_cell_that_is_not_understood_is_refused(tmp_path, table, message):
     with pytest.raises(UserError, match=message):
         read(tmp_path, table)
+
+
+def test_a_confidence_without_truth_is_refused(tmp_path):
+    table = [{key: row[key] for key in ("case", "reader", "arm", "confidence")} for row in rows()]
+    with pytest.raises(
+        UserError, match=r"truth of 8 cases with a call or confidence is missing: case_12"
+    ):
+        read(tmp_path, table, truth()[:12])
 
 
 def test_one_class_only_is_refused(tmp_path):

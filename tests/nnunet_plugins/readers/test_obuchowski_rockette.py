@@ -10,7 +10,8 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from nnunet_plugins.readers.accuracy import areas, means
-from nnunet_plugins.readers.obuchowski_rockette import analyse, components_of
+from nnunet_plugins.readers.obuchowski_rockette import analyse, components_of, gain_of_reader
+from nnunet_plugins.readers.several import TOO_SHORT, together
 
 
 def covariances(by_test, by_reader, cov3):
@@ -19,14 +20,14 @@ def covariances(by_test, by_reader, cov3):
     By modality: variance and Cov2. By reader: variance and Cov1.
     """
     t, r = len(by_test), len(by_reader)
-    of_test, of_reader = np.array(by_test), np.array(by_reader)
-    variance = of_test[:, None, 0] + of_reader[None, :, 0] - of_test[:, 0].mean()
+    of_test, gain_of_reader = np.array(by_test), np.array(by_reader)
+    variance = of_test[:, None, 0] + gain_of_reader[None, :, 0] - of_test[:, 0].mean()
     found = np.full((t, r, t, r), cov3)
     for i in range(t):
         found[i, :, i] = of_test[i, 1]
         for j in range(r):
             for k in range(t):
-                found[i, j, k, j] = of_reader[j, 1]
+                found[i, j, k, j] = gain_of_reader[j, 1]
             found[i, j, i, j] = variance[i, j]
     return found
 
@@ -121,7 +122,7 @@ def test_franken_with_cov2_below_cov3():
     assert (film.low, film.high) == pytest.approx((0.79908282, 0.89641696), abs=1e-6)
     assert found.means[1].df == pytest.approx(253.64, abs=0.05)
     # The published covariances by reader are rounded to 1e-8, the estimates to 1e-5.
-    first = found.by_reader[1]
+    first = gain_of_reader(FRANKEN[:, 1], FRANKEN_COVARIANCES[:, 1, :, 1])
     assert first.value == pytest.approx(-0.02148, abs=5e-6)
     assert first.p == pytest.approx(0.5919, abs=0.002)
 
@@ -194,6 +195,27 @@ def test_two_readers_that_agree_in_all_cases():
     assert (found.f, found.p) == (0.0, 1.0)
     assert found.difference.value == found.difference.error == 0.0
     assert not math.isnan(found.difference.p)
+
+
+def test_without_variance_there_is_neither_interval_nor_test():
+    """Every case gains the same: the variances of both arms cancel, except for rounding."""
+    marks = np.random.default_rng(5).normal(size=(1, 2, 5)) + np.array([0.0, 0.3])[:, None, None]
+    found = analyse(*means(marks))
+    values, errors = means(marks)
+    of_first = gain_of_reader(values[:, 0], errors[:, 0, :, 0])
+    for one in (found.difference, found.difference_fixed, of_first):
+        assert one.value == pytest.approx(0.3)
+        assert (one.error, one.low, one.high, one.p) == (0.0, None, None, None)
+    assert (found.p, found.p_fixed) == (None, None)
+    assert all(one.low < one.value < one.high for one in (*found.means, *found.means_fixed))
+
+
+def test_every_interval_that_is_too_short_is_marked():
+    """Of the arm alone, not of the other one, in which readers differ."""
+    errors = np.eye(4).reshape(2, 2, 2, 2) / 100
+    found = together(np.array([[0.8, 0.81], [0.7, 0.9]]), errors, "AUC", 20)
+    marked = [(one.table, one.arm) for one in found if TOO_SHORT in one.method]
+    assert marked == [("all readers", "alone")]
 
 
 def test_without_covariances_it_is_the_paired_t_test_of_the_readers(ratings):

@@ -108,6 +108,48 @@ def test_one_reader(tmp_path):
     assert not [one for one in study.findings if one.reader == "all"]
 
 
+def test_all_readers_that_are_wrong_alone_and_right_assisted_have_no_p_value(tmp_path):
+    """Of three cases, nothing follows: McNemar's p is 0.25 for each reader."""
+    calls = {("alone", 1): "no", ("assisted", 1): "yes", ("alone", 0): "no", ("assisted", 0): "no"}
+    reads = [
+        {"case": f"c{case}", "reader": reader, "arm": arm, "call": calls[arm, int(case < 3)]}
+        for reader in "AB"
+        for arm in ("alone", "assisted")
+        for case in range(6)
+    ]
+    write_csv(tmp_path / "reads.csv", reads)
+    write_csv(
+        tmp_path / "truth.csv",
+        [{"case": f"c{i}", "truth": "yes" if i < 3 else "no"} for i in range(6)],
+    )
+    study = analyse_study(find_files(tmp_path, Files()), Choices())
+    for title in ("for readers and cases like these", "for these readers only"):
+        sheet = table(study, f"All readers, {title}")
+        (row,) = [row for row in sheet.rows if row[0] == "sensitivity %"]
+        assert row == ("sensitivity %", "3", "0.0", "100.0", "100.0", "-")
+        assert any(note.startswith("Neither interval nor test") for note in sheet.notes)
+
+
+def test_a_difference_of_areas_needs_one_reader_only(tmp_path):
+    """It is of the cases that this reader read in both arms, whatever others did."""
+    both = [
+        row
+        for row in rows(Study(readers=("A", "B")))
+        if (row["reader"], row["arm"]) != ("B", "assisted")
+    ]
+    write_csv(
+        tmp_path / "reads.csv",
+        [row for row in both if (row["arm"], row["case"]) != ("alone", "case_07")],
+    )
+    write_csv(tmp_path / "truth.csv", truth())
+    study = analyse_study(find_files(tmp_path, Files()), Choices(positive="axSpA"))
+    (row,) = table_rows(study, "AUC, assisted against alone")
+    assert row[:3] == ("AUC", "A", "19")
+    (one,) = [one for one in study.findings if one.table == "AUC, alone against assisted"]
+    assert one.low < one.value < one.high
+    assert 0 < one.p == one.p_holm < 1
+
+
 def test_patients_with_several_cases_are_noted_and_not_named(tmp_path):
     write_csv(tmp_path / "reads.csv", rows())
     write_csv(
@@ -257,6 +299,8 @@ def test_confidences_without_calls(tmp_path):
         (lambda folder: (folder / "masks" / "expert" / "alone").rename(folder / "masks" / "expert" / "first"),
          "holds the folders alone and assisted"),
         (lambda folder: (folder / "masks" / "expert").rename(folder / "masks" / "model"), "cannot be called model"),
+        (lambda folder: (folder / "masks" / "expert").rename(folder / "masks" / "Resident"),
+         "'Resident' and 'resident' differ in case or blanks only"),
         (lambda folder: (folder / "reference").rename(folder / "truth"), "pass --reference DIR"),
         (lambda folder: (folder / "masks").rename(folder / "other"), "neither reads.csv nor masks/"),
     ],
