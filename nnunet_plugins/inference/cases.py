@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from nnunet_plugins.image_files import is_image
 from nnunet_plugins.natural_images import is_natural
 from nnunet_plugins.prediction.inputs import find_inputs
 from nnunet_plugins.prediction.model import Model
+
+#: Names of channels that are MR sequences.
+_MR = re.compile(r"(t[12]w?|stir|pd|flair|dixon|mri?)(?![a-z0-9])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def find_cases(place: Path, model: Model) -> tuple[list[Case], list[str]]:
                 raise
             cases.append(Case(str(folder), dicom=folder, problem=str(error)))
             continue
-        notes += said
+        notes += [*said, *_other_modality(folder, series.slices[0].modality, model)]
         grid = Header(series.size, series.affine)
         cases.append(Case(f"case_{digest_of(series.paths)[:8]}", dicom=folder, grid=grid))
     twice = {case.name for case in cases if [one.name for one in cases].count(case.name) > 1}
@@ -100,6 +104,17 @@ def _single(path: Path, model: Model) -> Case:
             f"{path}: the name of the case is empty; rename the file CASE_0000{model.ending}"
         )
     return Case(name, (path,))
+
+
+def _other_modality(folder: Path, modality: str, model: Model) -> list[str]:
+    """A warning if a series is of CT and the model of MR, or the other way round, as far as the channel shows it."""
+    channel = str(next(iter(model.dataset["channel_names"].values())))
+    kind = "CT" if channel.upper() == "CT" else "MR" if _MR.match(channel) else modality
+    if {kind, modality.upper()} != {"CT", "MR"}:
+        return []
+    return [
+        f"WARNING: {folder}: the series is {modality}, the model is of {channel}: its label map means nothing"
+    ]
 
 
 def _check_series(model: Model) -> None:

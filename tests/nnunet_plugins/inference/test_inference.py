@@ -14,6 +14,7 @@ import pytest
 import SimpleITK as sitk
 
 from dataset_conversion.io.volumes import header_of
+from dataset_conversion.phantoms.dicom import CT, MR, write_series
 from nnunet_plugins.cli import main
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.inference import run as running
@@ -129,6 +130,21 @@ def test_cases_are_files_or_series(model, tmp_path, shared_data):
         find_cases(patients, two)
     with pytest.raises(UserError, match="no such file or folder"):
         find_cases(tmp_path / "none", model)
+
+
+@pytest.mark.parametrize(
+    ("scanner", "channel", "warned"),
+    [(MR, "CT", True), (MR, "T1", False), (MR, "noNorm", False), (CT, "T2 TSE", True), (CT, "CT", False),
+     (CT, "t10", False)],
+)  # fmt: skip
+def test_a_series_of_another_modality_is_noted(model, tmp_path, scanner, channel, warned):
+    write_series(
+        tmp_path / "series", np.zeros((4, 8, 8), np.uint16), np.eye(4), key="k", scanner=scanner
+    )
+    other = replace(model, dataset=model.dataset | {"channel_names": {"0": channel}})
+    (case,), notes = find_cases(tmp_path / "series", other)
+    assert case.dicom == tmp_path / "series"
+    assert [note.startswith("WARNING") for note in notes] == [True] * warned
 
 
 @pytest.mark.integration
