@@ -74,7 +74,7 @@ class FineTuningTrainer(RecordingTrainer):
             source,
             what,
             reads_image=differing(network, self._with_channels(channels + 1)),
-            labels=self.dataset_json.get("labels"),
+            dataset=self.dataset_json,
         )
         names = transfer.parameters_of(network)
         self._loaded = frozenset(names)
@@ -93,6 +93,8 @@ class FineTuningTrainer(RecordingTrainer):
             self.print_to_log_file(
                 f"pretrained: adapted to {channels} image channels: {', '.join(transfer.adapted)}"
             )
+        if transfer.channels:
+            self.print_to_log_file(f"pretrained: {transfer.channels}")
         return transfer
 
     def _set_rates(self, optimizer: torch.optim.Optimizer) -> None:
