@@ -132,6 +132,10 @@ def test_mistakes(tmp_path, references, said):
     regions[other]["labels"] = dict(reversed(making.REGIONS["labels"].items()))
     with pytest.raises(UserError, match="order of regions is"):
         check_same_dataset(regions)
+    write(tmp_path / "odd" / "b.nii.gz", truth("b"))
+    write(tmp_path / "odd" / "a.nii.gz", np.where(truth("a") == 2, 9, truth("a")))
+    odd = ["--reference", str(tmp_path / "odd"), str(good), "--members", "1"]
+    assert "a.nii.gz: holds values 9, which dataset.json of the models does not" in said(*use, *odd)
     fewer = model(tmp_path, "D", slice(2, 4), 0.6)
     for path in (fewer / "fold_1" / "validation").iterdir():
         path.unlink()
