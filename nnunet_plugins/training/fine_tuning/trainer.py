@@ -93,6 +93,14 @@ class FineTuningTrainer(RecordingTrainer):
             self.print_to_log_file(
                 f"pretrained: adapted to {channels} image channels: {', '.join(transfer.adapted)}"
             )
+        strides = [
+            one.get("architecture", {}).get("arch_kwargs", {}).get("strides")
+            for one in (source.configuration, self.configuration_manager.configuration)
+        ]
+        if all(strides) and strides[0] != strides[1]:
+            self.print_to_log_file(
+                f"pretrained: the strides of the source are {strides[0]}, here {strides[1]}"
+            )
         if transfer.channels:
             self.print_to_log_file(f"pretrained: {transfer.channels}")
         return transfer

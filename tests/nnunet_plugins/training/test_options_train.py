@@ -7,14 +7,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from nnunetv2.run.run_training import maybe_load_checkpoint
+from nnunetv2.training.logging.nnunet_logger import MetaLogger
 from torch.testing import assert_close
 
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.training.accumulation import AccumulatingTrainer
-from nnunet_plugins.training.early_stopping import is_over
+from nnunet_plugins.training.early_stopping import EarlyStoppingTrainer, is_over
 from nnunet_plugins.training.losses import OutputsLoss, build_loss
 from nnunet_plugins.training.losses.boundary import BoundaryWeights
 from nnunet_plugins.training.weight_maps.trainer import MapLoss
@@ -313,6 +315,37 @@ def test_it_stops_after_patience_epochs_without_a_better_average() -> None:
     assert is_over([nan, nan], 1)
     assert not is_over([0.5, 0.4, 0.3], 1, min_epochs=4)
     assert is_over([0.5, 0.4, 0.3, 0.2], 1, min_epochs=4)
+
+
+class _Scored(EarlyStoppingTrainer):
+    """Only the end of a validation epoch, with nnU-Net's own logger."""
+
+    def __init__(self, procedure: dict[str, Any], folder: Path) -> None:
+        self.procedure, self.is_ddp, self.current_epoch = procedure, False, 0
+        self.logger = MetaLogger(str(folder), False)
+
+    def print_to_log_file(self, *args: Any, **_: Any) -> None:
+        print(*args)
+
+    def averages(self, dice: list[int | None]) -> list[float]:
+        for self.current_epoch, one in enumerate(dice):
+            hits, misses = (0, 0) if one is None else (one, 20 - 2 * one)
+            counts = {"tp_hard": np.array([hits]), "fp_hard": np.array([misses])}
+            self.on_validation_epoch_end([{**counts, "fn_hard": np.array([0]), "loss": 0.0}])
+        return self.logger.get_value("ema_fg_dice", step=None)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value", "ignore:Mean of empty slice")
+def test_an_epoch_without_pseudo_dice_does_not_end_a_training_that_improves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stops = {"early_stopping": {"patience": 3}}
+    found = _Scored(stops, tmp_path).averages([None, 1, 2, None, 5, 6, 7])
+    assert np.isnan(found[0])
+    assert_close(found[1:], [0.1, 0.11, 0.11, 0.149, 0.1941, 0.24469])
+    assert not any(is_over(found[:n], 3) for n in range(8))
+    assert "no pseudo-Dice in this epoch" in capsys.readouterr().out
+    assert np.isnan(_Scored({}, tmp_path).averages([1, None, 2])[-1])  # nnU-Net's
 
 
 @pytest.mark.integration
