@@ -62,7 +62,7 @@ def test_files_that_do_not_fit_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("value", [np.nan, 1.5, -3])
-def test_values_that_are_no_probabilities_are_named(tmp_path, value):
+def test_values_outside_of_0_to_1_are_named(tmp_path, value):
     values = np.full((2, 3, 4, 5), 0.5, np.float32)
     values[1, 2, 3, 4] = value
     np.savez_compressed(tmp_path / "a.npz", probabilities=values)

@@ -63,7 +63,7 @@ def test_axes_of_training_and_prediction(
     assert trainer.inference_allowed_mirroring_axes == predicted
 
 
-def test_a_procedure_beside_the_configurations_is_refused(data: tiny.Tiny) -> None:
+def test_a_procedure_outside_of_the_configurations_is_refused(data: tiny.Tiny) -> None:
     plans = tiny.replanned(data, "TopPlans", training={})
     file = data.preprocessed / "TopPlans.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"training": {"epochs": 7}}))
