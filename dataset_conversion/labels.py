@@ -221,6 +221,19 @@ def label_values(names: Mapping[Any, Any]) -> dict[str, Value]:
     return {str(name): _value(name, value) for name, value in names.items()}
 
 
+def region_order(labels: Mapping[str, Any]) -> list[str]:
+    """Return the names in dataset.json's order, if there are regions: that of a network's outputs.
+
+    Without regions the outputs are in the order of the values, and the list is empty.
+
+    >>> region_order({"background": 0, "spine": [1, 2], "disc": 2}), region_order({"background": 0, "disc": 1})
+    (['spine', 'disc'], [])
+    """
+    if not any(isinstance(value, list | tuple) and len(value) > 1 for value in labels.values()):
+        return []
+    return [name for name in labels if name not in (BACKGROUND, IGNORE)]
+
+
 def template(values: Sequence[int]) -> str:
     """Return the text of a labels file to fill in, for values found in masks."""
     entries: dict[str, int] = {BACKGROUND: 0}

@@ -18,7 +18,14 @@ from nnunet_plugins.ensemble.averaging import averaged_labels
 from nnunet_plugins.ensemble.members import Member
 from nnunet_plugins.ensemble.postprocessing import Dice, Step, determine, keep_largest, mean
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.cases import LabelMap, check_geometry, read, with_axes_of
+from nnunet_plugins.evaluation.cases import (
+    LabelMap,
+    check_geometry,
+    listed,
+    read,
+    values_in,
+    with_axes_of,
+)
 from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.evaluation.overlap import counts_of, encode, joint_counts, overlap
 from nnunet_plugins.evaluation.pairs import label_maps
@@ -114,7 +121,8 @@ def choose(
         progress: wraps the lists of cases.
 
     Raises:
-        UserError: a reference or probabilities are missing, or probabilities do not fit their model's label map.
+        UserError: a reference or probabilities are missing, a reference holds values that are not declared, or
+            probabilities do not fit their model's label map.
     """
     cases, labels = sorted(members[0].maps), members[0].labels
     true = label_maps(references)
@@ -133,6 +141,7 @@ def choose(
     scored: list[list[Dice]] = [[] for _ in groups]
     for case in progress(cases) if progress else cases:
         reference = read(true[case])
+        _check_reference(reference, labels)
         for member in averaged:
             _check_probabilities(member, case)
         for group, found in zip(groups, scored, strict=True):
@@ -207,6 +216,15 @@ def _shaped(labels: NDArray[Any], stored: LabelMap, path: Path) -> NDArray[Any]:
             "validate again (nnUNetv2_train ... --val --npz)"
         )
     return labels.reshape(stored.voxels.shape)
+
+
+def _check_reference(reference: LabelMap, labels: Labels) -> None:
+    known = labels.known.union([] if labels.ignore is None else [labels.ignore])
+    if unknown := sorted(values_in(reference.voxels) - known):
+        raise UserError(
+            f"{reference.path}: holds values {listed(unknown)}, which dataset.json of the models does not declare; "
+            f"known are {listed(sorted(known))}: correct the file, or pass --reference DIR"
+        )
 
 
 def _check_probabilities(member: Member, case: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dataset_conversion.labels import region_order
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import listed
 from nnunet_plugins.evaluation.labels import Labels, read_labels
@@ -15,6 +16,9 @@ from nnunet_plugins.evaluation.validation import FOLDER, validation_maps, why_tr
 from nnunet_plugins.model_folder import is_model, read_model, scored_folds
 from nnunet_plugins.prediction.model import CHECKPOINT, Model
 from nnunet_plugins.prediction.record import weights_of
+
+#: Entries of dataset.json in which the models of an ensemble are equal.
+_SAME = ("labels", "regions_class_order", "channel_names", "file_ending", "nnunet_plugins")
 
 
 @dataclass(frozen=True)
@@ -101,14 +105,9 @@ def check_same_dataset(datasets: Mapping[Path, Mapping[str, Any]]) -> None:
     """
     (first, known), *others = datasets.items()
     for path, dataset in others:
-        for key in (
-            "labels",
-            "regions_class_order",
-            "channel_names",
-            "file_ending",
-            "nnunet_plugins",
-        ):
-            a, b = known.get(key), dataset.get(key)
+        pairs = {key: (known.get(key), dataset.get(key)) for key in _SAME}
+        orders = (region_order(one.get("labels", {})) for one in (known, dataset))
+        for key, (a, b) in {**pairs, "order of regions": tuple(orders)}.items():
             if a != b:
                 raise UserError(
                     f"{path}: {key} is {b!s:.80}, in {first} it is {a!s:.80}; an ensemble needs models of the same "

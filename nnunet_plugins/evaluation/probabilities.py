@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from nnunet_plugins.errors import UserError
 
 _ENTRY = "probabilities.npy"
+_ROUNDING = 1e-3  # of values in half precision
+_BROKEN = (OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 _FIX = "predict again with --save_probabilities, or validate again (nnUNetv2_train ... --val --npz)"
 
 
@@ -21,7 +24,7 @@ def classes(path: Path) -> Iterator[NDArray[Any]]:
     """Yield the maps (z, y, x) of an .npz file, float32, in the order of the classes; one is in memory at a time.
 
     Raises:
-        UserError: the file cannot be read, or is not one of nnU-Net's.
+        UserError: the file cannot be read, is not one of nnU-Net's, or holds values outside of 0 to 1.
     """
     try:
         with zipfile.ZipFile(path) as archive, archive.open(_ENTRY) as stream:
@@ -31,8 +34,14 @@ def classes(path: Path) -> Iterator[NDArray[Any]]:
                 content = stream.read(size)
                 if len(content) != size:
                     raise ValueError("it ends early")
-                yield np.frombuffer(content, dtype).reshape(shape[1:]).astype(np.float32)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+                found = np.frombuffer(content, dtype).reshape(shape[1:]).astype(np.float32)
+                low, high = found.min(), found.max()
+                if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):  # also NaN
+                    raise ValueError(
+                        f"it holds {low} to {high}, outside of 0 to 1; are these logits?"
+                    )
+                yield found
+    except _BROKEN as error:
         raise UserError(f"{path}: probabilities cannot be read ({error}); {_FIX}") from error
 
 
@@ -45,7 +54,7 @@ def shape_of(path: Path) -> tuple[int, ...]:
     try:
         with zipfile.ZipFile(path) as archive, archive.open(_ENTRY) as stream:
             return _header(stream)[0]
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except _BROKEN as error:
         raise UserError(f"{path}: probabilities cannot be read ({error}); {_FIX}") from error
 
 

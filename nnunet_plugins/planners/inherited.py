@@ -93,13 +93,7 @@ class Inherited:
                 build(network, architecture, n, labels.num_segmentation_heads, True, patch)
                 for n in (channels, channels + 1)
             )
-        choose(
-            mine,
-            self.source,
-            self.what,
-            reads_image=differing(mine, other),
-            labels=dataset["labels"],
-        )
+        choose(mine, self.source, self.what, reads_image=differing(mine, other), dataset=dataset)
 
 
 def inherit(entry: Mapping[str, Any], *, trust: bool) -> tuple[dict[str, Any], Inherited]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.training.losses.terms import divided_by
 from nnunet_plugins.training.recording import RecordingTrainer
 
 _CLIP = 12  # nnU-Net's limit for the norm of the gradient
@@ -32,8 +34,9 @@ def parts_of(batch: dict[str, Any], count: int) -> Iterator[tuple[Any, Any]]:
 class AccumulatingTrainer(RecordingTrainer):
     """Adds up the gradients of the parts of a batch and then takes one step.
 
-    With a loss that is a mean over samples and normalisation by instance, the step is that of the whole batch. Batch
-    Dice is computed over each part, and batch normalisation uses the statistics of each part.
+    With Dice per sample and normalisation by instance, the step is that of the whole batch; means that are weighted
+    (classes, voxels, ignored voxels) divide by the weights of the whole batch. Batch Dice is computed over each part,
+    and batch normalisation uses the statistics of each part.
     """
 
     def initialize(self) -> None:
@@ -59,14 +62,17 @@ class AccumulatingTrainer(RecordingTrainer):
             return whole
         self.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.device)
-        for data, target in parts_of(batch, count):
+        parts = [(data, _moved(target, self.device)) for data, target in parts_of(batch, count)]
+        weights: Tensor | None = None
+        for data, target in parts:
             data = data.to(self.device, non_blocking=True)
-            move = [one.to(self.device, non_blocking=True) for one in _listed(target)]
             # As nnU-Net: half precision on CUDA only. MPS has no autocast, not even one that is switched off.
             cuda = self.device.type == "cuda"
             with torch.autocast("cuda") if cuda else nullcontext():
-                loss = self.loss(self.network(data), move if isinstance(target, list) else move[0])
-            loss = loss / count
+                output = self.network(data)
+                if weights is None:
+                    weights = self._mean_weights(output, [target for _, target in parts])
+                loss = self._loss_of_part(output, target, weights) / count
             (loss if self.grad_scaler is None else self.grad_scaler.scale(loss)).backward()
             total += loss.detach()
         if self.grad_scaler is not None:
@@ -79,6 +85,33 @@ class AccumulatingTrainer(RecordingTrainer):
             self.grad_scaler.update()
         return {"loss": total.cpu().numpy()}
 
+    def _loss_of_part(self, output: Any, target: Any, weights: Tensor) -> Tensor:
+        rest = iter(weights)
+        with divided_by(lambda _: next(rest)):
+            loss: Tensor = self.loss(output, target)
+        return loss
 
-def _listed(target: Any) -> list[torch.Tensor]:
-    return target if isinstance(target, list) else [target]
+    @torch.no_grad()
+    def _mean_weights(self, output: Any, targets: Sequence[Any]) -> Tensor:
+        """Mean over the parts of each sum of weights that the loss divides by, in the order in which it does.
+
+        The sums follow from the targets, so the output of any part serves to compute them.
+        """
+        sums: list[Tensor] = []
+
+        def seen(total: Tensor) -> Tensor:
+            sums.append(total.float())
+            return total
+
+        with divided_by(seen):
+            for target in targets:
+                self.loss(output, target)
+                if not sums:
+                    return torch.zeros(0)
+        return torch.stack(sums).view(len(targets), -1).mean(0)
+
+
+def _moved(target: Any, device: torch.device) -> Any:
+    if isinstance(target, list):
+        return [_moved(one, device) for one in target]
+    return target.to(device, non_blocking=True)

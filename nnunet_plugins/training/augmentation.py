@@ -123,6 +123,15 @@ def initial_patch(spec: Mapping[str, Any], patch: Sequence[int]) -> list[int]:
     return [math.ceil(round(size, 6)) for size in sizes]
 
 
+def mirrors(chosen: str | Mapping[str, Any]) -> bool:
+    """Whether the value of ``training.augmentation`` mirrors images.
+
+    >>> mirrors("nnunet"), mirrors("none"), mirrors({"flip": {"p": 0.5}}), mirrors({"gamma": {"p": 0.5}})
+    (True, False, True, False)
+    """
+    return chosen == "nnunet" or "flip" in chosen
+
+
 def transforms(
     spec: Mapping[str, Any], patch: Sequence[int], mirror_axes: Sequence[int]
 ) -> list[BasicTransform]:

@@ -8,7 +8,7 @@ from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from batchgeneratorsv2.transforms.utils.nnunet_masking import MaskImageTransform
 
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.training.augmentation import check_rank, initial_patch, transforms
+from nnunet_plugins.training.augmentation import check_rank, initial_patch, mirrors, transforms
 from nnunet_plugins.training.mirroring import allowed_mirror_axes
 from nnunet_plugins.training.recording import RecordingTrainer
 
@@ -43,7 +43,7 @@ class AugmentingTrainer(RecordingTrainer):
         if isinstance(chosen, dict):
             check_rank(chosen, len(patch))
             initial = initial_patch(chosen, patch)
-        if chosen == "none" or (isinstance(chosen, dict) and "flip" not in chosen):
+        if not mirrors(chosen):
             # Prediction must not mirror what training did not mirror.
             allowed, reason = (), f"mirroring is off: training.augmentation is {chosen}"
         self.print_to_log_file(reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,18 @@ class EarlyStoppingTrainer(RecordingTrainer):
                 )
                 raise _StoppedError
         super().on_epoch_start()
+
+    def on_validation_epoch_end(self, val_outputs: list[dict[str, Any]]) -> None:
+        """nnU-Net's end, after which an epoch without a pseudo-Dice leaves the moving average as it was.
+
+        The pseudo-Dice is NaN if no batch holds a voxel of any label; nnU-Net's average would then be NaN for ever.
+        """
+        super().on_validation_epoch_end(val_outputs)
+        averages = self.logger.get_value("ema_fg_dice", step=None)
+        if "early_stopping" in self.procedure and np.isnan(averages[-1]):
+            before = [one for one in averages if not np.isnan(one)]
+            averages[-1] = before[-1] if before else self.logger.get_value("mean_fg_dice", step=-1)
+            self.print_to_log_file("early stopping: no pseudo-Dice in this epoch")
 
     def run_training(self) -> None:
         """nnU-Net's training, which may end before its last epoch."""

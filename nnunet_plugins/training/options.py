@@ -55,7 +55,7 @@ def pretrained(value: Any) -> bool:
 
 
 EARLY_STOPPING = (
-    'an object with "patience", a number of epochs of 1 or more, and if needed "min_epochs", both below epochs; '
+    'an object with "patience", a number of epochs from 1 to epochs - 2, and if needed "min_epochs", below epochs; '
     "the training stops when the moving average of the pseudo-Dice has had no new best value for that long"
 )
 early_stopping = fields({"patience": integer(1)}, {"min_epochs": integer(1)})

@@ -7,11 +7,12 @@ nnU-Net's defaults.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.training import options
-from nnunet_plugins.training.augmentation import problem
+from nnunet_plugins.training.augmentation import mirrors, problem
 from nnunet_plugins.training.checks import (
     Check,
     axes,
@@ -76,14 +77,14 @@ KEYS: dict[str, tuple[Check, str]] = {
     "epochs": (integer(1), "an integer of 1 or more"),
     "iterations_per_epoch": (integer(1), "an integer of 1 or more"),
     "validation_iterations_per_epoch": (integer(1), "an integer of 1 or more"),
-    "initial_lr": (number(0, above=True), "a number above 0"),
+    "initial_lr": (number(0, 1e6, above=True), "a number above 0, at most 1e6"),
     "lr_schedule": (one_of(*SCHEDULES), " or ".join(SCHEDULES)),
     "lr_decay": (
         number(0, 1, above=True),
         "a factor per epoch, or per lr_step with schedule step, above 0, at most 1",
     ),
     "lr_step": (integer(1), "a number of iterations, an integer of 1 or more"),
-    "weight_decay": (number(0), "a number of 0 or more"),
+    "weight_decay": (number(0, 1e6), "a number from 0 to 1e6"),
     "optimizer": (one_of(*OPTIMIZERS), " or ".join(OPTIMIZERS)),
     "momentum": (lambda v: number(0)(v) and v < 1, "a number of 0 or more, below 1 (SGD's)"),
     "loss": (
@@ -119,8 +120,14 @@ KEYS: dict[str, tuple[Check, str]] = {
 _REQUIRED = {"exponential": ("lr_decay",), "step": ("lr_decay", "lr_step")}
 
 
-def read_procedure(configuration: Mapping[str, Any]) -> dict[str, Any]:
+def read_procedure(
+    configuration: Mapping[str, Any], plans: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """The validated ``training`` entry of a plans configuration; {} if it has none.
+
+    Args:
+        configuration: with what it inherits.
+        plans: that hold it, in which a misplaced entry is searched too.
 
     >>> read_procedure({"training": {"epochs": 50, "optimizer": "Adam"}})
     {'epochs': 50, 'optimizer': 'Adam'}
@@ -129,8 +136,19 @@ def read_procedure(configuration: Mapping[str, Any]) -> dict[str, Any]:
     nnunet_plugins.errors.UserError: plans: training.optimizer is 'Lion'; allowed: SGD or Adam or AdamW
 
     Raises:
-        UserError: an unknown key, a value that is not allowed, or a schedule without the keys that it requires.
+        UserError: an unknown key, a value that is not allowed, a schedule without the keys that it requires, a
+            combination without effect, or an entry that is misplaced or whose name is misspelt.
     """
+    for keys, where in (
+        (set(configuration) - {"training"}, "the configuration"),
+        (configuration.get("architecture", ()), "the architecture"),
+        (plans or (), "the top level"),
+    ):
+        if found := get_close_matches("training", keys, cutoff=0.75):
+            raise UserError(
+                f"plans: {where} has the key {found[0]!r}, which nothing reads; the procedure is the entry "
+                "'training' of a configuration: move or rename it"
+            )
     entry = configuration.get("training", {})
     if not isinstance(entry, dict):
         raise UserError(
@@ -153,6 +171,12 @@ def read_procedure(configuration: Mapping[str, Any]) -> dict[str, Any]:
                 f"plans: training.lr_schedule is {schedule!r}, which requires training.{key}: {KEYS[key][1]}"
             )
     _check_epochs(entry)
+    chosen = entry.get("augmentation", "nnunet")
+    if entry.get("mirror_axes") and not mirrors(chosen):
+        raise UserError(
+            f"plans: training.mirror_axes is {entry['mirror_axes']}, but training.augmentation {chosen} mirrors "
+            'nothing; set mirror_axes to [], or augmentation to an object with {"flip": {"p": 0.5}}'
+        )
     loss = entry.get("loss", {"ce": 1})
     if "voxel_weights" in entry and not any(_weight(loss[name]) for name in loss if name != "dice"):
         raise UserError(
@@ -165,12 +189,14 @@ def _check_epochs(entry: Mapping[str, Any]) -> None:
     """Raise UserError if a number of epochs is never reached."""
     epochs = entry.get("epochs", 1000)  # nnU-Net's
     for key, part, most in (
-        ("early_stopping", "patience", epochs - 1),
+        # The training stops before an epoch, and the first one may be the best.
+        ("early_stopping", "patience", max(epochs - 2, 0)),
         ("early_stopping", "min_epochs", epochs - 1),
         ("pretrained", "freeze_epochs", epochs),
     ):
         value = entry.get(key, {}).get(part, 0)
         if value > most:
             raise UserError(
-                f"plans: training.{key}.{part} is {value}, but there are {epochs} epochs; allowed: up to {most}"
+                f"plans: training.{key}.{part} is {value}, but there are {epochs} epochs; allowed: up to {most}, "
+                "or more epochs"
             )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset_conversion.io.atomic_files import digest_json
+from dataset_conversion.labels import region_order
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.plans_file import read_object, resolve
 
@@ -149,7 +150,11 @@ def _of_plans(started: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 def _of_dataset(started: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     first, second = (
-        {key: side["dataset_json"].get(key) for key in _OF_DATASET} for side in (started, now)
+        {
+            **{key: side["dataset_json"].get(key) for key in _OF_DATASET},
+            "order of regions": region_order(side["dataset_json"].get("labels") or {}),
+        }
+        for side in (started, now)
     )
     return _differences(first, second, ("dataset.json",))
 

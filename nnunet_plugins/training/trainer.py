@@ -64,7 +64,7 @@ class PluginTrainer(
         device: torch.device = torch.device("cuda"),  # noqa: B008
     ) -> None:
         super().__init__(plans, configuration, fold, dataset_json, device)
-        self.procedure = read_procedure(self.configuration_manager.configuration)
+        self.procedure = read_procedure(self.configuration_manager.configuration, plans)
         for key, attribute in _ATTRIBUTES.items():
             if key in self.procedure:
                 setattr(self, attribute, self.procedure[key])

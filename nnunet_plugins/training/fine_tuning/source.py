@@ -10,6 +10,7 @@ import hashlib
 import io
 import pickle
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -56,14 +57,18 @@ class Source:
     @property
     def configuration(self) -> dict[str, Any]:
         """The configuration of the plans that the weights were trained with; {} if it is not recorded."""
-        name = self.arguments.get("configuration", "")
-        return resolve(self.arguments.get("plans", {}), name) if name else {}
+        name = self.arguments.get("configuration")
+        return resolve(_mapping(self.arguments, "plans"), name) if isinstance(name, str) else {}
+
+    @property
+    def dataset(self) -> Mapping[str, Any]:
+        """The dataset.json of their training; {} if it is not recorded."""
+        return _mapping(self.arguments, "dataset_json")
 
     @property
     def labels(self) -> Mapping[str, Any]:
         """Labels of their dataset; {} if they are not recorded."""
-        found: Mapping[str, Any] = self.arguments.get("dataset_json", {}).get("labels", {})
-        return found
+        return _mapping(self.dataset, "labels")
 
     def __str__(self) -> str:
         return f"{self.path}: {self.checkpoint}" if self.checkpoint else str(self.path)
@@ -123,7 +128,8 @@ def _found(path: Path, wanted: str | None) -> tuple[str, bytes]:
                 f"{path}: pretrained.checkpoint is {wanted!r}, but the source is neither a folder nor a zip; omit it"
             )
         return "", path.read_bytes()
-    except (OSError, zipfile.BadZipFile) as error:
+    # RuntimeError: encrypted, or compressed by an unknown method.
+    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
             f"{path}: pretrained.source cannot be read ({error}); expected a model folder, a zip of "
             "nnUNetv2_export_model_to_zip, or a checkpoint"

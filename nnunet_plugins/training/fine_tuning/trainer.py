@@ -74,7 +74,7 @@ class FineTuningTrainer(RecordingTrainer):
             source,
             what,
             reads_image=differing(network, self._with_channels(channels + 1)),
-            labels=self.dataset_json.get("labels"),
+            dataset=self.dataset_json,
         )
         names = transfer.parameters_of(network)
         self._loaded = frozenset(names)
@@ -93,6 +93,16 @@ class FineTuningTrainer(RecordingTrainer):
             self.print_to_log_file(
                 f"pretrained: adapted to {channels} image channels: {', '.join(transfer.adapted)}"
             )
+        strides = [
+            one.get("architecture", {}).get("arch_kwargs", {}).get("strides")
+            for one in (source.configuration, self.configuration_manager.configuration)
+        ]
+        if all(strides) and strides[0] != strides[1]:
+            self.print_to_log_file(
+                f"pretrained: the strides of the source are {strides[0]}, here {strides[1]}"
+            )
+        if transfer.channels:
+            self.print_to_log_file(f"pretrained: {transfer.channels}")
         return transfer
 
     def _set_rates(self, optimizer: torch.optim.Optimizer) -> None:

@@ -6,11 +6,27 @@ voxels, or None.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor, nn, zeros_like
 from torch.nn import functional as F
+
+_denominator: ContextVar[Callable[[Tensor], Tensor]] = ContextVar(
+    "denominator", default=lambda total: total
+)
+
+
+@contextmanager
+def divided_by(denominator: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """Within it, weighted means divide by what ``denominator`` returns for the sum of their weights."""
+    token = _denominator.set(denominator)
+    try:
+        yield
+    finally:
+        _denominator.reset(token)
 
 
 class DiceOfClasses(nn.Module):
@@ -161,5 +177,5 @@ def _mean(losses: Tensor, valid: Tensor | None) -> Tensor:
 
 def _over(losses: Tensor, weights: Tensor) -> Tensor:
     """Sum of losses per sum of weights; 0 if all weights are 0."""
-    total = weights.sum()
+    total = _denominator.get()(weights.sum())
     return losses.sum() / torch.where(total > 0, total, 1)

@@ -51,6 +51,20 @@ def test_files_that_do_not_fit_are_named(tmp_path):
     damaged.write_bytes(good.read_bytes()[:200])
     with pytest.raises(UserError, match=r"damaged\.npz: probabilities cannot be read"):
         averaged_labels([damaged])
+    content = bytearray(good.read_bytes())
+    content[90:140] = bytes(one ^ 0x5A for one in content[90:140])
+    damaged.write_bytes(content)
+    with pytest.raises(UserError, match=r"damaged\.npz: probabilities cannot be read"):
+        averaged_labels([damaged])
     np.savez(tmp_path / "objects.npz", probabilities=np.array([{}], dtype=object))
     with pytest.raises(UserError, match=r"objects\.npz: .*expected \(classes, z, y, x\)"):
         shape_of(tmp_path / "objects.npz")
+
+
+@pytest.mark.parametrize("value", [np.nan, 1.5, -3])
+def test_values_outside_of_0_to_1_are_named(tmp_path, value):
+    values = np.full((2, 3, 4, 5), 0.5, np.float32)
+    values[1, 2, 3, 4] = value
+    np.savez_compressed(tmp_path / "a.npz", probabilities=values)
+    with pytest.raises(UserError, match=r"a\.npz: .*outside of 0 to 1"):
+        averaged_labels([tmp_path / "a.npz"])

@@ -11,8 +11,9 @@ import SimpleITK as sitk
 
 from nnunet_plugins.cli import main
 from nnunet_plugins.ensemble.choose import choose
-from nnunet_plugins.ensemble.members import read_members
+from nnunet_plugins.ensemble.members import check_same_dataset, read_members
 from nnunet_plugins.ensemble.postprocessing import determine
+from nnunet_plugins.errors import UserError
 from tests.contract import making
 
 CASES = ("a", "b")
@@ -127,6 +128,15 @@ def test_mistakes(tmp_path, references, said):
     other = model(tmp_path, "C", slice(2, 4), 0.6)
     (other / "dataset.json").write_text(json.dumps(making.REGIONS))
     assert "an ensemble needs models of the same dataset" in said(*use, str(good), str(other))
+    regions = {path: dict(making.REGIONS) for path in (good, other)}
+    check_same_dataset(regions)
+    regions[other]["labels"] = dict(reversed(making.REGIONS["labels"].items()))
+    with pytest.raises(UserError, match="order of regions is"):
+        check_same_dataset(regions)
+    write(tmp_path / "odd" / "b.nii.gz", truth("b"))
+    write(tmp_path / "odd" / "a.nii.gz", np.where(truth("a") == 2, 9, truth("a")))
+    odd = ["--reference", str(tmp_path / "odd"), str(good), "--members", "1"]
+    assert "a.nii.gz: holds values 9, which dataset.json of the models does not" in said(*use, *odd)
     fewer = model(tmp_path, "D", slice(2, 4), 0.6)
     for path in (fewer / "fold_1" / "validation").iterdir():
         path.unlink()

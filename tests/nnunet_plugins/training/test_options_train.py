@@ -7,14 +7,19 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from nnunetv2.run.run_training import maybe_load_checkpoint
+from nnunetv2.training.logging.nnunet_logger import MetaLogger
 from torch.testing import assert_close
 
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.training.accumulation import AccumulatingTrainer
-from nnunet_plugins.training.early_stopping import is_over
+from nnunet_plugins.training.early_stopping import EarlyStoppingTrainer, is_over
+from nnunet_plugins.training.losses import OutputsLoss, build_loss
+from nnunet_plugins.training.losses.boundary import BoundaryWeights
+from nnunet_plugins.training.weight_maps.trainer import MapLoss
 from tests.nnunet_plugins import tiny
 from tests.nnunet_plugins.training.test_matrix import SHORT
 
@@ -195,14 +200,18 @@ def test_a_checkpoint_that_is_not_complete_does_not_replace_the_former(
     assert not list(file.parent.glob("*.partial"))
 
 
+def squares(output: torch.Tensor, target: list[torch.Tensor]) -> torch.Tensor:
+    return (output - target[0]).square().mean()
+
+
 class _Whole(AccumulatingTrainer):
     """Only the step; the attributes are set by the test."""
 
-    def __init__(self, count: int, network: torch.nn.Module) -> None:
+    def __init__(self, count: int, network: torch.nn.Module, loss: Any = squares) -> None:
         self.procedure = {"accumulate": count}
         self.network, self.device, self.grad_scaler = network, torch.device("cpu"), None
         self.optimizer = torch.optim.SGD(network.parameters(), 0.1)
-        self.loss = lambda output, target: (output - target[0]).square().mean()
+        self.loss = loss
 
 
 def test_a_step_in_parts_is_nnunets_step_of_the_whole_batch() -> None:
@@ -217,6 +226,54 @@ def test_a_step_in_parts_is_nnunets_step_of_the_whole_batch() -> None:
     assert not torch.equal(steps[0][1], start.weight)
     for loss, weight in steps[1:]:
         assert loss == pytest.approx(steps[0][0], rel=1e-5)
+        assert_close(weight, steps[0][1])
+
+
+@pytest.mark.parametrize(
+    ("terms", "ignore"),
+    [
+        ({"dice": 1, "ce": 1}, None),
+        ({"dice": 1, "ce": 1, "bce": 0.5, "focal": 1}, 3),
+        ({"ce": {"weight": 1, "classes": {"disc": 5, "background": 0.1}}}, None),
+    ],
+)
+@pytest.mark.parametrize(
+    "near", [None, BoundaryWeights(distance=1, weight=5, spacing=[1, 1], size=[8, 8])]
+)
+def test_weighted_means_divide_by_the_weights_of_the_whole_batch(
+    terms: Any, ignore: int | None, near: Any
+) -> None:
+    """Parts with other numbers of voxels of a class, near a boundary, or ignored; two outputs and a map."""
+    target = torch.zeros(4, 1, 8, 8)
+    target[0] = 3 if ignore else 0
+    target[1, :, :6] = 3 if ignore else 1
+    target[2:] = torch.randint(3, (2, 1, 8, 8))
+    loss = build_loss(
+        terms, regions=False, ignore_label=ignore, batch_dice=False, ddp=False, names=["background", "bone", "disc"],
+        near=near,
+    )  # fmt: skip
+    both = MapLoss(OutputsLoss(loss, torch.nn.Identity(), [("logits", 1.0), ("logits", 0.5)]))
+    weights = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 1, 8, 8)
+    mapped = torch.cat([target, weights], 1)
+    batch = {"data": torch.randn(4, 1, 8, 8), "target": [mapped, mapped[..., ::2, ::2]]}
+    start = torch.nn.Conv2d(1, 3, 3, padding=1)
+
+    class Two(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = torch.nn.Conv2d(1, 3, 3, padding=1)
+            self.conv.load_state_dict(start.state_dict())
+
+        def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+            return [self.conv(x), self.conv(x)[..., ::2, ::2]]
+
+    steps = []
+    for count in (1, 2, 4):
+        network = Two()
+        value = _Whole(count, network, both).train_step(batch)["loss"].item()
+        steps.append((value, network.conv.weight.detach()))
+    for value, weight in steps[1:]:
+        assert value == pytest.approx(steps[0][0], rel=1e-5)
         assert_close(weight, steps[0][1])
 
 
@@ -258,6 +315,37 @@ def test_it_stops_after_patience_epochs_without_a_better_average() -> None:
     assert is_over([nan, nan], 1)
     assert not is_over([0.5, 0.4, 0.3], 1, min_epochs=4)
     assert is_over([0.5, 0.4, 0.3, 0.2], 1, min_epochs=4)
+
+
+class _Scored(EarlyStoppingTrainer):
+    """Only the end of a validation epoch, with nnU-Net's own logger."""
+
+    def __init__(self, procedure: dict[str, Any], folder: Path) -> None:
+        self.procedure, self.is_ddp, self.current_epoch = procedure, False, 0
+        self.logger = MetaLogger(str(folder), False)
+
+    def print_to_log_file(self, *args: Any, **_: Any) -> None:
+        print(*args)
+
+    def averages(self, dice: list[int | None]) -> list[float]:
+        for self.current_epoch, one in enumerate(dice):
+            hits, misses = (0, 0) if one is None else (one, 20 - 2 * one)
+            counts = {"tp_hard": np.array([hits]), "fp_hard": np.array([misses])}
+            self.on_validation_epoch_end([{**counts, "fn_hard": np.array([0]), "loss": 0.0}])
+        return self.logger.get_value("ema_fg_dice", step=None)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value", "ignore:Mean of empty slice")
+def test_an_epoch_without_pseudo_dice_does_not_end_a_training_that_improves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stops = {"early_stopping": {"patience": 3}}
+    found = _Scored(stops, tmp_path).averages([None, 1, 2, None, 5, 6, 7])
+    assert np.isnan(found[0])
+    assert_close(found[1:], [0.1, 0.11, 0.11, 0.149, 0.1941, 0.24469])
+    assert not any(is_over(found[:n], 3) for n in range(8))
+    assert "no pseudo-Dice in this epoch" in capsys.readouterr().out
+    assert np.isnan(_Scored({}, tmp_path).averages([1, None, 2])[-1])  # nnU-Net's
 
 
 @pytest.mark.integration

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.training.early_stopping import is_over
 from nnunet_plugins.training.procedure import KEYS, read_procedure
 
 COUNT = ([1, 2, 1000], [0, -1, 1.0, 2.5, "3", None, [1]])
@@ -25,7 +26,7 @@ VALUES = {
     "validation_iterations_per_epoch": COUNT,
     "save_every": COUNT,
     "seed": ([0, 1, 2**32 - 1], [-1, 2**32, 1.0, "1", None, *LIMIT]),
-    "initial_lr": ([1e-9, 0.01, 1], [0, 0.0, -1, "0.01", None, *LIMIT]),
+    "initial_lr": ([1e-9, 0.01, 1], [1e300, 0, 0.0, -1, "0.01", None, *LIMIT]),
     "weight_decay": ([0, 0.0, 3e-5, 1], [-1e-9, "0", None, *LIMIT]),
     "oversample_foreground": (SHARE[0], [*SHARE[1], *LIMIT]),
     "optimizer": (["SGD", "Adam", "AdamW"], ["sgd", "adam", "Lion", "", None, 1, ["SGD"]]),
@@ -181,7 +182,7 @@ def test_a_schedule_requires_its_keys(schedule, given, missing):
 @pytest.mark.parametrize(
     ("key", "value", "part"),
     [
-        ("early_stopping", {"patience": 50}, "patience is 50"),
+        ("early_stopping", {"patience": 49}, "patience is 49"),
         ("early_stopping", {"patience": 5, "min_epochs": 50}, "min_epochs is 50"),
         ("pretrained", {"source": "m", "freeze_epochs": 51}, "freeze_epochs is 51"),
     ],
@@ -189,3 +190,27 @@ def test_a_schedule_requires_its_keys(schedule, given, missing):
 def test_epochs_that_are_never_reached_are_refused(key, value, part):
     with pytest.raises(UserError, match=rf"training\.{key}\.{part}, but there are 50 epochs"):
         read_procedure({"training": {"epochs": 50, key: value}})
+
+
+def test_the_largest_patience_can_stop_a_training():
+    training = {"epochs": 50, "early_stopping": {"patience": 48}}
+    assert read_procedure({"training": training}) == training
+    assert is_over([0.9] + [0.1] * 48, 48)  # before the last of 50 epochs
+
+
+@pytest.mark.parametrize("augmentation", ["none", {"noise": {"p": 1, "std": [0, 1]}}])
+def test_mirroring_without_a_flip_is_refused(augmentation):
+    training = {"augmentation": augmentation, "mirror_axes": [0]}
+    with pytest.raises(UserError, match=r"mirror_axes is \[0\], but .* mirrors nothing"):
+        read_procedure({"training": training})
+    read_procedure({"training": training | {"mirror_axes": []}})
+
+
+@pytest.mark.parametrize("key", ["trainig", "Training", "trainings", "train"])
+def test_an_entry_that_nothing_reads_is_refused(key):
+    where = {"the configuration": ({key: {}}, {}), "the architecture": ({"architecture": {key: {}}}, {}),
+             "the top level": ({}, {key: {}, "configurations": {}})}  # fmt: skip
+    for place, (configuration, plans) in where.items():
+        with pytest.raises(UserError, match=f"plans: {place} has the key '{key}'"):
+            read_procedure({"training": {"epochs": 3}, **configuration}, plans)
+    assert read_procedure({}, {"continue_training": True, "configurations": {}}) == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,32 @@ def test_axes_of_training_and_prediction(
     trainer = trainer_with(data, "AxesPlans", training)
     assert settings(trainer)[3] == trained
     assert trainer.inference_allowed_mirroring_axes == predicted
+
+
+def test_a_procedure_outside_of_the_configurations_is_refused(data: tiny.Tiny) -> None:
+    plans = tiny.replanned(data, "TopPlans", training={})
+    file = data.preprocessed / "TopPlans.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"training": {"epochs": 7}}))
+    with pytest.raises(
+        UserError, match="the top level has the key 'training', which nothing reads"
+    ):
+        tiny.trainer_of(plans, "2d", "ModularUNetTrainer")
+
+
+def test_other_strides_than_those_of_the_source_are_logged(data: tiny.Tiny) -> None:
+    source = tiny.untrained(data, "2d", "ModularUNetTrainer")
+    entry = {"source": str(source), "what": "encoder"}
+    tuned = tiny.replanned(data, "StridesPlans", training={**SHORT, "pretrained": entry})
+    file = data.preprocessed / "StridesPlans.json"
+    content = json.loads(file.read_text())
+    strides = content["configurations"]["2d"]["architecture"]["arch_kwargs"]["strides"]
+    strides[1] = [1, 2]
+    file.write_text(json.dumps(content))
+    trainer = tiny.trainer_of(tuned, "2d", "ModularUNetTrainer")
+    trainer.initialize()
+    text = Path(trainer.log_file).read_text()
+    assert "pretrained: the strides of the source are [[1, 1], [2, 2]" in text
+    assert "here [[1, 1], [1, 2]" in text
 
 
 def test_an_affine_reads_a_margin_and_checks_its_axes(data: tiny.Tiny) -> None:

@@ -63,10 +63,22 @@ def test_every_difference_is_listed(change: Callable[[Any], Any], line: str) -> 
     assert f": {line}. Restore" in str(caught.value)
 
 
+def test_another_order_of_regions_is_another_training() -> None:
+    """Each output of the network belongs to the region at its place in dataset.json."""
+    started, now = arguments(), arguments()
+    started["dataset_json"]["labels"] = {"background": 0, "spine": [1, 2], "disc": 2}
+    now["dataset_json"]["labels"] = {"disc": 2, "spine": [1, 2], "background": 0}
+    with pytest.raises(UserError, match=r"order of regions \['spine', 'disc'\], now \['disc', 'sp"):
+        check_same(started, now, "latest.pth")
+
+
 @pytest.mark.parametrize(
     "change",
     [
         lambda n: None,
+        lambda n: n["dataset_json"].update(
+            labels=dict(reversed(n["dataset_json"]["labels"].items()))
+        ),
         lambda n: n["plans"]["configurations"]["2d"].update(batch_size=7),
         lambda n: n["plans"]["configurations"].update(mine={"inherits_from": "3d_fullres"}),
         lambda n: n["plans"].update(continue_training=True),

@@ -115,6 +115,33 @@ def test_another_format_is_refused(tmp_path: Path, content: Any, message: str) -
         read_source({"source": str(file)})
 
 
+@pytest.mark.parametrize("arguments", [
+    {"plans": [], "configuration": "2d", "dataset_json": None},
+    {"plans": {}, "configuration": ["2d"], "dataset_json": {"labels": [1]}},
+])  # fmt: skip
+def test_a_record_of_another_form_counts_as_none(tmp_path: Path, arguments: Any) -> None:
+    found = read_source({"source": str(saved(tmp_path / "a.pth", init_args=arguments))})
+    assert (found.configuration, found.labels) == ({}, {})
+
+
+def test_a_damaged_zip_is_named(tmp_path: Path) -> None:
+    file, archive = saved(tmp_path / "a.pth"), tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
+        opened.write(file, "checkpoint_final.pth")
+    good = archive.read_bytes()
+    central = good.rfind(b"PK\x01\x02")
+    encrypted, unknown, damaged = bytearray(good), bytearray(good), bytearray(good)
+    encrypted[6], encrypted[central + 8] = 1, 1
+    unknown[8], unknown[central + 10] = 99, 99
+    damaged[80:140] = bytes(one ^ 0xFF for one in damaged[80:140])
+    for content, reason in ((encrypted, "password"), (unknown, "compression"), (damaged, "Error")):
+        archive.write_bytes(content)
+        with pytest.raises(
+            UserError, match=rf"a\.zip: pretrained\.source cannot be read \(.*{reason}"
+        ):
+            read_source({"source": str(archive)})
+
+
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.pth: pretrained\.source cannot be read"):
         read_source({"source": str(tmp_path / "none.pth")})

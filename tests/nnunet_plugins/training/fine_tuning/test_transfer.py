@@ -106,11 +106,57 @@ def test_all_requires_the_same_labels() -> None:
     mine = made("UNet")
     given = {"dataset_json": {"labels": {"background": 0, "bone": 1, "disc": 2}}}
     of = source(made("UNet"), arguments=given)
-    assert not chosen(mine, of, "all", labels={"background": 0, "bone": 1, "disc": 2}).left
-    with pytest.raises(UserError, match='they must be equal: load "all_but_heads"'):
-        chosen(mine, of, "all", labels={"background": 0, "disc": 1, "bone": 2})
+    same = {"bone": 1, "disc": 2, "background": 0}  # the heads are in the order of the values
+    assert not chosen(mine, of, "all", dataset={"labels": same}).left
+    with pytest.raises(UserError, match=r'they must be equal, .*: load "all_but_heads"'):
+        chosen(mine, of, "all", dataset={"labels": {"background": 0, "disc": 1, "bone": 2}})
     with pytest.raises(UserError, match=r"seg_layers.* is \[4"):
         chosen(mine, source(made("UNet", classes=4)), "all")
+
+
+def test_all_requires_the_same_order_of_regions() -> None:
+    given = {"labels": {"background": 0, "left": [1, 3], "right": 2}}
+    of = source(made("UNet"), arguments={"dataset_json": given})
+    assert not chosen(made("UNet"), of, "all", dataset=given).left
+    other = {"labels": {"background": 0, "right": 2, "left": [1, 3]}}
+    with pytest.raises(UserError, match="regions in the same order"):
+        chosen(made("UNet"), of, "all", dataset=other)
+    assert chosen(made("UNet"), of, dataset=other).left
+
+
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_channels_in_another_order_give_the_same_map(name: str) -> None:
+    theirs, mine = made(name).eval(), made(name).eval()
+    of = source(theirs, arguments={"dataset_json": {"channel_names": {"1": "T2", "0": "T1"}}})
+    found = chosen(mine, of, "all", name, dataset={"channel_names": {"0": "T2", "1": "T1"}})
+    assert found.channels.startswith(
+        "the image channels of the source are T1, T2, here T2, T1: its"
+    )
+    assert not found.adapted
+    mine.load_state_dict(dict(found.weights), strict=False)
+    if name == "VNet":
+        return  # adds the image's channels in their order to its first features
+    x = torch.randn(1, 2, 32, 32)
+    with torch.no_grad():
+        assert_close(theirs(x)[0], mine(x.flip(1))[0], rtol=1e-3, atol=1e-3)
+
+
+def test_labels_of_the_previous_stage_keep_their_place_and_other_channels_are_named() -> None:
+    theirs, mine = made("UNet"), made("UNet")
+    of = source(theirs, arguments={"dataset_json": {"channel_names": {"0": "T1"}}})
+    found = chosen(mine, of, "all", "UNet", dataset={"channel_names": {"0": "T1"}})
+    assert not found.channels
+    other = chosen(mine, of, "all", "UNet", dataset={"channel_names": {"0": "T2"}})
+    assert other.channels == "the image channels of the source are T1, here T2"
+    first = "encoder.stages.0.0.convs.0.conv.weight"
+    assert torch.equal(other.weights[first], theirs.state_dict()[first])
+    of = source(
+        made("UNet", channels=3),
+        arguments={"dataset_json": {"channel_names": {"0": "A", "1": "B"}}},
+    )
+    named = {"channel_names": {"0": "B", "1": "A"}}
+    moved = chosen(made("UNet", channels=3), of, "all", "UNet", dataset=named).weights[first]
+    assert torch.equal(moved, of.weights[first][:, [1, 0, 2]])
 
 
 def test_nnssl_checkpoints_name_their_encoder() -> None:
