@@ -144,8 +144,8 @@ def _chosen(path: Path, names: list[str], wanted: str | None) -> str:
     what = f"{len(fits)} checkpoints" if fits else "no checkpoint"
     shown = ", ".join(fits or checkpoints) or "none"
     raise UserError(
-        f"{path}: {what} called {wanted or CHECKPOINT}; available: {shown}. Choose one with pretrained.checkpoint, "
-        'e.g. "fold_0/checkpoint_final.pth"'
+        f"{path}: {what} called {wanted or CHECKPOINT}; available: {shown}. Choose one, e.g. "
+        f"""--training '{{"pretrained": {{"checkpoint": "{(fits or checkpoints or [CHECKPOINT])[0]}"}}}}'"""
     )
 
 
