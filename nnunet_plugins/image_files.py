@@ -73,21 +73,28 @@ def read_channels(path: Path) -> list[sitk.Image]:
 
 
 def find_channels(stem: str, folder: Path, ending: str, count: int) -> list[Path]:
-    """The files of a case, STEM_0000 and so on: one per channel, fewer where a natural image has colours.
-
-    Raises:
-        UserError: the files have another number of channels.
-    """
+    """The files of a case, STEM_0000 and so on: one per channel; those that exist of natural images with colours."""
     files = [folder / f"{stem}_{number:04d}{ending}" for number in range(count)]
     if is_natural(files[0]) and files[0].is_file():
-        found = [path for path in files if path.is_file()]
-        channels = sum(len(read_natural(path).channels) for path in found)
-        if channels != count:
-            raise UserError(
-                f"{files[0]}: the case has {channels} channels in {len(found)} files; the model needs {count}"
-            )
-        return found
+        return [path for path in files if path.is_file()]
     return files
+
+
+def check_channels(files: Sequence[Path], count: int) -> None:
+    """Check the channels of natural images, which may be the colours of one file; other images are not read.
+
+    Raises:
+        UserError: an image cannot be read, or the files have another number of channels, or several sizes.
+    """
+    sizes = [one.shape for path in files if is_natural(path) for one in read_natural(path).channels]
+    if sizes and len(sizes) != count:
+        raise UserError(
+            f"{files[0]}: the case has {len(sizes)} channels in {len(files)} files; the model needs {count}"
+        )
+    if len(set(sizes)) > 1:
+        raise UserError(
+            f"{files[0]}: the channels of the case have the shapes {', '.join(map(str, sizes))}; all need the same"
+        )
 
 
 def read_labels_on(path: Path, grid: sitk.Image | None = None) -> sitk.Image:

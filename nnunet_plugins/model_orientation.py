@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from dataset_conversion.io.geometry import like, orientation, oriented
+from dataset_conversion.io.geometry import like
 from dataset_conversion.io.orientation import oriented_to
 from dataset_conversion.raw_format.training_record import revealed
 from nnunet_plugins.errors import UserError
@@ -35,8 +35,8 @@ def turned(images: Sequence[Path], code: str | None, folder: Path) -> list[Path]
         return list(images)
     folder.mkdir(parents=True, exist_ok=True)
     copies = []
-    for path in images:
-        copies.append(folder / path.name)
+    for number, path in enumerate(images):  # of several folders, perhaps with one name
+        copies.append(folder / f"{number}_{path.name}")
         sitk.WriteImage(oriented_to(read(path), code), str(copies[-1]))
     return copies
 
@@ -51,10 +51,15 @@ def returned(volume: sitk.Image, image: sitk.Image) -> sitk.Image:
     Raises:
         UserError: it has other voxels than the image.
     """
-    back = oriented(volume, orientation(image))
-    if back.GetSize() != image.GetSize():
-        raise UserError(f"the result has {back.GetSize()} voxels, its image {image.GetSize()}")
-    return like(sitk.GetArrayViewFromImage(back), image)
+    # From the directions of both: at 45 degrees, rounding decides the orientation's code.
+    there, own = (np.reshape(one.GetDirection(), (3, 3)) for one in (volume, image))
+    steps = there.T @ own  # column: axis of the image; row: axis of the volume
+    axes = np.abs(steps).argmax(0)
+    flips = tuple(axis for axis, source in enumerate(axes) if steps[source, axis] < 0)
+    back = np.flip(sitk.GetArrayViewFromImage(volume).T.transpose(axes), flips)
+    if back.shape != image.GetSize():
+        raise UserError(f"the result has {back.shape} voxels, its image {image.GetSize()}")
+    return like(back.T, image)
 
 
 def notes_on(images: Iterable[Path], code: str | None, model: Path) -> list[str]:

@@ -157,7 +157,7 @@ def read_header(path: Path) -> Header:
     """Read size and geometry of a volume, without its voxels.
 
     Raises:
-        DatasetError: the header cannot be read, or is not three-dimensional.
+        DatasetError: the header cannot be read, is not three-dimensional, or contains NaN or inf.
     """
     try:
         _check_format(path)
@@ -181,6 +181,8 @@ def read_header(path: Path) -> Header:
         raise DatasetError(colour(path, size[4]))
     if len(size) < 3 or max(size[3:], default=1) != 1 or min(size) < 1:
         raise DatasetError(not_a_volume(path, size))
+    if not np.isfinite(matrix).all():
+        raise DatasetError(f"{path}: its affine contains NaN or inf; export the volume again")
     return Header((int(size[0]), int(size[1]), int(size[2])), matrix)
 
 

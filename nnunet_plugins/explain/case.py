@@ -17,7 +17,7 @@ from dataset_conversion.io.geometry import like
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.explain.layers import Layer, find_layer, layers_of
 from nnunet_plugins.explain.maps import Progress, attention, attention_names, grad_cam, slide
-from nnunet_plugins.image_files import find_channels, is_image, stored_orientation
+from nnunet_plugins.image_files import check_channels, find_channels, is_image, stored_orientation
 from nnunet_plugins.model_orientation import notes_on, read, returned, turned
 from nnunet_plugins.prediction import READERS, Model, plain_network, quiet
 from nnunet_plugins.scratch import scratch_in
@@ -66,16 +66,17 @@ def find_images(case: Path, model: Model) -> list[Path]:
         raise UserError(
             f"explain: {case.name}: the model reads {model.ending} files; convert it first"
         )
-    if model.channels == 1:
-        return [case]
     stem = re.sub(r"_0000$", "", case.name[: -len(model.ending)])
-    images = find_channels(stem, case.parent, model.ending, model.channels)
+    images = [case]
+    if model.channels > 1:
+        images = find_channels(stem, case.parent, model.ending, model.channels)
     missing = [path.name for path in images if not path.is_file()]
     if missing:
         raise UserError(
             f"explain: {case.name}: the model needs {model.channels} images per case; missing in its folder: "
             f"{', '.join(missing)}"
         )
+    check_channels(images, model.channels)
     return images
 
 

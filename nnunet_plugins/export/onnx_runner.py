@@ -16,13 +16,20 @@ from dataset_conversion.io.geometry import like
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.export.onnx_model import FORMAT, FORMAT_VERSION, JSON
 from nnunet_plugins.export.onnx_network import run, session
-from nnunet_plugins.image_files import is_flat, read_channels
+from nnunet_plugins.image_files import check_channels, is_flat, read_channels
 from nnunet_plugins.model_orientation import read, returned, turned
 from nnunet_plugins.natural_images import is_natural
 from nnunet_plugins.plans_file import read_object
+from nnunet_plugins.prediction.case_files import check_case, resampled_size
 from nnunet_plugins.scratch import scratch_in
 
 Slices = tuple[slice, ...]
+#: What `OnnxModel` reads of model.json besides the format.
+_NEEDED = (
+    "networks", "output", "channels", "orientation", "transpose_forward", "transpose_backward", "normalization",
+    "spacing", "resampling", "patch_size", "step_size", "gaussian_sigma", "mirroring_axes", "labels",
+    "regions_class_order",
+)  # fmt: skip
 
 
 class OnnxModel:
@@ -50,6 +57,11 @@ class OnnxModel:
                 f"{folder / JSON}: format {version[0]!r}, version {version[1]!r}; expected {FORMAT!r}, version "
                 f"{FORMAT_VERSION}: export the model again (nnunet-plugins export --to onnx)"
             )
+        if missing := [key for key in _NEEDED if key not in about]:
+            raise UserError(
+                f"{folder / JSON}: {', '.join(missing)} missing; export the model again (nnunet-plugins export --to "
+                "onnx)"
+            )
         self.about = about
         self.patch: tuple[int, ...] = tuple(about["patch_size"])
         self.sessions = [session(folder / one["file"], providers) for one in about["networks"]]
@@ -58,29 +70,34 @@ class OnnxModel:
         self.flips = [one for n in counts for one in itertools.combinations(axes, n)]
 
     def predict(self, images: Sequence[Path]) -> sitk.Image:
-        """The label map of a case on the grid of its first image.
+        """The label map of a case on the grid of its first image; of 2 axes if that has 2.
 
         Args:
             images: one file per channel, in any orientation.
 
         Raises:
-            UserError: an image cannot be read, or the number of channels is another one.
+            UserError: an image cannot be read, its channels are on different grids or of another number than the
+                model's, a 2D image for a 3D model, or an image too thin for the model's spacing.
         """
+        needed = len(self.about["normalization"])
+        check_channels(images, needed)
+        check_case(images, rank=len(self.patch), any_order=self.about["orientation"] is not None)
         with scratch_in() as scratch:
             files = turned(images, self.about["orientation"], scratch)
             channels = [one for path in files for one in read_channels(path)]
+            if len(channels) != needed:
+                raise UserError(
+                    f"{len(channels)} channels in {len(images)} files; the model needs {needed}: "
+                    f"{', '.join(self.about['channels'])}"
+                )
             seen, flat = read(files[0]), is_natural(files[0]) or is_flat(files[0])
-        if len(channels) != len(self.about["normalization"]):
-            raise UserError(
-                f"{images[0]}: {len(channels)} channels; the model needs {len(self.about['normalization'])}: "
-                f"{', '.join(self.about['channels'])}"
-            )
         data = np.stack([sitk.GetArrayFromImage(one) for one in channels]).astype(np.float32)
         spacing = channels[0].GetSpacing()[::-1]
-        if flat and data.shape[1] == 1:
+        flat = flat and data.shape[1] == 1
+        if flat:
             spacing = (999.0, *spacing[1:])
-        labels = self.labels(data, spacing)
-        return returned(like(labels, seen), read(images[0]))
+        found = returned(like(self.labels(data, spacing), seen), read(images[0]))
+        return found[:, :, 0] if flat else found
 
     def labels(self, data: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
         """The label map (z, y, x) of an image (C, z, y, x) with a spacing in mm (z, y, x)."""
@@ -93,7 +110,7 @@ class OnnxModel:
         cropped = normalised(data[_all(box)], mask[box], about["normalization"])
         target = [*spacing[: len(spacing) - len(about["spacing"])], *about["spacing"]]
         old = cropped.shape[1:]
-        new = [round(n * a / b) for n, a, b in zip(old, spacing, target, strict=True)]
+        new = resampled_size(old, spacing, target)
         case = np.asarray(self._resampling("data")(cropped, new, spacing, target))
         logits = self.logits(case)
         logits = np.asarray(self._resampling("probabilities")(logits, old, target, spacing))

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import SimpleITK as sitk
 import torch
 from numpy.typing import NDArray
 
 from nnunet_plugins.atomic_files import placed_in
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.image_files import check_channels, read_channels
 from nnunet_plugins.model_orientation import read, returned, turned
-from nnunet_plugins.prediction.case_files import check_case
+from nnunet_plugins.prediction.case_files import check_case, check_labels, resampled_size
 from nnunet_plugins.prediction.label_maps import Grids, label_map
 from nnunet_plugins.prediction.loading import quiet
 from nnunet_plugins.prediction.model import Model
@@ -67,7 +69,10 @@ def predict_bounded(predictor: Any, model: Model, job: Job) -> Path:
     with placed_in(job.target.parent) as scratch, scratch_in(scratch) as work:
         given = [*job.images, *([job.previous] if job.previous else [])]
         rank = len(predictor.configuration_manager.patch_size)
+        check_channels(job.images, model.channels)
         check_case(given, rank=rank, any_order=model.orientation is not None)
+        if job.previous:
+            check_labels(job.previous, max(predictor.label_manager.foreground_labels))
         files = turned(given, model.orientation, work / "turned")
         back = job.back or (_back_to(job.images[0]) if files != given else None)
         with quiet():
@@ -132,24 +137,43 @@ def _preprocessed(
     from nnunetv2.utilities.label_handling.label_handling import convert_labelmap_to_one_hot
 
     settings = predictor.configuration_manager
-    data, labels, properties = settings.preprocessor_class(verbose=False).run_case(
-        [str(path) for path in images], str(previous[0]) if previous else None,
-        predictor.plans_manager, settings, predictor.dataset_json,
-    )  # fmt: skip
+    try:
+        data, labels, properties = settings.preprocessor_class(verbose=False).run_case(
+            [str(path) for path in images], str(previous[0]) if previous else None,
+            predictor.plans_manager, settings, predictor.dataset_json,
+        )  # fmt: skip
+    except (RuntimeError, ValueError):
+        _check_readable(images, settings.spacing, predictor.plans_manager.transpose_forward)
+        raise
     if not np.isfinite(data).all():
         raise UserError(
-            f"{images[0]}: the image has NaN or infinite values after nnU-Net's normalisation; replace such "
+            "the image has NaN or infinite values after nnU-Net's normalisation; replace such "
             "voxels (for CT by -1024)"
         )
     if previous:
         known = predictor.label_manager.foreground_labels
-        if labels.max(initial=0) > max(known):
-            raise UserError(
-                f"{previous[0]}: holds the label {labels.max():g}; the model knows 0 to {max(known)}: pass the label "
-                "maps of the previous stage of the same cascade"
-            )
         data = np.vstack((data, convert_labelmap_to_one_hot(labels[0], known, data.dtype)))
     return torch.from_numpy(data).to(torch.float32), properties
+
+
+def _check_readable(images: Sequence[Path], target: Sequence[float], order: Sequence[int]) -> None:
+    """State what is wrong with images that nnU-Net cannot preprocess, where it is known.
+
+    Args:
+        images: the files that nnU-Net read.
+        target: the model's spacing in mm along the transposed axes; 2D models have none of the first.
+        order: nnU-Net's ``transpose_forward``.
+
+    Raises:
+        UserError: sheared axes, a damaged file, or an image too thin for the model's spacing.
+    """
+    channels = [one for path in images for one in read_channels(path)]
+    inside = np.any([sitk.GetArrayViewFromImage(one) != 0 for one in channels], 0).transpose(order)
+    size = (
+        [int(np.ptp(places)) + 1 for places in np.nonzero(inside)] if inside.any() else inside.shape
+    )
+    spacing = [channels[0].GetSpacing()[::-1][axis] for axis in order]
+    resampled_size(size, spacing, [*spacing[: len(spacing) - len(target)], *target])
 
 
 def _threads(most: int) -> int:

@@ -1,7 +1,7 @@
 """The files of a case, checked before nnU-Net reads them.
 
-ITK reads the missing end of a damaged file, and NaN, as 0. nnU-Net takes the slices of a colour image as channels,
-and only prints a warning where the channels of a case are at different places.
+ITK reads the missing end of a damaged file, and NaN, as 0 or as anything. nnU-Net takes the slices of a colour image
+as channels, and only prints a warning where the channels of a case are at different places.
 """
 
 from __future__ import annotations
@@ -9,11 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import SimpleITK as sitk
+
 from dataset_conversion.cases.mask_alignment import is_part
 from dataset_conversion.errors import DatasetError
-from dataset_conversion.io.volumes import Header, is_volume, read_header, stored_values
+from dataset_conversion.io.geometry import in_mm
+from dataset_conversion.io.volumes import Header, header_of, is_volume, read_header, stored_values
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.image_files import is_flat
+from nnunet_plugins.image_files import is_flat, read_labels_on
+
+_GIPL_HEADER = 256  # bytes
 
 
 def check_case(files: Sequence[Path], *, rank: int, any_order: bool) -> None:
@@ -29,12 +35,12 @@ def check_case(files: Sequence[Path], *, rank: int, any_order: bool) -> None:
             on different grids.
     """
     grids: dict[Path, Header] = {}
-    for path in filter(is_volume, files):
+    for path in (one for one in files if is_volume(one) or _is_gipl(one)):
         try:
             values = stored_values(path)
             flat = is_flat(path)
             if not flat:
-                grids[path] = read_header(path)
+                grids[path] = _gipl_header(path) if _is_gipl(path) else read_header(path)
         except DatasetError as error:
             raise UserError(str(error)) from error
         if values is not None and values.ndim > 3:
@@ -53,6 +59,64 @@ def check_case(files: Sequence[Path], *, rank: int, any_order: bool) -> None:
                 f"{own.orientation} against {grid.orientation}); all files of a case need the same grid: register "
                 "and resample it, or, if only its header is wrong, copy that of the other file"
             )
+
+
+def check_labels(path: Path, most: int) -> None:
+    """Check the label map of the previous stage of a cascade, as it is stored.
+
+    Args:
+        path: the label map.
+        most: the model's largest label.
+
+    Raises:
+        UserError: it cannot be read, or holds values other than the whole numbers from 0 to the largest label.
+    """
+    values = sitk.GetArrayFromImage(read_labels_on(path))
+    wrong = values[(values < 0) | (values > most) | (values != np.rint(values))]
+    if wrong.size:
+        raise UserError(
+            f"{path}: holds the value {wrong[0]:g}; the model knows the labels 0 to {most}: pass the label maps of "
+            "the previous stage of the same cascade"
+        )
+
+
+def resampled_size(
+    size: Sequence[int], spacing: Sequence[float], target: Sequence[float]
+) -> list[int]:
+    """Voxels along each axis of a volume at another spacing, as nnU-Net rounds them.
+
+    >>> resampled_size((10, 20), (1.0, 0.8), (2.0, 1.0))
+    [5, 16]
+
+    Raises:
+        UserError: none along an axis.
+    """
+    new = [round(n * mm / there) for n, mm, there in zip(size, spacing, target, strict=True)]
+    if 0 in new:
+        raise UserError(
+            f"too thin for the model: the part that is not 0 has {' x '.join(map(str, size))} voxels of "
+            f"{in_mm(spacing)} mm, and the model reads voxels of {in_mm(target)} mm; along each axis more than half "
+            "of such a voxel is required: correct the spacing in the header, or export a thicker volume"
+        )
+    return new
+
+
+def _is_gipl(path: Path) -> bool:
+    return path.name.lower().endswith(".gipl")
+
+
+def _gipl_header(path: Path) -> Header:
+    """The header of a .gipl file, which only ITK reads."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise DatasetError(f"{path}: cannot be read; copy or export it again") from error
+    voxel = sitk.Image([1] * reader.GetDimension(), reader.GetPixelID()).GetSizeOfPixelComponent()
+    if path.stat().st_size < _GIPL_HEADER + voxel * np.prod(reader.GetSize(), dtype=int):
+        raise DatasetError(f"{path}: is truncated or damaged; copy or export it again")
+    return header_of(reader)
 
 
 def _same(one: Header, other: Header, *, any_order: bool) -> bool:

@@ -17,6 +17,7 @@ from nnunet_plugins.evaluation import Scores, evaluate
 from nnunet_plugins.evaluation.cases import listed
 from nnunet_plugins.evaluation.validation import doubt_of, trained_among, training_cases
 from nnunet_plugins.image_files import (
+    check_channels,
     is_flat,
     read_channels,
     read_labels_on,
@@ -136,6 +137,8 @@ def measure(model: Model, predictor: Any, folder: Path, references: Path, asked:
     """
     check_strengths(asked)
     cases = find_inputs(folder, model)
+    for paths in cases.values():
+        check_channels(paths, model.channels)
     _check_axis(cases, asked, setting)
     if show and show not in cases:
         raise UserError(f"robustness: --show {show}: no such case; allowed: {', '.join(cases)}")

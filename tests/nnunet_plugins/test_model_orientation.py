@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ import SimpleITK as sitk
 from dataset_conversion.io.geometry import orientation, oriented, place
 from nnunet_plugins.cli import main
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.model_orientation import notes_on, returned, turned
+from nnunet_plugins.model_orientation import notes_on, read, returned, turned
 from nnunet_plugins.prediction import Model, predict_on_grid
 from nnunet_plugins.robustness import run
 from nnunet_plugins.robustness.perturbations import Setting
@@ -124,6 +125,33 @@ def test_files_in_the_models_orientation_are_used_as_they_are(tmp_path):
     copies = turned(paths, "LPS", tmp_path)  # channels are turned together
     assert [path.parent for path in copies] == [tmp_path, tmp_path]
     assert [orientation(sitk.ReadImage(str(path))) for path in copies] == ["LPS", "LPS"]
+
+
+def test_files_of_one_name_in_several_folders_are_turned_apart(tmp_path):
+    paths = [tmp_path / name / "image.nii.gz" for name in ("T1", "T2")]
+    for number, path in enumerate(paths):
+        path.parent.mkdir()
+        sitk.WriteImage(oriented(truth(), "RAS") + number, str(path))
+    copies = turned(paths, "LPS", tmp_path / "turned")
+    lowest = [int(sitk.GetArrayFromImage(sitk.ReadImage(str(path))).min()) for path in copies]
+    assert lowest == [0, 1]
+
+
+def test_results_return_to_images_at_45_degrees(tmp_path):
+    """There, rounding in the header decides which axis runs closest to a direction."""
+    array = np.arange(9 * 10 * 11, dtype=np.float32).reshape(9, 10, 11)
+    for axis, degrees in itertools.product(range(3), (45, 135, 225, 315)):
+        matrix = np.eye(4)
+        cos, sin = (function(np.radians(degrees)) for function in (np.cos, np.sin))
+        matrix[np.ix_(*[[one for one in range(3) if one != axis]] * 2)] = [[cos, -sin], [sin, cos]]
+        path = tmp_path / f"{axis}_{degrees}.nii.gz"
+        sitk.WriteImage(place(array, matrix), str(path))
+        image = read(path)
+        for code in CODES:
+            (copy,) = turned([path], code, tmp_path / code)
+            back = returned(sitk.ReadImage(str(copy)), image)
+            np.testing.assert_array_equal(sitk.GetArrayFromImage(back), array)
+            assert back.GetDirection() == image.GetDirection()
 
 
 def test_a_result_of_another_size_is_an_error():

@@ -11,7 +11,13 @@ import tifffile
 from PIL import Image
 
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.image_files import find_channels, is_flat, read_channels, stored_orientation
+from nnunet_plugins.image_files import (
+    check_channels,
+    find_channels,
+    is_flat,
+    read_channels,
+    stored_orientation,
+)
 from nnunet_plugins.natural_images import labels_of, read_natural, spacing_file, write_natural
 
 LABELS = np.arange(12, dtype=np.uint8).reshape(3, 4)
@@ -96,8 +102,14 @@ def test_the_channels_of_a_case_may_be_in_one_file(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((3, 4, 3), np.uint8)).save(tmp_path / "a_0000.png")
     assert find_channels("a", tmp_path, ".png", 3) == [tmp_path / "a_0000.png"]
     assert len(read_channels(tmp_path / "a_0000.png")) == 3
+    check_channels([tmp_path / "a_0000.png"], 3)
     with pytest.raises(UserError, match="the case has 3 channels in 1 files; the model needs 4"):
-        find_channels("a", tmp_path, ".png", 4)
+        check_channels([tmp_path / "a_0000.png"], 4)
+    Image.fromarray(np.zeros((4, 3), np.uint8)).save(tmp_path / "b.png")
+    with pytest.raises(
+        UserError, match=r"have the shapes \(3, 4\), .*, \(4, 3\); all need the same"
+    ):
+        check_channels([tmp_path / "a_0000.png", tmp_path / "b.png"], 4)
     assert not is_flat(tmp_path / "b.nii.gz")
 
 

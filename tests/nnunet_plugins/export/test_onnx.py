@@ -19,13 +19,14 @@ from torch import nn
 from nnunet_plugins.cli import main
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.export import onnx_network, onnx_runner
-from nnunet_plugins.export.onnx_model import NORMALIZATIONS
+from nnunet_plugins.export.onnx_model import FORMAT, FORMAT_VERSION, NORMALIZATIONS
 from nnunet_plugins.export.onnx_network import TOLERANCE, write_onnx
 from nnunet_plugins.export.onnx_runner import OnnxModel, decided, gaussian, normalised, windows
 from nnunet_plugins.networks import NETWORKS
 from nnunet_plugins.prediction import find_model, load, predict_on_grid
 from tests.nnunet_plugins import tiny
 from tests.nnunet_plugins.explain.test_networks import made
+from tests.nnunet_plugins.prediction.models import image
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
@@ -152,6 +153,70 @@ def test_wrong_use(said, tmp_path):
         ["--to", "onnx"],
     ):
         assert "--to onnx exports a model, not predictions" in said("export", *use)
+
+
+def described(folder, monkeypatch, rank):
+    """A model of two channels whose network finds label 1 where the first channel is above 0."""
+    resampling = {
+        "function": "resample_data_or_seg_to_shape",
+        "arguments": {"order": 1, "is_seg": False},
+    }
+    about = {
+        "format": FORMAT, "format_version": FORMAT_VERSION, "networks": [{"file": "none"}],
+        "output": {"shape": [1, 2, *[8] * rank]}, "channels": ["T1", "T2"], "orientation": None,
+        "transpose_forward": [0, 1, 2], "transpose_backward": [0, 1, 2],
+        "normalization": [{"scheme": "NoNormalization", "use_mask_for_norm": False}] * 2,
+        "spacing": [1.0] * rank, "resampling": {"data": resampling, "probabilities": resampling},
+        "patch_size": [8] * rank, "step_size": 0.5, "gaussian_sigma": 0.125, "mirroring_axes": [],
+        "labels": {"background": 0, "bone": 1}, "regions_class_order": None,
+    }  # fmt: skip
+    (folder / "model.json").write_text(json.dumps(about))
+    monkeypatch.setattr(onnx_runner, "session", lambda *_: None)
+    monkeypatch.setattr(
+        onnx_runner, "run", lambda _, x: np.stack([x[:, 0] * 0, x[:, 0]], 1).astype(np.float32)
+    )
+    return about
+
+
+def test_files_that_predict_refuses_are_refused(tmp_path, monkeypatch):
+    described(tmp_path, monkeypatch, 3)
+    model = OnnxModel(tmp_path)
+    files = [image(tmp_path / f"c_{n}.nii.gz", (8, 9, 10), (1.0, 1.0, 1.0), n) for n in range(2)]
+    assert model.predict(files).GetSize() == (10, 9, 8)
+    coarse = image(tmp_path / "coarse.nii.gz", (8, 9, 10), (1.0, 1.0, 2.0))
+    small = image(tmp_path / "small.nii.gz", (8, 9, 5), (1.0, 1.0, 1.0))
+    thin = image(tmp_path / "thin.nii.gz", (8, 9, 10), (0.05, 1.0, 1.0))
+    flat = tmp_path / "flat.nii.gz"
+    sitk.WriteImage(sitk.ReadImage(str(files[0]))[:, :, 0], str(flat))
+    for given, said in (
+        ([files[0], coarse], "is on another grid than c_0"),
+        ([files[0], small], "is on another grid than c_0"),
+        ([thin, thin], "too thin for the model: .* 8 x 8 x 9 voxels of 0.05 x 1 x 1 mm"),
+        ([flat, flat], "is a 2D image, and the model is a 3D one"),
+        ([], "0 channels in 0 files; the model needs 2: T1, T2"),
+        (files[:1], "1 channels in 1 files; the model needs 2"),
+    ):
+        with pytest.raises(UserError, match=said):
+            model.predict(given)
+
+
+def test_a_2d_file_has_a_2d_label_map(tmp_path, monkeypatch):
+    described(tmp_path, monkeypatch, 2)
+    flat = tmp_path / "flat.nii.gz"
+    stored = sitk.ReadImage(str(image(tmp_path / "c.nii.gz", (1, 9, 10), (1.0, 1.0, 1.3))))[:, :, 0]
+    sitk.WriteImage(stored, str(flat))
+    found = OnnxModel(tmp_path).predict([flat, flat])
+    assert found.GetSize() == (10, 9)
+    assert found.GetSpacing() == pytest.approx((1.3, 1.0))
+    assert found.GetOrigin() == pytest.approx(stored.GetOrigin())
+
+
+def test_a_model_with_missing_keys_is_refused(tmp_path, monkeypatch):
+    about = described(tmp_path, monkeypatch, 3)
+    del about["patch_size"], about["labels"]
+    (tmp_path / "model.json").write_text(json.dumps(about))
+    with pytest.raises(UserError, match=r"model\.json: patch_size, labels missing; export"):
+        OnnxModel(tmp_path)
 
 
 def test_another_format_is_refused(tmp_path):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pickle
 from dataclasses import replace
 
+import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
 
+from nnunet_plugins.errors import UserError
 from nnunet_plugins.prediction import find_model, load
 from nnunet_plugins.prediction.bounded import Job, predict_bounded
 from nnunet_plugins.prediction.outputs import Outputs
@@ -187,6 +189,30 @@ def test_an_image_in_another_orientation_is_predicted_in_the_models(nnunet, tmp_
         values = np.load(one.parent / "out" / "case.npz")["probabilities"]
         np.testing.assert_array_equal(values.argmax(0), sitk.GetArrayFromImage(labels))
     np.testing.assert_array_equal(*found)
+
+
+def test_what_nnunet_cannot_preprocess_is_explained(nnunet, tmp_path):
+    """The model reads voxels of 1.1 mm along z."""
+    model = make_model(tmp_path / "model")
+    predictor = load(model, "cpu")
+    thin = image(tmp_path / "thin_0000.nii.gz", spacing=(0.05, 1.0, 1.3))
+    slab = image(tmp_path / "slab_0000.nii.gz")  # is cropped to one slice of 0.5 mm
+    array = np.zeros((9, 10, 11), np.float32)
+    array[4] = 1
+    made = sitk.GetImageFromArray(array)
+    made.SetSpacing((1.0, 1.0, 0.5))
+    sitk.WriteImage(made, str(slab))
+    sheared = tmp_path / "sheared_0000.nii.gz"
+    matrix = np.eye(4)
+    matrix[0, 1] = 0.3
+    nib.save(nib.Nifti1Image(array, matrix), sheared)
+    for path, said in (
+        (thin, "has 9 x 9 x 10 voxels of 0.05 x 1 x 1.3 mm, .* voxels of 1.1 x 0.9 x 1 mm"),
+        (slab, "has 1 x 10 x 11 voxels of 0.5 x 1 x 1 mm"),
+        (sheared, "its axes are sheared"),
+    ):
+        with pytest.raises(UserError, match=said):
+            predict_bounded(predictor, model, Job((path,), tmp_path / "out" / "case"))
 
 
 def test_nothing_is_left_of_a_case_that_fails(nnunet, tmp_path):
