@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from dataset_conversion.errors import some
 from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.image_files import stored_orientation
@@ -90,6 +91,8 @@ def prepare(model: Model, place: Path, output: Path, setting: Setting, *, resume
             case.name, _inputs(case, model, setting), setting.outputs.files(case.name, model.ending)
         )
     ]  # fmt: skip
+    if others := sorted(set(record.files) - {case.name for case in cases}):
+        notes.append(f"{output}: label maps of an earlier run stay in this folder: {some(others)}")
     images = [path for case in cases for path in case.images if _readable(path)]
     notes += notes_on(images, model.orientation, model.folder)
     sources = {case.name: str(case.source.absolute()) for case in cases}

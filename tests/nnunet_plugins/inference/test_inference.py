@@ -258,6 +258,9 @@ def test_a_run_that_is_continued_knows_the_sources_of_all_cases(model, tmp_path)
     found = prepare(model, tmp_path / "in", out, Setting(), resume=True)
     assert [case.name for case in found.cases] == ["c1"]
     assert found.sources == {"c0": str(files[0]), "c1": str(files[1])}
+    files[0].unlink()
+    (note,) = prepare(model, tmp_path / "in", out, Setting()).notes
+    assert note.endswith("label maps of an earlier run stay in this folder: c0")
 
 
 def done(run, case, images):
