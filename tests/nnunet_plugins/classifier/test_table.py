@@ -69,6 +69,11 @@ def test_tables_as_spreadsheets_write_them(tmp_path, encoding, end):
             {},
             "different splits",
         ),
+        (
+            "case,patient,label,split\na,7,0,train\nb,7.0,0,test\nc,Q,1,test\n",
+            {},
+            "different splits",
+        ),
     ],
 )
 def test_tables_that_are_refused(tmp_path, text, options, match):
