@@ -106,7 +106,7 @@ def find_masks(cases: Sequence[str], sources: Sources) -> Masks:
             "masks: pass the segmenter with --model MODEL_FOLDER, whose files show on which cases it was trained, or "
             "--reference-masks"
         )
-    return predicted_masks(cases, sources.model, sources.folders, dataset=sources.raw.name)
+    return predicted_masks(cases, sources.model, sources.folders, raw=sources.raw)
 
 
 def lesion_values(names: Sequence[str], sources: Sources) -> tuple[int, ...]:

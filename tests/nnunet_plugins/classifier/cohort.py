@@ -68,6 +68,17 @@ def segmenter(root: Path, raw: Path, folds: list[list[str]], done: int | None = 
     return model
 
 
+def predictions(raw: Path, side: str = "Ts") -> Path:
+    """Masks that are smaller than the references by a slice. Returns their folder."""
+    folder = raw.parents[1] / f"predictions_{raw.name}_{side}"
+    folder.mkdir()
+    for file in (raw / f"labels{side}").glob("*.nii.gz"):
+        mask = sitk.ReadImage(str(file))
+        mask[:, :, 2] = 0
+        sitk.WriteImage(mask, str(folder / file.name))
+    return folder
+
+
 def write_table(path: Path, labels: dict[str, int], splits: dict[str, str]) -> Path:
     """A CSV of cases, patients, labels and splits."""
     rows = [f"{case},P-{case},{label},{splits[case]}" for case, label in labels.items()]
