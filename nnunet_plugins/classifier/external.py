@@ -68,6 +68,7 @@ def external_cases(
         ending=ending,
         masks={case: str(file) for case, file in masks.files.items()},
         segmenter="" if masks.references else str(sources.model),
+        digests={},
         notes=tuple(dict.fromkeys((*notes, *masks.notes))),
     )
 

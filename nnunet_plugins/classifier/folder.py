@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dataset_conversion.errors import some
+from dataset_conversion.io.atomic_files import digest_of
 from nnunet_plugins import __version__
 from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.classifier.settings import Settings
@@ -18,6 +19,10 @@ from nnunet_plugins.plans_file import read_object
 
 FILE, FINISHED = "classifier.json", "finished.json"
 FORMAT, VERSION = "nnunet-plugins classifier", 1
+EARLIER = (
+    "the classifier is of an earlier version, which recorded no digests of its files: whether images or masks have "
+    "changed since the training is not known"
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Classifier:
         segmenter: folder of the model that predicted the masks; '' for drawn masks.
         notes: for every output.
         table: the CSV file of the cases; it alone names patients.
+        digests: case -> SHA-256 of its image and mask files, also of test cases; {} in folders of earlier versions.
     """
 
     folder: Path
@@ -49,6 +55,7 @@ class Classifier:
     segmenter: str
     notes: tuple[str, ...]
     table: str
+    digests: Mapping[str, str]
 
     def image(self, case: str) -> Path:
         """The image of a case.
@@ -59,6 +66,26 @@ class Classifier:
         return find_image(
             case, [Path(one) for one in self.images], self.settings.channel, self.ending
         )
+
+    def digest(self, case: str) -> str:
+        """SHA-256 of the image and mask files of a case."""
+        return digest_of([self.image(case), Path(self.masks[case])])
+
+    def check_files(self, digests: Mapping[str, str]) -> None:
+        """Check that files are those that were recorded.
+
+        Args:
+            digests: case -> SHA-256 of its files now.
+
+        Raises:
+            UserError: they are not; the message names the cases.
+        """
+        changed = [case for case, one in digests.items() if self.digests.get(case, one) != one]
+        if changed:
+            raise UserError(
+                f"{self.folder}: the image or mask of {len(changed)} cases has changed since classify train: "
+                f"{some(changed)}; restore the files, or train into another folder with -o"
+            )
 
     def seed_folder(self, seed: int) -> Path:
         """The folder of one training."""
@@ -73,12 +100,13 @@ class Classifier:
         content = self._content()
         if (self.folder / FILE).is_file():
             known = read_object(self.folder / FILE)
-            may = ("made_with", "table")
-            changed = [k for k in content if known.get(k) != content[k] and k not in may]
+            may = ("made_with", "table", "digests")
+            changed = [k for k, v in content.items() if k not in may and known.get(k) != v]
             if changed:
                 raise UserError(
                     f"{self.folder}: holds a classifier with other {', '.join(changed)}; pass another folder with -o"
                 )
+            read_classifier(self.folder).check_files(self.digests)
             return
         others = [one.name for one in self.folder.glob("*") if not one.name.startswith(".")]
         if others:
@@ -104,6 +132,7 @@ class Classifier:
                     "segmenter": self.segmenter,
                     "notes": self.notes,
                     "table": self.table,
+                    "digests": self.digests,
                 }
             )
         )
@@ -125,6 +154,7 @@ def read_classifier(folder: Path) -> Classifier:
         raise UserError(f"{folder / FILE}: of another version; train again")
     try:
         first, second = content["classes"]
+        earlier = () if "digests" in content else (EARLIER,)
         return Classifier(
             folder,
             Settings.from_json(content["settings"]),
@@ -135,8 +165,9 @@ def read_classifier(folder: Path) -> Classifier:
             content["masks"],
             tuple(content["values"]),
             content["segmenter"],
-            tuple(content["notes"]),
+            (*content["notes"], *earlier),
             content["table"],
+            content.get("digests", {}),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder / FILE}: damaged ({error!r}); train again") from error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dataset_conversion.errors import some
+from dataset_conversion.io.atomic_files import digest_json
 from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.classifier.folder import (
     Classifier,
@@ -111,19 +110,22 @@ def predict(
     """Score the cases of some splits.
 
     Raises:
-        UserError: the training is not finished, a file cannot be read, or an image is one of the training.
+        UserError: the training is not finished, a file cannot be read or has changed since the training, or an image
+            is one of the training.
     """
     finished = read_finished(classifier)
     threshold = float(finished["threshold"])
+    known = [row.case for row in classifier.rows if row.split in splits and classifier.digests]
+    classifier.check_files({case: classifier.digest(case) for case in known})
     volumes = load_cases(classifier, splits)
     rows = [row for row in classifier.rows if row.case in volumes]
     if not rows:
         raise UserError(f"{classifier.folder}: no case to score in {', '.join(splits)}")
-    trained = {digest: case for case, digest in finished.pop("images").items()}
+    images = {digest: case for case, digest in finished.pop("images").items()}
     seen = {
-        row.case: trained[volumes[row.case].digest]
+        row.case: images[volumes[row.case].digest]
         for row in rows
-        if row.split != "validation" and volumes[row.case].digest in trained
+        if row.split != "validation" and volumes[row.case].digest in images
     }
     if seen:
         first = next(iter(seen))
@@ -160,6 +162,7 @@ def predict(
         )
         for place, row in enumerate(rows)
     )
+    trained = read_classifier(classifier.folder)
     return Predictions(
         classifier.classes,
         threshold,
@@ -171,13 +174,13 @@ def predict(
         {
             **finished,
             "settings": settings.as_json(),
-            "cross_validation": cross_validation(read_classifier(classifier.folder).rows),
+            "cross_validation": cross_validation(trained.rows, trained.digests),
         },
     )
 
 
-def cross_validation(rows: Sequence[Row]) -> dict[str, Any] | None:
-    """The tested fold, all folds, and the digest of the table of a training; None without folds."""
+def cross_validation(rows: Sequence[Row], digests: Mapping[str, str]) -> dict[str, Any] | None:
+    """The tested fold, all folds, and the digests of table and files of a training; None without folds."""
     tested = {row.fold for row in rows if row.split == "test"}
     if len(tested) != 1 or None in tested:
         return None
@@ -185,7 +188,8 @@ def cross_validation(rows: Sequence[Row]) -> dict[str, Any] | None:
     return {
         "fold": tested.pop(),
         "folds": sorted({row.fold for row in rows if row.fold is not None}),
-        "table": hashlib.sha256(json.dumps(known).encode()).hexdigest(),
+        "table": digest_json(known),
+        "files": digest_json(digests) if digests else None,
     }
 
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from dataset_conversion.errors import some
-from nnunet_plugins.classifier.folder import FINISHED, Classifier, find_image, write_json
+from nnunet_plugins.classifier.folder import (
+    FINISHED,
+    Classifier,
+    find_image,
+    read_classifier,
+    read_finished,
+    write_json,
+)
 from nnunet_plugins.classifier.images import Volume, check_one_plane, load
 from nnunet_plugins.classifier.masks import Masks, predicted_masks, reference_masks
 from nnunet_plugins.classifier.settings import Settings
@@ -60,6 +67,9 @@ def prepare(
         settings: see `Settings`.
         table: the file of the rows.
 
+    Returns:
+        The classifier as its folder records it, which may be of an earlier version.
+
     Raises:
         UserError: see `masks`, `table.check_recorded` and `folder.Classifier`.
     """
@@ -87,9 +97,11 @@ def prepare(
         "" if masks.references else str(sources.model),
         masks.notes,
         str(table.resolve()),
+        {},
     )
-    classifier.write()
-    return classifier
+    digests = {row.case: classifier.digest(row.case) for row in rows}
+    replace(classifier, digests=digests).write()
+    return read_classifier(folder)
 
 
 def find_masks(cases: Sequence[str], sources: Sources) -> Masks:
@@ -133,6 +145,8 @@ def train(classifier: Classifier, *, device: str = "cpu", say: Say = print) -> f
     Raises:
         UserError: a file cannot be read, or a checkpoint is of other settings.
     """
+    if (classifier.folder / FINISHED).is_file():
+        return float(read_finished(classifier)["threshold"])
     volumes = load_cases(classifier, ("train", "validation"))
     parts = {
         side: Examples([volumes[row.case] for row in rows], [row.label for row in rows])

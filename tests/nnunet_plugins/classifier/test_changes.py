@@ -1,0 +1,88 @@
+"""A finished classifier and files that changed, and external sets of another kind: refused or noted."""
+
+import json
+import shutil
+
+import pytest
+import SimpleITK as sitk
+
+from nnunet_plugins.api import classify, train_classifier
+from nnunet_plugins.classifier.folder import EARLIER
+from nnunet_plugins.errors import UserError
+from tests.nnunet_plugins.classifier.cohort import NAME, write_cohort, write_table
+
+CASES = [f"c{n}" for n in range(12)]
+LABELS = {case: n % 2 for n, case in enumerate(CASES)}
+SPLITS = dict(zip(CASES, ["train"] * 4 + ["val"] * 4 + ["test"] * 4, strict=True))
+SETTINGS = {
+    "network": "densenet-small", "size": (8, 16, 16), "spacing": (7.0, 1.5, 1.5), "epochs": 1, "device": "cpu",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Folder with nnUNet_raw, table.csv and a finished classifier."""
+    root = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        write_cohort(root, LABELS, test=4)
+        write_table(root / "table.csv", LABELS, SPLITS)
+        patch.setenv("nnUNet_raw", str(root / "nnUNet_raw"))
+        train(root)
+        yield root
+
+
+@pytest.fixture
+def kept(trained, tmp_path):
+    """The same folder, which is restored after the test."""
+    shutil.copytree(trained, tmp_path / "kept")
+    yield trained
+    shutil.rmtree(trained)
+    shutil.copytree(tmp_path / "kept", trained)
+
+
+def train(root, **more):
+    said = []
+    train_classifier(
+        NAME, root / "table.csv", root / "clf", reference_masks=True, say=said.append, **{**SETTINGS, **more}
+    )  # fmt: skip
+    return said
+
+
+def predict(root, **more):
+    return classify(root / "clf", root / "out", device="cpu", **more)[0]
+
+
+def change(path, factor=-1.0):
+    image = sitk.ReadImage(str(path))
+    sitk.WriteImage(sitk.Cast(image * factor, image.GetPixelID()), str(path))
+
+
+def edit(path, **entries):
+    content = {**json.loads(path.read_text()), **entries}
+    path.write_text(json.dumps({k: v for k, v in content.items() if v is not None}))
+
+
+@pytest.mark.parametrize(
+    ("file", "case"),
+    [("imagesTr/c1_0000.nii.gz", "c1"), ("labelsTr/c5.nii.gz", "c5"), ("labelsTs/c9.nii.gz", "c9")],
+)
+def test_a_finished_training_and_its_prediction_refuse_changed_files(kept, file, case):
+    finished = (kept / "clf/finished.json").read_bytes()
+    train(kept)
+    change(kept / "nnUNet_raw" / NAME / file, 0.0 if "labels" in file else -1.0)
+    with pytest.raises(UserError, match=f"image or mask of 1 cases has changed.*: {case};"):
+        train(kept)
+    assert (kept / "clf/finished.json").read_bytes() == finished
+    if SPLITS[case] != "train":
+        with pytest.raises(UserError, match=f"has changed since classify train: {case};"):
+            predict(kept)
+
+
+def test_a_classifier_of_an_earlier_version_is_used_with_a_note(kept):
+    edit(kept / "clf/classifier.json", digests=None)
+    finished = (kept / "clf/finished.json").read_bytes()
+    for file in (kept / "nnUNet_raw" / NAME / "imagesTr").iterdir():
+        change(file)
+    assert any(EARLIER in line for line in train(kept))
+    assert (kept / "clf/finished.json").read_bytes() == finished  # the threshold stays
+    assert EARLIER in predict(kept).notes
