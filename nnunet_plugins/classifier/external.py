@@ -9,7 +9,7 @@ from dataset_conversion.errors import some
 from nnunet_plugins.classifier.folder import Classifier, find_image
 from nnunet_plugins.classifier.predict import NEW
 from nnunet_plugins.classifier.table import Row, patient_ids, read_table
-from nnunet_plugins.classifier.train import Sources, find_masks
+from nnunet_plugins.classifier.train import Sources, channel_name, find_masks, lesion_values
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.plans_file import read_object
 
@@ -32,16 +32,23 @@ def external_cases(
         unrelated_ids: whether equal ids in this table and that of the training are of different patients.
 
     Raises:
-        UserError: other classes than those of the classifier, a file is missing, or the dataset or a patient is of
-            the training.
+        UserError: other classes or another channel than those of the classifier, a file or a label is missing, or the
+            dataset or a patient is of the training.
     """
     settings, notes = classifier.settings, classifier.notes
-    ending = str(read_object(sources.raw / "dataset.json").get("file_ending", ".nii.gz"))
+    dataset = read_object(sources.raw / "dataset.json")
+    ending = str(dataset.get("file_ending", ".nii.gz"))
     images = [sources.raw / name for name in ("imagesTr", "imagesTs")]
     if any(str(one.resolve()) in classifier.images for one in images):
         raise UserError(
             f"--external {sources.raw.name}: the classifier was trained on this dataset; leave out --external to "
             "score its test cases"
+        )
+    channel = channel_name(dataset, settings.channel)
+    if classifier.channel and channel.casefold() != classifier.channel.casefold():
+        raise UserError(
+            f"--external {sources.raw.name}: channel {settings.channel} is {channel or 'unnamed'}, that of the "
+            f"training {classifier.channel}; pass a dataset of {classifier.channel}, or correct its channel_names"
         )
     if table is None:
         tail = f"_{settings.channel:04d}{ending}"
@@ -68,6 +75,7 @@ def external_cases(
         ending=ending,
         masks={case: str(file) for case, file in masks.files.items()},
         segmenter="" if masks.references else str(sources.model),
+        values=lesion_values(settings.lesions, sources),
         digests={},
         notes=tuple(dict.fromkeys((*notes, *masks.notes))),
     )

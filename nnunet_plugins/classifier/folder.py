@@ -20,8 +20,8 @@ from nnunet_plugins.plans_file import read_object
 FILE, FINISHED = "classifier.json", "finished.json"
 FORMAT, VERSION = "nnunet-plugins classifier", 1
 EARLIER = (
-    "the classifier is of an earlier version, which recorded no digests of its files: whether images or masks have "
-    "changed since the training is not known"
+    "the classifier is of an earlier version, which recorded no digests, channel and slice plane: whether images and "
+    "masks have changed since the training, and whether others are of the same kind, is not known"
 )
 
 
@@ -42,6 +42,7 @@ class Classifier:
         notes: for every output.
         table: the CSV file of the cases; it alone names patients.
         digests: case -> SHA-256 of its image and mask files, also of test cases; {} in folders of earlier versions.
+        channel: name of the images' channel; '' if the dataset names none, and in folders of earlier versions.
     """
 
     folder: Path
@@ -56,6 +57,7 @@ class Classifier:
     notes: tuple[str, ...]
     table: str
     digests: Mapping[str, str]
+    channel: str
 
     def image(self, case: str) -> Path:
         """The image of a case.
@@ -101,7 +103,7 @@ class Classifier:
         if (self.folder / FILE).is_file():
             known = read_object(self.folder / FILE)
             may = ("made_with", "table", "digests")
-            changed = [k for k, v in content.items() if k not in may and known.get(k) != v]
+            changed = [k for k, v in content.items() if k not in may and known.get(k, v) != v]
             if changed:
                 raise UserError(
                     f"{self.folder}: holds a classifier with other {', '.join(changed)}; pass another folder with -o"
@@ -133,6 +135,7 @@ class Classifier:
                     "notes": self.notes,
                     "table": self.table,
                     "digests": self.digests,
+                    "channel": self.channel,
                 }
             )
         )
@@ -168,6 +171,7 @@ def read_classifier(folder: Path) -> Classifier:
             (*content["notes"], *earlier),
             content["table"],
             content.get("digests", {}),
+            content.get("channel", ""),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder / FILE}: damaged ({error!r}); train again") from error

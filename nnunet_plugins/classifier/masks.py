@@ -51,10 +51,13 @@ def reference_masks(cases: Iterable[str], folders: Sequence[Path]) -> Masks:
     Raises:
         UserError: a case has no mask.
     """
-    there = {
-        name: file for folder in folders for name, file in label_maps(folder, "classify").items()
-    }
-    return Masks(_complete(cases, there, folders), True, (REFERENCES,))
+    return Masks(_complete(cases, _maps(folders), folders), True, (REFERENCES,))
+
+
+def drawn_folders(raw: Path) -> list[Path]:
+    """Folders of a dataset that hold references."""
+    both = (raw / "labelsTr", raw / "labelsTs")
+    return [one for one in both if one.is_dir() and any(one.iterdir())]
 
 
 def predicted_masks(
@@ -82,9 +85,7 @@ def predicted_masks(
     segmenter = read_model(model)
     of = str(segmenter.plans.get("dataset_name", ""))
     wanted = list(cases)
-    outside = {
-        name: file for folder in folders for name, file in label_maps(folder, "classify").items()
-    }
+    outside = _maps(folders)
     if of != raw.name:
         _check_not_drawn({case: outside[case] for case in wanted if case in outside}, raw)
         note = (
@@ -114,12 +115,7 @@ def predicted_masks(
 
 def _check_not_drawn(masks: Mapping[str, Path], raw: Path) -> None:
     """Check that masks are not copies of the references; a single small lesion may be predicted as it was drawn."""
-    drawn = {
-        case: file
-        for name in ("labelsTr", "labelsTs")
-        if (raw / name).is_dir()
-        for case, file in label_maps(raw / name, "classify").items()
-    }
+    drawn = _maps(drawn_folders(raw))
     found = {case: read(file) for case, file in masks.items() if case in drawn}
     found = {case: mask for case, mask in found.items() if mask.voxels.any()}
     copies = [c for c in found if identify(found[c]).voxels == identify(read(drawn[c])).voxels]
@@ -146,6 +142,12 @@ def _trained(segmenter: ModelFolder) -> dict[str, set[str]]:
             )
         found[fold.name] = set(cases)
     return found
+
+
+def _maps(folders: Iterable[Path]) -> dict[str, Path]:
+    return {
+        name: file for folder in folders for name, file in label_maps(folder, "classify").items()
+    }
 
 
 def _complete(

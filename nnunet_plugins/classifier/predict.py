@@ -110,8 +110,8 @@ def predict(
     """Score the cases of some splits.
 
     Raises:
-        UserError: the training is not finished, a file cannot be read or has changed since the training, or an image
-            is one of the training.
+        UserError: the training is not finished, a file cannot be read or has changed since the training, an image is
+            one of the training, or its slices are in another plane.
     """
     finished = read_finished(classifier)
     threshold = float(finished["threshold"])
@@ -121,6 +121,12 @@ def predict(
     rows = [row for row in classifier.rows if row.case in volumes]
     if not rows:
         raise UserError(f"{classifier.folder}: no case to score in {', '.join(splits)}")
+    plane = volumes[rows[0].case].orientation
+    if finished.get("orientation", plane) != plane:
+        raise UserError(
+            f"the slices run in {plane} (directions of x, y and z), those of the training in "
+            f"{finished['orientation']}; score images of the same plane"
+        )
     images = {digest: case for case, digest in finished.pop("images").items()}
     seen = {
         row.case: images[volumes[row.case].digest]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
@@ -19,7 +20,12 @@ from nnunet_plugins.classifier.folder import (
     write_json,
 )
 from nnunet_plugins.classifier.images import Volume, check_one_plane, load
-from nnunet_plugins.classifier.masks import Masks, predicted_masks, reference_masks
+from nnunet_plugins.classifier.masks import (
+    Masks,
+    drawn_folders,
+    predicted_masks,
+    reference_masks,
+)
 from nnunet_plugins.classifier.settings import Settings
 from nnunet_plugins.classifier.table import Row, check_recorded
 from nnunet_plugins.classifier.training import Examples, load_network, logits_of, train_network
@@ -75,11 +81,7 @@ def prepare(
     """
     dataset = read_object(sources.raw / "dataset.json")
     ending = str(dataset.get("file_ending", ".nii.gz"))
-    channels = dataset.get("channel_names", {})
-    if channels and str(settings.channel) not in channels:
-        raise UserError(
-            f"--channel {settings.channel}: the dataset has {', '.join(f'{k} ({v})' for k, v in channels.items())}"
-        )
+    channel = channel_name(dataset, settings.channel)
     check_recorded(rows, recorded(sources.raw / "labelsTr"))
     images = [sources.raw / name for name in ("imagesTr", "imagesTs")]
     for row in rows:
@@ -98,10 +100,25 @@ def prepare(
         masks.notes,
         str(table.resolve()),
         {},
+        channel,
     )
     digests = {row.case: classifier.digest(row.case) for row in rows}
     replace(classifier, digests=digests).write()
     return read_classifier(folder)
+
+
+def channel_name(dataset: Mapping[str, Any], number: int) -> str:
+    """The name of a channel in dataset.json; '' if it names none.
+
+    Raises:
+        UserError: it names others only.
+    """
+    channels = dataset.get("channel_names", {})
+    if channels and str(number) not in channels:
+        raise UserError(
+            f"--channel {number}: the dataset has {', '.join(f'{k} ({v})' for k, v in channels.items())}"
+        )
+    return str(channels.get(str(number), ""))
 
 
 def find_masks(cases: Sequence[str], sources: Sources) -> Masks:
@@ -111,8 +128,7 @@ def find_masks(cases: Sequence[str], sources: Sources) -> Masks:
         UserError: neither a segmenter nor drawn masks are given, or see `masks`.
     """
     if sources.references:
-        own = [p for name in ("labelsTr", "labelsTs") if (p := sources.raw / name).is_dir()]
-        return reference_masks(cases, list(sources.folders) or own)
+        return reference_masks(cases, list(sources.folders) or drawn_folders(sources.raw))
     if sources.model is None:
         raise UserError(
             "masks: pass the segmenter with --model MODEL_FOLDER, whose files show on which cases it was trained, or "
@@ -189,6 +205,7 @@ def train(classifier: Classifier, *, device: str = "cpu", say: Say = print) -> f
             "validation_auc": float(roc_auc_score(labels, mean)),
             "validation_auc_of_seeds": aucs,
             "images": images,
+            "orientation": held.volumes[0].orientation,
         },
     )
     return threshold

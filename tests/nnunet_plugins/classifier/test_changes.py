@@ -57,6 +57,18 @@ def change(path, factor=-1.0):
     sitk.WriteImage(sitk.Cast(image * factor, image.GetPixelID()), str(path))
 
 
+def external(root, number=702, **entries):
+    """Another dataset of 6 patients with a table; entries change its dataset.json. Its options."""
+    cases = {f"e{n}": n % 2 for n in range(6)}
+    raw = write_cohort(root / "other", cases, seed=500).rename(
+        root / f"nnUNet_raw/Dataset{number}_Other"
+    )
+    edit(raw / "dataset.json", **entries)
+    rows = [f"{case},{case.replace('e', 'Q')},{label}" for case, label in cases.items()]
+    (root / "external.csv").write_text("\n".join(["case,patient,label", *rows]))
+    return raw, {"external": number, "diagnoses": root / "external.csv", "reference_masks": True}
+
+
 def edit(path, **entries):
     content = {**json.loads(path.read_text()), **entries}
     path.write_text(json.dumps({k: v for k, v in content.items() if v is not None}))
@@ -86,3 +98,40 @@ def test_a_classifier_of_an_earlier_version_is_used_with_a_note(kept):
     assert any(EARLIER in line for line in train(kept))
     assert (kept / "clf/finished.json").read_bytes() == finished  # the threshold stays
     assert EARLIER in predict(kept).notes
+
+
+def test_an_external_set_of_another_channel_is_refused(kept):
+    raw, options = external(kept, channel_names={"0": "STIR"})
+    with pytest.raises(UserError, match="channel 0 is STIR, that of the training T1"):
+        predict(kept, **options)
+    edit(raw / "dataset.json", channel_names={"0": "t1"})
+    predict(kept, **options)
+    edit(raw / "dataset.json", channel_names={"1": "T1"})
+    with pytest.raises(UserError, match=r"--channel 0: the dataset has 1 \(T1\)"):
+        predict(kept, **options)
+
+
+def test_an_external_set_of_another_plane_is_refused(kept):
+    raw, options = external(kept)
+    for file in raw.glob("*/*.nii.gz"):
+        image = sitk.ReadImage(str(file))
+        image.SetDirection((0, 0, 1, 1, 0, 0, 0, 1, 0))
+        sitk.WriteImage(image, str(file))
+    with pytest.raises(UserError, match=r"slices run in PIR .*, those of the training in LPS"):
+        predict(kept, **options)
+
+
+def test_lesions_of_an_external_set_are_found_by_name(kept):
+    labels = {"background": 0, "erosion": 1, "fat_metaplasia": 2}
+    raw, options = external(kept, labels=labels)
+    for file in (raw / "labelsTr").iterdir():
+        change(file, 2)
+    content = json.loads((kept / "clf/classifier.json").read_text())
+    settings = {**content["settings"], "lesions": ["fat_metaplasia"]}
+    edit(kept / "clf/classifier.json", settings=settings, values=[1])
+    assert all(one.lesion_voxels for one in predict(kept, **options).cases)
+    edit(raw / "dataset.json", labels={"background": 0, "erosion": 2})
+    with pytest.raises(
+        UserError, match="--lesions fat_metaplasia: unknown label; allowed: erosion"
+    ):
+        predict(kept, **options)
