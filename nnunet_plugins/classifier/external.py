@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dataset_conversion.errors import some
+from dataset_conversion.io.atomic_files import digest
 from nnunet_plugins.classifier.folder import Classifier, find_image
 from nnunet_plugins.classifier.predict import NEW
 from nnunet_plugins.classifier.table import Row, patient_ids, read_table
@@ -87,17 +88,20 @@ def _check_patients(classifier: Classifier, table: Path, unrelated_ids: bool) ->
         return [
             "external set: ids of patients were declared to be unrelated to those of the training"
         ]
-    if not Path(classifier.table).is_file():
-        return [
-            "external set: whether it shares patients with the training is not known: the table of the training is "
-            "not where it was"
-        ]
+    path = Path(classifier.table)
+    ids = patient_ids(path) if path.is_file() else {}
     used = {row.case for row in classifier.rows if row.split in ("train", "validation")}
-    known = {one for case, one in patient_ids(Path(classifier.table)).items() if case in used}
+    same = used <= ids.keys() and classifier.table_digest in ("", digest(path))
+    known = {one for case, one in ids.items() if case in used}
     shared = sorted(case for case, one in patient_ids(table).items() if one in known)
     if shared:
         raise UserError(
             f"{table}: {len(shared)} cases are of patients whose ids are in the training or validation set: "
             f"{some(shared)}; remove them, or pass --unrelated-ids if both tables number different patients alike"
         )
-    return []
+    if same:
+        return []
+    return [
+        "external set: whether it shares patients with the training is not known: the table of the training is not "
+        "where it was, or has changed"
+    ]

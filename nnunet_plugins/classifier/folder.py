@@ -42,6 +42,7 @@ class Classifier:
         notes: for every output.
         table: the CSV file of the cases; it alone names patients.
         digests: case -> SHA-256 of its image and mask files, also of test cases; {} in folders of earlier versions.
+        table_digest: SHA-256 of that file; '' in folders of earlier versions.
         channel: name of the images' channel; '' if the dataset names none, and in folders of earlier versions.
     """
 
@@ -57,6 +58,7 @@ class Classifier:
     notes: tuple[str, ...]
     table: str
     digests: Mapping[str, str]
+    table_digest: str
     channel: str
 
     def image(self, case: str) -> Path:
@@ -102,7 +104,7 @@ class Classifier:
         content = self._content()
         if (self.folder / FILE).is_file():
             known = read_object(self.folder / FILE)
-            may = ("made_with", "table", "digests")
+            may = ("made_with", "table", "digests", "table_digest")
             changed = [k for k, v in content.items() if k not in may and known.get(k, v) != v]
             if changed:
                 raise UserError(
@@ -135,6 +137,7 @@ class Classifier:
                     "notes": self.notes,
                     "table": self.table,
                     "digests": self.digests,
+                    "table_digest": self.table_digest,
                     "channel": self.channel,
                 }
             )
@@ -171,6 +174,7 @@ def read_classifier(folder: Path) -> Classifier:
             (*content["notes"], *earlier),
             content["table"],
             content.get("digests", {}),
+            content.get("table_digest", ""),
             content.get("channel", ""),
         )
     except (KeyError, TypeError, ValueError) as error:

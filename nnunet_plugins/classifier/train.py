@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from dataset_conversion.errors import some
+from dataset_conversion.io.atomic_files import digest
 from nnunet_plugins.classifier.folder import (
     FINISHED,
     Classifier,
@@ -100,6 +101,7 @@ def prepare(
         masks.notes,
         str(table.resolve()),
         {},
+        digest(table),
         channel,
     )
     digests = {row.case: classifier.digest(row.case) for row in rows}

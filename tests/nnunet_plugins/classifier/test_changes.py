@@ -135,3 +135,28 @@ def test_lesions_of_an_external_set_are_found_by_name(kept):
         UserError, match="--lesions fat_metaplasia: unknown label; allowed: erosion"
     ):
         predict(kept, **options)
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_training_table_that_changed_leaves_shared_patients_unknown(kept, earlier):
+    _, options = external(kept)
+    options["diagnoses"].write_text(options["diagnoses"].read_text().replace("Q0", "p c0"))
+    if earlier:
+        edit(kept / "clf/classifier.json", digests=None, table_digest=None)
+    with pytest.raises(UserError, match="1 cases are of patients whose ids are in the training"):
+        predict(kept, **options)
+    (kept / "table.csv").write_text("case,patient,label,split\nzz,P0,1,train\n")
+    assert any(
+        "shares patients with the training is not known" in n
+        for n in predict(kept, **options).notes
+    )
+
+
+def test_other_ids_for_the_cases_of_the_training_are_noticed(kept):
+    _, options = external(kept)
+    assert not any("shares patients" in note for note in predict(kept, **options).notes)
+    (kept / "table.csv").write_text((kept / "table.csv").read_text().replace("P-c", "R"))
+    assert any(
+        "table of the training is not where it was, or has changed" in n
+        for n in predict(kept, **options).notes
+    )
