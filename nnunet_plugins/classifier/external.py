@@ -10,7 +10,13 @@ from dataset_conversion.io.atomic_files import digest
 from nnunet_plugins.classifier.folder import Classifier, find_image
 from nnunet_plugins.classifier.predict import NEW
 from nnunet_plugins.classifier.table import Row, patient_ids, read_table
-from nnunet_plugins.classifier.train import Sources, channel_name, find_masks, lesion_values
+from nnunet_plugins.classifier.train import (
+    Sources,
+    channel_name,
+    declared_values,
+    find_masks,
+    lesion_values,
+)
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.plans_file import read_object
 
@@ -77,6 +83,7 @@ def external_cases(
         masks={case: str(file) for case, file in masks.files.items()},
         segmenter="" if masks.references else str(sources.model),
         values=lesion_values(settings.lesions, sources),
+        declared=declared_values(sources),
         digests={},
         notes=tuple(dict.fromkeys((*notes, *masks.notes))),
     )

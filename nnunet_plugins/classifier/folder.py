@@ -43,6 +43,7 @@ class Classifier:
         table: the CSV file of the cases; it alone names patients.
         digests: case -> SHA-256 of its image and mask files, also of test cases; {} in folders of earlier versions.
         table_digest: SHA-256 of that file; '' in folders of earlier versions.
+        declared: values that masks may hold; () in folders of earlier versions.
         channel: name of the images' channel; '' if the dataset names none, and in folders of earlier versions.
     """
 
@@ -59,6 +60,7 @@ class Classifier:
     table: str
     digests: Mapping[str, str]
     table_digest: str
+    declared: tuple[int, ...]
     channel: str
 
     def image(self, case: str) -> Path:
@@ -138,6 +140,7 @@ class Classifier:
                     "table": self.table,
                     "digests": self.digests,
                     "table_digest": self.table_digest,
+                    "declared": self.declared,
                     "channel": self.channel,
                 }
             )
@@ -175,6 +178,7 @@ def read_classifier(folder: Path) -> Classifier:
             content["table"],
             content.get("digests", {}),
             content.get("table_digest", ""),
+            tuple(content.get("declared", ())),
             content.get("channel", ""),
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -18,6 +18,7 @@ from nnunet_plugins.classifier.folder import (
     read_finished,
     write_json,
 )
+from nnunet_plugins.classifier.images import notes_of
 from nnunet_plugins.classifier.table import Row
 from nnunet_plugins.classifier.train import load_cases, sigmoid
 from nnunet_plugins.classifier.training import load_network, logits_of
@@ -176,7 +177,7 @@ def predict(
         settings.network,
         settings.seeds,
         Path(classifier.segmenter).name,
-        classifier.notes,
+        tuple(dict.fromkeys((*classifier.notes, *finished.pop("notes", ()), *notes_of(volumes)))),
         {
             **finished,
             "settings": settings.as_json(),

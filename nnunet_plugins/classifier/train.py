@@ -20,7 +20,7 @@ from nnunet_plugins.classifier.folder import (
     read_finished,
     write_json,
 )
-from nnunet_plugins.classifier.images import Volume, check_one_plane, load
+from nnunet_plugins.classifier.images import Volume, check_one_plane, load, notes_of
 from nnunet_plugins.classifier.masks import (
     Masks,
     drawn_folders,
@@ -32,7 +32,7 @@ from nnunet_plugins.classifier.table import Row, check_recorded
 from nnunet_plugins.classifier.training import Examples, load_network, logits_of, train_network
 from nnunet_plugins.diagnosis.calls import youden
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.labels import read_labels
+from nnunet_plugins.evaluation.labels import Labels, read_labels
 from nnunet_plugins.evaluation.patients import recorded
 from nnunet_plugins.plans_file import read_object
 
@@ -102,6 +102,7 @@ def prepare(
         str(table.resolve()),
         {},
         digest(table),
+        declared_values(sources),
         channel,
     )
     digests = {row.case: classifier.digest(row.case) for row in rows}
@@ -145,8 +146,7 @@ def lesion_values(names: Sequence[str], sources: Sources) -> tuple[int, ...]:
     Raises:
         UserError: unknown label.
     """
-    declared = (sources.model or sources.raw) / "dataset.json"
-    labels = read_labels(declared, declared.name)
+    labels = _labels(sources)
     known = labels.values
     if not names and labels.ignore is None:
         return ()
@@ -155,6 +155,17 @@ def lesion_values(names: Sequence[str], sources: Sources) -> tuple[int, ...]:
     if unknown:
         raise UserError(f"--lesions {unknown[0]}: unknown label; allowed: {', '.join(known)}")
     return tuple(sorted({value for name in names for value in known[name]}))
+
+
+def declared_values(sources: Sources) -> tuple[int, ...]:
+    """The values that masks may hold: background, labels, and the ignore label."""
+    labels = _labels(sources)
+    return tuple(sorted({*labels.known, *(() if labels.ignore is None else (labels.ignore,))}))
+
+
+def _labels(sources: Sources) -> Labels:
+    path = (sources.model or sources.raw) / "dataset.json"
+    return read_labels(path, path.name)
 
 
 def train(classifier: Classifier, *, device: str = "cpu", say: Say = print) -> float:
@@ -180,6 +191,10 @@ def train(classifier: Classifier, *, device: str = "cpu", say: Say = print) -> f
             f"{some(twice)}: the image is also one of the validation set, under another name; give both cases one "
             "patient in the table, or remove one"
         )
+    training = {case: volumes[case] for case, side in sides.items() if side == "train"}
+    notes = [f"training set: {note}" for note in notes_of(training)]
+    for note in notes:
+        say(f"note     {note}")
     held = parts["validation"]
     settings, probabilities, aucs = classifier.settings, [], {}
     for seed in settings.seeds:
@@ -208,6 +223,7 @@ def train(classifier: Classifier, *, device: str = "cpu", say: Say = print) -> f
             "validation_auc_of_seeds": aucs,
             "images": images,
             "orientation": held.volumes[0].orientation,
+            "notes": notes,
         },
     )
     return threshold
@@ -220,17 +236,16 @@ def load_cases(classifier: Classifier, splits: Sequence[str]) -> dict[str, Volum
         UserError: a file cannot be read, or the slices run in different planes.
     """
     found = {
-        row.case: load(
-            classifier.image(row.case),
-            Path(classifier.masks[row.case]),
-            classifier.values,
-            classifier.settings,
-        )
-        for row in classifier.rows
-        if row.split in splits
+        row.case: load_case(classifier, row.case) for row in classifier.rows if row.split in splits
     }
     check_one_plane(found)
     return found
+
+
+def load_case(classifier: Classifier, case: str) -> Volume:
+    """The volume of a case; see `images.load`."""
+    mask, values = Path(classifier.masks[case]), classifier.values
+    return load(classifier.image(case), mask, values, classifier.settings, classifier.declared)
 
 
 def by_patient(

@@ -160,3 +160,14 @@ def test_other_ids_for_the_cases_of_the_training_are_noticed(kept):
         "table of the training is not where it was, or has changed" in n
         for n in predict(kept, **options).notes
     )
+
+
+def test_masks_with_undeclared_values_are_refused_and_partial_ones_noted(kept):
+    raw, options = external(kept)
+    mask = raw / "labelsTr" / "e0.nii.gz"
+    sitk.WriteImage(sitk.ReadImage(str(mask))[:23], str(mask))
+    notes = predict(kept, **options).notes
+    assert any(note.endswith("it covers 23x24x8 voxels of 24x24x8: e0") for note in notes)
+    change(mask, 7)
+    with pytest.raises(UserError, match=r"e0.nii.gz: holds the values 7; allowed are 0, 1"):
+        predict(kept, **options)
