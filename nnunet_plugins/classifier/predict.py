@@ -20,7 +20,7 @@ from nnunet_plugins.classifier.folder import (
 )
 from nnunet_plugins.classifier.images import notes_of
 from nnunet_plugins.classifier.table import Row
-from nnunet_plugins.classifier.train import load_cases, sigmoid
+from nnunet_plugins.classifier.train import check_copies, load_cases, sigmoid
 from nnunet_plugins.classifier.training import load_network, logits_of
 from nnunet_plugins.csv_table import csv_text
 from nnunet_plugins.errors import UserError
@@ -112,7 +112,7 @@ def predict(
 
     Raises:
         UserError: the training is not finished, a file cannot be read or has changed since the training, an image is
-            one of the training, or its slices are in another plane.
+            one of the training or of two patients, or its slices are in another plane.
     """
     finished = read_finished(classifier)
     threshold = float(finished["threshold"])
@@ -140,6 +140,7 @@ def predict(
             f"{len(seen)} of {len(rows)} images are those of the training, under these or other names: "
             f"{some(list(seen))} ({first} is {seen[first]}); leave them out"
         )
+    check_copies([row for row in rows if row.split != NEW], volumes)
     settings = classifier.settings
     order = [volumes[row.case] for row in rows]
     each = np.array(

@@ -132,14 +132,14 @@ def check_recorded(rows: Sequence[Row], recorded: Mapping[str, int]) -> None:
         recorded: case -> number of the patient, from conversion.json; cases may be missing.
 
     Raises:
-        UserError: cases of one recorded patient are on two sides.
+        UserError: cases of one recorded patient are on two sides, or of two patients in the table.
     """
     first: dict[int, Row] = {}
     for row in rows:
         if row.case not in recorded:
             continue
         other = first.setdefault(recorded[row.case], row)
-        if other.split != row.split:
+        if (other.split, other.patient) != (row.split, row.patient):
             raise UserError(
                 f"{row.case} ({row.split}) and {other.case} ({other.split}) are of one patient by the dataset's "
                 "conversion.json; give them one patient, and one split, in the table"

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from dataset_conversion.errors import some
 from dataset_conversion.io.atomic_files import digest
 from nnunet_plugins.classifier.folder import (
     FINISHED,
@@ -184,13 +183,7 @@ def train(classifier: Classifier, *, device: str = "cpu", say: Say = print) -> f
     }
     sides = {row.case: row.split for row in classifier.rows if row.case in volumes}
     images = {case: one.digest for case, one in volumes.items()}
-    held_images = {images[case] for case, side in sides.items() if side == "validation"}
-    twice = [c for c, side in sides.items() if side == "train" and images[c] in held_images]
-    if twice:
-        raise UserError(
-            f"{some(twice)}: the image is also one of the validation set, under another name; give both cases one "
-            "patient in the table, or remove one"
-        )
+    check_copies(classifier.rows, volumes)
     training = {case: volumes[case] for case, side in sides.items() if side == "train"}
     notes = [f"training set: {note}" for note in notes_of(training)]
     for note in notes:
@@ -227,6 +220,26 @@ def train(classifier: Classifier, *, device: str = "cpu", say: Say = print) -> f
         },
     )
     return threshold
+
+
+def check_copies(rows: Sequence[Row], volumes: Mapping[str, Volume]) -> None:
+    """Check that no image is of two patients, under two names.
+
+    Args:
+        rows: cases with their patients.
+        volumes: case -> volume; others are not compared.
+
+    Raises:
+        UserError: an image is; the message names two cases.
+    """
+    first: dict[str, Row] = {}
+    for row in rows:
+        other = first.setdefault(volumes[row.case].digest, row) if row.case in volumes else row
+        if other.patient != row.patient:
+            raise UserError(
+                f"{other.case} and {row.case} have the same image and are of different patients; give both cases one "
+                "patient in the table, or remove one"
+            )
 
 
 def load_cases(classifier: Classifier, splits: Sequence[str]) -> dict[str, Volume]:

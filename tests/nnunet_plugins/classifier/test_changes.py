@@ -171,3 +171,29 @@ def test_masks_with_undeclared_values_are_refused_and_partial_ones_noted(kept):
     change(mask, 7)
     with pytest.raises(UserError, match=r"e0.nii.gz: holds the values 7; allowed are 0, 1"):
         predict(kept, **options)
+
+
+def test_an_image_of_two_patients_is_refused(kept):
+    raw, options = external(kept)
+    for kind, name in (("images", "e1_0000"), ("labels", "e1")):
+        image = sitk.ReadImage(str(raw / f"{kind}Tr" / f"{name.replace('1', '0', 1)}.nii.gz"))
+        sitk.WriteImage(sitk.DICOMOrient(image, "RAS"), str(raw / f"{kind}Tr" / f"{name}.nii.gz"))
+    with pytest.raises(
+        UserError, match="e0 and e1 have the same image and are of different patients"
+    ):
+        predict(kept, **options)
+    predict(kept, **{**options, "diagnoses": None})  # nothing is counted
+    rows = options["diagnoses"].read_text()
+    options["diagnoses"].write_text(rows.replace("e1,Q1,1", "e1,Q0,0"))
+    predict(kept, **options)
+
+
+def test_an_image_of_two_patients_stops_the_training(kept):
+    raw = kept / "nnUNet_raw" / NAME
+    for part, tail in (("imagesTr", "_0000"), ("labelsTr", "")):
+        shutil.copy(raw / part / f"c1{tail}.nii.gz", raw / part / f"c3{tail}.nii.gz")
+    shutil.rmtree(kept / "clf")
+    with pytest.raises(
+        UserError, match="c1 and c3 have the same image and are of different patients"
+    ):
+        train(kept)

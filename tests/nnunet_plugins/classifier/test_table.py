@@ -121,8 +121,11 @@ def test_a_side_with_one_class_is_refused():
         with_splits(cohort(4, 0.5))
 
 
-def test_patients_of_the_conversion_are_on_one_side():
-    rows = [Row("a", 1, 0, "train"), Row("b", 2, 0, "test"), Row("c", 3, 1, "test")]
+def test_patients_of_the_conversion_are_those_of_the_table():
+    rows = [Row("a", 1, 0, "train"), Row("b", 2, 0, "test"), Row("c", 2, 0, "test")]
     check_recorded(rows, {"b": 5, "c": 5})
+    check_recorded(rows, {"b": 5, "c": 6})
+    with pytest.raises(UserError, match=r"d \(test\) and b \(test\) are of one patient"):
+        check_recorded([*rows, Row("d", 3, 1, "test")], {"b": 5, "d": 5})
     with pytest.raises(UserError, match=r"b \(test\) and a \(train\) are of one patient"):
         check_recorded(rows, {"a": 5, "b": 5})
