@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.classifier.settings import Settings
 from nnunet_plugins.classifier.table import Row
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.plans_file import read_object
+from nnunet_plugins.plans_file import MALFORMED, read_object
 
 FILE, FINISHED = "classifier.json", "finished.json"
 FORMAT, VERSION = "nnunet-plugins classifier", 1
@@ -186,17 +187,25 @@ def read_classifier(folder: Path) -> Classifier:
 
 
 def read_finished(classifier: Classifier) -> dict[str, Any]:
-    """The threshold and the validation AUCs.
+    """The threshold, the validation AUCs, and what is known of the images.
 
     Raises:
-        UserError: the training is not finished.
+        UserError: the training is not finished, or the file is damaged.
     """
     path = classifier.folder / FINISHED
     if not path.is_file():
         raise UserError(
             f"{classifier.folder}: the training is not finished; run the same classify train again, it continues"
         )
-    return read_object(path)
+    content = read_object(path)
+    try:
+        if not math.isfinite(content["threshold"]) or not all(content["images"].values()):
+            raise ValueError("a number is not finite, or a digest is empty")
+    except MALFORMED as error:
+        raise UserError(
+            f"{path}: damaged ({error!r:.300}); remove the file, and run the same classify train again"
+        ) from error
+    return content
 
 
 def find_image(case: str, folders: Sequence[Path], channel: int, ending: str) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,12 +21,13 @@ from nnunet_plugins.classifier.folder import (
     write_json,
 )
 from nnunet_plugins.classifier.images import notes_of
+from nnunet_plugins.classifier.settings import Settings
 from nnunet_plugins.classifier.table import Row
 from nnunet_plugins.classifier.train import check_copies, load_cases, sigmoid
 from nnunet_plugins.classifier.training import load_network, logits_of
 from nnunet_plugins.csv_table import csv_text
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.plans_file import read_object
+from nnunet_plugins.plans_file import MALFORMED, read_object
 
 JSON, CSV = "predictions.json", "predictions.csv"
 FORMAT, VERSION = "nnunet-plugins classification", 1
@@ -241,14 +244,54 @@ def read_predictions(path: Path) -> Predictions:
         cases = tuple(Scored(**one) for one in content["cases"])
         found = replace(Predictions(**values), cases=cases)
         origin = found.training["threshold_from"]
-        numbers = [found.threshold, *(v for one in cases for v in (one.threshold, one.probability))]
-        if not np.isfinite(np.array(numbers, np.float64)).all():
-            raise ValueError("a number is not finite")
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: damaged ({error!r}); predict again") from error
+        _check(found)
+    except (*MALFORMED, UserError) as error:
+        raise UserError(f"{path}: damaged ({error!r:.300}); predict again") from error
     if origin != "validation":
         raise UserError(
-            f"{path}: the threshold was chosen on {origin}; it must be fixed on the validation set before test cases "
-            "are scored: predict again with classify predict"
+            f"{path}: the threshold was chosen on {origin!s:.80}; it must be fixed on the validation set before "
+            "test cases are scored: predict again with classify predict"
         )
     return found
+
+
+def _check(found: Predictions) -> None:
+    """Check what the dataclasses do not.
+
+    Raises:
+        KeyError, TypeError, ValueError, UserError: a part is missing, or no value that `predict` writes.
+    """
+    texts = (*found.classes, *found.notes, found.network, found.segmenter)
+    if len(found.classes) != 2 or not _are(str, *texts) or not _are(int, *found.seeds):
+        raise TypeError("classes, notes, network, segmenter or seeds")
+    sides: dict[int | None, tuple[str, int | None]] = {}
+    for one in found.cases:
+        shares = (one.probability, *one.seeds)
+        if not (
+            _are(str, one.case, one.split)
+            and _are(int, one.patient or 0, one.call, one.lesion_voxels)
+            and _are(float, found.threshold, one.threshold, *shares)
+            and all(0 <= share <= 1 for share in shares)
+            and len(one.seeds) == len(found.seeds)
+            and one.label in (0, 1, None)
+        ):
+            raise ValueError(f"a value of the case {one.case}")
+        side = sides.setdefault(one.patient, (one.split, one.label))
+        if one.patient is not None and side != (one.split, one.label):
+            raise ValueError(f"{one.case}: its patient has another label or split in another case")
+    twice = [name for name, times in Counter(one.case for one in found.cases).items() if times > 1]
+    if twice:
+        raise ValueError(f"{some(twice)}: more than once")
+    settings, cases = found.training["settings"], found.training["cases"]
+    missing = sorted(Settings.from_json(settings).as_json().keys() - settings.keys())
+    if missing or not _are(int, cases["train"], cases["validation"]):
+        raise ValueError(f"settings or numbers of cases of the training are missing: {missing}")
+    fold = found.training.get("cross_validation")
+    if fold and not (_are(int, fold["fold"], *fold["folds"]) and _are(str, fold["table"])):
+        raise TypeError("the record of the fold")
+
+
+def _are(kind: type, *values: Any) -> bool:
+    """Whether values of a JSON file are texts, whole numbers, or finite numbers."""
+    numbers = (int, float) if kind is float else (kind,)
+    return all(type(one) in numbers and (kind is str or math.isfinite(one)) for one in values)

@@ -197,3 +197,15 @@ def test_an_image_of_two_patients_stops_the_training(kept):
         UserError, match="c1 and c3 have the same image and are of different patients"
     ):
         train(kept)
+
+
+@pytest.mark.parametrize("entries", [{"threshold": None}, {"threshold": "0.5"}, {"images": [1]}])
+def test_a_damaged_end_of_the_training_is_made_again(kept, entries):
+    finished = kept / "clf/finished.json"
+    whole = json.loads(finished.read_text())
+    edit(finished, **entries)
+    with pytest.raises(UserError, match=r"finished.json: damaged .*; remove the file, and run"):
+        predict(kept)
+    finished.unlink()
+    train(kept)
+    assert json.loads(finished.read_text()) == whole
