@@ -182,8 +182,8 @@ def read_classifier(folder: Path) -> Classifier:
             tuple(content.get("declared", ())),
             content.get("channel", ""),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{folder / FILE}: damaged ({error!r}); train again") from error
+    except MALFORMED as error:
+        raise UserError(f"{folder / FILE}: damaged ({error!r:.300}); train again") from error
 
 
 def read_finished(classifier: Classifier) -> dict[str, Any]:
