@@ -39,7 +39,12 @@ def test_tables_as_spreadsheets_write_them(tmp_path, encoding, end):
         ("case,patient\na,1\n", {}, "columns missing: label.*--label-column"),
         ("patient,label\na,0\nb,\n", {}, "row 3, label is empty"),
         ("patient,label\na,0\nb,0\n", {}, "one class only"),
-        ("patient,label\na,x1\nb,x2\nc,x3\n", {}, "3 different values in 3 rows; is it an id"),
+        ("patient,label\na,x1\nb,x2\nc,x3\n", {}, "3 different values of 3 patients; is it an id"),
+        (
+            "case,patient,label\n" + "".join(f"{n},P{n // 4},Name{n // 4}\n" for n in range(12)),
+            {},
+            "3 different values of 3 patients; is it an id",
+        ),
         ("patient,label\n" + "".join(f"{n},{n % 3}\n" for n in range(9)), {}, "0, 1.*Two classes"),
         ("patient,label\na,0\nb,1\n", {"label": "patient"}, "names the cases"),
         ("patient,label\na,axSpA\nb,other\n", {}, "--positive axSpA or --positive other"),
@@ -80,6 +85,7 @@ def test_tables_that_are_refused(tmp_path, text, options, match):
     with pytest.raises(UserError, match=match) as error:
         read_table(table(tmp_path, text), **options)
     assert "P," not in str(error.value)
+    assert "Name" not in str(error.value)
 
 
 def cohort(count, positive=0.7):
