@@ -205,6 +205,17 @@ def test_calls_of_readers_that_are_refused(tmp_path, change, match):
         read_readers(path, result)
 
 
+def test_readers_of_several_cases_per_patient_are_marked(tmp_path):
+    path, calls = tmp_path / "calls.csv", [f"t{n},R,other" for n in range(6)]
+    path.write_text("\n".join(["case,reader,call", *calls]))
+    for test, marked in ((TEST, False), ([(1, 1, 0.9), *TEST[:1], *TEST[2:]], True)):
+        result = evaluate(predictions(test), "test", resamples=20)
+        found = tables(Evaluation("a", (result,), readers=tuple(read_readers(path, result))))
+        (sheet,) = [one for one in found if one.title == "Readers"]
+        assert sheet.rows[0][:2] == ("R", "6")
+        assert any("By case, of 5 patients" in note for note in sheet.notes) is marked
+
+
 def test_the_page_escapes_names_and_shows_notes_and_the_paper():
     result = evaluate(predictions(TEST, notes=("REFERENCE MASKS: <b>",)), "test", resamples=20)
     text = page(Evaluation("<script>", (result,), paper=True))
