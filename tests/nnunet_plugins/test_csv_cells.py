@@ -25,7 +25,7 @@ def test_numbers(text, value):
     assert number(text) == value
 
 
-def test_separators_at_the_end_of_lines_are_no_columns(tmp_path):
+def test_separators_at_the_end_of_lines_add_nothing(tmp_path):
     path = tmp_path / "table.csv"
     for text in ("case;minutes;;\na;1;;\nb;2\nc;3;;;\n", "case;minutes\na;1;\nb;2\nc;3;;\n"):
         path.write_text(text)
