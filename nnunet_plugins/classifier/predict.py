@@ -246,7 +246,7 @@ def read_predictions(path: Path) -> Predictions:
         origin = found.training["threshold_from"]
         _check(found)
     except (*MALFORMED, UserError) as error:
-        raise UserError(f"{path}: damaged ({error!r:.300}); predict again") from error
+        raise UserError(f"{path}: damaged ({error!r:.400}); predict again") from error
     if origin != "validation":
         raise UserError(
             f"{path}: the threshold was chosen on {origin!s:.80}; it must be fixed on the validation set before "
@@ -275,7 +275,7 @@ def _check(found: Predictions) -> None:
             and len(one.seeds) == len(found.seeds)
             and one.label in (0, 1, None)
         ):
-            raise ValueError(f"a value of the case {one.case}")
+            raise ValueError(f"a value of {one!r:.250}")
         side = sides.setdefault(one.patient, (one.split, one.label))
         if one.patient is not None and side != (one.split, one.label):
             raise ValueError(f"{one.case}: its patient has another label or split in another case")
