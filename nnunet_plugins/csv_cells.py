@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from nnunet_plugins.errors import UserError
 
 #: Texts of cells whose value is not known. A hyphen or none may mean negative.
 UNKNOWN = frozenset(("", "na", "n/a", "nan", "null", "unknown"))
+_THOUSANDS = re.compile(r"\s*[-+]?[1-9]\d{0,2},\d{3}\s*")
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Cell:
         value = number(self.text) if self.text else None
         if self.text and value is None:
             raise UserError(
-                f"{self.where} is {self.text!r}; expected a number or an empty cell: correct it"
+                f"{self.where} is {self.text!r}; expected a number, such as 1200 or 2.5, or an empty cell: correct it"
             )
         return value
 
@@ -68,11 +70,13 @@ def table(
     except DatasetError as error:
         raise UserError(str(error)) from error
     header = [cell.casefold() for cell in rows[0][1]] if rows else []
+    while header and not header[-1]:  # separators at the end of the lines
+        header.pop()
     missing = [name for name in required if name not in header]
     known = header if optional is None else (*required, *optional)
     allowed = "any others" if optional is None else ", ".join(optional)
     unknown = [name or "(empty)" for name in header if name not in known]
-    twice = sorted({name for name in header if header.count(name) > 1})
+    twice = sorted({name or "(empty)" for name in header if header.count(name) > 1})
     if missing or unknown or twice:
         found = {"missing": missing, "unknown": unknown, "given twice": twice}
         raise UserError(
@@ -82,14 +86,14 @@ def table(
         )
     read = []
     for line, cells in rows[1:]:
-        if len(cells) > len(header):
+        if any(cells[len(header) :]):
             raise UserError(
-                f"{path}: row {line} has {len(cells)} cells, the header {len(header)}; correct the row"
+                f"{path}: row {line} has {len(cells)} cells, the header names {len(header)} columns; correct the row"
             )
         cells = [*cells, *[""] * (len(header) - len(cells))]
         row = {
             name: Cell(cell, f"{path}: row {line}, {name}")
-            for name, cell in zip(header, cells, strict=True)
+            for name, cell in zip(header, cells, strict=False)
         }
         if empty := [name for name in required if not row[name].text]:
             raise UserError(f"{row[empty[0]].where} is empty; complete the row")
@@ -98,11 +102,13 @@ def table(
 
 
 def number(text: str) -> float | None:
-    """A finite number, with a decimal point or comma; None for other text.
+    """A finite number, with a decimal point or comma; None for other text, and for 1,200, which may be 1.2 or 1200.
 
-    >>> number("2,5"), number("fast")
-    (2.5, None)
+    >>> number("2,5"), number("0,125"), number("1,200"), number("fast")
+    (2.5, 0.125, None, None)
     """
+    if "_" in text or _THOUSANDS.fullmatch(text):
+        return None
     try:
         value = float(text.replace(",", "."))
     except ValueError:

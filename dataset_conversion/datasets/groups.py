@@ -23,7 +23,6 @@ NAMES = ("folder", "case", "file", "image", "scan", "id", "name", "source")
 PATIENTS = ("patient", "group", "subject")
 _ENDINGS = re.compile(r"(\.nii|\.seg)?\.(gz|nii|nrrd|mha|mhd|dcm)$", re.IGNORECASE)
 _CHANNEL = re.compile(r"_\d{4}$")
-_WHOLE = re.compile(r"(\d+)\.0+")  # as spreadsheets and data frames write a number
 #: Cells that stand for a patient who is not known; as `spelling` returns them.
 _UNKNOWN = frozenset(("", "na", "n a", "nan", "none", "null", "unknown"))
 _EXAMPLE = "expected e.g. folder,patient"
@@ -64,7 +63,7 @@ def read_groups(path: Path) -> dict[str, str]:
                 f"{path}: row {number} states no patient ({row[to]!r}); give each patient who is not known a "
                 "name or number of its own"
             )
-        elif _patient(table.setdefault(name, row[to])) != _patient(row[to]):
+        elif spelling(table.setdefault(name, row[to])) != spelling(row[to]):
             problems.append(
                 f"{path}: row {number} gives {name} a second patient; keep one of its rows"
             )
@@ -112,13 +111,13 @@ def apply(cases: Sequence[Case], table: Mapping[str, str], source: Path,
             "add a row for each, with its folder's or file's name and its patient"
         )
     torn = [case.where for case in cases
-            if len({_patient(table[row]) for row in rows[case.name]}) > 1]  # fmt: skip
+            if len({spelling(table[row]) for row in rows[case.name]}) > 1]  # fmt: skip
     if torn:
         raise DatasetError(
             f"{path}: rows of different patients name the same case: {some(torn)}; keep one of them"
         )
     keys = {
-        case.name: [f"group {case.group}", f"row {_patient(table[rows[case.name][0]])}"]
+        case.name: [f"group {case.group}", f"row {spelling(table[rows[case.name][0]])}"]
         for case in cases
     }
     groups = joined(keys)
@@ -133,16 +132,6 @@ def _plain(name: str) -> str:
     'scans/P1'
     """
     return name.replace("\\", "/").removeprefix("./").rstrip("/")
-
-
-def _patient(text: str) -> str:
-    """Return a patient in one spelling.
-
-    >>> _patient("007") == _patient("7.0")
-    True
-    """
-    whole = _WHOLE.fullmatch(text)
-    return spelling(whole[1] if whole else text)
 
 
 def _notes(cases: Sequence[Case], patients: Mapping[str, str], unused: int) -> list[str]:

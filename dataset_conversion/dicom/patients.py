@@ -14,6 +14,7 @@ from dataset_conversion.errors import DatasetError
 from dataset_conversion.io.library_warnings import quiet_pydicom
 
 _RUNS = re.compile(r"\d+|[^\W\d_]+")  # digits, or letters
+_WHOLE = re.compile(r"\s*(\d+)\.0+\s*")  # as spreadsheets and data frames write a number
 
 
 def check_one_patient(slices: Iterable[Slice], who: str) -> None:
@@ -37,7 +38,7 @@ def names_of(path: Path) -> list[str]:
 def spelling(text: str) -> str:
     """Return an id without letter case, leading zeros, blanks and separators; "" if nothing is left.
 
-    Equal results mean the same id. The parts stay apart, so that 1-23 and 12-3 differ.
+    Equal results mean the same id. The parts stay apart, so that 1-23 and 12-3 differ; 7.0 is 7.
 
     >>> spelling("P 00123") == spelling("p_123"), spelling("1-23") == spelling("12-3")
     (True, False)
@@ -46,9 +47,11 @@ def spelling(text: str) -> str:
 
 
 def parts_of(text: str) -> list[str]:
-    """Return the runs of digits and of letters of an id, in lower case.
+    """Return the runs of digits and of letters of an id, in lower case; one run for a whole number.
 
-    >>> parts_of("P-0012")
-    ['p', '0012']
+    >>> parts_of("P-0012"), parts_of("7.0")
+    (['p', '0012'], ['7'])
     """
-    return _RUNS.findall(unicodedata.normalize("NFKC", text).casefold())
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    whole = _WHOLE.fullmatch(plain)
+    return [whole[1]] if whole else _RUNS.findall(plain)

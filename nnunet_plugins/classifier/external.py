@@ -6,10 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from dataset_conversion.errors import some
+from dataset_conversion.io.atomic_files import digest
 from nnunet_plugins.classifier.folder import Classifier, find_image
 from nnunet_plugins.classifier.predict import NEW
 from nnunet_plugins.classifier.table import Row, patient_ids, read_table
-from nnunet_plugins.classifier.train import Sources, find_masks
+from nnunet_plugins.classifier.train import (
+    Sources,
+    channel_name,
+    declared_values,
+    find_masks,
+    lesion_values,
+)
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.plans_file import read_object
 
@@ -32,16 +39,23 @@ def external_cases(
         unrelated_ids: whether equal ids in this table and that of the training are of different patients.
 
     Raises:
-        UserError: other classes than those of the classifier, a file is missing, or the dataset or a patient is of
-            the training.
+        UserError: other classes or another channel than those of the classifier, a file or a label is missing, or the
+            dataset or a patient is of the training.
     """
     settings, notes = classifier.settings, classifier.notes
-    ending = str(read_object(sources.raw / "dataset.json").get("file_ending", ".nii.gz"))
+    dataset = read_object(sources.raw / "dataset.json")
+    ending = str(dataset.get("file_ending", ".nii.gz"))
     images = [sources.raw / name for name in ("imagesTr", "imagesTs")]
     if any(str(one.resolve()) in classifier.images for one in images):
         raise UserError(
             f"--external {sources.raw.name}: the classifier was trained on this dataset; leave out --external to "
             "score its test cases"
+        )
+    channel = channel_name(dataset, settings.channel)
+    if classifier.channel and channel.casefold() != classifier.channel.casefold():
+        raise UserError(
+            f"--external {sources.raw.name}: channel {settings.channel} is {channel or 'unnamed'}, that of the "
+            f"training {classifier.channel}; pass a dataset of {classifier.channel}, or correct its channel_names"
         )
     if table is None:
         tail = f"_{settings.channel:04d}{ending}"
@@ -68,6 +82,9 @@ def external_cases(
         ending=ending,
         masks={case: str(file) for case, file in masks.files.items()},
         segmenter="" if masks.references else str(sources.model),
+        values=lesion_values(settings.lesions, sources),
+        declared=declared_values(sources),
+        digests={},
         notes=tuple(dict.fromkeys((*notes, *masks.notes))),
     )
 
@@ -78,17 +95,20 @@ def _check_patients(classifier: Classifier, table: Path, unrelated_ids: bool) ->
         return [
             "external set: ids of patients were declared to be unrelated to those of the training"
         ]
-    if not Path(classifier.table).is_file():
-        return [
-            "external set: whether it shares patients with the training is not known: the table of the training is "
-            "not where it was"
-        ]
+    path = Path(classifier.table)
+    ids = patient_ids(path) if path.is_file() else {}
     used = {row.case for row in classifier.rows if row.split in ("train", "validation")}
-    known = {one for case, one in patient_ids(Path(classifier.table)).items() if case in used}
+    same = used <= ids.keys() and classifier.table_digest in ("", digest(path))
+    known = {one for case, one in ids.items() if case in used}
     shared = sorted(case for case, one in patient_ids(table).items() if one in known)
     if shared:
         raise UserError(
             f"{table}: {len(shared)} cases are of patients whose ids are in the training or validation set: "
             f"{some(shared)}; remove them, or pass --unrelated-ids if both tables number different patients alike"
         )
-    return []
+    if same:
+        return []
+    return [
+        "external set: whether it shares patients with the training is not known: the table of the training is not "
+        "where it was, or has changed"
+    ]

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from dataset_conversion.errors import some
+from dataset_conversion.io.atomic_files import digest_of
 from nnunet_plugins import __version__
 from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.classifier.settings import Settings
 from nnunet_plugins.classifier.table import Row
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.plans_file import read_object
+from nnunet_plugins.plans_file import MALFORMED, read_object
 
 FILE, FINISHED = "classifier.json", "finished.json"
 FORMAT, VERSION = "nnunet-plugins classifier", 1
+EARLIER = (
+    "the classifier is of an earlier version, which recorded no digests, channel and slice plane: whether images and "
+    "masks have changed since the training, and whether others are of the same kind, is not known"
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,10 @@ class Classifier:
         segmenter: folder of the model that predicted the masks; '' for drawn masks.
         notes: for every output.
         table: the CSV file of the cases; it alone names patients.
+        digests: case -> SHA-256 of its image and mask files, also of test cases; {} in folders of earlier versions.
+        table_digest: SHA-256 of that file; '' in folders of earlier versions.
+        declared: values that masks may hold; () in folders of earlier versions.
+        channel: name of the images' channel; '' if the dataset names none, and in folders of earlier versions.
     """
 
     folder: Path
@@ -49,6 +59,10 @@ class Classifier:
     segmenter: str
     notes: tuple[str, ...]
     table: str
+    digests: Mapping[str, str]
+    table_digest: str
+    declared: tuple[int, ...]
+    channel: str
 
     def image(self, case: str) -> Path:
         """The image of a case.
@@ -59,6 +73,26 @@ class Classifier:
         return find_image(
             case, [Path(one) for one in self.images], self.settings.channel, self.ending
         )
+
+    def digest(self, case: str) -> str:
+        """SHA-256 of the image and mask files of a case."""
+        return digest_of([self.image(case), Path(self.masks[case])])
+
+    def check_files(self, digests: Mapping[str, str]) -> None:
+        """Check that files are those that were recorded.
+
+        Args:
+            digests: case -> SHA-256 of its files now.
+
+        Raises:
+            UserError: they are not; the message names the cases.
+        """
+        changed = [case for case, one in digests.items() if self.digests.get(case, one) != one]
+        if changed:
+            raise UserError(
+                f"{self.folder}: the image or mask of {len(changed)} cases has changed since classify train: "
+                f"{some(changed)}; restore the files, or train into another folder with -o"
+            )
 
     def seed_folder(self, seed: int) -> Path:
         """The folder of one training."""
@@ -73,12 +107,13 @@ class Classifier:
         content = self._content()
         if (self.folder / FILE).is_file():
             known = read_object(self.folder / FILE)
-            may = ("made_with", "table")
-            changed = [k for k in content if known.get(k) != content[k] and k not in may]
+            may = ("made_with", "table", "digests", "table_digest")
+            changed = [k for k, v in content.items() if k not in may and known.get(k, v) != v]
             if changed:
                 raise UserError(
                     f"{self.folder}: holds a classifier with other {', '.join(changed)}; pass another folder with -o"
                 )
+            read_classifier(self.folder).check_files(self.digests)
             return
         others = [one.name for one in self.folder.glob("*") if not one.name.startswith(".")]
         if others:
@@ -104,6 +139,10 @@ class Classifier:
                     "segmenter": self.segmenter,
                     "notes": self.notes,
                     "table": self.table,
+                    "digests": self.digests,
+                    "table_digest": self.table_digest,
+                    "declared": self.declared,
+                    "channel": self.channel,
                 }
             )
         )
@@ -125,6 +164,7 @@ def read_classifier(folder: Path) -> Classifier:
         raise UserError(f"{folder / FILE}: of another version; train again")
     try:
         first, second = content["classes"]
+        earlier = () if "digests" in content else (EARLIER,)
         return Classifier(
             folder,
             Settings.from_json(content["settings"]),
@@ -135,25 +175,37 @@ def read_classifier(folder: Path) -> Classifier:
             content["masks"],
             tuple(content["values"]),
             content["segmenter"],
-            tuple(content["notes"]),
+            (*content["notes"], *earlier),
             content["table"],
+            content.get("digests", {}),
+            content.get("table_digest", ""),
+            tuple(content.get("declared", ())),
+            content.get("channel", ""),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{folder / FILE}: damaged ({error!r}); train again") from error
+    except MALFORMED as error:
+        raise UserError(f"{folder / FILE}: damaged ({error!r:.300}); train again") from error
 
 
 def read_finished(classifier: Classifier) -> dict[str, Any]:
-    """The threshold and the validation AUCs.
+    """The threshold, the validation AUCs, and what is known of the images.
 
     Raises:
-        UserError: the training is not finished.
+        UserError: the training is not finished, or the file is damaged.
     """
     path = classifier.folder / FINISHED
     if not path.is_file():
         raise UserError(
             f"{classifier.folder}: the training is not finished; run the same classify train again, it continues"
         )
-    return read_object(path)
+    content = read_object(path)
+    try:
+        if not math.isfinite(content["threshold"]) or not all(content["images"].values()):
+            raise ValueError("a number is not finite, or a digest is empty")
+    except MALFORMED as error:
+        raise UserError(
+            f"{path}: damaged ({error!r:.300}); remove the file, and run the same classify train again"
+        ) from error
+    return content
 
 
 def find_image(case: str, folders: Sequence[Path], channel: int, ending: str) -> Path:

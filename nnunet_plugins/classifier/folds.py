@@ -91,9 +91,11 @@ def _check_same(parts: Sequence[Predictions], records: Sequence[Mapping[str, Any
         unlike.append("settings")
     if any(one["table"] != records[0]["table"] for one in records):
         unlike.append("table of cases")
+    if len({files for one in records if (files := one.get("files"))}) > 1:
+        unlike.append("images or masks")
     if unlike:
         raise UserError(
-            f"the folds differ in {', '.join(unlike)}; train all folds with the same table and options"
+            f"the folds differ in {', '.join(unlike)}; train all folds with the same table, files and options"
         )
 
 

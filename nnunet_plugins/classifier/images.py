@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from dataset_conversion.cases.mask_alignment import on_grid
-from dataset_conversion.errors import DatasetError
+from dataset_conversion.errors import DatasetError, some
 from dataset_conversion.io.geometry import like, orientation
 from dataset_conversion.io.orientation import SLICES_FIRST, oriented_to
 from nnunet_plugins.classifier.settings import Settings
@@ -30,6 +31,7 @@ class Volume:
         grid: its geometry; all values are 0.
         orientation: the directions of x, y and z, such as LIP for coronal slices.
         digest: of the grey values of the image file, whatever its name, type, compression and order of axes.
+        notes: on the mask, without the case, so that equal ones can be listed together.
     """
 
     image: NDArray[np.float16]
@@ -37,6 +39,7 @@ class Volume:
     grid: sitk.Image
     orientation: str
     digest: str
+    notes: tuple[str, ...] = ()
 
     def channels(self) -> NDArray[np.float32]:
         """The image, and the image within the mask (0 outside); (2, z, y, x)."""
@@ -44,7 +47,9 @@ class Volume:
         return np.stack([image, image * self.mask])
 
 
-def load(image: Path, mask: Path, values: Sequence[int], settings: Settings) -> Volume:
+def load(
+    image: Path, mask: Path, values: Sequence[int], settings: Settings, declared: Sequence[int] = ()
+) -> Volume:
     """Read a case.
 
     Args:
@@ -52,16 +57,25 @@ def load(image: Path, mask: Path, values: Sequence[int], settings: Settings) -> 
         mask: label map on the image's grid; it may be empty.
         values: labels that count as lesion; none: all but 0.
         settings: size and spacing of the grid.
+        declared: values that a mask may hold; none: any whole numbers.
 
     Raises:
-        UserError: a file cannot be read, the mask is on another grid, or the image has equal values only.
+        UserError: a file cannot be read, the mask is on another grid or holds other values, or the image has equal
+            values only.
     """
     picture = read_channels(image)[0]
     try:
-        labels, _ = on_grid(read_labels_on(mask, picture), picture, f"mask {mask}")
+        labels, note = on_grid(read_labels_on(mask, picture), picture, f"mask {mask}")
     except DatasetError as error:
-        raise UserError(str(error)) from error
+        # The options that these messages end with are those of convert.
+        raise UserError(re.sub(r", or (pass --|choose the series).*", "", str(error))) from error
     found = sitk.GetArrayViewFromImage(labels)
+    unknown = [v for v in np.unique(found).tolist() if (v not in declared if declared else v % 1)]
+    if unknown:
+        raise UserError(
+            f"mask {mask}: holds the values {some([f'{v:g}' for v in unknown])}; allowed are "
+            f"{some(declared) or 'whole numbers'}: pass label maps of the labels in dataset.json, not probabilities"
+        )
     lesion = np.isin(found, values) if values else found != 0
     turned = oriented_to(picture, SLICES_FIRST)
     grey = sitk.GetArrayFromImage(turned).astype(np.float32)
@@ -79,7 +93,17 @@ def load(image: Path, mask: Path, values: Sequence[int], settings: Settings) -> 
         grid,
         orientation(first),
         hashlib.sha256(repr(grey.shape).encode() + grey.tobytes()).hexdigest(),
+        tuple(filter(None, (note, _cut_off(second, settings)))),
     )
+
+
+def notes_of(volumes: Mapping[str, Volume]) -> list[str]:
+    """Notes on the masks of volumes, each with its cases."""
+    cases: dict[str, list[str]] = {}
+    for case, volume in volumes.items():
+        for note in volume.notes:
+            cases.setdefault(note, []).append(case)
+    return [f"{note}: {some(names)}" for note, names in cases.items()]
 
 
 def check_one_plane(volumes: dict[str, Volume]) -> None:
@@ -97,6 +121,16 @@ def check_one_plane(volumes: dict[str, Volume]) -> None:
             f"slices run in different planes: {examples}; leave out the cases of one plane, or train one "
             "classifier per plane"
         )
+
+
+def _cut_off(lesion: sitk.Image, settings: Settings) -> str:
+    """A note if lesions are outside the network's grid, which has the image's centre; '' if none is."""
+    at = np.argwhere(sitk.GetArrayViewFromImage(lesion))
+    middle = (np.array(lesion.GetSize()[::-1]) - 1) / 2
+    away = np.abs(at - middle) * lesion.GetSpacing()[::-1]
+    if (away <= np.multiply(settings.size, settings.spacing) / 2).all():
+        return ""
+    return "lesions outside the network's grid are cut off, see --size and --spacing"
 
 
 def _grid(image: sitk.Image, settings: Settings) -> sitk.Image:

@@ -12,8 +12,8 @@ import torch
 from dataset_conversion.io.geometry import like
 from nnunet_plugins.atomic_files import placed_in
 from nnunet_plugins.classifier.folder import Classifier
-from nnunet_plugins.classifier.images import load
 from nnunet_plugins.classifier.networks import CHANNELS
+from nnunet_plugins.classifier.train import load_case
 from nnunet_plugins.classifier.training import load_network
 from nnunet_plugins.explain.layers import Layer, layers_of
 from nnunet_plugins.explain.maps import grad_cam
@@ -38,12 +38,11 @@ def write_maps(
     layer = last_map(layers_of(networks[0], CHANNELS, settings.size))
     work = [grad_cam(one, layer.name, [0], regions=True, everywhere=True) for one in networks]
     for case in cases:
-        file = classifier.image(case)
-        volume = load(file, Path(classifier.masks[case]), classifier.values, settings)
+        volume = load_case(classifier, case)
         patch = torch.from_numpy(volume.channels())[None].to(device)
         heat = np.mean([one(patch)[0][0, 0].cpu().numpy() for one in work], axis=0)
         heat = heat / (heat.max() or 1.0)
-        image = read_channels(file)[0]
+        image = read_channels(classifier.image(case))[0]
         placed = sitk.Resample(
             like(heat.astype(np.float32), volume.grid),
             image,

@@ -6,13 +6,15 @@ tested with them, looks better than it is. nnU-Net's files show which cases a fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dataset_conversion.errors import some
 from nnunet_plugins.errors import UserError
+from nnunet_plugins.evaluation.cases import read
 from nnunet_plugins.evaluation.pairs import label_maps
+from nnunet_plugins.evaluation.reference_identity import identify
 from nnunet_plugins.evaluation.validation import (
     training_cases,
     trains_on_all,
@@ -49,14 +51,17 @@ def reference_masks(cases: Iterable[str], folders: Sequence[Path]) -> Masks:
     Raises:
         UserError: a case has no mask.
     """
-    there = {
-        name: file for folder in folders for name, file in label_maps(folder, "classify").items()
-    }
-    return Masks(_complete(cases, there, folders), True, (REFERENCES,))
+    return Masks(_complete(cases, _maps(folders), folders), True, (REFERENCES,))
+
+
+def drawn_folders(raw: Path) -> list[Path]:
+    """Folders of a dataset that hold references."""
+    both = (raw / "labelsTr", raw / "labelsTs")
+    return [one for one in both if one.is_dir() and any(one.iterdir())]
 
 
 def predicted_masks(
-    cases: Iterable[str], model: Path, folders: Sequence[Path], *, dataset: str
+    cases: Iterable[str], model: Path, folders: Sequence[Path], *, raw: Path
 ) -> Masks:
     """Return masks that a segmenter predicted for cases that it was not trained on.
 
@@ -66,11 +71,12 @@ def predicted_masks(
         cases: their names.
         model: the segmenter's folder, TRAINER__PLANS__CONFIGURATION.
         folders: predictions of cases that no fold was trained on.
-        dataset: name of the dataset of the cases; names are compared only with cases of the segmenter's own dataset.
+        raw: dataset of the cases, with any references; names are compared only with cases of the segmenter's own
+            dataset.
 
     Raises:
-        UserError: a mask is of a case that its segmenter was trained on, a case has no mask, or nnU-Net's files do
-            not show on which cases the segmenter was trained.
+        UserError: a mask is of a case that its segmenter was trained on, a case has no mask, nnU-Net's files do not
+            show on which cases the segmenter was trained, or most masks of the folders are the references.
     """
     if not (model / "plans.json").is_file():
         raise UserError(
@@ -79,12 +85,11 @@ def predicted_masks(
     segmenter = read_model(model)
     of = str(segmenter.plans.get("dataset_name", ""))
     wanted = list(cases)
-    outside = {
-        name: file for folder in folders for name, file in label_maps(folder, "classify").items()
-    }
-    if of != dataset:
+    outside = _maps(folders)
+    if of != raw.name:
+        _check_not_drawn({case: outside[case] for case in wanted if case in outside}, raw)
         note = (
-            f"the segmenter was trained on {of or 'an unknown dataset'}, the cases are of {dataset}: whether they "
+            f"the segmenter was trained on {of or 'an unknown dataset'}, the cases are of {raw.name}: whether they "
             "share patients is not known"
         )
         return Masks(_complete(wanted, outside, folders), False, (note,))
@@ -104,7 +109,21 @@ def predicted_masks(
             "no fold validated on it has a prediction; finish the cross-validation (nnUNetv2_train ... --val), or "
             "leave the case out"
         )
+    _check_not_drawn(used, raw)
     return Masks(_complete(wanted, {**used, **own}, [*folders, model]), False)
+
+
+def _check_not_drawn(masks: Mapping[str, Path], raw: Path) -> None:
+    """Check that masks are not copies of the references; a single small lesion may be predicted as it was drawn."""
+    drawn = _maps(drawn_folders(raw))
+    found = {case: read(file) for case, file in masks.items() if case in drawn}
+    found = {case: mask for case, mask in found.items() if mask.voxels.any()}
+    copies = [c for c in found if identify(found[c]).voxels == identify(read(drawn[c])).voxels]
+    if 2 * len(copies) > len(found):
+        raise UserError(
+            f"--masks: {len(copies)} of {len(found)} masks that are not empty are the references of {raw.name}, "
+            f"voxel for voxel: {some(copies)}; pass predictions, or drawn masks with --reference-masks"
+        )
 
 
 def _trained(segmenter: ModelFolder) -> dict[str, set[str]]:
@@ -123,6 +142,12 @@ def _trained(segmenter: ModelFolder) -> dict[str, set[str]]:
             )
         found[fold.name] = set(cases)
     return found
+
+
+def _maps(folders: Iterable[Path]) -> dict[str, Path]:
+    return {
+        name: file for folder in folders for name, file in label_maps(folder, "classify").items()
+    }
 
 
 def _complete(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from dataset_conversion.errors import some
+from dataset_conversion.io.atomic_files import digest_json
 from nnunet_plugins.atomic_files import placed
 from nnunet_plugins.classifier.folder import (
     Classifier,
@@ -19,12 +20,14 @@ from nnunet_plugins.classifier.folder import (
     read_finished,
     write_json,
 )
+from nnunet_plugins.classifier.images import notes_of
+from nnunet_plugins.classifier.settings import Settings
 from nnunet_plugins.classifier.table import Row
-from nnunet_plugins.classifier.train import load_cases, sigmoid
+from nnunet_plugins.classifier.train import check_copies, load_cases, sigmoid
 from nnunet_plugins.classifier.training import load_network, logits_of
 from nnunet_plugins.csv_table import csv_text
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.plans_file import read_object
+from nnunet_plugins.plans_file import MALFORMED, read_object
 
 JSON, CSV = "predictions.json", "predictions.csv"
 FORMAT, VERSION = "nnunet-plugins classification", 1
@@ -111,19 +114,28 @@ def predict(
     """Score the cases of some splits.
 
     Raises:
-        UserError: the training is not finished, a file cannot be read, or an image is one of the training.
+        UserError: the training is not finished, a file cannot be read or has changed since the training, an image is
+            one of the training or of two patients, or its slices are in another plane.
     """
     finished = read_finished(classifier)
     threshold = float(finished["threshold"])
+    known = [row.case for row in classifier.rows if row.split in splits and classifier.digests]
+    classifier.check_files({case: classifier.digest(case) for case in known})
     volumes = load_cases(classifier, splits)
     rows = [row for row in classifier.rows if row.case in volumes]
     if not rows:
         raise UserError(f"{classifier.folder}: no case to score in {', '.join(splits)}")
-    trained = {digest: case for case, digest in finished.pop("images").items()}
+    plane = volumes[rows[0].case].orientation
+    if finished.get("orientation", plane) != plane:
+        raise UserError(
+            f"the slices run in {plane} (directions of x, y and z), those of the training in "
+            f"{finished['orientation']}; score images of the same plane"
+        )
+    images = {digest: case for case, digest in finished.pop("images").items()}
     seen = {
-        row.case: trained[volumes[row.case].digest]
+        row.case: images[volumes[row.case].digest]
         for row in rows
-        if row.split != "validation" and volumes[row.case].digest in trained
+        if row.split != "validation" and volumes[row.case].digest in images
     }
     if seen:
         first = next(iter(seen))
@@ -131,6 +143,7 @@ def predict(
             f"{len(seen)} of {len(rows)} images are those of the training, under these or other names: "
             f"{some(list(seen))} ({first} is {seen[first]}); leave them out"
         )
+    check_copies([row for row in rows if row.split != NEW], volumes)
     settings = classifier.settings
     order = [volumes[row.case] for row in rows]
     each = np.array(
@@ -160,6 +173,7 @@ def predict(
         )
         for place, row in enumerate(rows)
     )
+    trained = read_classifier(classifier.folder)
     return Predictions(
         classifier.classes,
         threshold,
@@ -167,17 +181,17 @@ def predict(
         settings.network,
         settings.seeds,
         Path(classifier.segmenter).name,
-        classifier.notes,
+        tuple(dict.fromkeys((*classifier.notes, *finished.pop("notes", ()), *notes_of(volumes)))),
         {
             **finished,
             "settings": settings.as_json(),
-            "cross_validation": cross_validation(read_classifier(classifier.folder).rows),
+            "cross_validation": cross_validation(trained.rows, trained.digests),
         },
     )
 
 
-def cross_validation(rows: Sequence[Row]) -> dict[str, Any] | None:
-    """The tested fold, all folds, and the digest of the table of a training; None without folds."""
+def cross_validation(rows: Sequence[Row], digests: Mapping[str, str]) -> dict[str, Any] | None:
+    """The tested fold, all folds, and the digests of table and files of a training; None without folds."""
     tested = {row.fold for row in rows if row.split == "test"}
     if len(tested) != 1 or None in tested:
         return None
@@ -185,7 +199,8 @@ def cross_validation(rows: Sequence[Row]) -> dict[str, Any] | None:
     return {
         "fold": tested.pop(),
         "folds": sorted({row.fold for row in rows if row.fold is not None}),
-        "table": hashlib.sha256(json.dumps(known).encode()).hexdigest(),
+        "table": digest_json(known),
+        "files": digest_json(digests) if digests else None,
     }
 
 
@@ -229,14 +244,54 @@ def read_predictions(path: Path) -> Predictions:
         cases = tuple(Scored(**one) for one in content["cases"])
         found = replace(Predictions(**values), cases=cases)
         origin = found.training["threshold_from"]
-        numbers = [found.threshold, *(v for one in cases for v in (one.threshold, one.probability))]
-        if not np.isfinite(np.array(numbers, np.float64)).all():
-            raise ValueError("a number is not finite")
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: damaged ({error!r}); predict again") from error
+        _check(found)
+    except (*MALFORMED, UserError) as error:
+        raise UserError(f"{path}: damaged ({error!r:.400}); predict again") from error
     if origin != "validation":
         raise UserError(
-            f"{path}: the threshold was chosen on {origin}; it must be fixed on the validation set before test cases "
-            "are scored: predict again with classify predict"
+            f"{path}: the threshold was chosen on {origin!s:.80}; it must be fixed on the validation set before "
+            "test cases are scored: predict again with classify predict"
         )
     return found
+
+
+def _check(found: Predictions) -> None:
+    """Check what the dataclasses do not.
+
+    Raises:
+        KeyError, TypeError, ValueError, UserError: a part is missing, or no value that `predict` writes.
+    """
+    texts = (*found.classes, *found.notes, found.network, found.segmenter)
+    if len(found.classes) != 2 or not _are(str, *texts) or not _are(int, *found.seeds):
+        raise TypeError("classes, notes, network, segmenter or seeds")
+    sides: dict[int | None, tuple[str, int | None]] = {}
+    for one in found.cases:
+        shares = (one.probability, *one.seeds)
+        if not (
+            _are(str, one.case, one.split)
+            and _are(int, one.patient or 0, one.call, one.lesion_voxels)
+            and _are(float, found.threshold, one.threshold, *shares)
+            and all(0 <= share <= 1 for share in shares)
+            and len(one.seeds) == len(found.seeds)
+            and one.label in (0, 1, None)
+        ):
+            raise ValueError(f"a value of {one!r:.250}")
+        side = sides.setdefault(one.patient, (one.split, one.label))
+        if one.patient is not None and side != (one.split, one.label):
+            raise ValueError(f"{one.case}: its patient has another label or split in another case")
+    twice = [name for name, times in Counter(one.case for one in found.cases).items() if times > 1]
+    if twice:
+        raise ValueError(f"{some(twice)}: more than once")
+    settings, cases = found.training["settings"], found.training["cases"]
+    missing = sorted(Settings.from_json(settings).as_json().keys() - settings.keys())
+    if missing or not _are(int, cases["train"], cases["validation"]):
+        raise ValueError(f"settings or numbers of cases of the training are missing: {missing}")
+    fold = found.training.get("cross_validation")
+    if fold and not (_are(int, fold["fold"], *fold["folds"]) and _are(str, fold["table"])):
+        raise TypeError("the record of the fold")
+
+
+def _are(kind: type, *values: Any) -> bool:
+    """Whether values of a JSON file are texts, whole numbers, or finite numbers."""
+    numbers = (int, float) if kind is float else (kind,)
+    return all(type(one) in numbers and (kind is str or math.isfinite(one)) for one in values)

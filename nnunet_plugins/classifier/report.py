@@ -67,7 +67,7 @@ def tables(found: Evaluation) -> list[Sheet]:
     if found.other and found.comparison:
         made.append(sheets.comparison_sheet((found.name, found.other[0]), found.comparison))
     if found.readers:
-        made.append(sheets.readers_sheet(found.readers))
+        made.append(sheets.readers_sheet(found.readers, len(found.results[0].labels)))
     if found.paper:
         made += [sheets.paper_sheet(result) for result in found.results]
     return [one for one in made if one is not None]

@@ -21,6 +21,10 @@ _PRINTED = {
 }  # fmt: skip
 _RISES = "Calls do not change, nor does the AUC of one validation set."
 _FALLS = "THE SLOPE IS NOT POSITIVE: on a validation set, the score does not rise with the disease."
+_DEPENDENT = (
+    "By case, of {} patients: cases of one patient are alike, so intervals are too short and p is too small. The "
+    "other tables are by patient."
+)
 #: Why the paper's kappa and n differ from what its percentages give.
 _COUNTS_OF_PAPER = {
     "internal": "54 true positives, 7 false negatives, 24 true negatives, 11 false positives",
@@ -121,11 +125,17 @@ def calibration_sheet(result: Result) -> Sheet:
     )
 
 
-def readers_sheet(readers: Sequence[Reader]) -> Sheet:
-    """Readers, and McNemar's test of each against the classifier."""
+def readers_sheet(readers: Sequence[Reader], patients: int) -> Sheet:
+    """Readers, and McNemar's test of each against the classifier.
+
+    Args:
+        readers: with their calls of cases.
+        patients: of these cases.
+    """
     rows = tuple(
         (
             one.name,
+            str(one.counts.n),
             *(
                 f"{number(one.counts.share(name), 3)} {_limits(wilson(*one.counts.parts[name]))}"
                 for name in ("accuracy", "sensitivity", "specificity")
@@ -138,6 +148,7 @@ def readers_sheet(readers: Sequence[Reader]) -> Sheet:
         "Readers",
         (
             "reader",
+            "cases",
             "accuracy",
             "sensitivity",
             "specificity",
@@ -149,6 +160,7 @@ def readers_sheet(readers: Sequence[Reader]) -> Sheet:
         rows,
         notes=(
             "Intervals by Wilson. Cases that only one of the two is right about; p by McNemar's exact test.",
+            *([_DEPENDENT.format(patients)] if readers[0].counts.n > patients else []),
         ),
     )
 

@@ -22,7 +22,7 @@ SPLITS = {
     "external": "external", "external test": "external",
 }  # fmt: skip
 EXAMPLE = "case,patient,label,split"
-_ID_LIKE = 0.5  # share of different values from which a column is more likely an id than a label
+_ID_LIKE = 0.5  # values per patient from which a column is more likely an id or a name than a label
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,6 @@ def read_table(path: Path, *, label: str = "label", positive: str | None = None)
                 )
     if {"split", "fold"} <= set(optional):
         raise UserError(f"{path}: has both split and fold; remove one of the two columns")
-    classes = _classes(path, label, [line[name].text for line in lines], positive)
     cases = [line["case" if "case" in optional else "patient"].text for line in lines]
     twice = [case for case, times in Counter(cases).items() if times > 1]
     if twice:
@@ -95,6 +94,8 @@ def read_table(path: Path, *, label: str = "label", positive: str | None = None)
     patients = numbered(
         {case: spelling(one) or one for case, one in zip(cases, texts, strict=True)}
     )
+    labels = [line[name].text for line in lines]
+    classes = _classes(path, label, labels, len(set(patients.values())), positive)
     words = [one.casefold() for one in classes]
     rows = tuple(
         Row(
@@ -132,21 +133,23 @@ def check_recorded(rows: Sequence[Row], recorded: Mapping[str, int]) -> None:
         recorded: case -> number of the patient, from conversion.json; cases may be missing.
 
     Raises:
-        UserError: cases of one recorded patient are on two sides.
+        UserError: cases of one recorded patient are on two sides, or of two patients in the table.
     """
     first: dict[int, Row] = {}
     for row in rows:
         if row.case not in recorded:
             continue
         other = first.setdefault(recorded[row.case], row)
-        if other.split != row.split:
+        if (other.split, other.patient) != (row.split, row.patient):
             raise UserError(
                 f"{row.case} ({row.split}) and {other.case} ({other.split}) are of one patient by the dataset's "
                 "conversion.json; give them one patient, and one split, in the table"
             )
 
 
-def _classes(path: Path, label: str, texts: Sequence[str], positive: str | None) -> tuple[str, str]:
+def _classes(
+    path: Path, label: str, texts: Sequence[str], patients: int, positive: str | None
+) -> tuple[str, str]:
     """Both classes in the spelling of their first row, negative first."""
     spellings: dict[str, str] = {}
     for text in texts:
@@ -154,9 +157,9 @@ def _classes(path: Path, label: str, texts: Sequence[str], positive: str | None)
     values = sorted(spellings)
     what = f"{path}: column {label!r}"
     if len(values) > 2:
-        id_like = len(values) >= _ID_LIKE * len(texts)
+        id_like = len(values) >= _ID_LIKE * patients
         raise UserError(
-            f"{what} has {len(values)} different values in {len(texts)} rows"
+            f"{what} has {len(values)} different values of {patients} patients"
             + ("; is it an id?" if id_like else f": {some(values)};")
             + " Two classes are required; pass --label-column NAME"
         )

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from dataset_conversion.errors import some
-from nnunet_plugins.classifier.folder import FINISHED, Classifier, find_image, write_json
-from nnunet_plugins.classifier.images import Volume, check_one_plane, load
-from nnunet_plugins.classifier.masks import Masks, predicted_masks, reference_masks
+from dataset_conversion.io.atomic_files import digest
+from nnunet_plugins.classifier.folder import (
+    FINISHED,
+    Classifier,
+    find_image,
+    read_classifier,
+    read_finished,
+    write_json,
+)
+from nnunet_plugins.classifier.images import Volume, check_one_plane, load, notes_of
+from nnunet_plugins.classifier.masks import (
+    Masks,
+    drawn_folders,
+    predicted_masks,
+    reference_masks,
+)
 from nnunet_plugins.classifier.settings import Settings
 from nnunet_plugins.classifier.table import Row, check_recorded
 from nnunet_plugins.classifier.training import Examples, load_network, logits_of, train_network
 from nnunet_plugins.diagnosis.calls import youden
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.labels import read_labels
+from nnunet_plugins.evaluation.labels import Labels, read_labels
 from nnunet_plugins.evaluation.patients import recorded
 from nnunet_plugins.plans_file import read_object
 
@@ -60,16 +73,15 @@ def prepare(
         settings: see `Settings`.
         table: the file of the rows.
 
+    Returns:
+        The classifier as its folder records it, which may be of an earlier version.
+
     Raises:
         UserError: see `masks`, `table.check_recorded` and `folder.Classifier`.
     """
     dataset = read_object(sources.raw / "dataset.json")
     ending = str(dataset.get("file_ending", ".nii.gz"))
-    channels = dataset.get("channel_names", {})
-    if channels and str(settings.channel) not in channels:
-        raise UserError(
-            f"--channel {settings.channel}: the dataset has {', '.join(f'{k} ({v})' for k, v in channels.items())}"
-        )
+    channel = channel_name(dataset, settings.channel)
     check_recorded(rows, recorded(sources.raw / "labelsTr"))
     images = [sources.raw / name for name in ("imagesTr", "imagesTs")]
     for row in rows:
@@ -87,9 +99,28 @@ def prepare(
         "" if masks.references else str(sources.model),
         masks.notes,
         str(table.resolve()),
+        {},
+        digest(table),
+        declared_values(sources),
+        channel,
     )
-    classifier.write()
-    return classifier
+    digests = {row.case: classifier.digest(row.case) for row in rows}
+    replace(classifier, digests=digests).write()
+    return read_classifier(folder)
+
+
+def channel_name(dataset: Mapping[str, Any], number: int) -> str:
+    """The name of a channel in dataset.json; '' if it names none.
+
+    Raises:
+        UserError: it names others only.
+    """
+    channels = dataset.get("channel_names", {})
+    if channels and str(number) not in channels:
+        raise UserError(
+            f"--channel {number}: the dataset has {', '.join(f'{k} ({v})' for k, v in channels.items())}"
+        )
+    return str(channels.get(str(number), ""))
 
 
 def find_masks(cases: Sequence[str], sources: Sources) -> Masks:
@@ -99,14 +130,13 @@ def find_masks(cases: Sequence[str], sources: Sources) -> Masks:
         UserError: neither a segmenter nor drawn masks are given, or see `masks`.
     """
     if sources.references:
-        own = [p for name in ("labelsTr", "labelsTs") if (p := sources.raw / name).is_dir()]
-        return reference_masks(cases, list(sources.folders) or own)
+        return reference_masks(cases, list(sources.folders) or drawn_folders(sources.raw))
     if sources.model is None:
         raise UserError(
             "masks: pass the segmenter with --model MODEL_FOLDER, whose files show on which cases it was trained, or "
             "--reference-masks"
         )
-    return predicted_masks(cases, sources.model, sources.folders, dataset=sources.raw.name)
+    return predicted_masks(cases, sources.model, sources.folders, raw=sources.raw)
 
 
 def lesion_values(names: Sequence[str], sources: Sources) -> tuple[int, ...]:
@@ -115,8 +145,7 @@ def lesion_values(names: Sequence[str], sources: Sources) -> tuple[int, ...]:
     Raises:
         UserError: unknown label.
     """
-    declared = (sources.model or sources.raw) / "dataset.json"
-    labels = read_labels(declared, declared.name)
+    labels = _labels(sources)
     known = labels.values
     if not names and labels.ignore is None:
         return ()
@@ -127,12 +156,25 @@ def lesion_values(names: Sequence[str], sources: Sources) -> tuple[int, ...]:
     return tuple(sorted({value for name in names for value in known[name]}))
 
 
+def declared_values(sources: Sources) -> tuple[int, ...]:
+    """The values that masks may hold: background, labels, and the ignore label."""
+    labels = _labels(sources)
+    return tuple(sorted({*labels.known, *(() if labels.ignore is None else (labels.ignore,))}))
+
+
+def _labels(sources: Sources) -> Labels:
+    path = (sources.model or sources.raw) / "dataset.json"
+    return read_labels(path, path.name)
+
+
 def train(classifier: Classifier, *, device: str = "cpu", say: Say = print) -> float:
     """Train all seeds, fix the threshold on the validation set, and return it; what is done is not repeated.
 
     Raises:
         UserError: a file cannot be read, or a checkpoint is of other settings.
     """
+    if (classifier.folder / FINISHED).is_file():
+        return float(read_finished(classifier)["threshold"])
     volumes = load_cases(classifier, ("train", "validation"))
     parts = {
         side: Examples([volumes[row.case] for row in rows], [row.label for row in rows])
@@ -141,13 +183,11 @@ def train(classifier: Classifier, *, device: str = "cpu", say: Say = print) -> f
     }
     sides = {row.case: row.split for row in classifier.rows if row.case in volumes}
     images = {case: one.digest for case, one in volumes.items()}
-    held_images = {images[case] for case, side in sides.items() if side == "validation"}
-    twice = [c for c, side in sides.items() if side == "train" and images[c] in held_images]
-    if twice:
-        raise UserError(
-            f"{some(twice)}: the image is also one of the validation set, under another name; give both cases one "
-            "patient in the table, or remove one"
-        )
+    check_copies(classifier.rows, volumes)
+    training = {case: volumes[case] for case, side in sides.items() if side == "train"}
+    notes = [f"training set: {note}" for note in notes_of(training)]
+    for note in notes:
+        say(f"note     {note}")
     held = parts["validation"]
     settings, probabilities, aucs = classifier.settings, [], {}
     for seed in settings.seeds:
@@ -175,9 +215,31 @@ def train(classifier: Classifier, *, device: str = "cpu", say: Say = print) -> f
             "validation_auc": float(roc_auc_score(labels, mean)),
             "validation_auc_of_seeds": aucs,
             "images": images,
+            "orientation": held.volumes[0].orientation,
+            "notes": notes,
         },
     )
     return threshold
+
+
+def check_copies(rows: Sequence[Row], volumes: Mapping[str, Volume]) -> None:
+    """Check that no image is of two patients, under two names.
+
+    Args:
+        rows: cases with their patients.
+        volumes: case -> volume; others are not compared.
+
+    Raises:
+        UserError: an image is; the message names two cases.
+    """
+    first: dict[str, Row] = {}
+    for row in rows:
+        other = first.setdefault(volumes[row.case].digest, row) if row.case in volumes else row
+        if other.patient != row.patient:
+            raise UserError(
+                f"{other.case} and {row.case} have the same image and are of different patients; give both cases one "
+                "patient in the table, or remove one"
+            )
 
 
 def load_cases(classifier: Classifier, splits: Sequence[str]) -> dict[str, Volume]:
@@ -187,17 +249,16 @@ def load_cases(classifier: Classifier, splits: Sequence[str]) -> dict[str, Volum
         UserError: a file cannot be read, or the slices run in different planes.
     """
     found = {
-        row.case: load(
-            classifier.image(row.case),
-            Path(classifier.masks[row.case]),
-            classifier.values,
-            classifier.settings,
-        )
-        for row in classifier.rows
-        if row.split in splits
+        row.case: load_case(classifier, row.case) for row in classifier.rows if row.split in splits
     }
     check_one_plane(found)
     return found
+
+
+def load_case(classifier: Classifier, case: str) -> Volume:
+    """The volume of a case; see `images.load`."""
+    mask, values = Path(classifier.masks[case]), classifier.values
+    return load(classifier.image(case), mask, values, classifier.settings, classifier.declared)
 
 
 def by_patient(

@@ -31,11 +31,11 @@ def stratified(
         seed: equal seeds give equal intervals.
 
     Returns:
-        Name -> lower and upper limit; None if a statistic has no value in more than 5 % of the resamples. Resamples
-        in which it has none are left out.
+        Name -> lower and upper limit; None if a statistic has no value in more than 5 % of the resamples, or if a
+        class has one patient, whose spread is not known. Resamples in which it has none are left out.
 
-    >>> values = np.array([1.0, 2.0, 3.0, 10.0])
-    >>> stratified([0, 0, 0, 1], lambda drawn: {"max": values[drawn].max()})
+    >>> values = np.array([1.0, 2.0, 10.0, 10.0])
+    >>> stratified([0, 0, 1, 1], lambda drawn: {"max": values[drawn].max()})
     {'max': (10.0, 10.0)}
     """
     truth = np.asarray(labels)
@@ -51,7 +51,7 @@ def stratified(
     tails = ((1 - level) / 2, (1 + level) / 2)
     intervals: dict[str, Interval | None] = {}
     for name, values in found.items():
-        enough = len(values) >= 0.95 * resamples
+        enough = len(values) >= 0.95 * resamples and min(one.size for one in classes) > 1
         low, high = np.quantile(values, tails) if enough else (0.0, 0.0)
         intervals[name] = (float(low), float(high)) if enough else None
     return intervals

@@ -23,7 +23,7 @@ class Area:
 
     Attributes:
         value: between 0 and 1; 0.5 for scores that do not depend on the label.
-        error: standard error.
+        error: standard error; 0 also if it is not known, because a class has one patient.
         interval: value ± z error, cut at 0 and 1; None if the error is 0, as with an area of 1.
     """
 
@@ -38,7 +38,7 @@ class Difference:
 
     Attributes:
         value: area of the first score minus that of the second.
-        error: standard error of the difference.
+        error: standard error of the difference; 0 also if it is not known, because a class has one patient.
         interval: value ± z error; None if the error is 0.
         z: value / error; None if the error is 0.
         p: two-sided p-value; 1 if both areas are equal without error; None if only the error is 0.
@@ -117,14 +117,7 @@ def _areas(
     # Share of the other class that is on the right side of each patient.
     of_sick = (ranks[:, :m] - stats.rankdata(sick, axis=1)) / n
     of_well = 1 - (ranks[:, m:] - stats.rankdata(well, axis=1)) / m
-    covariance = _covariance(of_sick) + _covariance(of_well)
+    if min(m, n) < 2:  # the spread of one patient is not known
+        return of_sick.mean(axis=1), np.zeros((len(table), len(table)))
+    covariance = np.atleast_2d(np.cov(of_sick) / m + np.cov(of_well) / n)
     return of_sick.mean(axis=1), covariance
-
-
-def _covariance(placements: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Covariance of the means; 0 for one patient, whose spread is not known."""
-    count = placements.shape[1]
-    if count < 2:
-        return np.zeros((len(placements), len(placements)))
-    found: NDArray[np.float64] = np.atleast_2d(np.cov(placements)) / count
-    return found

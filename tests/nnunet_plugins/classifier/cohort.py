@@ -11,14 +11,16 @@ SETTINGS = ["--size", "8", "24", "24", "--spacing", "7", "1", "1", "--network", 
 NAME = "Dataset701_Lesions"
 
 
-def write_cohort(root: Path, labels: dict[str, int], *, test: int = 0, effect: float = 4.0) -> Path:
+def write_cohort(
+    root: Path, labels: dict[str, int], *, test: int = 0, effect: float = 4.0, seed: int = 0
+) -> Path:
     """Write nnUNet_raw/NAME; the last `test` cases are in imagesTs. Returns its folder."""
     raw = root / "nnUNet_raw" / NAME
     for folder in ("imagesTr", "labelsTr", "imagesTs", "labelsTs"):
         (raw / folder).mkdir(parents=True, exist_ok=True)
     for place, (case, label) in enumerate(labels.items()):
         side = "Ts" if place >= len(labels) - test else "Tr"
-        image, mask = patient(place, label, effect)
+        image, mask = patient(seed + place, label, effect)
         sitk.WriteImage(image, str(raw / f"images{side}" / f"{case}_0000.nii.gz"))
         sitk.WriteImage(mask, str(raw / f"labels{side}" / f"{case}.nii.gz"))
     content = {
@@ -66,6 +68,17 @@ def segmenter(root: Path, raw: Path, folds: list[list[str]], done: int | None = 
                 (raw / "labelsTr" / f"{case}.nii.gz").read_bytes()
             )
     return model
+
+
+def predictions(raw: Path, side: str = "Ts") -> Path:
+    """Masks that are smaller than the references by a slice. Returns their folder."""
+    folder = raw.parents[1] / f"predictions_{raw.name}_{side}"
+    folder.mkdir()
+    for file in (raw / f"labels{side}").glob("*.nii.gz"):
+        mask = sitk.ReadImage(str(file))
+        mask[:, :, 2] = 0
+        sitk.WriteImage(mask, str(folder / file.name))
+    return folder
 
 
 def write_table(path: Path, labels: dict[str, int], splits: dict[str, str]) -> Path:

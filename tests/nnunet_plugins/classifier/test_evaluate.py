@@ -1,16 +1,20 @@
 """Measures of predictions that are made by hand: by patient, at the fixed threshold, and what is refused."""
 
+import contextlib
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
 from nnunet_plugins.classifier.checklist import filled
 from nnunet_plugins.classifier.measures import evaluate
 from nnunet_plugins.classifier.paired import compare, read_readers
 from nnunet_plugins.classifier.predict import (
+    FORMAT,
+    VERSION,
     Predictions,
     Scored,
     read_predictions,
@@ -19,6 +23,7 @@ from nnunet_plugins.classifier.predict import (
 from nnunet_plugins.classifier.report import Evaluation, page, tables
 from nnunet_plugins.classifier.settings import Settings
 from nnunet_plugins.errors import UserError
+from tests.fuzzing import mutations
 
 TRAINING = {
     "threshold": 0.5,
@@ -112,6 +117,51 @@ def test_predictions_are_read_back_and_a_threshold_of_the_test_set_is_refused(tm
         read_predictions(tmp_path / "nothing.json")
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("cases", -1, "probability"), "0.5"),
+        (("cases", -1, "probability"), 1.7),
+        (("cases", -1, "label"), 2),
+        (("cases", -1, "seeds"), []),
+        (("cases", -1, "patient"), "P-7"),
+        (("cases", -1, "patient"), 1),  # of the other class
+        (("cases", -1, "patient"), 101),  # of the validation set
+        (("cases", -1, "case"), "t0"),
+        (("cases", -1, "split"), 1),
+        (("classes",), ["axSpA"]),
+        (("seeds",), [0, 1]),
+        (("threshold",), "0.5"),
+        (("training", "cases"), {}),
+        (("training", "settings"), {}),
+        (("training", "cross_validation"), {"fold": 0}),
+    ],
+)
+def test_predictions_that_contradict_themselves_are_damaged(tmp_path, place, value):
+    write_predictions(tmp_path, predictions(TEST))
+    content = json.loads((tmp_path / "predictions.json").read_text())
+    part = content
+    for key in place[:-1]:
+        part = part[key]
+    part[place[-1]] = value
+    (tmp_path / "predictions.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match="damaged"):
+        read_predictions(tmp_path)
+
+
+@settings(max_examples=60, deadline=None, database=None, derandomize=True)
+@given(text=mutations(json.loads(json.dumps(asdict(predictions(TEST))))))
+def test_any_predictions_give_a_page_or_a_message(tmp_path_factory, text):
+    content = json.loads(text) if text.endswith("}") else text
+    if isinstance(content, dict):
+        content = {"format": FORMAT, "format_version": VERSION, **content}
+        content.pop("folds", None)
+    path = tmp_path_factory.getbasetemp() / "predictions.json"
+    path.write_text(json.dumps(content))
+    with contextlib.suppress(UserError):
+        page(Evaluation("a", (evaluate(read_predictions(path), "test", resamples=5),)))
+
+
 def test_two_classifiers_need_the_same_cases():
     first = evaluate(predictions(TEST), "test", resamples=20)
     other = [
@@ -153,6 +203,17 @@ def test_calls_of_readers_that_are_refused(tmp_path, change, match):
     path.write_text("\n".join(["case,reader,call", *change(rows)]))
     with pytest.raises(UserError, match=match):
         read_readers(path, result)
+
+
+def test_readers_of_several_cases_per_patient_are_marked(tmp_path):
+    path, calls = tmp_path / "calls.csv", [f"t{n},R,other" for n in range(6)]
+    path.write_text("\n".join(["case,reader,call", *calls]))
+    for test, marked in ((TEST, False), ([(1, 1, 0.9), *TEST[:1], *TEST[2:]], True)):
+        result = evaluate(predictions(test), "test", resamples=20)
+        found = tables(Evaluation("a", (result,), readers=tuple(read_readers(path, result))))
+        (sheet,) = [one for one in found if one.title == "Readers"]
+        assert sheet.rows[0][:2] == ("R", "6")
+        assert any("By case, of 5 patients" in note for note in sheet.notes) is marked
 
 
 def test_the_page_escapes_names_and_shows_notes_and_the_paper():

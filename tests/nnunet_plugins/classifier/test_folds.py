@@ -58,7 +58,7 @@ def fold(number, *, external=False):
         "threshold_from": "validation",
         "cases": {"train": 8, "validation": 8},
         "settings": Settings().as_json(),
-        "cross_validation": cross_validation(rows),
+        "cross_validation": cross_validation(rows, {"c0": "sha"}),
     }
     return Predictions(
         ("other", "axSpA"), threshold, tuple(cases), "resnet18", (0,), "SEG", (), training
@@ -119,6 +119,10 @@ def test_folds_that_do_not_belong_together_are_refused():
         (
             [parts[0], changed(cross_validation={**record, "table": "x"}), parts[2]],
             "table of cases",
+        ),
+        (
+            [parts[0], changed(cross_validation={**record, "files": "x"}), parts[2]],
+            "differ in images or masks",
         ),
         ([parts[0], changed(settings={}), parts[2]], "differ in settings"),
         ([parts[0], replace(parts[1], segmenter=""), parts[2]], "differ in segmenter"),

@@ -1,13 +1,16 @@
 """One grid for image and mask: values, positions and orientation; networks and augmentation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
 from monai.networks.nets import DenseNet121
 
+from dataset_conversion.io.geometry import like
 from nnunet_plugins.classifier.augmentation import augmented
-from nnunet_plugins.classifier.images import check_one_plane, load
+from nnunet_plugins.classifier.images import check_one_plane, load, notes_of
 from nnunet_plugins.classifier.networks import CHANNELS, NETWORKS, build
 from nnunet_plugins.classifier.settings import Settings
 from nnunet_plugins.errors import UserError
@@ -67,6 +70,45 @@ def test_masks_on_another_grid_flat_images_and_mixed_planes_are_refused(tmp_path
     coronal = type(axial)(axial.image, axial.mask, axial.grid, "LIP", "")
     with pytest.raises(UserError, match=r"LPS \(a\), LIP \(b\)"):
         check_one_plane({"a": axial, "b": coronal})
+
+
+@pytest.mark.parametrize(
+    ("factor", "declared", "match"),
+    [
+        (0.7, (), "holds the values 0.7; allowed are whole numbers"),
+        (0.7, (0, 1), "holds the values 0.7; allowed are 0, 1"),
+        (7, (0, 1), "holds the values 7; allowed are 0, 1"),
+    ],
+)
+def test_masks_of_other_values_are_refused(tmp_path, factor, declared, match):
+    image, mask = stored(tmp_path)
+    load(image, mask, (), SETTINGS, (0, 1))
+    found = sitk.ReadImage(str(mask))
+    values = np.where(sitk.GetArrayFromImage(found), factor, 0)
+    sitk.WriteImage(like(values, found), str(mask))
+    with pytest.raises(UserError, match=match):
+        load(image, mask, (1,), SETTINGS, declared)
+
+
+def test_messages_on_masks_name_no_options_of_convert(tmp_path):
+    image, mask = stored(tmp_path, shift=3.0)
+    with pytest.raises(UserError, match=r"not aligned with its image.*as its reference geometry$"):
+        load(image, mask, (), SETTINGS)
+
+
+def test_partial_masks_and_lesions_outside_the_network_are_noted(tmp_path):
+    image, mask = stored(tmp_path)
+    whole = load(image, mask, (), SETTINGS)
+    assert whole.notes == ()
+    sitk.WriteImage(sitk.ReadImage(str(mask))[:18], str(mask))
+    found = load(image, mask, (), SETTINGS)
+    assert (found.mask == whole.mask).all()
+    small = load(image, mask, (), replace(SETTINGS, size=(8, 20, 8)))
+    assert small.mask.sum() < whole.mask.sum()
+    assert notes_of({"a": found, "b": small, "c": whole}) == [
+        "mask copied voxel by voxel to the image's grid: it covers 18x20x6 voxels of 20x20x6: a, b",
+        "lesions outside the network's grid are cut off, see --size and --spacing: b",
+    ]
 
 
 @pytest.mark.parametrize(

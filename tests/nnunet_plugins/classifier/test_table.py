@@ -39,7 +39,12 @@ def test_tables_as_spreadsheets_write_them(tmp_path, encoding, end):
         ("case,patient\na,1\n", {}, "columns missing: label.*--label-column"),
         ("patient,label\na,0\nb,\n", {}, "row 3, label is empty"),
         ("patient,label\na,0\nb,0\n", {}, "one class only"),
-        ("patient,label\na,x1\nb,x2\nc,x3\n", {}, "3 different values in 3 rows; is it an id"),
+        ("patient,label\na,x1\nb,x2\nc,x3\n", {}, "3 different values of 3 patients; is it an id"),
+        (
+            "case,patient,label\n" + "".join(f"{n},P{n // 4},Name{n // 4}\n" for n in range(12)),
+            {},
+            "3 different values of 3 patients; is it an id",
+        ),
         ("patient,label\n" + "".join(f"{n},{n % 3}\n" for n in range(9)), {}, "0, 1.*Two classes"),
         ("patient,label\na,0\nb,1\n", {"label": "patient"}, "names the cases"),
         ("patient,label\na,axSpA\nb,other\n", {}, "--positive axSpA or --positive other"),
@@ -69,12 +74,18 @@ def test_tables_as_spreadsheets_write_them(tmp_path, encoding, end):
             {},
             "different splits",
         ),
+        (
+            "case,patient,label,split\na,7,0,train\nb,7.0,0,test\nc,Q,1,test\n",
+            {},
+            "different splits",
+        ),
     ],
 )
 def test_tables_that_are_refused(tmp_path, text, options, match):
     with pytest.raises(UserError, match=match) as error:
         read_table(table(tmp_path, text), **options)
     assert "P," not in str(error.value)
+    assert "Name" not in str(error.value)
 
 
 def cohort(count, positive=0.7):
@@ -116,8 +127,11 @@ def test_a_side_with_one_class_is_refused():
         with_splits(cohort(4, 0.5))
 
 
-def test_patients_of_the_conversion_are_on_one_side():
-    rows = [Row("a", 1, 0, "train"), Row("b", 2, 0, "test"), Row("c", 3, 1, "test")]
+def test_patients_of_the_conversion_are_those_of_the_table():
+    rows = [Row("a", 1, 0, "train"), Row("b", 2, 0, "test"), Row("c", 2, 0, "test")]
     check_recorded(rows, {"b": 5, "c": 5})
+    check_recorded(rows, {"b": 5, "c": 6})
+    with pytest.raises(UserError, match=r"d \(test\) and b \(test\) are of one patient"):
+        check_recorded([*rows, Row("d", 3, 1, "test")], {"b": 5, "d": 5})
     with pytest.raises(UserError, match=r"b \(test\) and a \(train\) are of one patient"):
         check_recorded(rows, {"a": 5, "b": 5})

@@ -11,6 +11,7 @@ from nnunet_plugins.cli import main
 from tests.nnunet_plugins.classifier.cohort import (
     NAME,
     SETTINGS,
+    predictions,
     segmenter,
     write_cohort,
     write_table,
@@ -35,7 +36,7 @@ def world(tmp_path, monkeypatch):
 
 def test_from_training_to_report(world, capsys):
     root, raw, model, table = world
-    masks = ["--model", str(model), "--masks", str(raw / "labelsTs")]
+    masks = ["--model", str(model), "--masks", str(predictions(raw))]
     command = [
         "classify", "train", NAME, str(table), "-o", str(root / "clf"), *masks, *SETTINGS, "--epochs", "20",
         "--learning-rate", "0.003", "--seeds", "0", "1", "-device", "cpu",

@@ -80,6 +80,19 @@ def test_areas_where_the_error_is_zero_have_no_interval():
     assert (opposite.value, opposite.p) == (1.0, None)
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_one_patient_of_a_class_gives_no_interval(turned):
+    labels, scores = np.array([1] + [0] * 100), np.array([0.6] + [0.1] * 90 + [0.9] * 10)
+    if turned:
+        labels, scores = 1 - labels, 1 - scores
+    found = area(labels, scores)
+    assert (found.value, found.interval) == (pytest.approx(0.9), None)
+    against = difference(labels, scores, -scores)
+    assert (against.value, against.interval, against.p) == (pytest.approx(0.8), None, None)
+    drawn = stratified(labels, lambda at: {"auc": area(labels[at], scores[at]).value}, resamples=50)
+    assert drawn == {"auc": None}
+
+
 @pytest.mark.parametrize(
     ("labels", "scores", "match"),
     [

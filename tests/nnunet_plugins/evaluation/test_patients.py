@@ -37,8 +37,9 @@ def record(folder, patients):
         ("a1,Anna Berg", "a2,anna berg", "b1,Bert"),
         ("a1.nii.gz,007", "a2.nii.gz,7", "b1.nii.gz,70"),
         ("A1,x", "a_2,x", "B 01,y"),
+        ("a1,7", "a2,7.0", "b1,70"),
     ],
-    ids=["names", "files", "spelling"],
+    ids=["names", "files", "spelling", "numbers of a data frame"],
 )
 def test_a_table_groups_cases(folders, tmp_path, rows):
     scores = evaluate(*folders, groups=table(tmp_path, *rows), output=tmp_path / "s.json")
