@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from dataset_conversion.errors import DatasetError, some
 from dataset_conversion.io.geometry import like, orientation
 from dataset_conversion.io.orientation import SLICES_FIRST, oriented_to
 from nnunet_plugins.classifier.settings import Settings
-from nnunet_plugins.errors import UserError
+from nnunet_plugins.errors import UserError, without_options
 from nnunet_plugins.image_files import read_channels, read_labels_on
 
 
@@ -67,8 +66,7 @@ def load(
     try:
         labels, note = on_grid(read_labels_on(mask, picture), picture, f"mask {mask}")
     except DatasetError as error:
-        # The options that these messages end with are those of convert.
-        raise UserError(re.sub(r", or (pass --|choose the series).*", "", str(error))) from error
+        raise UserError(without_options(error)) from error
     found = sitk.GetArrayViewFromImage(labels)
     unknown = [v for v in np.unique(found).tolist() if (v not in declared if declared else v % 1)]
     if unknown:

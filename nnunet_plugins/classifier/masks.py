@@ -156,9 +156,9 @@ def _complete(
     wanted = list(cases)
     missing = [case for case in wanted if case not in there]
     if missing:
-        places = ", ".join(map(str, folders)) or "no folder"
+        places = f" in {', '.join(map(str, folders))}" if folders else ""
         raise UserError(
-            f"{len(missing)} of {len(wanted)} cases have no mask in {places}: {some(missing)}; predict them "
+            f"{len(missing)} of {len(wanted)} cases have no mask{places}: {some(missing)}; predict them "
             "(nnUNetv2_predict) and pass --masks DIR; a mask may be empty, but not missing"
         )
     return {case: there[case] for case in wanted}

@@ -8,7 +8,7 @@ import numpy as np
 
 from nnunet_plugins.classifier.measures import TITLES, Measure, Result
 from nnunet_plugins.classifier.paired import Comparison, Discordant, Reader
-from nnunet_plugins.comparison.tables import Sheet
+from nnunet_plugins.comparison.tables import NOTHING, Sheet
 from nnunet_plugins.diagnosis.calls import SHARES
 from nnunet_plugins.diagnosis.proportions import Interval, wilson
 from nnunet_plugins.papers.sij_fm_25d_attention_unet import CLASSIFIER, CLASSIFIER_AUC, PAPER
@@ -106,11 +106,11 @@ def calibration_sheet(result: Result) -> Sheet:
         ("as predicted", number(result.measure("brier").value, 3), number(line.intercept if line else None, 2),
          number(line.slope if line else None, 2)),
     ]  # fmt: skip
-    notes = [
-        "Intercept 0 and slope 1: calibrated. Without a value, the score separates the classes."
-    ]
+    notes = ["Intercept 0 and slope 1: calibrated."]
+    if not line:
+        notes.append("The score separates the classes, so there is neither intercept nor slope.")
     if fits:
-        rows.append(("recalibrated", number(found.brier_after, 3), "", ""))
+        rows.append(("recalibrated", number(found.brier_after, 3), NOTHING, NOTHING))
         each = "; ".join(f"intercept {one.intercept:.2f}, slope {one.slope:.2f}" for one in fits)
         rising = all(one.slope > 0 for one in fits)
         notes.append(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,12 +18,11 @@ from dataset_conversion.errors import DatasetError, some
 from dataset_conversion.io.atomic_files import digest
 from dataset_conversion.io.label_maps import by_name, read_mask
 from dataset_conversion.io.volumes import Header, header_of, read_header, read_image
-from nnunet_plugins.errors import UserError
+from nnunet_plugins.errors import UserError, without_options
 from nnunet_plugins.export.segments import check_declared
 from nnunet_plugins.rounds.folder import ENDING, Rounds
 from nnunet_plugins.rounds.proposals import array_of, read_proposals
 
-_OPTIONS = re.compile(r"(, or|; to merge them,) pass --|, or choose the series")
 #: Dice of the foreground to the proposal of another case from which on it is taken for that case's mask.
 MIXED_UP = 0.9
 
@@ -72,9 +70,7 @@ def read_returned(rounds: Rounds, case: str, file: Path) -> Mask:
         check_declared(values, rounds.labels, str(file))
         placed, note = on_grid(found.image, image, str(file))
     except DatasetError as error:
-        # The options that these messages end with are those of convert.
-        text = _OPTIONS.split(str(error))[0]
-        raise DatasetError(text + _of_other(rounds, case, file)) from error
+        raise DatasetError(without_options(error) + _of_other(rounds, case, file)) from error
     except UserError as error:
         text = str(error).partition("; pass the dataset.json")[0]
         raise UserError(f"{text}; correct the mask") from error
