@@ -57,6 +57,15 @@ def test_the_scores_are_those_of_hand_arithmetic(text: str) -> None:
     assert order == [("case2", "0.333"), ("case1", "0.833"), ("case0", "1.000")]
 
 
+def test_a_printed_page_shows_every_column(text: str) -> None:
+    printed = text[text.index("@media print") : text.index("</style>")]
+    assert ".wide{overflow:visible}" in printed
+    assert "h1,h2,h3,summary,thead{break-after:avoid}" in printed
+    # Tables can become narrower: a cell breaks before its interval.
+    assert '0.667 <span class="kept">(0.000 to 1.000) *</span></td>' in text
+    assert not re.search(r"t[dh]\{[^}]*nowrap", text)
+
+
 def test_the_plan_and_the_training_are_listed(text: str) -> None:
     found = rows(text)
     assert found["patch (voxels)"] == "6 x 20 x 24"
