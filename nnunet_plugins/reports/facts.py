@@ -113,7 +113,7 @@ def plan_rows(source: Source) -> Rows:
         "kernel sizes": arguments.get("kernel_sizes"),
         "other arguments": _others(arguments),
         "parameters": _thousands(source.facts.get("parameters")),
-        "memory (GB, training step)": plan.get("memory"),
+        "memory on CUDA, as planned (GB, training step)": plan.get("memory"),
         "training entry": plan.get("training"),
     }
     return _as_text(rows)

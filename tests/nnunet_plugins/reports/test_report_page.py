@@ -72,7 +72,7 @@ def test_the_plan_and_the_training_are_listed(text: str) -> None:
     assert found["strides"] == "1 x 1 x 1, 1 x 2 x 2"
     assert found["other arguments"] == "stem: mff"
     assert found["training entry"] == "epochs: 2; loss: dice_focal"
-    assert found["memory (GB, training step)"] == "not recorded"
+    assert found["memory on CUDA, as planned (GB, training step)"] == "not recorded"
     assert found["folds"] == "fold_0, fold_1"
     # Epochs of 10 and 12 s, of 9 + 2 steps each; two folds.
     assert found["seconds per step (median, data loading included)"] == "1.000"
