@@ -47,7 +47,7 @@ def summary_table(scores: Scores) -> tuple[list[str], list[list[str]]]:
         for name in metrics:
             text = number(means[name]["mean"], METRICS[name].digits)
             fewer = means[name]["classes"] < len(scores.summary)
-            cells.append(f"{text} ({means[name]['classes']} labels)" if fewer else text)
+            cells.append(f"{text} ({count(means[name]['classes'], 'label')})" if fewer else text)
         rows.append(cells)
     return head, rows
 
