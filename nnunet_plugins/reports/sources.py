@@ -140,7 +140,8 @@ def _check(run: Path, options: Options, images: Path | None, model: Path | None)
         return
     if options.reference is None:
         raise UserError(
-            f"report: {run} is not a trained model; pass --reference REF, the folder of the reference label maps"
+            f"report: {run} is not a trained model (plans.json, dataset.json, fold_0); pass the folder "
+            "TRAINER__PLANS__CONFIGURATION in it, or for predictions --reference REF, the reference label maps"
         )
     if model is not None and not is_model(model):
         raise UserError(

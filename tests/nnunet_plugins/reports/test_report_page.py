@@ -204,7 +204,7 @@ def test_the_demo_writes_its_report(root: Path, model: Path) -> None:
     ("arguments", "match"),
     [
         (["nowhere"], "is not a folder; pass a model folder"),
-        (["nnUNet_raw"], "is not a trained model; pass --reference REF"),
+        (["nnUNet_raw"], "is not a trained model .* TRAINER__PLANS__CONFIGURATION in it, or .* --reference REF"),
         (["model", "--images", "nowhere"], "--images .*nowhere is not a folder"),
         (["model", "--case", "case9"], "--case case9: not among the cases with files: case0, case1, case2"),
         (["nnUNet_raw", "--reference", "model", "--model", "nnUNet_raw"], "--model .* is not a model folder"),
