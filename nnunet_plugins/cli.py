@@ -38,6 +38,7 @@ from nnunet_plugins.commands import (
     rounds,
     study,
 )
+from nnunet_plugins.commands.argument_parser import Parser
 from nnunet_plugins.errors import UserError
 from nnunet_plugins.signals import end_on_signals
 from nnunet_plugins.terminal import plain_output
@@ -73,7 +74,7 @@ START_PROCESSES = frozenset({"demo", "doctor", "plan", "rounds", "study"})
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; the first line of a command's module is its help text."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="nnunet-plugins",
         description="nnU-Net v2 plugins for spine and sacroiliac-joint segmentation.",
         epilog='Start: nnunet-plugins demo. Before nnU-Net\'s own commands: eval "$(nnunet-plugins env --root DIR)".',

@@ -85,3 +85,20 @@ def figure(
                     drawing.savefig(temporary, dpi=dpi, metadata=_METADATA[path.suffix.lower()])
                 except AttributeError as error:  # a PDF on a full disk
                     raise UserError(f"{path}: cannot be written ({error})") from error
+
+
+def edge_letters(axes: Any, letters: str, size: float) -> None:
+    """Write the directions at the left and right edge of a picture, legible on any grey.
+
+    Args:
+        axes: with the picture.
+        letters: for the left and the right edge; '' for none. More are not shown.
+        size: of the letters, points.
+    """
+    from matplotlib.patheffects import withStroke
+
+    for letter, (x, side) in zip(letters, ((0.02, "left"), (0.98, "right")), strict=False):
+        axes.text(
+            x, 0.5, letter, color="white", ha=side, va="center", fontsize=size, transform=axes.transAxes,
+            path_effects=[withStroke(linewidth=0.25 * size, foreground="black")],
+        )  # fmt: skip

@@ -151,7 +151,12 @@ def stored_images(dataset: str) -> Path | None:
     return _stored(dataset, "nnUNet_raw", "imagesTr")
 
 
+def stored_splits(dataset: str) -> Path | None:
+    """File in which nnU-Net keeps the folds of a dataset, if it exists."""
+    return _stored(dataset, "nnUNet_preprocessed", "splits_final.json")
+
+
 def _stored(dataset: str, variable: str, name: str) -> Path | None:
     root = os.environ.get(variable)
-    folder = Path(root or "") / dataset / name
-    return folder if root and dataset and folder.is_dir() else None
+    found = Path(root or "") / dataset / name
+    return found if root and dataset and found.exists() else None

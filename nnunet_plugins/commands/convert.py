@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from dataset_conversion.datasets.registry import CONVERTERS
+from nnunet_plugins.commands.argument_parser import Parser
 
 
-class _Dataset(argparse.ArgumentParser):
+class _Dataset(Parser):
     """A dataset's parser; it imports the converter only when the dataset is chosen."""
 
     dataset = ""
 
-    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         from dataset_conversion.datasets.options import declared
         from dataset_conversion.datasets.registry import converter
 

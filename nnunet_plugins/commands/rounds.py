@@ -120,13 +120,14 @@ def _init(arguments: argparse.Namespace) -> int:
     from dataclasses import fields
 
     from nnunet_plugins.commands import plan
+    from nnunet_plugins.commands.argument_parser import Parser
     from nnunet_plugins.errors import UserError
     from nnunet_plugins.planners.presets import PRESETS
     from nnunet_plugins.rounds.curve import following
     from nnunet_plugins.rounds.init import Choices, begin
     from nnunet_plugins.rounds.settings import Settings
 
-    check = argparse.ArgumentParser(prog="nnunet-plugins rounds init --plan", allow_abbrev=False)
+    check = Parser(prog="nnunet-plugins rounds init --plan", allow_abbrev=False)
     plan.add_arguments(check)
     planned = check.parse_args([arguments.dataset, "--network", arguments.network, *arguments.plan])
     if planned.preset and planned.preset not in PRESETS:

@@ -139,7 +139,7 @@ def calibration_table(curves: dict[str, tuple[Curve, Curve]]) -> str:
 def write_calibration(
     curves: dict[str, tuple[Curve, Curve]], cases: int, folder: Path
 ) -> list[Path]:
-    """Write calibration.json and calibration.png, the reliability curves near each label.
+    """Write calibration.json and calibration.png: reliability curves and numbers of voxels near each label.
 
     Raises:
         UserError: the folder cannot be written to.
@@ -157,19 +157,22 @@ def write_calibration(
     with placed_in(folder) as scratch:
         text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         (scratch / "calibration.json").write_text(text, encoding="utf-8")
-        with figure([scratch / "calibration.png"], (PAGE / 2, PAGE / 2), curves) as drawing:
-            axes = drawing.subplots()
+        with figure([scratch / "calibration.png"], (PAGE / 2, PAGE * 0.6), curves) as drawing:
+            axes, counts = drawing.subplots(2, sharex=True, height_ratios=(4, 1))
             axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
             for name, (_, near) in curves.items():
-                x, y = near.means
-                points = [(a, b) for a, b in zip(x, y, strict=True) if a is not None]
-                label = f"{name} (ECE {number(near.ece, 3)})"
-                axes.plot(
-                    *zip(*points, strict=True), marker="o", markersize=3, label=label
-                ) if points else None
-            axes.set(xlabel="predicted probability", ylabel="share of voxels with the label",
-                     xlim=(0, 1), ylim=(0, 1), aspect="equal")  # fmt: skip
+                if near.ece is None:
+                    continue
+                x, y = (np.array(means, float) for means in near.means)  # None becomes nan
+                look = {"label": f"{name} (ECE near {number(near.ece, 4)})", "clip_on": False}
+                axes.plot(x[near.voxels > 0], y[near.voxels > 0], marker="o", markersize=3, **look)
+                counts.stairs(near.voxels, np.linspace(0, 1, BINS + 1))
+            axes.set(ylabel="share of voxels with the label", xlim=(0, 1), ylim=(0, 1))
             axes.legend(frameon=False, fontsize=6)
+            counts.set(
+                xlabel="predicted probability", ylabel="voxels", yscale="log", ylim=(0.5, None)
+            )
+            counts.yaxis.set_major_formatter("{x:,.0f}")
     return [folder / "calibration.json", folder / "calibration.png"]
 
 

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from dataset_conversion.io.geometry import oriented as in_lps
 from dataset_conversion.io.planes import PLANES
-from nnunet_plugins.figures import figure
+from nnunet_plugins.figures import edge_letters, figure
 
 
 def draw(
@@ -61,18 +61,7 @@ def draw(
                 )
                 shown = panel.imshow(front, cmap="inferno", vmin=0, vmax=1, aspect=aspect,
                                      alpha=np.clip(front * 1.5, 0, 0.75), interpolation="bilinear")  # fmt: skip
-                edges = ((0.02, "left"), (0.98, "right"))
-                letters = plane.letters if oriented else ""
-                for letter, (x, side) in zip(letters, edges, strict=False):
-                    panel.text(
-                        x,
-                        0.5,
-                        letter,
-                        color="white",
-                        ha=side,
-                        va="center",
-                        transform=panel.transAxes,
-                    )
+                edge_letters(panel, plane.letters if oriented else "", 9)
                 panel.set(xticks=[], yticks=[])
                 if place == 0 and oriented:
                     panel.set_title(plane.name)

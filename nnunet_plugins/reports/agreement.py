@@ -34,16 +34,18 @@ def interval_table(scores: Scores) -> Table:
     return head, rows
 
 
+def case_count(scores: Scores) -> str:
+    """The number of cases, and that of their patients if there are fewer."""
+    patients = len(set(patients_of(scores).values()))
+    of = f" of {count(patients, 'patient')}" if 0 < patients < len(scores.cases) else ""
+    return count(len(scores.cases), "case") + of
+
+
 def interval_note(scores: Scores) -> str:
     """How the intervals were computed."""
-    patients = len(set(patients_of(scores).values()))
-    several = 0 < patients < len(scores.cases)
+    several = case_count(scores) != count(len(scores.cases), "case")
     unit = "patients" if several else "cases"
-    how = (
-        f"By patient: {count(len(scores.cases), 'case')} of {count(patients, 'patient')}; resamples draw patients. "
-        if several
-        else ""
-    )
+    how = f"By patient: {case_count(scores)}; resamples draw patients. " if several else ""
     return (
         f"{how}Means: bootstrap (BCa). Medians: {'percentiles of the resamples' if several else 'order statistics'}, "
         f"none below 6 {unit}. * fewer than {FEW} {unit}: the interval of the mean is too short."
@@ -59,7 +61,7 @@ def agreement_table(scores: Scores) -> Table:
     ]
     rows = []
     for label, one in volume_agreement(scores).items():
-        of = f" of {count(one.patients, 'patient')}" if one.patients < one.n else ""
+        of = f" ({count(one.patients, 'patient')})" if one.patients < one.n else ""
         parts = ((one.bias, one.bias_ci), (one.low, one.low_ci), (one.high, one.high_ci))
         rows.append(
             [label, f"{one.n}{of}", *(_with_range(value, found, 2) for value, found in parts)]

@@ -91,6 +91,10 @@ def differences(volumes: Sequence[tuple[float, float]], found: Agreement, label:
             axes.axhline(value, color="black", linewidth=1.2, linestyle=style)
         for low, high in (found.bias_ci, found.low_ci, found.high_ci):
             axes.axhspan(low, high, color="#555555", alpha=0.12, linewidth=0)
+        # Of few patients, the intervals are so wide that the points would become one line.
+        edges = [*apart, found.low, found.high]
+        room = 0.2 * (max(edges) - min(edges)) or 0.1
+        axes.set_ylim(min(edges) - room, max(edges) + room)
         axes.set_title(_short(label), fontsize=10)
         axes.set_xlabel("mean of predicted and true volume, ml")
         axes.set_ylabel("predicted - true, ml")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnunet_plugins.evaluation.units import title_of, tolerance_of
+from nnunet_plugins.reports.agreement import case_count
 from nnunet_plugins.reports.facts import NOT_RECORDED, text_of
 from nnunet_plugins.reports.sources import Source
 from nnunet_plugins.text_table import count
@@ -66,7 +67,12 @@ def _partition(source: Source) -> str | None:
     counts = ", ".join(f"{fold}: {len(cases)}" for fold, cases in splits.items())
     if source.scores.trained_on:
         return f"none for these scores: {source.scores.trained_on}"
-    return f"cross-validation folds; validation cases: {counts}. How the folds were drawn is not recorded"
+    how = (
+        f"Drawn by patient when the dataset was converted: {source.drawn}"
+        if source.drawn
+        else "How the folds were drawn is not recorded"
+    )
+    return f"cross-validation folds; validation cases: {counts}. {how}"
 
 
 def _model(source: Source) -> str | None:
@@ -190,7 +196,7 @@ CLAIM = (
          lambda _: "standard deviation over cases, 95 % confidence intervals of mean and median"),
     Item("32", "Evaluation on internal data", _internal),
     Item("35", "Numbers of patients or examinations",
-         lambda s: f"{count(len(s.scores.cases), 'case')} scored; exclusions are not recorded"),
+         lambda s: f"{case_count(s.scores)} scored; exclusions are not recorded"),
     Item("37", "Performance and its uncertainty", _performance),
     Item("39", "Analysis of failures", _failures),
 )  # fmt: skip

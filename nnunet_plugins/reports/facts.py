@@ -16,7 +16,6 @@ from nnunet_plugins.text_table import count, number
 NOT_RECORDED = "not recorded"
 METRICS_SHOWN = ("dice", "iou", "precision", "recall", "hd95_mm", "assd_mm", "nsd")
 _PACKAGES = ("nnunet-plugins", "nnunetv2", "torch", "monai", "SimpleITK", "scipy", "numpy")
-_FIXED = "\N{NO-BREAK SPACE}"
 Rows = list[tuple[str, str]]
 
 
@@ -37,9 +36,9 @@ def summary_table(scores: Scores) -> tuple[list[str], list[list[str]]]:
             one = summary.metrics[name]
             text = number(one.mean, METRICS[name].digits)
             if one.sd is not None and one.mean is not None:
-                text += f"{_FIXED}±{_FIXED}{one.sd:.{METRICS[name].digits}f}"
+                text += f" ± {one.sd:.{METRICS[name].digits}f}"
             if one.n != summary.metrics["dice"].n:
-                text += f" (n{_FIXED}={_FIXED}{one.n})"
+                text += f" (n = {one.n})"
             cells.append(text)
         rows.append(cells)
     means = scores.aggregates["macro_over_classes"]
@@ -48,7 +47,7 @@ def summary_table(scores: Scores) -> tuple[list[str], list[list[str]]]:
         for name in metrics:
             text = number(means[name]["mean"], METRICS[name].digits)
             fewer = means[name]["classes"] < len(scores.summary)
-            cells.append(f"{text} ({means[name]['classes']} labels)" if fewer else text)
+            cells.append(f"{text} ({count(means[name]['classes'], 'label')})" if fewer else text)
         rows.append(cells)
     return head, rows
 
@@ -114,7 +113,7 @@ def plan_rows(source: Source) -> Rows:
         "kernel sizes": arguments.get("kernel_sizes"),
         "other arguments": _others(arguments),
         "parameters": _thousands(source.facts.get("parameters")),
-        "memory (GB, training step)": plan.get("memory"),
+        "memory on CUDA, as planned (GB, training step)": plan.get("memory"),
         "training entry": plan.get("training"),
     }
     return _as_text(rows)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import re
 from pathlib import Path
 from typing import Any
 
 from nnunet_plugins import __version__
 
 TEMPLATES = Path(__file__).with_name("templates")
+_KEPT = re.compile(r"(?<= )\([^()]{,24}\)( [*†])?|\S+ ± \S+|\S+ [%*†]|\d+(-\d+)+")
 _KINDS = {".svg": "image/svg+xml", ".png": "image/png"}
 
 
@@ -27,8 +29,20 @@ def render(template: Path, **values: Any) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
     )
+    environment.filters["kept"] = kept
     known = {"style": raw(TEMPLATES / "style.css"), "version": __version__}
     return environment.get_template(template.name).render(known | values)
+
+
+def kept(cell: object) -> Any:
+    """A cell of a table that breaks between a value and its interval, not within either or within a date.
+
+    >>> print(kept("0.9 (0.8 to 1.0)"))
+    0.9 <span class="kept">(0.8 to 1.0)</span>
+    """
+    from markupsafe import Markup, escape
+
+    return Markup(_KEPT.sub(r'<span class="kept">\g<0></span>', str(escape(cell))))
 
 
 def raw(file: Path) -> Any:

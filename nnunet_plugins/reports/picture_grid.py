@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunet_plugins.figures import PAGE, figure
+from nnunet_plugins.figures import PAGE, edge_letters, figure
 from nnunet_plugins.reports.colours import label_colours
 
 _FONT = 8  # points
@@ -110,7 +110,8 @@ def draw_grid(paths: Sequence[Path], lines: Sequence[Line], names: Sequence[str]
                     _show(panel, cell, colours)
                     panel.set_title(_wrapped(cell.title, side), fontsize=_FONT, pad=3)
                 if number == 0:
-                    _describe(row[0], line)
+                    row[0].set_ylabel(line.caption, fontsize=7, labelpad=2)
+                    edge_letters(row[0], line.letters, 7)
         if used:
             _legend(drawing, used, names)
 
@@ -143,18 +144,6 @@ def _show(panel: Any, cell: Cell, colours: Sequence[str]) -> None:
         x, y = np.arange(-1, edges.shape[1] - 1), np.arange(-1, edges.shape[0] - 1)
         panel.contour(x, y, edges, levels=[0.5], colors=[colours[code - 1]], linewidths=0.8)
     panel.set(xlim=(-0.5, picture.shape[1] - 0.5), ylim=(picture.shape[0] - 0.5, -0.5))
-
-
-def _describe(panel: Any, line: Line) -> None:
-    """Caption and letters of a line."""
-    from matplotlib.patheffects import withStroke
-
-    panel.set_ylabel(line.caption, fontsize=7, labelpad=2)
-    for letter, (x, side) in zip(line.letters, ((0.02, "left"), (0.98, "right")), strict=False):
-        panel.text(
-            x, 0.5, letter, color="white", ha=side, va="center", fontsize=7, transform=panel.transAxes,
-            path_effects=[withStroke(linewidth=1.5, foreground="black")],
-        )  # fmt: skip
 
 
 def _legend(drawing: Any, used: Sequence[int], names: Sequence[str]) -> None:

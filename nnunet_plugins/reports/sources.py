@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from dataset_conversion.io.atomic_files import digest
+from dataset_conversion.raw_format.manifest import read_manifest
 from nnunet_plugins.comparison.known_cases import marked_by_model
 from nnunet_plugins.comparison.runs import Options, load
 from nnunet_plugins.comparison.training_notes import training_facts, training_notes
@@ -14,6 +16,7 @@ from nnunet_plugins.errors import UserError
 from nnunet_plugins.evaluation.cases import ENDINGS
 from nnunet_plugins.evaluation.pairs import label_maps
 from nnunet_plugins.evaluation.summary import Scores
+from nnunet_plugins.evaluation.validation import training_cases
 from nnunet_plugins.evaluation.value_map import ValueMap, plan_map
 from nnunet_plugins.model_folder import (
     ModelFolder,
@@ -23,6 +26,7 @@ from nnunet_plugins.model_folder import (
     scored_folds,
     stored_images,
     stored_references,
+    stored_splits,
 )
 from nnunet_plugins.plans_file import read_object, resolve
 from nnunet_plugins.reports.volumes import CaseFiles
@@ -47,6 +51,7 @@ class Source:
         cases: name -> files, for the cases that have a reference.
         notes: what a reader must know.
         values: of predictions of another tool.
+        drawn: how the folds were drawn, as conversion.json records it; '' if it does not.
     """
 
     name: str
@@ -62,6 +67,7 @@ class Source:
     cases: dict[str, CaseFiles] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     values: ValueMap | None = None
+    drawn: str = ""
 
     @property
     def channel(self) -> str:
@@ -134,7 +140,8 @@ def _check(run: Path, options: Options, images: Path | None, model: Path | None)
         return
     if options.reference is None:
         raise UserError(
-            f"report: {run} is not a trained model; pass --reference REF, the folder of the reference label maps"
+            f"report: {run} is not a trained model (plans.json, dataset.json, fold_0); pass the folder "
+            "TRAINER__PLANS__CONFIGURATION in it, or for predictions --reference REF, the reference label maps"
         )
     if model is not None and not is_model(model):
         raise UserError(
@@ -154,7 +161,21 @@ def _found_in(model: ModelFolder) -> dict[str, Any]:
             for fold in model.folds
             if not model.logs[fold.name].has_curves and (fold / "progress.png").is_file()
         },
+        "drawn": _drawn(model),
     }
+
+
+def _drawn(model: ModelFolder) -> str:
+    """How the folds were drawn; '' if they are not those of the dataset's conversion.json."""
+    name = model.plans.get("dataset_name", "")
+    images, used = stored_images(name), stored_splits(name)
+    if images is None or used is None or not all(map(training_cases, model.folds)):
+        return ""
+    record = read_manifest(images.parent)
+    if record.get("files", {}).get(used.name) != digest(used):
+        return ""
+    how = record.get("splits", {})
+    return f"split {how.get('split')}, seed {how.get('seed')}"
 
 
 def first_channel(dataset: Mapping[str, Any]) -> str:

@@ -31,16 +31,25 @@ def write_curve(found: Sequence[Round], path: Path, stop_dice: float) -> None:
         UserError: the file cannot be written, or has another ending.
     """
     timed = any(one.minutes for one in found)
-    with figure([path], (PAGE, 3.0), dpi=200) as drawing:
+    with figure([path], (PAGE, 3.2), dpi=200) as drawing:
         left, *right = drawing.subplots(1, 2 if timed else 1, squeeze=False)[0]
         for place, (name, title) in enumerate(DICE.items()):
             _series(left, found, name, LINES[place], 0.09 * (place - 1.5), title)
         left.axhline(stop_dice, color="black", linewidth=0.8, linestyle="--", label="stop")
+        left.plot(
+            [],
+            [],
+            ".",
+            color="black",
+            alpha=0.35,
+            markersize=4,
+            label="one case; large: the median",
+        )
         left.set_ylabel("Dice")
         left.set_ylim(-0.02, 1.02)
-        drawing.legend(loc="outside upper center", ncols=len(DICE) + 1, fontsize=7, frameon=False)
+        drawing.legend(loc="outside upper center", ncols=3, fontsize=7, frameon=False)
         for axes in right:
-            _series(axes, found, "minutes", LINES[0], 0.0, "")
+            _series(axes, found, "minutes", LINES[len(DICE)], 0.0, "")
             axes.set_ylabel("minutes per case")
             axes.set_ylim(bottom=0)
         for axes in (left, *right):

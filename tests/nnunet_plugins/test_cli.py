@@ -282,14 +282,19 @@ def test_debug_shows_the_traceback():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["paln"], "invalid choice: 'paln'"),
+        (["paln"], "invalid choice: 'paln' (choose from plan, "),
+        (["rounds", "staus"], "invalid choice: 'staus' (choose from status, "),
+        (["--debgu", "env"], "unrecognized arguments: --debgu; nearest: --debug"),
+        (["report", "x", "--refrence=y"], "report: error: unrecognized arguments: --refrence=y; nearest: --ref"),
+        (["convert", "csig", "x", "--splt", "own"], "unrecognized arguments: --splt own; nearest: --split"),
+        (["rounds", "status", "x", "--xyz"], "rounds status: error: unrecognized arguments: --xyz\n"),
         ([], "required: COMMAND"),
         (["plan", "1"], "required: --network"),
         (["plan", "1", "--network", "MAGUNet", "--recipe", "p"], "invalid choice: 'p'"),
         (["convert"], "required: DATASET"),
         (["convert", "spine"], "invalid choice: 'spine'"),
     ],
-)
+)  # fmt: skip
 def test_a_rejected_argument_is_named_with_status_2(arguments, words, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)

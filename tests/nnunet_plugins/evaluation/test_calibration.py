@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from matplotlib.figure import Figure
 from monai.metrics import CalibrationErrorMetric
 
 from dataset_conversion.io.orientation import oriented_to
 from nnunet_plugins.cli import main
 from nnunet_plugins.errors import UserError
-from nnunet_plugins.evaluation.calibration import BINS, bins_of, calibrate
+from nnunet_plugins.evaluation.calibration import BINS, bins_of, calibrate, write_calibration
 from nnunet_plugins.evaluation.labels import Labels
 from nnunet_plugins.evaluation.pairs import Pair
 
@@ -110,6 +111,23 @@ def test_the_command_writes_curves_and_a_figure(tmp_path, capsys):
     (tmp_path / "pred" / "b.npz").unlink()
     assert main([*use, "--calibration", str(tmp_path / "out")]) == 2
     assert "1 of 2 cases have none" in capsys.readouterr().err
+
+
+def test_the_figure_names_its_error_and_shows_the_voxels_of_each_bin(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        Figure, "savefig", lambda self, path, **_: (drawn.append(self), path.touch())
+    )
+    sure = bins_of(np.repeat((0.25, 1.0), (10, 1000)), np.arange(1010) > 4)
+    nothing = bins_of(np.zeros(0), np.zeros(0, bool))
+    write_calibration({"bone": (nothing, sure), "absent": (nothing, nothing)}, 1, tmp_path)
+    curves, counts = drawn[0].axes
+    line = curves.get_lines()[1]
+    assert line.get_label() == "bone (ECE near 0.0025)"
+    assert not line.get_clip_on()  # the marker at 1 is whole
+    assert line.get_xdata().tolist() == [0.25, 1]
+    assert [text.get_text() for text in curves.get_legend().get_texts()] == [line.get_label()]
+    assert sorted({*counts.patches[0].get_data().values}) == [0, 10, 1000]
 
 
 def test_other_probabilities_are_refused(tmp_path):

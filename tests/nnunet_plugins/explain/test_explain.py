@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from matplotlib.figure import Figure
 from PIL import Image
 
 from dataset_conversion.io.geometry import oriented
@@ -205,3 +206,15 @@ def test_an_oblique_image_is_drawn(tmp_path):
         draw(tmp_path / f"{code}.png", image, {"bone": one, "gate": one}, "Grad-CAM")
         draw(tmp_path / "again.png", image, {"bone": one, "gate": one}, "Grad-CAM")
         assert (tmp_path / f"{code}.png").read_bytes() == (tmp_path / "again.png").read_bytes()
+
+
+def test_the_letters_are_legible_on_bright_tissue(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        Figure, "savefig", lambda self, path, **_: (drawn.append(self), path.touch())
+    )
+    bright = sitk.GetImageFromArray(np.ones((4, 5, 6), np.float32))
+    draw(tmp_path / "map.png", bright, {"bone": bright * 0}, "Grad-CAM")
+    letters = [text for axes in drawn[0].axes for text in axes.texts]
+    assert [text.get_text() for text in letters] == ["R", "L", "R", "L", "A", "P"]
+    assert all(text.get_path_effects() for text in letters)

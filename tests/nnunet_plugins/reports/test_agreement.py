@@ -4,10 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
+from nnunet_plugins.comparison.agreement import agreement as measured
 from nnunet_plugins.comparison.runs import Options
 from nnunet_plugins.evaluation.patients import with_patients
-from nnunet_plugins.reports import agreement
+from nnunet_plugins.reports import agreement, charts
 from nnunet_plugins.reports.report import PageOptions, page
 from nnunet_plugins.reports.sources import read_source
 from tests.nnunet_plugins.comparison.compared import BETTER, FIRST, run
@@ -44,13 +46,24 @@ def test_limits_are_listed_and_drawn():
     head, rows = agreement.agreement_table(scores(HALVES))
     assert head[2] == "bias ml (95 % CI)"
     assert [row[:2] for row in rows] == [
-        ["sacrum", "14 of 7 patients"],
-        ["hip", "14 of 7 patients"],
+        ["sacrum", "14 (7 patients)"],
+        ["hip", "14 (7 patients)"],
     ]
     charts = agreement.agreement_charts(scores())
     assert [name for name, _ in charts] == ["volume of sacrum", "volume of hip"]
     assert all("predicted - true, ml" in svg for _, svg in charts)
     assert charts == agreement.agreement_charts(scores())
+
+
+def test_the_points_and_limits_set_the_axis_of_the_differences(monkeypatch):
+    monkeypatch.setattr(charts, "svg", lambda draw, *_: draw)
+    volumes = [(1.0, 2.0), (2.0, 2.5), (3.0, 3.25)]
+    found = measured([-1.0, -0.5, -0.25])
+    axes = Figure().add_subplot()
+    charts.differences(volumes, found, "sacrum")(axes)
+    low, high = axes.get_ylim()
+    assert found.low_ci[0] < low < found.low < -1
+    assert -0.25 < found.high < high < found.high_ci[1]
 
 
 def test_the_widest_limits_are_drawn(monkeypatch):

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from nnunet_plugins.reports.facts import plan_rows
+from nnunet_plugins.reports.facts import plan_rows, summary_table
+from tests.nnunet_plugins.comparison.compared import run
 
 
 @pytest.mark.parametrize(
@@ -18,3 +19,8 @@ def test_features_of_any_type_are_shown(value: Any, text: str) -> None:
     plan = {"architecture": {"arch_kwargs": {"features_per_stage": value}}}
     source: Any = SimpleNamespace(plan=plan, plans={}, facts={})
     assert dict(plan_rows(source))["features per stage"] == text
+
+
+def test_a_mean_of_one_label_has_the_singular() -> None:
+    head, rows = summary_table(run("a", [0, 0], [9, 8]).scores)  # the sacrum has no distance
+    assert dict(zip(head, rows[-1], strict=True))["HD95 mm"].endswith(" (1 label)")

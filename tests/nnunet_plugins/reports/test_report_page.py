@@ -57,13 +57,22 @@ def test_the_scores_are_those_of_hand_arithmetic(text: str) -> None:
     assert order == [("case2", "0.333"), ("case1", "0.833"), ("case0", "1.000")]
 
 
+def test_a_printed_page_shows_every_column(text: str) -> None:
+    printed = text[text.index("@media print") : text.index("</style>")]
+    assert ".wide{overflow:visible}" in printed
+    assert "h1,h2,h3,summary,thead{break-after:avoid}" in printed
+    # Tables can become narrower: a cell breaks before its interval.
+    assert '0.667 <span class="kept">(0.000 to 1.000) *</span></td>' in text
+    assert not re.search(r"t[dh]\{[^}]*nowrap", text)
+
+
 def test_the_plan_and_the_training_are_listed(text: str) -> None:
     found = rows(text)
     assert found["patch (voxels)"] == "6 x 20 x 24"
     assert found["strides"] == "1 x 1 x 1, 1 x 2 x 2"
     assert found["other arguments"] == "stem: mff"
     assert found["training entry"] == "epochs: 2; loss: dice_focal"
-    assert found["memory (GB, training step)"] == "not recorded"
+    assert found["memory on CUDA, as planned (GB, training step)"] == "not recorded"
     assert found["folds"] == "fold_0, fold_1"
     # Epochs of 10 and 12 s, of 9 + 2 steps each; two folds.
     assert found["seconds per step (median, data loading included)"] == "1.000"
@@ -195,7 +204,7 @@ def test_the_demo_writes_its_report(root: Path, model: Path) -> None:
     ("arguments", "match"),
     [
         (["nowhere"], "is not a folder; pass a model folder"),
-        (["nnUNet_raw"], "is not a trained model; pass --reference REF"),
+        (["nnUNet_raw"], "is not a trained model .* TRAINER__PLANS__CONFIGURATION in it, or .* --reference REF"),
         (["model", "--images", "nowhere"], "--images .*nowhere is not a folder"),
         (["model", "--case", "case9"], "--case case9: not among the cases with files: case0, case1, case2"),
         (["nnUNet_raw", "--reference", "model", "--model", "nnUNet_raw"], "--model .* is not a model folder"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dataset_conversion.io.atomic_files import digest
 from nnunet_plugins.cli import main
 from nnunet_plugins.comparison.runs import Options
 from nnunet_plugins.reports import report
@@ -42,6 +43,29 @@ def test_folds_are_an_internal_validation(model: Path) -> None:
     text = words(read_source(model, Options()))
     assert "the validation cases of the folds, 3 in total" in text
     assert "On training cases" not in text
+
+
+def test_how_the_folds_were_drawn_is_that_of_the_conversion(
+    root: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("nnUNet_preprocessed", str(root / "nnUNet_preprocessed"))
+    used = root / "nnUNet_preprocessed" / model.parent.name / "splits_final.json"
+    used.parent.mkdir(parents=True)
+    used.write_text(
+        json.dumps([{"train": ["case2"], "val": ["case0", "case1"]}, {"train": ["case0", "case1"], "val": ["case2"]}])
+    )  # fmt: skip
+    record = {
+        "splits": {"split": "2-fold", "test": "", "seed": 3},
+        "files": {used.name: digest(used)},
+        "patients": {"case0": 1, "case1": 1, "case2": 2},
+    }
+    (labels_of(root).parent / "conversion.json").write_text(json.dumps(record))
+    text = words(read_source(model, Options()))
+    assert "Drawn by patient when the dataset was converted: split 2-fold, seed 3" in text
+    assert "3 cases of 2 patients scored" in text
+    assert "CLAIM 2024, items that files can answer: 14 of 14 recorded" in text
+    used.write_text(used.read_text() + " ")  # edited after the conversion
+    assert "How the folds were drawn is not recorded" in words(read_source(model, Options()))
 
 
 def test_fold_all_is_not_an_internal_validation(model: Path) -> None:

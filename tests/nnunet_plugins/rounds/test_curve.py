@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
-from nnunet_plugins.rounds.curve import curve_of, interval, status_text
+from nnunet_plugins.rounds.curve import Round, curve_of, interval, status_text
 from nnunet_plugins.rounds.ingest import ingest
 from nnunet_plugins.rounds.next_round import next_round
-from nnunet_plugins.rounds.plot import write_curve
+from nnunet_plugins.rounds.plot import DICE, write_curve
 from tests.nnunet_plugins.rounds.making import begun, box, own, return_all, save
 
 
@@ -36,6 +37,22 @@ def test_the_curve_says_when_to_stop(tmp_path, monkeypatch, commands):
     assert len(one.hidden) == len(two.hidden) > 0
     write_curve([one, two], tmp_path / "curve.png", 0.95)
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_figure_explains_what_it_draws(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        Figure, "savefig", lambda self, path, **_: (drawn.append(self), path.touch())
+    )
+    values = {name: [0.5, 0.7] for name in (*DICE, "minutes")}
+    write_curve([Round(1, 2, 2, ("R1",), **values)], tmp_path / "curve.png", 0.95)
+    figure = drawn[0]
+    figure.canvas.draw()
+    (legend,) = figure.legends
+    assert "one case; large: the median" in [text.get_text() for text in legend.get_texts()]
+    assert legend.get_window_extent().width < 0.8 * figure.bbox.width
+    dice, minutes = ({line.get_color() for line in axes.get_lines()} for axes in figure.axes)
+    assert not dice & minutes
 
 
 def test_a_few_compared_cases_do_not_end_the_rounds(tmp_path, monkeypatch, commands):
