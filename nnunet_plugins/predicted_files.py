@@ -12,7 +12,7 @@ RECORD = "nnunet_plugins_predict.json"
 
 
 def maps_in(folder: Path) -> set[str]:
-    """Names of the files in a folder of predictions that are no label maps, e.g. CASE_entropy.nii.gz."""
+    """Names of the files in a folder of predictions that are not label maps, e.g. CASE_entropy.nii.gz."""
     found: set[str] = set()
     if (folder / RECORD).is_file():
         with suppress(UserError):  # damaged

@@ -189,7 +189,7 @@ def test_a_patient_on_both_sides_of_a_fold_is_noted(tmp_path: Path) -> None:
 def test_patients_of_untrained_folds_are_not_mixed_up_with_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Scored cases are numbered anew: c1 is of patient 1 there, as a1 is in conversion.json."""
+    """Scored cases have their own numbers: c1 is of patient 1 there, as a1 is in conversion.json."""
     references(tmp_path / "ref", "a1", "b1", "c1")
     (tmp_path / "conversion.json").write_text('{"patients": {"a1": 1, "b1": 2, "c1": 3}}')
     place = tmp_path / "preprocessed" / "Dataset001_X"

@@ -66,7 +66,7 @@ def test_the_message_names_what_differs(tmp_path):
             Record.begun(tmp_path, options, resume=True)
 
 
-def test_label_maps_are_told_from_maps_of_the_uncertainty(tmp_path, images):
+def test_maps_of_the_uncertainty_are_not_label_maps(tmp_path, images):
     predicted(Record(tmp_path, {}), "c0", images, ["c0.npz", "c0_entropy.nii.gz", "c0.nii.gz"])
     assert set(label_maps(tmp_path)) == {"c0", "c0_0000", "c0_0001"}
     (tmp_path / RECORD).write_text("{")
