@@ -14,7 +14,7 @@ from nnunet_plugins.errors import UserError
 def folder_alone(folder: Path, what: str) -> Iterator[None]:
     """Hold the lock of a folder during the block; the operating system releases it when the process ends.
 
-    There is no lock on Windows, and on disks without locks for folders.
+    Windows, and disks without locks for folders, have none: there the block runs without it.
 
     Args:
         folder: must exist.

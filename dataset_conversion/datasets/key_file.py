@@ -91,7 +91,7 @@ def write_key(key: Path, sources: Mapping[str, str], dataset: str = "",
 
 
 def _rows(key: Path, dataset: str) -> dict[str, str]:
-    """Return case -> source of an existing key; empty if there is no file."""
+    """Return case -> source of an existing key; empty without a file."""
     if not os.path.lexists(key):
         return {}
     if not key.is_file():

@@ -39,7 +39,7 @@ def to_json(value: Any) -> str:
 
 
 def text_of(path: Path) -> str | None:
-    """Return the text of a file; None if there is no file."""
+    """Return the text of a file; None without a file."""
     return path.read_text(encoding="utf-8") if path.is_file() else None
 
 

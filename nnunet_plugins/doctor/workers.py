@@ -60,7 +60,7 @@ def memory_bytes() -> int | None:
 def _memory_limits() -> Iterator[int]:
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         text = _text(path).strip()
-        if text.isdigit():  # "max" if there is no limit
+        if text.isdigit():  # "max" without a limit
             yield int(text)
     total = re.search(r"^MemTotal:\s*(\d+) kB", _text("/proc/meminfo"), re.MULTILINE)
     if total:

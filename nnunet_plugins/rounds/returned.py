@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +18,8 @@ from dataset_conversion.io.atomic_files import digest
 from dataset_conversion.io.label_maps import by_name, read_mask
 from dataset_conversion.io.volumes import Header, header_of, read_header, read_image
 from nnunet_plugins.errors import UserError, without_options
+from nnunet_plugins.evaluation.cases import LabelMap, geometry_of
+from nnunet_plugins.evaluation.reference_identity import identify
 from nnunet_plugins.export.segments import check_declared
 from nnunet_plugins.rounds.folder import ENDING, Rounds
 from nnunet_plugins.rounds.proposals import array_of, read_proposals
@@ -53,7 +54,7 @@ class Mask:
     @property
     def voxels_sha256(self) -> str:
         """SHA-256 of the voxels: equal for masks that were saved twice."""
-        return hashlib.sha256(np.ascontiguousarray(self.voxels, np.uint16).tobytes()).hexdigest()
+        return identify(LabelMap(Path(self.case), self.voxels, geometry_of(self.image))).voxels
 
 
 def read_returned(rounds: Rounds, case: str, file: Path) -> Mask:

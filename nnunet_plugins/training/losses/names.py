@@ -15,7 +15,7 @@ def channel_names(dataset: Mapping[str, Any], *, regions: bool) -> list[str]:
 
     Args:
         dataset: content of dataset.json.
-        regions: whether it has regions; then there is no channel for the background.
+        regions: whether it has regions; then the background has no channel.
 
     >>> channel_names({"labels": {"background": 0, "disc": 2, "bone": 1, "ignore": 3}}, regions=False)
     ['background', 'bone', 'disc']
